@@ -1,0 +1,465 @@
+//! What can be asked of the engine: one struct per call, grouped by concept, and the pages that answer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{EvidenceId, ItemId, ProjectId, PullId, RunId, SessionId, TaskId, WorktreeId};
+
+macro_rules! asks {
+    ($( $(#[$doc:meta])* $name:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name { $( $(#[$fdoc])* pub $field: $type, )* }
+    )* };
+}
+
+/// The engine itself.
+pub mod engine {
+    use super::*;
+    use crate::time::At;
+
+    asks! {
+        /// Who answers, since when, and with what.
+        Status {}
+        /// Asks the engine to end. Agents go on; the next call starts it again.
+        Stop {}
+        /// What the engine says of itself.
+        EngineStatus {
+            /// The version of the program.
+            version: String,
+            /// The version of the protocol.
+            protocol: u32,
+            /// Its process id.
+            pid: u32,
+            /// When it started.
+            started: At,
+            /// How often it was started by its watcher before, in this life of the watcher.
+            restarts: u32,
+            /// The data folder.
+            data: String,
+            /// The folder of worktrees.
+            worktrees: String,
+            /// The last event's number.
+            seq: u64,
+            /// Sessions that run now.
+            live_sessions: u32,
+            /// Effects that are asked for and not yet done.
+            pending_effects: u32,
+            /// What the engine cannot do just now, in words.
+            alarms: Vec<String>,
+        }
+    }
+}
+
+/// Projects.
+pub mod project {
+    use super::*;
+    use crate::project::{Found, Project};
+
+    asks! {
+        /// Adds a repository. Refuses what is none, or has no commits.
+        Add {
+            /// Its folder, absolute.
+            path: String,
+        }
+        /// The projects on the list.
+        List {}
+        /// What in a repository can run commands.
+        Look {
+            /// Which.
+            project: ProjectId,
+        }
+        /// Says yes to what was found.
+        Trust {
+            /// Which.
+            project: ProjectId,
+            /// The digest of what the person was shown; refused if it is no longer that.
+            digest: String,
+        }
+        /// Takes a project off the list. The repository stays as it is.
+        Remove {
+            /// Which.
+            project: ProjectId,
+        }
+        /// Says yes to a move of the default branch that stopped the line.
+        Adopt {
+            /// Which.
+            project: ProjectId,
+        }
+        /// Takes such a move back.
+        TakeBack {
+            /// Which.
+            project: ProjectId,
+        }
+        /// A project with what was found in it.
+        ProjectPage {
+            /// The project.
+            project: Project,
+            /// What in it can run commands.
+            found: Vec<Found>,
+            /// The digest of that list.
+            digest: String,
+        }
+    }
+}
+
+/// Items.
+pub mod item {
+    use super::*;
+    use crate::evidence::Evidence;
+    use crate::item::Item;
+    use crate::pull::Pull;
+    use crate::run::Run;
+
+    asks! {
+        /// The items of a project, or of all.
+        List {
+            /// Which project; all if none.
+            project: Option<ProjectId>,
+        }
+        /// Reads the spec folders at the tip of the default branch anew.
+        Read {
+            /// Which project.
+            project: ProjectId,
+        }
+        /// One item with everything about it.
+        Show {
+            /// Which.
+            item: ItemId,
+        }
+        /// An item's page.
+        ItemPage {
+            /// The item.
+            item: Item,
+            /// Its runs, oldest first.
+            runs: Vec<Run>,
+            /// Its pull requests.
+            pulls: Vec<Pull>,
+            /// The evidence gathered for it.
+            evidence: Vec<Evidence>,
+        }
+    }
+}
+
+/// Runs.
+pub mod run {
+    use super::*;
+    use crate::attempt::Attempt;
+    use crate::event::Record;
+    use crate::evidence::Evidence;
+    use crate::pull::Pull;
+    use crate::run::{Approval, Run, Wait};
+
+    asks! {
+        /// Starts a run, which is also the approval of the spec at the tip of the default branch. An item whose run
+        /// is parked goes on where it stood, its parked tasks with new tries.
+        Start {
+            /// Which item.
+            item: ItemId,
+            /// The agent by name; the policy's if none.
+            agent: Option<String>,
+            /// The agent's command, instead of a name; words with `{brief}`, `{brief_file}`, `{uuid}`.
+            command: Option<Vec<String>>,
+            /// Who says yes to the landing; the policy's if none.
+            approve: Option<Approval>,
+            /// Slots; the policy's if none.
+            slots: Option<u32>,
+            /// A new item branch from the default branch, even if an older run is parked.
+            fresh: bool,
+        }
+        /// Stops a run: its sessions are ended, its worktrees and branches stay.
+        Stop {
+            /// Which.
+            run: RunId,
+        }
+        /// Runs of a project, or of all.
+        List {
+            /// Which project; all if none.
+            project: Option<ProjectId>,
+        }
+        /// One run with everything about it.
+        Show {
+            /// Which.
+            run: RunId,
+        }
+        /// A run's page.
+        RunPage {
+            /// The run.
+            run: Run,
+            /// Why each task that is not begun waits.
+            waits: Vec<TaskWait>,
+            /// Its attempts, oldest first.
+            attempts: Vec<Attempt>,
+            /// Its evidence, oldest first.
+            evidence: Vec<Evidence>,
+            /// Its pull request.
+            pull: Option<Pull>,
+            /// Its history.
+            history: Vec<Record>,
+        }
+        /// Why a task waits.
+        TaskWait {
+            /// Which.
+            task: TaskId,
+            /// Why.
+            wait: Wait,
+        }
+    }
+}
+
+/// Tasks.
+pub mod task {
+    use super::*;
+    use crate::run::{TaskRun, Wait};
+    use crate::spec::{Phase, Remark};
+
+    asks! {
+        /// The tasks of an item: from its live run, or else from its spec.
+        List {
+            /// Which item.
+            item: ItemId,
+        }
+        /// The answer.
+        Tasks {
+            /// The item's short name.
+            slug: String,
+            /// The run they are taken from, if there is one.
+            run: Option<RunId>,
+            /// Phases in order.
+            phases: Vec<Phase>,
+            /// Tasks in order.
+            tasks: Vec<TaskLine>,
+            /// What is not as it should be with the spec.
+            remarks: Vec<Remark>,
+        }
+        /// One task.
+        TaskLine {
+            /// What it is and where it stands.
+            task: TaskRun,
+            /// Why it waits, if it does.
+            wait: Option<Wait>,
+        }
+    }
+}
+
+/// Sessions.
+pub mod session {
+    use super::*;
+    use crate::session::{Mode, Pulse, Session, SessionState};
+
+    asks! {
+        /// Sessions: those that live, or all.
+        List {
+            /// Also those that ended.
+            all: bool,
+        }
+        /// Starts any command as a held session.
+        Start {
+            /// The project, if it belongs to one.
+            project: Option<ProjectId>,
+            /// The program and its arguments.
+            argv: Vec<String>,
+            /// Its working directory, absolute.
+            cwd: String,
+            /// How it is held.
+            mode: Mode,
+            /// Columns of its terminal.
+            columns: u16,
+            /// Rows of its terminal.
+            rows: u16,
+        }
+        /// Ends a session with everything it started.
+        Kill {
+            /// Which.
+            session: SessionId,
+        }
+        /// A session with its derived state.
+        SessionLine {
+            /// The session.
+            session: Session,
+            /// Its state.
+            state: SessionState,
+            /// The facts that say so.
+            why: String,
+            /// What is seen of it now.
+            pulse: Option<Pulse>,
+        }
+    }
+}
+
+/// Worktrees.
+pub mod worktree {
+    use super::*;
+
+    asks! {
+        /// Worktrees of a project, or of all.
+        List {
+            /// Which project; all if none.
+            project: Option<ProjectId>,
+            /// Also those that were removed and can be brought back.
+            all: bool,
+        }
+        /// Removes a worktree so that it can be brought back.
+        Remove {
+            /// Which.
+            worktree: WorktreeId,
+        }
+        /// Brings a removed worktree back.
+        Undo {
+            /// Which.
+            worktree: WorktreeId,
+        }
+    }
+}
+
+/// Pull requests.
+pub mod pull {
+    use super::*;
+    use crate::evidence::Evidence;
+    use crate::pull::Pull;
+
+    asks! {
+        /// Pull requests of a project, or of all.
+        List {
+            /// Which project; all if none.
+            project: Option<ProjectId>,
+        }
+        /// One pull request with its evidence.
+        Show {
+            /// Which.
+            pull: PullId,
+        }
+        /// Says yes to a pull request's present head.
+        Approve {
+            /// Which.
+            pull: PullId,
+        }
+        /// Lands it now, if it is approved and checked; else says what is missing.
+        Land {
+            /// Which.
+            pull: PullId,
+        }
+        /// A pull request's page.
+        PullPage {
+            /// The pull request.
+            pull: Pull,
+            /// The evidence its lines and checks are bound to.
+            evidence: Vec<Evidence>,
+            /// The change against the merge base, as a unified diff; cut at 1 MiB.
+            diff: String,
+            /// Whether the diff was cut.
+            cut: bool,
+        }
+    }
+}
+
+/// Evidence.
+pub mod evidence {
+    use super::*;
+    use crate::evidence::Evidence;
+
+    asks! {
+        /// One record with its output.
+        Show {
+            /// Which.
+            evidence: EvidenceId,
+        }
+        /// A record's page.
+        EvidencePage {
+            /// The record.
+            evidence: Evidence,
+            /// The end of its output, at most 64 KiB, as text.
+            output: String,
+            /// Bytes of output before that.
+            left_out: u64,
+        }
+    }
+}
+
+/// Trajectories.
+pub mod trajectory {
+    use super::*;
+    use crate::trajectory::{Step, Trajectory};
+
+    asks! {
+        /// The trajectories that are stored, newest first.
+        List {}
+        /// One session's steps.
+        Show {
+            /// Which session.
+            session: SessionId,
+            /// From this step on.
+            from: u32,
+            /// At most so many.
+            most: u32,
+        }
+        /// A trajectory's page.
+        TrajectoryPage {
+            /// The trajectory.
+            trajectory: Trajectory,
+            /// Its steps.
+            steps: Vec<Step>,
+        }
+    }
+}
+
+/// Events.
+pub mod event {
+    use super::*;
+
+    asks! {
+        /// Records after a number, oldest first.
+        Since {
+            /// After this number.
+            seq: u64,
+            /// At most so many.
+            most: u32,
+        }
+    }
+}
+
+/// The rehearsal.
+pub mod rehearsal {
+    use super::*;
+
+    asks! {
+        /// Makes a small repository with a spec and lets scripted agents carry it.
+        Start {
+            /// The script by name.
+            script: String,
+            /// How many times faster than a person would like to watch, from 1 to 100.
+            speed: u32,
+            /// Who says yes to the landing.
+            approve: crate::run::Approval,
+        }
+        /// What was started.
+        Rehearsal {
+            /// The project.
+            project: ProjectId,
+            /// The item.
+            item: ItemId,
+            /// The run.
+            run: RunId,
+            /// The repository's folder.
+            path: String,
+        }
+    }
+}
+
+/// What agents' hooks send. The only thing besides reading that a program inside a session may do.
+pub mod hook {
+    use super::*;
+
+    asks! {
+        /// The fence in an agent's git refused a move of a ref.
+        RefRefused {
+            /// The session the caller says it is in; checked against its ancestry.
+            session: SessionId,
+            /// The ref.
+            reference: String,
+            /// Where it stood.
+            from: String,
+            /// Where it was to go.
+            to: String,
+        }
+    }
+}

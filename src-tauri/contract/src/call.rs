@@ -1,0 +1,183 @@
+//! The one list of calls: each with its reply and its access level. An engine that does not answer one of them does
+//! not compile.
+
+use std::future::Future;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::ask;
+use crate::event::Record;
+use crate::fault::Fault;
+use crate::item::Item;
+use crate::project::Project;
+use crate::pull::Pull;
+use crate::run::Run;
+use crate::session::Session;
+use crate::wire;
+use crate::worktree::Worktree;
+
+/// What a call may do. A program inside a session gets `Read` only; see [`Access::Hook`] for the one exception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Looks, changes nothing.
+    Read,
+    /// Tells a fact from inside a session.
+    Hook,
+    /// Changes something.
+    Act,
+    /// Takes something away (so that it can be brought back).
+    Destroy,
+}
+
+/// A call of the list.
+pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+    /// What comes back.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+    /// What it may do.
+    const ACCESS: Access;
+    /// Its name in the list.
+    const NAME: &'static str;
+    /// The call as a request of the list.
+    fn request(self) -> Request;
+}
+
+/// The side that answers a call.
+pub trait Answer<C: Call> {
+    /// Answers it, or says why not.
+    fn answer(&self, call: C) -> impl Future<Output = Result<C::Reply, Fault>> + Send;
+}
+
+macro_rules! calls {
+    ($( $(#[$doc:meta])* $variant:ident($call:path) -> $reply:ty, $access:ident; )*) => {
+        /// Any call, as it crosses the boundary.
+        #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[serde(tag = "call", content = "with", rename_all = "kebab-case")]
+        pub enum Request { $( $(#[$doc])* $variant($call), )* }
+
+        $(
+            impl Call for $call {
+                type Reply = $reply;
+                const ACCESS: Access = Access::$access;
+                const NAME: &'static str = stringify!($variant);
+                fn request(self) -> Request { Request::$variant(self) }
+            }
+        )*
+
+        impl Request {
+            /// What the call may do.
+            #[must_use]
+            pub fn access(&self) -> Access {
+                match self { $( Self::$variant(_) => Access::$access, )* }
+            }
+
+            /// Its name in the list.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $( Self::$variant(_) => stringify!($variant), )* }
+            }
+        }
+
+        /// Hands a request to the one who answers it; the reply comes back encoded.
+        ///
+        /// # Errors
+        /// Whatever the answer says, or `Bug` if the reply cannot be encoded.
+        pub async fn dispatch<E>(engine: &E, request: Request) -> Result<Vec<u8>, Fault>
+        where E: Sync $( + Answer<$call> )*
+        {
+            match request { $( Request::$variant(call) => wire::encode(&engine.answer(call).await?), )* }
+        }
+    };
+}
+
+calls! {
+    /// Who answers, since when, and with what.
+    EngineStatus(ask::engine::Status) -> ask::engine::EngineStatus, Read;
+    /// Asks the engine to end.
+    EngineStop(ask::engine::Stop) -> (), Act;
+
+    /// Adds a repository.
+    ProjectAdd(ask::project::Add) -> Project, Act;
+    /// The projects on the list.
+    ProjectList(ask::project::List) -> Vec<Project>, Read;
+    /// What in a repository can run commands.
+    ProjectLook(ask::project::Look) -> ask::project::ProjectPage, Read;
+    /// Says yes to that.
+    ProjectTrust(ask::project::Trust) -> Project, Act;
+    /// Takes a project off the list.
+    ProjectRemove(ask::project::Remove) -> (), Destroy;
+    /// Says yes to a move of the default branch that stopped the line.
+    ProjectAdopt(ask::project::Adopt) -> Project, Act;
+    /// Takes such a move back.
+    ProjectTakeBack(ask::project::TakeBack) -> Project, Destroy;
+
+    /// Items.
+    ItemList(ask::item::List) -> Vec<Item>, Read;
+    /// Reads the spec folders anew.
+    ItemRead(ask::item::Read) -> Vec<Item>, Act;
+    /// One item.
+    ItemShow(ask::item::Show) -> ask::item::ItemPage, Read;
+
+    /// Starts a run.
+    RunStart(ask::run::Start) -> Run, Act;
+    /// Stops a run.
+    RunStop(ask::run::Stop) -> Run, Act;
+    /// Runs.
+    RunList(ask::run::List) -> Vec<Run>, Read;
+    /// One run.
+    RunShow(ask::run::Show) -> ask::run::RunPage, Read;
+
+    /// The tasks of an item.
+    TaskList(ask::task::List) -> ask::task::Tasks, Read;
+
+    /// Sessions.
+    SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;
+    /// Starts any command as a held session.
+    SessionStart(ask::session::Start) -> Session, Act;
+    /// Ends a session.
+    SessionKill(ask::session::Kill) -> Session, Destroy;
+
+    /// Worktrees.
+    WorktreeList(ask::worktree::List) -> Vec<Worktree>, Read;
+    /// Removes a worktree so that it can be brought back.
+    WorktreeRemove(ask::worktree::Remove) -> Worktree, Destroy;
+    /// Brings it back.
+    WorktreeUndo(ask::worktree::Undo) -> Worktree, Act;
+
+    /// Pull requests.
+    PullList(ask::pull::List) -> Vec<Pull>, Read;
+    /// One pull request.
+    PullShow(ask::pull::Show) -> ask::pull::PullPage, Read;
+    /// Says yes to it.
+    PullApprove(ask::pull::Approve) -> Pull, Act;
+    /// Lands it.
+    PullLand(ask::pull::Land) -> Pull, Act;
+
+    /// One evidence record.
+    EvidenceShow(ask::evidence::Show) -> ask::evidence::EvidencePage, Read;
+    /// Trajectories.
+    TrajectoryList(ask::trajectory::List) -> Vec<crate::trajectory::Trajectory>, Read;
+    /// One trajectory.
+    TrajectoryShow(ask::trajectory::Show) -> ask::trajectory::TrajectoryPage, Read;
+    /// History.
+    EventSince(ask::event::Since) -> Vec<Record>, Read;
+
+    /// Starts a rehearsal.
+    RehearsalStart(ask::rehearsal::Start) -> ask::rehearsal::Rehearsal, Act;
+    /// The fence in an agent's git refused a move of a ref.
+    HookRefRefused(ask::hook::RefRefused) -> (), Hook;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PullId;
+
+    #[test]
+    fn a_request_round_trips_and_knows_its_access() {
+        let request = ask::pull::Land { pull: PullId(3) }.request();
+        assert_eq!(request.access(), Access::Act);
+        let bytes = wire::encode(&request).unwrap();
+        assert_eq!(std::str::from_utf8(&bytes).unwrap(), r#"{"call":"pull-land","with":{"pull":"pr3"}}"#);
+        assert_eq!(wire::decode::<Request>(&bytes).unwrap(), request);
+    }
+}

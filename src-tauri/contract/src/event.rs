@@ -1,0 +1,179 @@
+//! Events: one enum for everything that happened, each in a numbered record that says when and who. The engine
+//! writes them, both sides fold them with [`crate::Fleet::apply`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{Attempt, AttemptState, Candidate, Failure};
+use crate::evidence::Evidence;
+use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId};
+use crate::item::{Item, ItemState};
+use crate::project::{Found, Line, Move, Project};
+use crate::pull::{MergeResult, Pull, PullApproval, PullState};
+use crate::run::{Run, RunState, TaskState, Touch};
+use crate::session::{End, Running, Session};
+use crate::time::At;
+use crate::who::Who;
+use crate::worktree::{Recovery, Seen, Worktree};
+
+/// One row of history. Sequence numbers count up by one; a gap means that a subscriber missed something and asks anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// When.
+    pub at: At,
+    /// Who.
+    pub who: Who,
+    /// What.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+#[allow(missing_docs, reason = "the fields of an event are the concepts they are named after")]
+pub enum Event {
+    /// A repository was added.
+    ProjectAdded { project: Project },
+    /// A repository was taken off the list.
+    ProjectRemoved { project: ProjectId },
+    /// A person said yes to a repository's commands.
+    ProjectTrusted { project: ProjectId, found: Vec<Found> },
+    /// The default branch came to a new place, and that is as it should be.
+    MainMoved { project: ProjectId, from: Oid, to: Oid, how: Move },
+    /// The default branch was moved by somebody else, or that was settled.
+    LineChanged { project: ProjectId, line: Line, why: String },
+
+    /// An item was found, or its spec read anew.
+    ItemRead { item: Item },
+    /// An item went along the road.
+    ItemMoved { item: ItemId, to: ItemState, why: String, evidence: Vec<EvidenceId> },
+
+    /// A run began.
+    RunStarted { run: Run },
+    /// A run went along.
+    RunMoved { run: RunId, to: RunState, why: String },
+    /// The item branch came to a new place.
+    HeadMoved { run: RunId, from: Option<Oid>, to: Oid, why: String },
+    /// A person touched a run.
+    RunTouched { run: RunId, touch: Touch },
+    /// A task came to a new state.
+    TaskMoved { run: RunId, task: TaskId, to: TaskState, why: String, evidence: Vec<EvidenceId> },
+    /// A person gave a parked task new tries.
+    TaskRestarted { run: RunId, task: TaskId },
+    /// The item branch is lent to one attempt, or free again.
+    Integrating { run: RunId, attempt: Option<AttemptId> },
+
+    /// An attempt began.
+    AttemptStarted { attempt: Attempt },
+    /// An attempt went along its road.
+    AttemptMoved { attempt: AttemptId, to: AttemptState, why: String, evidence: Vec<EvidenceId> },
+    /// An attempt failed: the bad end.
+    AttemptFailed { attempt: AttemptId, failure: Failure, why: String, evidence: Vec<EvidenceId> },
+    /// Its brief was written.
+    BriefWritten { attempt: AttemptId, hash: String },
+    /// What it made was read.
+    CandidateRead { attempt: AttemptId, candidate: Candidate },
+
+    /// A session was asked for.
+    SessionAsked { session: Session },
+    /// Its program runs.
+    SessionRuns { session: SessionId, running: Running },
+    /// It ended.
+    SessionEnded { session: SessionId, end: End },
+
+    /// A worktree was asked for.
+    WorktreeAsked { worktree: Worktree },
+    /// It is there.
+    WorktreeMade { worktree: WorktreeId },
+    /// It could not be made, or is gone without us.
+    WorktreeGone { worktree: WorktreeId, why: String },
+    /// What it looks like was seen to change.
+    WorktreeSeen { worktree: WorktreeId, seen: Seen },
+    /// It was removed, and can be brought back.
+    WorktreeRemoved { worktree: WorktreeId, recovery: Recovery },
+    /// It was brought back.
+    WorktreeRestored { worktree: WorktreeId, lost: Vec<String> },
+
+    /// A command ran on a tree, and this came of it.
+    EvidenceGathered { evidence: Evidence },
+
+    /// A pull request was opened.
+    PullOpened { pull: Pull },
+    /// A merge result was made for it.
+    PullMerged { pull: PullId, result: MergeResult, checks: Vec<String> },
+    /// One of its checks came back.
+    PullChecked { pull: PullId, command: String, evidence: EvidenceId, passed: bool },
+    /// Somebody said yes.
+    PullApproved { pull: PullId, approval: PullApproval },
+    /// It went along its road.
+    PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
+
+    /// Somebody asked for what they may not do; it was not done.
+    Refused { project: Option<ProjectId>, run: Option<RunId>, session: Option<SessionId>, asked: String, why: String },
+    /// A ref was moved, or tried to be moved, by somebody who may not.
+    RefTouched {
+        /// Where.
+        project: ProjectId,
+        /// The session it is laid to, if git or the fence tells.
+        session: Option<SessionId>,
+        /// Which ref.
+        reference: RefName,
+        /// Where it stood.
+        from: Option<Oid>,
+        /// Where it was to go, or went.
+        to: Option<Oid>,
+        /// Whether the fence held.
+        prevented: bool,
+        /// Who, as far as git tells.
+        named: String,
+    },
+    /// Worth knowing, with no deadline.
+    Notice { project: Option<ProjectId>, says: String },
+}
+
+impl Event {
+    /// The word in the `kind` column and in lists.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::ProjectAdded { .. } => "project-added",
+            Self::ProjectRemoved { .. } => "project-removed",
+            Self::ProjectTrusted { .. } => "project-trusted",
+            Self::MainMoved { .. } => "main-moved",
+            Self::LineChanged { .. } => "line-changed",
+            Self::ItemRead { .. } => "item-read",
+            Self::ItemMoved { .. } => "item-moved",
+            Self::RunStarted { .. } => "run-started",
+            Self::RunMoved { .. } => "run-moved",
+            Self::HeadMoved { .. } => "head-moved",
+            Self::RunTouched { .. } => "run-touched",
+            Self::TaskMoved { .. } => "task-moved",
+            Self::TaskRestarted { .. } => "task-restarted",
+            Self::Integrating { .. } => "integrating",
+            Self::AttemptStarted { .. } => "attempt-started",
+            Self::AttemptMoved { .. } => "attempt-moved",
+            Self::AttemptFailed { .. } => "attempt-failed",
+            Self::BriefWritten { .. } => "brief-written",
+            Self::CandidateRead { .. } => "candidate-read",
+            Self::SessionAsked { .. } => "session-asked",
+            Self::SessionRuns { .. } => "session-runs",
+            Self::SessionEnded { .. } => "session-ended",
+            Self::WorktreeAsked { .. } => "worktree-asked",
+            Self::WorktreeMade { .. } => "worktree-made",
+            Self::WorktreeGone { .. } => "worktree-gone",
+            Self::WorktreeSeen { .. } => "worktree-seen",
+            Self::WorktreeRemoved { .. } => "worktree-removed",
+            Self::WorktreeRestored { .. } => "worktree-restored",
+            Self::EvidenceGathered { .. } => "evidence-gathered",
+            Self::PullOpened { .. } => "pull-opened",
+            Self::PullMerged { .. } => "pull-merged",
+            Self::PullChecked { .. } => "pull-checked",
+            Self::PullApproved { .. } => "pull-approved",
+            Self::PullMoved { .. } => "pull-moved",
+            Self::Refused { .. } => "refused",
+            Self::RefTouched { .. } => "ref-touched",
+            Self::Notice { .. } => "notice",
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Evidence: the record that a command ran on a tree and what came of it. Every gate's verdict points to one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AttemptId, EvidenceId, Oid, ProjectId, PullId, RunId, TaskId};
+use crate::time::At;
+
+/// The gates of the road that Pilothouse checks today. Numbers are those of the design's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// G6: the proof must fail before the work, or it proves nothing.
+    RedCheck,
+    /// G7: the proof, run by the engine on the exact tree, clean.
+    Verify,
+    /// G8: what changed lies inside the declared scope.
+    ScopeAudit,
+    /// G14: the project's checks on the merge result.
+    Landing,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not hold.
+    Failed,
+    /// It could not be found out: the command could not be run, or its end is not known.
+    Unknown,
+}
+
+/// What the evidence is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The project.
+    pub project: ProjectId,
+    /// The run it was gathered in.
+    pub run: RunId,
+    /// The task, for gates of a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The attempt, for gates of an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptId>,
+    /// The pull request, for gates of a landing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullId>,
+}
+
+/// One record. Immutable once written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Its id.
+    pub id: EvidenceId,
+    /// The gate it belongs to.
+    pub gate: Gate,
+    /// What it is about.
+    pub subject: Subject,
+    /// The commit that was checked.
+    pub commit: Oid,
+    /// The tree of that commit: what was really on disk.
+    pub tree: Oid,
+    /// The command, run by `sh -c` at the top of the tree; for the scope audit the words "scope audit".
+    pub command: String,
+    /// When it began.
+    pub started: At,
+    /// When it ended.
+    pub ended: At,
+    /// The exit code; nothing if a signal or the time limit ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// Why, one sentence.
+    pub why: String,
+    /// SHA-256 of the whole output in hexadecimal.
+    pub output_hash: String,
+    /// Length of the whole output in bytes.
+    pub output_bytes: u64,
+    /// The session whose log holds the output, if a command ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<crate::ids::SessionId>,
+    /// What it ran on: operating system, architecture, git version.
+    pub environment: String,
+}
+
+impl Evidence {
+    /// Whether it holds.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.verdict == Verdict::Passed
+    }
+}

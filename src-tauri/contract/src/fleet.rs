@@ -1,0 +1,307 @@
+//! The fleet: everything there is, as one value, and the one fold that moves it. The engine decides on it and stores
+//! it, every client mirrors it, and both use [`Fleet::apply`]; so they cannot disagree.
+//!
+//! Refuses to judge: an event that names something unknown changes nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{Attempt, AttemptState};
+use crate::event::{Event, Record};
+use crate::evidence::Evidence;
+use crate::ids::{AttemptId, EvidenceId, ItemId, ProjectId, PullId, RunId, SessionId, WorktreeId};
+use crate::item::Item;
+use crate::project::{Project, Trust};
+use crate::pull::{Pull, PullCheck};
+use crate::run::{Run, TaskRun, TaskState};
+use crate::session::{Session, SessionKind};
+use crate::worktree::{Worktree, WorktreeState};
+
+/// Everything there is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The number of the last record folded in.
+    pub seq: u64,
+    /// Repositories.
+    pub projects: BTreeMap<ProjectId, Project>,
+    /// Pieces of work.
+    pub items: BTreeMap<ItemId, Item>,
+    /// Runs.
+    pub runs: BTreeMap<RunId, Run>,
+    /// Attempts.
+    pub attempts: BTreeMap<AttemptId, Attempt>,
+    /// Sessions.
+    pub sessions: BTreeMap<SessionId, Session>,
+    /// Worktrees.
+    pub worktrees: BTreeMap<WorktreeId, Worktree>,
+    /// Pull requests.
+    pub pulls: BTreeMap<PullId, Pull>,
+    /// Evidence.
+    pub evidence: BTreeMap<EvidenceId, Evidence>,
+}
+
+/// What a fold changed: the rows that a store writes and the signals that a window sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Touched {
+    /// A repository.
+    Project(ProjectId),
+    /// A piece of work.
+    Item(ItemId),
+    /// A run.
+    Run(RunId),
+    /// An attempt.
+    Attempt(AttemptId),
+    /// A session.
+    Session(SessionId),
+    /// A worktree.
+    Worktree(WorktreeId),
+    /// A pull request.
+    Pull(PullId),
+    /// An evidence record.
+    Evidence(EvidenceId),
+}
+
+fn after<K: Copy + Ord + Default, V>(map: &BTreeMap<K, V>, next: impl Fn(K) -> K) -> K {
+    next(map.keys().next_back().copied().unwrap_or_default())
+}
+
+impl Fleet {
+    /// The id the next project gets.
+    #[must_use]
+    pub fn next_project(&self) -> ProjectId {
+        after(&self.projects, ProjectId::next)
+    }
+
+    /// The id the next item gets.
+    #[must_use]
+    pub fn next_item(&self) -> ItemId {
+        after(&self.items, ItemId::next)
+    }
+
+    /// The id the next run gets.
+    #[must_use]
+    pub fn next_run(&self) -> RunId {
+        after(&self.runs, RunId::next)
+    }
+
+    /// The id the next attempt gets.
+    #[must_use]
+    pub fn next_attempt(&self) -> AttemptId {
+        after(&self.attempts, AttemptId::next)
+    }
+
+    /// The id the next session gets.
+    #[must_use]
+    pub fn next_session(&self) -> SessionId {
+        after(&self.sessions, SessionId::next)
+    }
+
+    /// The id the next worktree gets.
+    #[must_use]
+    pub fn next_worktree(&self) -> WorktreeId {
+        after(&self.worktrees, WorktreeId::next)
+    }
+
+    /// The id the next pull request gets.
+    #[must_use]
+    pub fn next_pull(&self) -> PullId {
+        after(&self.pulls, PullId::next)
+    }
+
+    /// The id the next evidence gets.
+    #[must_use]
+    pub fn next_evidence(&self) -> EvidenceId {
+        after(&self.evidence, EvidenceId::next)
+    }
+
+    /// The live run of an item, or else its newest one.
+    #[must_use]
+    pub fn run_of(&self, item: ItemId) -> Option<&Run> {
+        let runs = || self.runs.values().filter(|run| run.item == item);
+        runs().rfind(|run| run.state.is_live()).or_else(|| runs().next_back())
+    }
+
+    /// The projects on the list.
+    pub fn listed(&self) -> impl Iterator<Item = &Project> {
+        self.projects.values().filter(|project| !project.removed)
+    }
+
+    /// Folds one record in. Returns what it changed. A record that was folded in before changes nothing.
+    pub fn apply(&mut self, record: &Record) -> Vec<Touched> {
+        if record.seq <= self.seq {
+            return Vec::new();
+        }
+        self.seq = record.seq;
+        self.fold(record).into_iter().flatten().collect()
+    }
+
+    fn fold(&mut self, record: &Record) -> [Option<Touched>; 2] {
+        let at = record.at;
+        let one = match &record.event {
+            Event::ProjectAdded { project } => {
+                self.projects.insert(project.id, project.clone());
+                Some(Touched::Project(project.id))
+            }
+            Event::ProjectRemoved { project } => self.project(*project, |it| it.removed = true),
+            Event::ProjectTrusted { project, found } => self.project(*project, |it| {
+                it.trust = Trust::Given { at, by: record.who.clone(), found: found.clone() };
+            }),
+            Event::MainMoved { project, to, .. } => self.project(*project, |it| it.main = to.clone()),
+            Event::LineChanged { project, line, .. } => self.project(*project, |it| it.line = line.clone()),
+
+            Event::ItemRead { item } => {
+                self.items.insert(item.id, item.clone());
+                Some(Touched::Item(item.id))
+            }
+            Event::ItemMoved { item, to, why, .. } => {
+                self.items.get_mut(item).map(|it| {
+                    it.state = *to;
+                    it.why.clone_from(why);
+                    it.moved = at;
+                    Touched::Item(*item)
+                })
+            }
+
+            Event::RunStarted { run } => {
+                self.runs.insert(run.id, run.clone());
+                Some(Touched::Run(run.id))
+            }
+            Event::RunMoved { run, to, why } => self.run(*run, |it| {
+                it.state = *to;
+                it.why.clone_from(why);
+                it.moved = at;
+            }),
+            Event::HeadMoved { run, to, .. } => self.run(*run, |it| it.head = Some(to.clone())),
+            Event::RunTouched { run, touch } => self.run(*run, |it| it.touches.push(touch.clone())),
+            Event::TaskMoved { run, task, to, .. } => self.task(*run, task, |it| it.state = to.clone()),
+            Event::TaskRestarted { run, task } => self.task(*run, task, |it| {
+                it.state = TaskState::Waiting;
+                it.failures = 0;
+            }),
+            Event::Integrating { run, attempt } => self.run(*run, |it| it.integrating = *attempt),
+
+            Event::AttemptStarted { attempt } => {
+                self.attempts.insert(attempt.id, attempt.clone());
+                let run = self.task(attempt.run, &attempt.task, |it| {
+                    it.attempts.push(attempt.id);
+                    it.state = TaskState::Active { attempt: attempt.id };
+                });
+                return [Some(Touched::Attempt(attempt.id)), run];
+            }
+            Event::AttemptMoved { attempt, to, why, evidence } => self.attempt(*attempt, |it| {
+                it.state = *to;
+                it.why.clone_from(why);
+                it.evidence.extend(evidence);
+                it.moved = at;
+            }),
+            Event::AttemptFailed { attempt, failure, why, evidence } => {
+                let touched = self.attempt(*attempt, |it| {
+                    it.state = AttemptState::Failed;
+                    it.failure = Some(failure.clone());
+                    it.why.clone_from(why);
+                    it.evidence.extend(evidence);
+                    it.moved = at;
+                });
+                let of = self.attempts.get(attempt).map(|failed| (failed.run, failed.task.clone()));
+                let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += 1));
+                return [touched, run];
+            }
+            Event::BriefWritten { attempt, hash } => self.attempt(*attempt, |it| it.brief = Some(hash.clone())),
+            Event::CandidateRead { attempt, candidate } => {
+                self.attempt(*attempt, |it| it.candidate = Some(candidate.clone()))
+            }
+
+            Event::SessionAsked { session } => {
+                self.sessions.insert(session.id, session.clone());
+                let of = session.attempt.filter(|_| session.kind == SessionKind::Agent);
+                let attempt = of.and_then(|of| self.attempt(of, |it| it.session = Some(session.id)));
+                return [Some(Touched::Session(session.id)), attempt];
+            }
+            Event::SessionRuns { session, running } => {
+                self.session(*session, |it| it.running = Some(running.clone()))
+            }
+            Event::SessionEnded { session, end } => {
+                self.session(*session, |it| it.end = Some(end.clone()))
+            }
+
+            Event::WorktreeAsked { worktree } => {
+                self.worktrees.insert(worktree.id, worktree.clone());
+                Some(Touched::Worktree(worktree.id))
+            }
+            Event::WorktreeMade { worktree } | Event::WorktreeRestored { worktree, .. } => {
+                self.worktree(*worktree, |it| it.state = WorktreeState::Live)
+            }
+            Event::WorktreeGone { worktree, why } => {
+                self.worktree(*worktree, |it| it.state = WorktreeState::Gone { why: why.clone() })
+            }
+            Event::WorktreeSeen { worktree, seen } => self.worktree(*worktree, |it| it.seen = Some(seen.clone())),
+            Event::WorktreeRemoved { worktree, recovery } => {
+                self.worktree(*worktree, |it| it.state = WorktreeState::Removed { recovery: recovery.clone() })
+            }
+
+            Event::EvidenceGathered { evidence } => {
+                self.evidence.insert(evidence.id, evidence.clone());
+                Some(Touched::Evidence(evidence.id))
+            }
+
+            Event::PullOpened { pull } => {
+                self.pulls.insert(pull.id, pull.clone());
+                let run = self.run(pull.run, |it| it.pull = Some(pull.id));
+                return [Some(Touched::Pull(pull.id)), run];
+            }
+            Event::PullMerged { pull, result, checks } => self.pull(*pull, |it| {
+                it.result = Some(result.clone());
+                it.checks = checks
+                    .iter()
+                    .map(|command| PullCheck { command: command.clone(), evidence: None, passed: None })
+                    .collect();
+            }),
+            Event::PullChecked { pull, command, evidence, passed } => self.pull(*pull, |it| {
+                if let Some(check) = it.checks.iter_mut().find(|check| check.command == *command) {
+                    check.evidence = Some(*evidence);
+                    check.passed = Some(*passed);
+                }
+            }),
+            Event::PullApproved { pull, approval } => self.pull(*pull, |it| it.approval = Some(approval.clone())),
+            Event::PullMoved { pull, to, why, .. } => self.pull(*pull, |it| {
+                it.state = to.clone();
+                it.why.clone_from(why);
+                it.moved = at;
+            }),
+
+            Event::Refused { .. } | Event::RefTouched { .. } | Event::Notice { .. } => None,
+        };
+        [one, None]
+    }
+
+    fn project(&mut self, id: ProjectId, change: impl FnOnce(&mut Project)) -> Option<Touched> {
+        self.projects.get_mut(&id).map(change).map(|()| Touched::Project(id))
+    }
+
+    fn run(&mut self, id: RunId, change: impl FnOnce(&mut Run)) -> Option<Touched> {
+        self.runs.get_mut(&id).map(change).map(|()| Touched::Run(id))
+    }
+
+    fn task(&mut self, run: RunId, task: &crate::ids::TaskId, change: impl FnOnce(&mut TaskRun)) -> Option<Touched> {
+        let it = self.runs.get_mut(&run)?.tasks.iter_mut().find(|it| it.spec.id == *task)?;
+        change(it);
+        Some(Touched::Run(run))
+    }
+
+    fn attempt(&mut self, id: AttemptId, change: impl FnOnce(&mut Attempt)) -> Option<Touched> {
+        self.attempts.get_mut(&id).map(change).map(|()| Touched::Attempt(id))
+    }
+
+    fn session(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) -> Option<Touched> {
+        self.sessions.get_mut(&id).map(change).map(|()| Touched::Session(id))
+    }
+
+    fn worktree(&mut self, id: WorktreeId, change: impl FnOnce(&mut Worktree)) -> Option<Touched> {
+        self.worktrees.get_mut(&id).map(change).map(|()| Touched::Worktree(id))
+    }
+
+    fn pull(&mut self, id: PullId, change: impl FnOnce(&mut Pull)) -> Option<Touched> {
+        self.pulls.get_mut(&id).map(change).map(|()| Touched::Pull(id))
+    }
+}

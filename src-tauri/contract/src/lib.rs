@@ -1,0 +1,36 @@
+//! The boundary of Pilothouse. Everything that crosses between the engine and its clients (window, command line,
+//! agents' hooks) is defined here once: ids, calls, events, faults, view structs, and the fold that both sides run.
+//!
+//! Refuses: any IO, any clock, any runtime, any native dependency. It compiles to wasm.
+
+pub mod ask;
+pub mod attempt;
+pub mod call;
+pub mod event;
+pub mod evidence;
+pub mod fault;
+pub mod fleet;
+pub mod ids;
+pub mod item;
+pub mod project;
+pub mod pull;
+pub mod run;
+pub mod session;
+pub mod spec;
+pub mod text;
+pub mod time;
+pub mod trajectory;
+pub mod who;
+pub mod wire;
+pub mod worktree;
+
+pub use call::{Access, Answer, Call, Request, dispatch};
+pub use event::{Event, Record};
+pub use fault::{Fault, FaultCode, Hint};
+pub use fleet::{Fleet, Touched};
+pub use ids::*;
+pub use time::At;
+pub use who::Who;
+
+/// The version of the engine socket's protocol. A client of another version is told so in words and refused.
+pub const PROTOCOL: u32 = 1;

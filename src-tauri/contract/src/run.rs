@@ -1,0 +1,308 @@
+//! Runs: the engine carrying one item. Holds the policy it was started under, and where each task stands.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
+use crate::spec::TaskSpec;
+use crate::time::At;
+use crate::who::Who;
+
+/// The engine carrying an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The project.
+    pub project: ProjectId,
+    /// The item it carries.
+    pub item: ItemId,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it stands there.
+    pub why: String,
+    /// What it was started under; read from the approved commit, fixed for the run.
+    pub policy: Policy,
+    /// The commit of the default branch it started from; also the approved commit of the spec.
+    pub base: Oid,
+    /// The item branch.
+    pub branch: RefName,
+    /// Where the item branch stands by our record; nothing until it was made.
+    pub head: Option<Oid>,
+    /// The tasks in file order.
+    pub tasks: Vec<TaskRun>,
+    /// The attempt that is being brought onto the item branch, one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrating: Option<AttemptId>,
+    /// The pull request, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullId>,
+    /// Who started it; that is also the approval of the spec at `base`.
+    pub by: Who,
+    /// When it started.
+    pub started: At,
+    /// When it last moved.
+    pub moved: At,
+    /// Touches by people: what makes a run not hands-off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touches: Vec<Touch>,
+}
+
+impl Run {
+    /// The task of that id.
+    #[must_use]
+    pub fn task(&self, id: &TaskId) -> Option<&TaskRun> {
+        self.tasks.iter().find(|task| task.spec.id == *id)
+    }
+
+    /// How many tasks are done.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.tasks.iter().filter(|task| task.state.is_done()).count()
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Tasks are being worked.
+    Running,
+    /// Every task is done; the record is being written and the pull request opened.
+    Assembled,
+    /// Its pull request is under way.
+    InPull,
+    /// Landed: the end.
+    Landed,
+    /// It cannot go on without a person.
+    Parked,
+    /// A person stopped it.
+    Stopped,
+}
+
+impl RunState {
+    /// The word shown to people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Assembled => "assembled",
+            Self::InPull => "in-pull",
+            Self::Landed => "landed",
+            Self::Parked => "parked",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether the engine still works on it without a person.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Running | Self::Assembled | Self::InPull)
+    }
+}
+
+/// One task within a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRun {
+    /// What the approved commit says of it.
+    pub spec: TaskSpec,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Its attempts, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptId>,
+    /// Failed attempts that count against the limit; a person's restart sets it back to 0.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum TaskState {
+    /// Not begun, or to be tried again. Why it waits is worked out when asked: see `Wait`.
+    Waiting,
+    /// An attempt has it.
+    Active {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// Verified, committed and ticked on the item branch.
+    Done {
+        /// The one commit of the task.
+        commit: Oid,
+    },
+    /// It was ticked before the run began.
+    DoneBefore,
+    /// Optional, and left alone.
+    Skipped,
+    /// It waits for a person.
+    Parked {
+        /// Why.
+        why: String,
+    },
+}
+
+impl TaskState {
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::DoneBefore | Self::Skipped)
+    }
+
+    /// The word shown to people.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Active { .. } => "active",
+            Self::Done { .. } | Self::DoneBefore => "done",
+            Self::Skipped => "skipped",
+            Self::Parked { .. } => "parked",
+        }
+    }
+}
+
+/// Why a task that is not begun does not begin: four visible, different reasons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "wait")]
+pub enum Wait {
+    /// Nothing: it can begin.
+    Ready,
+    /// Tasks that come first are not done.
+    Dependency {
+        /// Which.
+        tasks: Vec<TaskId>,
+    },
+    /// A task that is being worked might write the same files.
+    Scope {
+        /// Which.
+        with: TaskId,
+        /// The part that may clash.
+        why: String,
+    },
+    /// All slots are taken.
+    Slot {
+        /// How many there are.
+        slots: u32,
+    },
+    /// A resource is taken.
+    Resource {
+        /// Its name.
+        name: String,
+        /// Who has it.
+        with: TaskId,
+    },
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Dependency { tasks } => {
+                f.write_str("waits for ")?;
+                for (n, task) in tasks.iter().enumerate() {
+                    write!(f, "{}{task}", if n == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Scope { with, why } => write!(f, "waits for the scope of {with}: {why}"),
+            Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),
+            Self::Resource { name, with } => write!(f, "waits for {name}, which {with} has"),
+        }
+    }
+}
+
+/// One deed of a person inside a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// When.
+    pub at: At,
+    /// Who.
+    pub by: Who,
+    /// What.
+    pub kind: TouchKind,
+    /// In which session, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+}
+
+/// What a touch was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TouchKind {
+    /// Somebody typed into an agent's terminal.
+    Intervention,
+    /// Somebody ended a session.
+    Ended,
+    /// Somebody restarted parked tasks.
+    Restarted,
+}
+
+/// Who says yes to a landing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approval {
+    /// A person.
+    #[default]
+    Person,
+    /// The policy of the approved commit, once the checks passed on the merge result.
+    Policy,
+}
+
+/// What a run is started under. Read from `WORKFLOW.md` of the approved commit, never from an attempt's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Where it was read: a commit and a path, or the words "built in".
+    pub source: String,
+    /// The agent.
+    pub agent: AgentChoice,
+    /// Commands that must pass on the merge result; if there are none, every proof of the tasks is run again.
+    pub checks: Vec<String>,
+    /// Who says yes to the landing.
+    pub approve: Approval,
+    /// How often a task is tried before it is parked.
+    pub attempts: u32,
+    /// How many attempts may run at once.
+    pub slots: u32,
+    /// An attempt whose session shows no output and changes no file for this long is stalled, in seconds.
+    pub stall_s: u32,
+    /// How long one check may take, in seconds.
+    pub check_s: u32,
+    /// Globs that no task may write.
+    pub protected: Vec<String>,
+    /// Globs that every task may write besides its scope.
+    pub always: Vec<String>,
+    /// Globs of files that no two tasks may touch at once, whatever their scopes say.
+    pub hot: Vec<String>,
+    /// Ignored folders that survive between checks (build caches). None by default: a clean tree is clean.
+    pub warm: Vec<String>,
+    /// Names of environment variables that agents and checks get besides the built-in list.
+    pub env: Vec<String>,
+    /// Whether a tick adds a `Done` line under its task.
+    pub done_lines: bool,
+}
+
+/// Which agent program carries the tasks, and how it is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentChoice {
+    /// The name people use: `claude`, `rehearsal`, or one of their own.
+    pub name: String,
+    /// The adapter that starts and reads it.
+    pub adapter: Adapter,
+    /// The command, with `{brief}`, `{brief_file}` and `{uuid}` as places to fill in.
+    pub command: Vec<String>,
+}
+
+/// The adapters that are built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adapter {
+    /// Any command in a terminal.
+    Command,
+    /// The scripted agent that ships with the product.
+    Rehearsal,
+    /// Claude Code, headless, with its session log followed.
+    ClaudeCode,
+}

@@ -1,0 +1,204 @@
+//! Sessions: live programs, each held by a holder process of its own. Facts are stored; the state is derived from
+//! them when asked (promise P4).
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Gate;
+use crate::ids::{AttemptId, ProjectId, PullId, RunId, SessionId, WorktreeId};
+use crate::time::At;
+
+/// One held program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The project, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// The run, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The attempt, if it works for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptId>,
+    /// The pull request, if it checks one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullId>,
+    /// The gate it gathers evidence for, if it is a check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// The worktree it runs in, if it is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeId>,
+    /// What it is for.
+    pub kind: SessionKind,
+    /// What people call it.
+    pub title: String,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its working directory.
+    pub cwd: String,
+    /// How it is held.
+    pub mode: Mode,
+    /// The agent's own id for the session, where we chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
+    /// When it was asked for.
+    pub asked: At,
+    /// The program's process id and when it started, once it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
+    /// How it ended, once it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionKind {
+    /// An agent at a task.
+    Agent,
+    /// A command that gathers evidence.
+    Check,
+    /// Something a person started.
+    Shell,
+}
+
+/// How a session is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// In a terminal of its own.
+    Pty,
+    /// By pipes: standard output and standard error into one log, standard input empty.
+    Pipe,
+}
+
+/// Facts of a program that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The holder's process id.
+    pub holder: u32,
+    /// The program's process id.
+    pub pid: u32,
+    /// When it started.
+    pub at: At,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When it was noticed.
+    pub at: At,
+    /// What is known.
+    pub how: Ending,
+    /// Bytes of output in its log.
+    pub output_bytes: u64,
+    /// Programs it left behind, which were ended with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<String>,
+}
+
+/// What is known of an end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ending")]
+pub enum Ending {
+    /// It exited by itself.
+    Exited {
+        /// The exit code.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signalled {
+        /// Which.
+        signal: i32,
+    },
+    /// It was never started.
+    NotStarted {
+        /// Why.
+        why: String,
+    },
+    /// Its holder is gone and left no word.
+    Lost {
+        /// What is known.
+        why: String,
+    },
+}
+
+/// The state of a session, derived from facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionState {
+    /// Asked for, not yet running.
+    Starting,
+    /// Running, with output lately.
+    Working,
+    /// Running, without output for a while. What it does is not known.
+    Quiet,
+    /// It ended.
+    Exited,
+    /// It is gone and nobody knows how.
+    Lost,
+    /// The facts do not say.
+    Unknown,
+}
+
+impl SessionState {
+    /// The word shown to people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Working => "working",
+            Self::Quiet => "quiet",
+            Self::Exited => "exited",
+            Self::Lost => "lost",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What the engine sees of a running session now; never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Bytes of output so far.
+    pub output_bytes: u64,
+    /// When output last came, if any did while this engine looked.
+    pub last_output: Option<At>,
+    /// Whether the holder answers.
+    pub held: bool,
+    /// How many viewers are attached.
+    pub viewers: u32,
+}
+
+/// Without output for this long a running session is called quiet, in milliseconds.
+pub const QUIET_MS: i64 = 10_000;
+
+impl Session {
+    /// The state, and the facts that say so.
+    #[must_use]
+    pub fn state(&self, pulse: Option<&Pulse>, now: At) -> (SessionState, String) {
+        if let Some(end) = &self.end {
+            return match &end.how {
+                Ending::Exited { code } => (SessionState::Exited, format!("exit code {code}")),
+                Ending::Signalled { signal } => (SessionState::Exited, format!("ended by signal {signal}")),
+                Ending::NotStarted { why } => (SessionState::Exited, format!("never started: {why}")),
+                Ending::Lost { why } => (SessionState::Lost, why.clone()),
+            };
+        }
+        let Some(running) = &self.running else {
+            return (SessionState::Starting, "asked for, no word from its holder yet".to_owned());
+        };
+        let Some(pulse) = pulse.filter(|pulse| pulse.held) else {
+            return (SessionState::Unknown, format!("process {} started, its holder does not answer", running.pid));
+        };
+        let quiet_ms = now.since_ms(pulse.last_output.unwrap_or(running.at));
+        if quiet_ms >= QUIET_MS {
+            let quiet_s = quiet_ms / 1000;
+            (SessionState::Quiet, format!("process {} runs, no output for {quiet_s} s", running.pid))
+        } else {
+            (SessionState::Working, format!("process {} runs, {} bytes of output", running.pid, pulse.output_bytes))
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Other people's text is data (promise P11). Everything that came from an agent, a repository or a forge goes
+//! through here before a terminal shows it.
+
+/// Makes a text safe to print on a terminal: control characters, escape sequences and bidirectional overrides become
+/// visible marks. A line break stays one when `lines` is true, else it becomes a space.
+#[must_use]
+pub fn plain(text: &str, lines: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' if lines => out.push('\n'),
+            '\n' | '\r' | '\t' => out.push(' '),
+            // C0 controls and DEL have pictures of their own in Unicode.
+            '\u{0}'..='\u{1f}' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
+            '\u{7f}' => out.push('\u{2421}'),
+            '\u{80}'..='\u{9f}' => out.push('\u{fffd}'),
+            // Bidirectional embeddings, overrides and isolates, and invisible marks that reorder or hide text.
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+                out.push('\u{fffd}');
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// One line of at most `width` characters; a cut is marked.
+#[must_use]
+pub fn line(text: &str, width: usize) -> String {
+    let text = plain(text, false);
+    if text.chars().count() <= width {
+        return text;
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_shown_as_text() {
+        assert_eq!(plain("a\x1b[31mb\u{202e}c\nd", false), "a\u{241b}[31mb\u{fffd}c d");
+        assert_eq!(plain("a\nb", true), "a\nb");
+        assert_eq!(line("abcdef", 4), "abc…");
+    }
+}

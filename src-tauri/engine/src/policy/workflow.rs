@@ -1,0 +1,211 @@
+//! `WORKFLOW.md`: front matter between two `---` lines, our settings under the one key `pilothouse:`. The rest of the
+//! file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the project's README.
+
+use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use super::scope;
+
+/// Paths that no task may write, whatever its scope says: the spec that it is measured by, and the policy.
+pub const PROTECTED: [&str; 3] = ["specs/", "WORKFLOW.md", ".agents/"];
+/// Files that two tasks may not touch at once, whatever their scopes say.
+pub const HOT: [&str; 10] = [
+    "**/Cargo.lock",
+    "**/package-lock.json",
+    "**/pnpm-lock.yaml",
+    "**/yarn.lock",
+    "**/poetry.lock",
+    "**/uv.lock",
+    "**/go.sum",
+    "**/Gemfile.lock",
+    "**/composer.lock",
+    "**/flake.lock",
+];
+
+/// What is wrong with a `WORKFLOW.md`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("WORKFLOW.md: {0}")]
+pub struct BadWorkflow(pub String);
+
+#[derive(Debug, Deserialize)]
+struct Front {
+    pilothouse: Option<Settings>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    agent: Option<String>,
+    agents: BTreeMap<String, Command>,
+    checks: Vec<String>,
+    approve: Option<Approval>,
+    attempts: Option<u32>,
+    slots: Option<u32>,
+    stall_s: Option<u32>,
+    check_s: Option<u32>,
+    protected: Vec<String>,
+    always: Vec<String>,
+    hot: Option<Vec<String>>,
+    warm: Vec<String>,
+    env: Vec<String>,
+    done_lines: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Command {
+    command: Vec<String>,
+}
+
+/// What a repository says about how it is worked, before a person chose an agent.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    source: String,
+    settings: Settings,
+}
+
+/// The agents that are built in, by name.
+#[must_use]
+pub fn built_in(name: &str) -> Option<AgentChoice> {
+    let choice = |adapter, command: &[&str]| {
+        Some(AgentChoice {
+            name: name.to_owned(),
+            adapter,
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+        })
+    };
+    match name {
+        // `-p` runs one prompt and ends. `--permission-prompts none` denies whatever would ask, for nobody is there
+        // to answer; what may be done without asking is set by the mode.
+        "claude" => choice(Adapter::ClaudeCode, &["claude", "--permission-mode", "acceptEdits"]),
+        "claude-unattended" => choice(Adapter::ClaudeCode, &["claude", "--permission-mode", "bypassPermissions"]),
+        "rehearsal" => choice(Adapter::Rehearsal, &["sh", "{agent_file}"]),
+        _ => None,
+    }
+}
+
+/// The names of the agents that are built in.
+pub const BUILT_IN: [&str; 3] = ["claude", "claude-unattended", "rehearsal"];
+
+impl Workflow {
+    /// Reads the file's text. No text at all is a repository without settings.
+    ///
+    /// # Errors
+    /// If the front matter is no YAML, or our key holds something that we do not know.
+    pub fn read(text: Option<&str>, source: &str) -> Result<Self, BadWorkflow> {
+        let Some(front) = text.and_then(front_matter) else {
+            let source = if text.is_some() { source } else { "built in" };
+            return Ok(Self { source: source.to_owned(), settings: Settings::default() });
+        };
+        let front: Front = serde_saphyr::from_str(front).map_err(|error| BadWorkflow(error.to_string()))?;
+        let settings = front.pilothouse.unwrap_or_default();
+        let globs = settings.protected.iter().chain(&settings.always).chain(settings.hot.iter().flatten());
+        for glob in globs {
+            scope::glob(glob).map_err(|error| BadWorkflow(error.to_string()))?;
+        }
+        if let Some(bad) = settings.warm.iter().find(|it| it.contains("..") || it.starts_with('/')) {
+            return Err(BadWorkflow(format!("warm: `{bad}` is not a folder inside the repository")));
+        }
+        for (name, zero) in
+            [("attempts", settings.attempts), ("slots", settings.slots), ("check_s", settings.check_s), ("stall_s", settings.stall_s)]
+        {
+            if zero == Some(0) {
+                return Err(BadWorkflow(format!("{name}: must be at least 1")));
+            }
+        }
+        Ok(Self { source: source.to_owned(), settings })
+    }
+
+    /// Commands that the file holds, for the trust decision: where, what.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(String, String)> {
+        let agents = self.settings.agents.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
+        let checks = self.settings.checks.iter().map(|it| ("checks".to_owned(), it.clone()));
+        agents.chain(checks).collect()
+    }
+
+    /// The agent by name, or the file's own choice.
+    ///
+    /// # Errors
+    /// If nobody by that name is known.
+    pub fn agent(&self, name: Option<&str>) -> Result<AgentChoice, BadWorkflow> {
+        let name = name.or(self.settings.agent.as_deref()).unwrap_or("claude");
+        if let Some(own) = self.settings.agents.get(name) {
+            if own.command.is_empty() {
+                return Err(BadWorkflow(format!("agents.{name}: the command is empty")));
+            }
+            return Ok(AgentChoice { name: name.to_owned(), adapter: Adapter::Command, command: own.command.clone() });
+        }
+        built_in(name).ok_or_else(|| {
+            BadWorkflow(format!(
+                "no agent is called '{name}': built in are {}; others stand under agents:",
+                BUILT_IN.join(", ")
+            ))
+        })
+    }
+
+    /// The policy of a run with a chosen agent.
+    #[must_use]
+    pub fn policy(&self, agent: AgentChoice) -> Policy {
+        let settings = self.settings.clone();
+        let mut protected: Vec<String> = PROTECTED.iter().map(|it| (*it).to_owned()).collect();
+        protected.extend(settings.protected);
+        Policy {
+            source: self.source.clone(),
+            agent,
+            checks: settings.checks,
+            approve: settings.approve.unwrap_or_default(),
+            attempts: settings.attempts.unwrap_or(2),
+            slots: settings.slots.unwrap_or(3),
+            stall_s: settings.stall_s.unwrap_or(600),
+            check_s: settings.check_s.unwrap_or(600),
+            protected,
+            always: settings.always,
+            hot: settings.hot.unwrap_or_else(|| HOT.iter().map(|it| (*it).to_owned()).collect()),
+            warm: settings.warm,
+            env: settings.env,
+            done_lines: settings.done_lines,
+        }
+    }
+}
+
+/// The text between the first line `---` and the next.
+fn front_matter(text: &str) -> Option<&str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let body = text.strip_prefix("---")?.strip_prefix('\r').unwrap_or_else(|| text.get(3..).unwrap_or("")).strip_prefix('\n')?;
+    let mut at = 0;
+    for line in body.split_inclusive('\n') {
+        if line.trim_end() == "---" {
+            return body.get(..at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_and_the_rest_is_left_to_others() {
+        let text = "---\ntracker:\n  kind: linear\npilothouse:\n  agent: mine\n  agents:\n    mine: { command: [my-agent, '{brief_file}'] }\n  checks: [cargo test]\n  approve: policy\n  slots: 5\n---\n\nWork well.\n";
+        let workflow = Workflow::read(Some(text), "abc:WORKFLOW.md").unwrap();
+        let policy = workflow.policy(workflow.agent(None).unwrap());
+        assert_eq!(policy.agent.command, ["my-agent", "{brief_file}"]);
+        assert_eq!((policy.approve, policy.slots, policy.attempts), (Approval::Policy, 5, 2));
+        assert_eq!(policy.checks, ["cargo test"]);
+        assert_eq!(workflow.commands().len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        let bad = |body: &str| Workflow::read(Some(&format!("---\npilothouse:\n  {body}\n---\n")), "x").unwrap_err().to_string();
+        assert!(bad("aprove: policy").contains("aprove"), "{}", bad("aprove: policy"));
+        assert!(bad("protected: ['../x']").contains("../x"));
+        assert!(bad("attempts: 0").contains("at least 1"));
+        let none = Workflow::read(None, "x").unwrap();
+        assert!(none.agent(Some("nobody")).unwrap_err().to_string().contains("no agent is called 'nobody'"));
+        assert_eq!(none.policy(none.agent(None).unwrap()).source, "built in");
+    }
+}

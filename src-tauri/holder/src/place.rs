@@ -1,0 +1,210 @@
+//! Where a session lies on disk. Everything is private to the user. A session folder holds:
+//! `session.json` (what was asked for, written by the engine before the holder starts), `lock` (held for life by the
+//! one holder), `holder.json` (who holds what, written once the program runs), `log.0000…` (see [`crate::log`]),
+//! `sizes` (one line per size change: offset, columns, rows), `exit.json` (how it ended, written last).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// How a program is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// In a terminal of its own.
+    Pty,
+    /// Standard output and standard error in one pipe, standard input empty.
+    Pipe,
+}
+
+/// What is asked for. The program's environment is not in here: it is the holder's own, so that it never lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The version of the holder protocol of the one who asks.
+    pub version: u32,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// How it is held.
+    pub mode: Mode,
+    /// Columns of its terminal.
+    pub columns: u16,
+    /// Rows of its terminal.
+    pub rows: u16,
+    /// Capacity of one log segment in bytes; rounded up to 64 KiB.
+    pub segment_bytes: u64,
+    /// The socket to listen at.
+    pub socket: PathBuf,
+    /// After this long the program is ended, in milliseconds; 0 means never. A holder keeps the limit even while no
+    /// engine runs.
+    #[serde(default)]
+    pub limit_ms: u64,
+}
+
+/// Who holds what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The version of the holder's protocol.
+    pub version: u32,
+    /// The holder's process id.
+    pub holder: u32,
+    /// The program's process id.
+    pub pid: u32,
+    /// The machine's boot id, where it has one: a session of another boot is gone.
+    pub boot: String,
+}
+
+/// How a session ended. The default is an end of which nothing is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Exit {
+    /// The exit code, if it exited.
+    pub code: Option<i32>,
+    /// The signal, if one ended it.
+    pub signal: Option<i32>,
+    /// Why it was never started, if it was not.
+    pub not_started: Option<String>,
+    /// Whether the time limit ended it.
+    #[serde(default)]
+    pub over_limit: bool,
+    /// Bytes in its log.
+    pub output_bytes: u64,
+    /// Bytes that could not be logged because the disk was full.
+    pub lost_bytes: u64,
+    /// Programs it left behind, which were ended with it.
+    pub left_behind: Vec<String>,
+}
+
+/// A session's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(pub PathBuf);
+
+impl Place {
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the folder, private to the user. Fails with `AlreadyExists` if there is one.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn make(&self) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new().mode(0o700).create(&self.0)
+    }
+
+    /// Writes what is asked for.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write_asked(&self, asked: &Asked) -> io::Result<()> {
+        write_whole(&self.0.join("session.json"), asked)
+    }
+
+    /// Reads what was asked for.
+    ///
+    /// # Errors
+    /// Whatever the file system says, or `InvalidData`.
+    pub fn asked(&self) -> io::Result<Asked> {
+        read_whole(&self.0.join("session.json"))
+    }
+
+    /// Writes who holds it.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write_held(&self, held: &Held) -> io::Result<()> {
+        write_whole(&self.0.join("holder.json"), held)
+    }
+
+    /// Who holds it, once its program runs.
+    ///
+    /// # Errors
+    /// Whatever the file system says, or `InvalidData`.
+    pub fn held(&self) -> io::Result<Option<Held>> {
+        absent(read_whole(&self.0.join("holder.json")))
+    }
+
+    /// Writes how it ended.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
+        write_whole(&self.0.join("exit.json"), exit)
+    }
+
+    /// How it ended, once it did.
+    ///
+    /// # Errors
+    /// Whatever the file system says, or `InvalidData`.
+    pub fn exit(&self) -> io::Result<Option<Exit>> {
+        absent(read_whole(&self.0.join("exit.json")))
+    }
+
+    /// Adds a size change at an offset of the log.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn add_size(&self, offset: u64, columns: u16, rows: u16) -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(self.0.join("sizes"))?;
+        file.write_all(format!("{offset} {columns} {rows}\n").as_bytes())
+    }
+
+    /// Opens the lock file; whoever has its exclusive lock is the holder.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn lock_file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.0.join("lock"))
+    }
+
+    /// Whether a holder lives: it keeps the lock for life. A failed probe is not a proof of death, so an error here
+    /// is an error and not a "no".
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn is_held(&self) -> io::Result<bool> {
+        let file = match File::open(self.0.join("lock")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The machine's boot id, or the empty string where there is none.
+#[must_use]
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+fn absent<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_whole<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    serde_json::from_slice(&fs::read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Writes a file so that a reader sees all of it or none: beside it first, then renamed.
+fn write_whole<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let beside = path.with_extension("tmp");
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(&serde_json::to_vec(value)?)?;
+    file.sync_data()?;
+    fs::rename(&beside, path)
+}

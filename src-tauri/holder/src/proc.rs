@@ -1,0 +1,149 @@
+//! Process facts: who descends from whom, and ending a whole tree. On Linux from `/proc`; elsewhere from `ps`, which
+//! was written by inspection and is untested.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its parent's id.
+    pub parent: u32,
+    /// Its short name.
+    pub name: String,
+    /// Whether it has ended and only waits to be reaped.
+    pub zombie: bool,
+}
+
+/// All processes that can be seen now.
+#[must_use]
+pub fn all() -> BTreeMap<u32, Process> {
+    if cfg!(target_os = "linux") { from_proc() } else { from_ps() }
+}
+
+/// One process, if it is there.
+#[must_use]
+pub fn one(pid: u32) -> Option<Process> {
+    if cfg!(target_os = "linux") {
+        parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    } else {
+        from_ps().remove(&pid)
+    }
+}
+
+/// The ids of a process and its ancestors, itself first, as far as they can be followed. Nothing if it is gone.
+#[must_use]
+pub fn ancestry(pid: u32) -> Option<Vec<u32>> {
+    let mut line = Vec::new();
+    let mut next = pid;
+    while next > 1 && !line.contains(&next) {
+        let process = one(next)?;
+        line.push(next);
+        next = process.parent;
+    }
+    (!line.is_empty()).then_some(line)
+}
+
+/// The value of a variable in a process's environment as it was started with; nothing if it cannot be read.
+#[must_use]
+pub fn variable(pid: u32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let prefix = format!("{name}=");
+    environment
+        .split(|byte| *byte == 0)
+        .filter_map(|entry| std::str::from_utf8(entry).ok())
+        .find_map(|entry| entry.strip_prefix(&prefix).map(str::to_owned))
+}
+
+/// The living descendants of a process, nearest first, without itself.
+#[must_use]
+pub fn descendants(of: u32) -> Vec<Process> {
+    let all = all();
+    let mut found: Vec<Process> = Vec::new();
+    let mut seen = BTreeSet::from([of]);
+    let mut edge = vec![of];
+    while let Some(parent) = edge.pop() {
+        for process in all.values().filter(|process| process.parent == parent) {
+            if seen.insert(process.pid) {
+                edge.push(process.pid);
+                if !process.zombie {
+                    found.push(process.clone());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Sends a signal to one process. A process that is gone is no error.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // Gone already, or not ours: both leave nothing to do.
+        let _gone = kill_process(pid, signal);
+    }
+}
+
+/// Sends a signal to a process group. A group that is gone is no error.
+pub fn signal_group(leader: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        let _gone = rustix::process::kill_process_group(pid, signal);
+    }
+}
+
+fn from_proc() -> BTreeMap<u32, Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return BTreeMap::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid: u32| Some((pid, one(pid)?)))
+        .collect()
+}
+
+/// Reads `/proc/<pid>/stat`: `pid (name) state ppid …`, where the name may hold spaces and parentheses.
+fn parse_stat(pid: u32, stat: &str) -> Option<Process> {
+    let (head, tail) = stat.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let mut fields = tail.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    Some(Process { pid, parent, name: name.to_owned(), zombie: matches!(state, "Z" | "X") })
+}
+
+fn from_ps() -> BTreeMap<u32, Process> {
+    let Ok(output) = std::process::Command::new("ps").args(["-axo", "pid=,ppid=,stat=,comm="]).output() else {
+        return BTreeMap::new();
+    };
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_ascii_whitespace();
+            let pid = fields.next()?.parse().ok()?;
+            let parent = fields.next()?.parse().ok()?;
+            let zombie = fields.next()?.starts_with('Z');
+            let name = fields.collect::<Vec<_>>().join(" ");
+            Some((pid, Process { pid, parent, name, zombie }))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse_the_parent() {
+        let process = parse_stat(7, "7 (a) b (c)) S 42 7 7 0").unwrap();
+        assert_eq!((process.name.as_str(), process.parent, process.zombie), ("a) b (c)", 42, false));
+    }
+
+    #[test]
+    fn our_own_line_ends_at_the_top() {
+        let line = ancestry(std::process::id()).unwrap();
+        assert_eq!(line.first(), Some(&std::process::id()));
+        assert!(line.len() > 1, "the test runner has a parent");
+    }
+}

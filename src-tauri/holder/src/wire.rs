@@ -1,0 +1,158 @@
+//! The holder socket's frames, binary and few: a length (u32, little endian, of what follows), a tag (one byte), a
+//! payload of fixed shape. The holder never sends output: it says how far the log has grown, and whoever wants bytes
+//! reads the log. So a slow peer costs nothing and catching up is the same as following.
+
+/// The version of this protocol. Old holders outlive new engines, so both sides say theirs first.
+pub const VERSION: u32 = 1;
+
+/// No frame is longer than this.
+pub const FRAME_MAX: usize = 1024 * 1024;
+
+/// To the holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToHolder {
+    /// First: the peer's version.
+    Hello(u32),
+    /// Bytes for the program's standard input.
+    Input(Vec<u8>),
+    /// The terminal's new size: columns, rows.
+    Resize(u16, u16),
+    /// End the program and everything it started: politely, then after this many milliseconds by force.
+    Stop(u32),
+}
+
+/// From the holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromHolder {
+    /// First: the holder's version.
+    Hello(u32),
+    /// The log holds this many bytes now.
+    Grew(u64),
+    /// It is over; `exit.json` is written.
+    Ended,
+}
+
+impl ToHolder {
+    /// The frame.
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(version) => build(1, &version.to_le_bytes()),
+            Self::Input(bytes) => build(2, bytes),
+            Self::Resize(columns, rows) => {
+                let mut payload = columns.to_le_bytes().to_vec();
+                payload.extend_from_slice(&rows.to_le_bytes());
+                build(3, &payload)
+            }
+            Self::Stop(grace_ms) => build(4, &grace_ms.to_le_bytes()),
+        }
+    }
+
+    fn read(tag: u8, payload: &[u8]) -> Option<Self> {
+        match tag {
+            1 => Some(Self::Hello(u32::from_le_bytes(payload.try_into().ok()?))),
+            2 => Some(Self::Input(payload.to_vec())),
+            3 => {
+                let (columns, rows) = payload.split_first_chunk::<2>()?;
+                Some(Self::Resize(u16::from_le_bytes(*columns), u16::from_le_bytes(rows.try_into().ok()?)))
+            }
+            4 => Some(Self::Stop(u32::from_le_bytes(payload.try_into().ok()?))),
+            _ => None,
+        }
+    }
+}
+
+impl FromHolder {
+    /// The frame.
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(version) => build(65, &version.to_le_bytes()),
+            Self::Grew(published) => build(66, &published.to_le_bytes()),
+            Self::Ended => build(67, &[]),
+        }
+    }
+
+    fn read(tag: u8, payload: &[u8]) -> Option<Self> {
+        match tag {
+            65 => Some(Self::Hello(u32::from_le_bytes(payload.try_into().ok()?))),
+            66 => Some(Self::Grew(u64::from_le_bytes(payload.try_into().ok()?))),
+            67 => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+
+/// What was found at the front of a buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken<T> {
+    /// A frame; its bytes were taken out.
+    Frame(T),
+    /// A frame of a newer version that this one does not know; its bytes were taken out.
+    Unknown,
+    /// Not enough bytes yet.
+    More,
+    /// Not our protocol.
+    Broken,
+}
+
+/// Takes one frame to the holder off the front of a buffer.
+#[must_use]
+pub fn take_to_holder(buffer: &mut Vec<u8>) -> Taken<ToHolder> {
+    take(buffer, ToHolder::read)
+}
+
+/// Takes one frame from the holder off the front of a buffer.
+#[must_use]
+pub fn take_from_holder(buffer: &mut Vec<u8>) -> Taken<FromHolder> {
+    take(buffer, FromHolder::read)
+}
+
+fn build(tag: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len() + 1).unwrap_or(u32::MAX);
+    let mut frame = length.to_le_bytes().to_vec();
+    frame.push(tag);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+fn take<T>(buffer: &mut Vec<u8>, read: impl Fn(u8, &[u8]) -> Option<T>) -> Taken<T> {
+    let Some(length) = buffer.first_chunk::<4>().map(|head| u32::from_le_bytes(*head) as usize) else {
+        return Taken::More;
+    };
+    if length == 0 || length > FRAME_MAX {
+        return Taken::Broken;
+    }
+    let Some(body) = buffer.get(4..4 + length) else { return Taken::More };
+    let taken = body.split_first().and_then(|(tag, payload)| read(*tag, payload));
+    buffer.drain(..4 + length);
+    taken.map_or(Taken::Unknown, Taken::Frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_frame_round_trips() {
+        for sent in [ToHolder::Hello(1), ToHolder::Input(vec![0, 255]), ToHolder::Resize(80, 24), ToHolder::Stop(2000)] {
+            let mut buffer = sent.frame();
+            assert_eq!(take_to_holder(&mut buffer), Taken::Frame(sent));
+            assert!(buffer.is_empty());
+        }
+        for sent in [FromHolder::Hello(1), FromHolder::Grew(u64::MAX), FromHolder::Ended] {
+            let mut buffer = sent.frame();
+            assert_eq!(take_from_holder(&mut buffer), Taken::Frame(sent));
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_newer_version_is_passed_over_and_nonsense_is_refused() {
+        let mut buffer = build(40, b"later");
+        buffer.extend(ToHolder::Hello(2).frame());
+        assert_eq!(take_to_holder(&mut buffer), Taken::Unknown);
+        assert_eq!(take_to_holder(&mut buffer), Taken::Frame(ToHolder::Hello(2)));
+        assert_eq!(take_to_holder(&mut vec![0, 0, 0, 0]), Taken::Broken);
+        assert_eq!(take_to_holder(&mut vec![9]), Taken::More);
+    }
+}
