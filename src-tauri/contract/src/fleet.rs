@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attempt::{Attempt, AttemptState};
+use crate::attempt::{Attempt, AttemptState, Failure};
 use crate::event::{Event, Record};
 use crate::evidence::Evidence;
 use crate::ids::{AttemptId, EvidenceId, ItemId, ProjectId, PullId, RunId, SessionId, WorktreeId};
@@ -203,8 +203,10 @@ impl Fleet {
                     it.evidence.extend(evidence);
                     it.moved = at;
                 });
+                // Being stopped says nothing about the task.
+                let counts = u32::from(*failure != Failure::Stopped);
                 let of = self.attempts.get(attempt).map(|failed| (failed.run, failed.task.clone()));
-                let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += 1));
+                let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += counts));
                 return [touched, run];
             }
             Event::BriefWritten { attempt, hash } => self.attempt(*attempt, |it| it.brief = Some(hash.clone())),

@@ -3,4 +3,5 @@
 //!
 //! Refuses: any window, any terminal of its own, any answer that is not backed by a stored fact.
 
+pub mod coordination;
 pub mod policy;

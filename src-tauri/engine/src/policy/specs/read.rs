@@ -376,19 +376,38 @@ fn check(file: &mut TaskFile) {
     }
     if let Some(circle) = circle(&file.tasks) {
         let line = lines.get(&circle).copied().unwrap_or(0);
-        file.remarks.push(remark("tasks.md", line, &format!("{circle} depends on itself, by way of others"), true));
+        file.remarks.push(remark("tasks.md", line, &format!("{circle} waits for itself, by way of others: look at Depends and at the order of the phases"), true));
     }
     file.remarks.sort_by_key(|it| it.line);
 }
 
-/// A task that depends on itself through `Depends`, if there is one.
+/// The tasks that must be done before the one at a place. Where `Depends` says nothing, the file decides: all earlier
+/// phases, and within the phase everything above, but tasks marked parallel do not wait for each other. Optional
+/// tasks never hold others up.
+#[must_use]
+pub fn needs(tasks: &[&TaskSpec], place: usize) -> Vec<TaskId> {
+    let Some(task) = tasks.get(place) else { return Vec::new() };
+    if let Some(named) = &task.depends {
+        return named.clone();
+    }
+    tasks
+        .iter()
+        .take(place)
+        .filter(|it| !it.optional)
+        .filter(|it| it.phase != task.phase || !(it.parallel && task.parallel))
+        .map(|it| it.id.clone())
+        .collect()
+}
+
+/// A task that waits for itself, by way of others, if there is one.
 fn circle(tasks: &[TaskSpec]) -> Option<TaskId> {
-    let mut left: BTreeMap<&TaskId, Vec<&TaskId>> =
-        tasks.iter().map(|task| (&task.id, task.depends.iter().flatten().collect())).collect();
+    let tasks: Vec<&TaskSpec> = tasks.iter().collect();
+    let mut left: BTreeMap<&TaskId, Vec<TaskId>> =
+        tasks.iter().enumerate().map(|(place, task)| (&task.id, needs(&tasks, place))).collect();
     loop {
         let free: Vec<&TaskId> = left
             .iter()
-            .filter(|(_, needs)| needs.iter().all(|it| !left.contains_key(*it)))
+            .filter(|(_, needs)| needs.iter().all(|it| !left.contains_key(it)))
             .map(|(id, _)| *id)
             .collect();
         if free.is_empty() {
@@ -396,9 +415,6 @@ fn circle(tasks: &[TaskSpec]) -> Option<TaskId> {
         }
         for id in free {
             left.remove(id);
-        }
-        if left.is_empty() {
-            return None;
         }
     }
 }

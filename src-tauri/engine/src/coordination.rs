@@ -1,0 +1,137 @@
+//! Coordination: the pure state machines that carry an item from planned to landed. One function, [`decide`], over a
+//! closed list of inputs; what it decides comes out as events and effects. Time and everything else that the world
+//! knows are inputs.
+//!
+//! Refuses: any IO, any clock, any chance. Uses `policy` and `contract` only.
+
+mod attempts;
+mod effect;
+mod input;
+mod line;
+mod pulls;
+mod runs;
+pub mod schedule;
+mod sessions;
+mod worktrees;
+
+use std::collections::BTreeSet;
+
+use pilothouse_contract::{At, Event, Fault, Fleet, Record, Touched, Who};
+
+pub use effect::{
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Merged, Outcome, PendingEffect,
+};
+pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
+
+/// One decision under way: the fleet as it will be, and what is to be written down and done.
+#[derive(Debug)]
+pub struct Work<'a> {
+    fleet: &'a mut Fleet,
+    now: At,
+    who: Who,
+    first_key: EffectKey,
+    decision: Decision,
+}
+
+/// What was decided. Everything in it is stored in one transaction or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// What happened.
+    pub records: Vec<Record>,
+    /// What is to be done.
+    pub effects: Vec<PendingEffect>,
+    /// Rows of the fleet that changed.
+    pub touched: BTreeSet<Touched>,
+}
+
+/// Decides what follows from an input, and moves the fleet accordingly. Effects are numbered from `first_key` on; the
+/// caller gives numbers that were never given before.
+///
+/// # Errors
+/// `Refused` or `Missing` in words for people. The fleet may have moved then and must be thrown away by the caller;
+/// nothing of it was stored.
+pub fn decide(
+    fleet: &mut Fleet,
+    first_key: EffectKey,
+    input: Input,
+    who: Who,
+    now: At,
+) -> Result<Decision, Fault> {
+    let mut work = Work { fleet, now, who, first_key, decision: Decision::default() };
+    match input {
+        Input::AddProject(facts) => work.add_project(facts)?,
+        Input::TrustProject { project, found } => work.trust_project(project, found)?,
+        Input::RemoveProject { project } => work.remove_project(project)?,
+        Input::ItemsFound { project, items } => work.items_found(project, items)?,
+        Input::MainSeen { project, found, named, attempt } => work.main_seen(project, found, &named, attempt)?,
+        Input::AdoptMain { project, found } => work.adopt_main(project, found)?,
+        Input::TakeBackMain { project } => work.take_back_main(project)?,
+        Input::RefRefused { session, reference, from, to } => work.ref_refused(session, reference, from, to)?,
+        Input::CallRefused { session, asked, why } => work.call_refused(session, asked, why),
+        Input::StartRun(facts) => work.start_run(*facts)?,
+        Input::StopRun { run } => work.stop_run(run)?,
+        Input::StartSession(facts) => work.start_session(facts)?,
+        Input::KillSession { session } => work.kill_session(session)?,
+        Input::Typed { session } => work.typed(session),
+        Input::SessionEnded { session, end } => work.session_ended(session, end),
+        Input::Stalled { session, quiet_s } => work.stalled(session, quiet_s),
+        Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,
+        Input::UndoWorktree { worktree } => work.undo_worktree(worktree)?,
+        Input::WorktreeSeen { worktree, seen } => work.worktree_seen(worktree, seen),
+        Input::WorktreeLost { worktree, why } => work.worktree_lost(worktree, why),
+        Input::ApprovePull { pull } => work.approve_pull(pull)?,
+        Input::LandPull { pull } => work.land_asked(pull)?,
+        Input::CheckoutChanged { project } => work.checkout_changed(project),
+        Input::Done { effect, outcome } => work.done(effect, outcome),
+        Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
+    }
+    Ok(work.decision)
+}
+
+impl Work<'_> {
+    /// Writes down what happened, by whoever gave the input.
+    fn emit(&mut self, event: Event) {
+        self.emit_as(self.who.clone(), event);
+    }
+
+    /// Writes down what the engine does by its own rules.
+    fn engine(&mut self, event: Event) {
+        self.emit_as(Who::Engine, event);
+    }
+
+    fn emit_as(&mut self, who: Who, event: Event) {
+        let record = Record { seq: self.fleet.seq + 1, at: self.now, who, event };
+        self.decision.touched.extend(self.fleet.apply(&record));
+        self.decision.records.push(record);
+    }
+
+    /// Asks for something to be done.
+    fn effect(&mut self, effect: Effect) {
+        let key = EffectKey(self.first_key.0 + self.decision.effects.len() as u64);
+        self.decision.effects.push(PendingEffect { key, at: self.now, effect });
+    }
+
+    /// An effect came to its end. Outcomes for things that moved on meanwhile change nothing.
+    fn done(&mut self, effect: Effect, outcome: Outcome) {
+        match (effect, outcome) {
+            (Effect::MakeBranch { run, .. }, Outcome::Branch(made)) => self.branch_made(run, made),
+            (Effect::Prepare { attempt }, Outcome::Prepared(made)) => self.prepared(attempt, made),
+            (Effect::Launch { session }, Outcome::Launched(started)) => self.launched(session, started),
+            (Effect::Check(asked), Outcome::Checked(result)) => self.checked(&asked, *result),
+            (Effect::Read { attempt }, Outcome::Read(read)) => self.candidate_read(attempt, read),
+            (Effect::Integrate { attempt, head }, Outcome::Integrated(made)) => self.integrated(attempt, &head, made),
+            (Effect::WriteRecord { run, head }, Outcome::RecordWritten(made)) => self.record_written(run, &head, made),
+            (Effect::Advance { run, old, new, change }, Outcome::Advanced(moved)) => {
+                self.advanced(run, &old, &new, change, moved);
+            }
+            (Effect::Propose { run, head }, Outcome::Proposed(facts)) => self.proposed(run, &head, facts),
+            (Effect::Merge { pull, .. }, Outcome::Merged(merged)) => self.merged(pull, merged),
+            (Effect::Land { pull, new, .. }, Outcome::Landing(how)) => self.landing(pull, &new, how),
+            (Effect::TakeBack { project, .. }, Outcome::TakenBack(how)) => self.taken_back(project, how),
+            (Effect::Discard { worktree, .. }, Outcome::Discarded(how)) => self.discarded(worktree, how),
+            (Effect::Restore { worktree }, Outcome::Restored(how)) => self.restored(worktree, how),
+            // What has no consequence, and what does not fit together.
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Effects: what coordination asks the world to do. Each is stored before it is done and marked when it is done, and
+//! each can be done again: whoever performs it first looks whether it is done already.
+
+use std::fmt;
+
+use pilothouse_contract::attempt::Candidate;
+use pilothouse_contract::evidence::{Evidence, Gate};
+use pilothouse_contract::pull::{MergeResult, Size};
+use pilothouse_contract::session::Running;
+use pilothouse_contract::worktree::Recovery;
+use pilothouse_contract::{
+    At, AttemptId, Fault, Oid, ProjectId, PullId, RefName, RunId, SessionId, WorktreeId,
+};
+use serde::{Deserialize, Serialize};
+
+/// The number of an effect, given once: its idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EffectKey(pub u64);
+
+impl fmt::Display for EffectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "effect {}", self.0)
+    }
+}
+
+/// An effect that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingEffect {
+    /// Its number.
+    pub key: EffectKey,
+    /// When it was asked for; commits that it makes carry this time, so that doing it twice makes the same commits.
+    pub at: At,
+    /// What is to be done.
+    pub effect: Effect,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "effect")]
+pub enum Effect {
+    /// Make the item branch at a commit, or put it back there.
+    MakeBranch {
+        /// The run.
+        run: RunId,
+        /// Where.
+        at: Oid,
+    },
+    /// Make an attempt's worktree and write its brief.
+    Prepare {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Start the program of a session.
+    Launch {
+        /// The session.
+        session: SessionId,
+    },
+    /// Run commands on a clean tree.
+    Check(CheckAsked),
+    /// Read what an attempt's worktree holds as a commit on its base.
+    Read {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Make the one commit of an attempt's task on the item branch's head, and the tick on top of it.
+    Integrate {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The head.
+        head: Oid,
+    },
+    /// Move the item branch.
+    Advance {
+        /// The run.
+        run: RunId,
+        /// From where.
+        old: Oid,
+        /// To where.
+        new: Oid,
+        /// What comes with it.
+        change: HeadChange,
+    },
+    /// Make the commit that writes the evidence down in the spec folder.
+    WriteRecord {
+        /// The run.
+        run: RunId,
+        /// On this head.
+        head: Oid,
+    },
+    /// Measure a change for its pull request.
+    Propose {
+        /// The run.
+        run: RunId,
+        /// Its head.
+        head: Oid,
+    },
+    /// Merge a pull request's head into the default branch's commit, as an object and no more.
+    Merge {
+        /// The pull request.
+        pull: PullId,
+        /// The default branch's commit.
+        onto: Oid,
+        /// The head.
+        head: Oid,
+    },
+    /// Move the default branch, and its checkout with it.
+    Land {
+        /// The pull request.
+        pull: PullId,
+        /// From where.
+        old: Oid,
+        /// To where.
+        new: Oid,
+    },
+    /// Move the default branch back to where our record has it.
+    TakeBack {
+        /// The project.
+        project: ProjectId,
+        /// From where it was found.
+        found: Option<Oid>,
+        /// To where.
+        to: Oid,
+    },
+    /// End a session with everything it started.
+    EndSession {
+        /// The session.
+        session: SessionId,
+    },
+    /// Remove a worktree so that it can be brought back.
+    Discard {
+        /// The worktree.
+        worktree: WorktreeId,
+    },
+    /// Bring a removed worktree back.
+    Restore {
+        /// The worktree.
+        worktree: WorktreeId,
+    },
+    /// Delete a branch whose commits have landed.
+    DropBranch {
+        /// The project.
+        project: ProjectId,
+        /// The branch.
+        branch: RefName,
+        /// Where it must stand.
+        at: Oid,
+    },
+}
+
+/// Commands to be run on a commit in a clean tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckAsked {
+    /// The session that runs them.
+    pub session: SessionId,
+    /// The project.
+    pub project: ProjectId,
+    /// The run.
+    pub run: RunId,
+    /// The attempt, for gates of a task.
+    pub attempt: Option<AttemptId>,
+    /// The pull request, for gates of a landing.
+    pub pull: Option<PullId>,
+    /// The gate.
+    pub gate: Gate,
+    /// The commit.
+    pub commit: Oid,
+    /// The commands; all must exit 0.
+    pub commands: Vec<String>,
+    /// What their output must match.
+    pub expect: Option<String>,
+}
+
+/// What comes with a move of the item branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "change")]
+pub enum HeadChange {
+    /// A task's commit and its tick.
+    Task {
+        /// The attempt that made it.
+        attempt: AttemptId,
+    },
+    /// The evidence record.
+    Record,
+}
+
+impl Effect {
+    /// The word for lists and logs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::MakeBranch { .. } => "make-branch",
+            Self::Prepare { .. } => "prepare",
+            Self::Launch { .. } => "launch",
+            Self::Check(_) => "check",
+            Self::Read { .. } => "read",
+            Self::Integrate { .. } => "integrate",
+            Self::Advance { .. } => "advance",
+            Self::WriteRecord { .. } => "write-record",
+            Self::Propose { .. } => "propose",
+            Self::Merge { .. } => "merge",
+            Self::Land { .. } => "land",
+            Self::TakeBack { .. } => "take-back",
+            Self::EndSession { .. } => "end-session",
+            Self::Discard { .. } => "discard",
+            Self::Restore { .. } => "restore",
+            Self::DropBranch { .. } => "drop-branch",
+        }
+    }
+}
+
+/// What came of an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome", content = "with")]
+pub enum Outcome {
+    /// Of `MakeBranch`: or why not.
+    Branch(Result<(), String>),
+    /// Of `Prepare`: the hash of the brief, or why not.
+    Prepared(Result<String, String>),
+    /// Of `Launch`: facts of the program, or why it was not started.
+    Launched(Result<Running, String>),
+    /// Of `Check`.
+    Checked(Box<Checked>),
+    /// Of `Read`: nothing if nothing changed; or why it could not be read.
+    Read(Result<Option<Candidate>, String>),
+    /// Of `Integrate`.
+    Integrated(Integrated),
+    /// Of `Advance`.
+    Advanced(Advanced),
+    /// Of `WriteRecord`: the commit, or why not.
+    RecordWritten(Result<Oid, String>),
+    /// Of `Propose`: commits and size, or why not.
+    Proposed(Result<(u32, Size), String>),
+    /// Of `Merge`.
+    Merged(Merged),
+    /// Of `Land`.
+    Landing(Landing),
+    /// Of `TakeBack`: or why not.
+    TakenBack(Result<(), Fault>),
+    /// Of `Discard`: how it comes back, or why it was not removed.
+    Discarded(Result<Recovery, Fault>),
+    /// Of `Restore`: what could not be brought back, or why nothing was.
+    Restored(Result<Vec<String>, Fault>),
+    /// Of effects that have nothing to say.
+    Done,
+}
+
+/// What came of a check. The evidence's id is given when it is written down; here it is 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The evidence, whose verdict is that of the commands alone: whether they held.
+    pub evidence: Evidence,
+    /// How the session ended.
+    pub end: pilothouse_contract::session::End,
+    /// Facts of the program, if it ran.
+    pub running: Option<Running>,
+}
+
+/// What came of an integration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "integrated")]
+pub enum Integrated {
+    /// The commits are made.
+    Made {
+        /// The task's commit and its tick.
+        candidate: Candidate,
+    },
+    /// It clashes with what came to the item branch.
+    Clash {
+        /// Where.
+        paths: Vec<String>,
+    },
+    /// It could not be made.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What came of a move of the item branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "advanced")]
+pub enum Advanced {
+    /// It stands at the new commit.
+    Moved,
+    /// It stood somewhere else than our record says.
+    Elsewhere {
+        /// Where; nothing if it is gone.
+        found: Option<Oid>,
+        /// Who moved it, as far as git tells.
+        named: String,
+    },
+    /// It could not be moved.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What came of a merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "merged")]
+pub enum Merged {
+    /// It is made.
+    Made {
+        /// The result.
+        result: MergeResult,
+    },
+    /// It clashes.
+    Clash {
+        /// Where.
+        paths: Vec<String>,
+    },
+    /// It could not be made.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What came of a landing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "landing")]
+pub enum Landing {
+    /// The default branch stands at the new commit.
+    Landed,
+    /// The checkout of the default branch is in the way.
+    InTheWay {
+        /// The checkout.
+        checkout: String,
+        /// The paths in the way.
+        paths: Vec<String>,
+    },
+    /// The default branch stands somewhere else than our record says.
+    Elsewhere {
+        /// Where; nothing if it is gone.
+        found: Option<Oid>,
+        /// Who moved it, as far as git tells.
+        named: String,
+        /// The attempt that did it, if its name is on it.
+        attempt: Option<AttemptId>,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}

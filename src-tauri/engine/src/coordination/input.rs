@@ -1,0 +1,223 @@
+//! The closed list of everything that can wake coordination: deeds of people, facts of the world, ends of effects.
+
+use pilothouse_contract::project::Found;
+use pilothouse_contract::run::Policy;
+use pilothouse_contract::session::{End, Mode};
+use pilothouse_contract::spec::Spec;
+use pilothouse_contract::worktree::Seen;
+use pilothouse_contract::{
+    AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, WorktreeId,
+};
+
+use super::effect::{Effect, Outcome};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A person adds a repository, which was looked at.
+    AddProject(ProjectFacts),
+    /// A person says yes to what was found.
+    TrustProject {
+        /// Which project.
+        project: ProjectId,
+        /// What was found.
+        found: Vec<Found>,
+    },
+    /// A person takes a project off the list.
+    RemoveProject {
+        /// Which project.
+        project: ProjectId,
+    },
+    /// Spec folders were read at the tip of the default branch.
+    ItemsFound {
+        /// Which project.
+        project: ProjectId,
+        /// What was read.
+        items: Vec<ItemFound>,
+    },
+    /// The default branch was looked at.
+    MainSeen {
+        /// Which project.
+        project: ProjectId,
+        /// Where it stands; nothing if it is gone.
+        found: Option<Oid>,
+        /// Who moved it last, as far as git tells.
+        named: String,
+        /// The attempt whose name is on that move, if one's is.
+        attempt: Option<AttemptId>,
+    },
+    /// A person says yes to a move that stopped the line.
+    AdoptMain {
+        /// Which project.
+        project: ProjectId,
+        /// Where the default branch stands now.
+        found: Oid,
+    },
+    /// A person takes such a move back.
+    TakeBackMain {
+        /// Which project.
+        project: ProjectId,
+    },
+    /// The fence in an agent's git held.
+    RefRefused {
+        /// In which session.
+        session: SessionId,
+        /// Which ref.
+        reference: RefName,
+        /// Where it stood.
+        from: Option<Oid>,
+        /// Where it was to go.
+        to: Option<Oid>,
+    },
+    /// A program inside a session asked for what it may not do.
+    CallRefused {
+        /// In which session.
+        session: Option<SessionId>,
+        /// For what.
+        asked: String,
+        /// Why not.
+        why: String,
+    },
+    /// A person starts a run.
+    StartRun(Box<RunFacts>),
+    /// A person stops one.
+    StopRun {
+        /// Which.
+        run: RunId,
+    },
+    /// A person starts a session.
+    StartSession(SessionFacts),
+    /// A person ends one.
+    KillSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// A person took the keyboard of a session.
+    Typed {
+        /// Which.
+        session: SessionId,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+        /// How.
+        end: End,
+    },
+    /// A session of an attempt showed no sign of work for as long as its policy allows.
+    Stalled {
+        /// Which.
+        session: SessionId,
+        /// For how long, in seconds.
+        quiet_s: u32,
+    },
+    /// A person removes a worktree.
+    RemoveWorktree {
+        /// Which.
+        worktree: WorktreeId,
+    },
+    /// A person brings one back.
+    UndoWorktree {
+        /// Which.
+        worktree: WorktreeId,
+    },
+    /// A worktree was looked at.
+    WorktreeSeen {
+        /// Which.
+        worktree: WorktreeId,
+        /// What was seen.
+        seen: Seen,
+    },
+    /// A worktree is gone without us.
+    WorktreeLost {
+        /// Which.
+        worktree: WorktreeId,
+        /// What is known.
+        why: String,
+    },
+    /// A person says yes to a pull request.
+    ApprovePull {
+        /// Which.
+        pull: PullId,
+    },
+    /// A person asks for its landing.
+    LandPull {
+        /// Which.
+        pull: PullId,
+    },
+    /// Something changed in the checkout of the default branch.
+    CheckoutChanged {
+        /// Which project.
+        project: ProjectId,
+    },
+    /// An effect came to its end.
+    Done {
+        /// Which.
+        effect: Effect,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Something worth knowing.
+    Notice {
+        /// About which project.
+        project: Option<ProjectId>,
+        /// What.
+        says: String,
+    },
+}
+
+/// A repository that was looked at and is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectFacts {
+    /// The name wanted; a number is added if it is taken.
+    pub name: String,
+    /// The top of its main checkout.
+    pub path: String,
+    /// Its common git folder.
+    pub git_dir: String,
+    /// The branch that work lands on.
+    pub default_branch: RefName,
+    /// Where that branch stands.
+    pub main: Oid,
+}
+
+/// A spec folder that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemFound {
+    /// Its short name.
+    pub slug: String,
+    /// The commit it was read from.
+    pub base: Oid,
+    /// What it says.
+    pub spec: Spec,
+}
+
+/// Everything that a new run needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFacts {
+    /// The item.
+    pub item: ItemId,
+    /// Its spec, read from `base`.
+    pub spec: Spec,
+    /// The tip of the default branch.
+    pub base: Oid,
+    /// A branch name that is free.
+    pub branch: RefName,
+    /// What it is started under.
+    pub policy: Policy,
+    /// Do not go on with a parked run.
+    pub fresh: bool,
+}
+
+/// Everything that a person's session needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionFacts {
+    /// The project, if it belongs to one.
+    pub project: Option<ProjectId>,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its working directory.
+    pub cwd: String,
+    /// How it is held.
+    pub mode: Mode,
+}

@@ -1,0 +1,315 @@
+//! Pull requests on the local forge: opened, merged as objects, checked on the merge result, approved, landed. One
+//! landing per project at a time.
+
+use pilothouse_contract::evidence::{Gate, Verdict};
+use pilothouse_contract::item::ItemState;
+use pilothouse_contract::project::{Line, Move};
+use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, Size, VerifiedLine};
+use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
+use pilothouse_contract::spec::Verify;
+use pilothouse_contract::{Event, EvidenceId, Fault, Oid, ProjectId, PullId, RunId, Who};
+
+use super::Work;
+use super::effect::{CheckAsked, Effect, Landing, Merged};
+
+/// A check whose end is not known is asked for again so many times before it counts as failed.
+const UNKNOWN_CHECKS_MAX: usize = 3;
+
+impl Work<'_> {
+    /// The change is measured: its pull request opens.
+    pub(super) fn proposed(&mut self, run: RunId, head: &Oid, facts: Result<(u32, Size), String>) {
+        let Some(it) = self.live_run(run).filter(|it| it.head.as_ref() == Some(head) && it.pull.is_none()) else { return };
+        let (commits, size) = match facts {
+            Ok(facts) => facts,
+            Err(why) => {
+                self.park_run(run, &format!("its change could not be measured: {why}"));
+                return;
+            }
+        };
+        let Some(project) = self.fleet.projects.get(&it.project).cloned() else { return };
+        let Some(item) = self.fleet.items.get(&it.item).cloned() else { return };
+        let id = self.fleet.next_pull();
+        self.engine(Event::PullOpened {
+            pull: Pull {
+                id,
+                project: it.project,
+                item: it.item,
+                run,
+                title: item.spec.title.clone(),
+                body: self.body(&it, &item.spec.summary),
+                onto: project.default_branch.clone(),
+                from: it.branch.clone(),
+                head: head.clone(),
+                commits,
+                size,
+                state: PullState::Checking,
+                why: "opened".to_owned(),
+                result: None,
+                checks: Vec::new(),
+                approval: None,
+                opened: self.now,
+                moved: self.now,
+            },
+        });
+        let why = format!("{id} is open");
+        self.engine(Event::RunMoved { run, to: RunState::InPull, why: why.clone() });
+        self.move_item(it.item, ItemState::PrOpen, &why, &[]);
+        self.merge_again(id, "opened");
+    }
+
+    /// What, why, how verified; each line of the last is bound to the evidence that says so.
+    fn body(&self, run: &Run, summary: &str) -> Body {
+        let mut body = Body { why: summary.to_owned(), ..Body::default() };
+        for task in &run.tasks {
+            let TaskState::Done { commit } = &task.state else { continue };
+            body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
+            let attempt = task.attempts.last().and_then(|id| self.fleet.attempts.get(id));
+            let proofs = attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
+            if let Some(proof) = proofs.filter(|it| it.gate == Gate::Verify && it.passed()).next_back() {
+                let says = format!("{}: `{}` passed on tree {}", task.spec.id, proof.command, proof.tree.short());
+                body.verified.push(VerifiedLine { says, evidence: proof.id });
+            }
+        }
+        body
+    }
+
+    /// Makes the merge result anew on the default branch as it stands.
+    pub(super) fn merge_again(&mut self, pull: PullId, why: &str) {
+        let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
+        let Some(project) = self.fleet.projects.get(&it.project) else { return };
+        let onto = project.main.clone();
+        self.move_pull(pull, PullState::Checking, &format!("{why}; merged with {} and checked", onto.short()), &[]);
+        self.effect(Effect::Merge { pull, onto, head: it.head });
+    }
+
+    pub(super) fn merged(&mut self, pull: PullId, merged: Merged) {
+        let Some((it, run)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
+        match merged {
+            Merged::Made { result } => {
+                if self.fleet.projects.get(&it.project).is_some_and(|project| project.main != result.onto) {
+                    self.merge_again(pull, "the default branch moved on");
+                    return;
+                }
+                self.engine(Event::PullMerged { pull, result, checks: checks_of(&run) });
+                self.next_check(pull);
+            }
+            Merged::Clash { paths } => {
+                self.bounce(pull, &format!("it clashes with the default branch: {}", paths.join(", ")), &[]);
+            }
+            Merged::Failed { why } => self.bounce(pull, &format!("the merge could not be made: {why}"), &[]),
+        }
+    }
+
+    /// Asks for the next check of the merge result, or takes stock once all have passed.
+    fn next_check(&mut self, pull: PullId) {
+        let Some((it, run)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
+        let Some(result) = it.result.clone() else { return };
+        if let Some(check) = it.checks.iter().find(|check| check.passed.is_none()) {
+            let asked = CheckAsked {
+                session: self.fleet.next_session(),
+                project: it.project,
+                run: run.id,
+                attempt: None,
+                pull: Some(pull),
+                gate: Gate::Landing,
+                commit: result.commit,
+                commands: vec![check.command.clone()],
+                expect: None,
+            };
+            let title = format!("check of {pull}: {}", check.command);
+            self.ask_check(asked, &title);
+            return;
+        }
+        let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
+        let why = format!("{} checks passed on the merge result {}", it.checks.len(), result.tree.short());
+        self.move_pull(pull, PullState::WaitsForApproval, &why, &evidence);
+        self.move_item(it.item, ItemState::InReview, &why, &evidence);
+        if it.approval.as_ref().is_some_and(|approval| approval.head == it.head) {
+            self.land_next(it.project);
+        } else if run.policy.approve == Approval::Policy {
+            let by = self.policy_of(run.id);
+            self.approve_as(pull, by);
+        }
+    }
+
+    pub(super) fn pull_checked(&mut self, asked: &CheckAsked, pull: PullId, id: EvidenceId, verdict: Verdict, why: &str) {
+        let Some((it, _)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
+        // A check of an older merge result says nothing about this one.
+        if it.result.as_ref().is_none_or(|result| result.commit != asked.commit) {
+            return;
+        }
+        let command = asked.commands.concat();
+        let unknown_before = self.fleet.evidence.values().filter(|it| {
+            it.id != id && it.subject.pull == Some(pull) && it.commit == asked.commit && it.command == command
+        });
+        if verdict == Verdict::Unknown && unknown_before.count() + 1 < UNKNOWN_CHECKS_MAX {
+            self.next_check(pull);
+            return;
+        }
+        let passed = verdict == Verdict::Passed;
+        self.engine(Event::PullChecked { pull, command: command.clone(), evidence: id, passed });
+        if passed {
+            self.next_check(pull);
+        } else {
+            self.bounce(pull, &format!("`{command}` failed on the merge result: {why}"), &[id]);
+        }
+    }
+
+    /// A person says yes. The yes is for the head they see.
+    pub(super) fn approve_pull(&mut self, pull: PullId) -> Result<(), Fault> {
+        let it = self.pull(pull)?.clone();
+        if it.state.is_over() {
+            return Err(Fault::refused(format!("{pull} is {} already", it.state.word())));
+        }
+        let by = self.who.clone();
+        self.approve_as(pull, by);
+        Ok(())
+    }
+
+    fn approve_as(&mut self, pull: PullId, by: Who) {
+        let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
+        let approval = PullApproval { by: by.clone(), head: it.head.clone(), at: self.now };
+        self.emit_as(by, Event::PullApproved { pull, approval });
+        if it.state == PullState::WaitsForApproval {
+            self.land_next(it.project);
+        }
+    }
+
+    /// A person asks for a landing: it is done, or they are told what is missing.
+    pub(super) fn land_asked(&mut self, pull: PullId) -> Result<(), Fault> {
+        let it = self.pull(pull)?.clone();
+        let project = self.project(it.project)?.clone();
+        match &it.state {
+            PullState::Landed { commit } => return Err(Fault::refused(format!("{pull} has landed as {}", commit.short()))),
+            PullState::Bounced => return Err(Fault::refused(format!("{pull} was sent back: {}", it.why))
+                .command("let its run go on", format!("pilothouse run start {}", it.item))),
+            PullState::Checking => return Err(Fault::refused(format!("{pull} is still being checked: {}", it.why))),
+            PullState::Landing => return Err(Fault::refused(format!("{pull} is being landed this moment"))),
+            _ => {}
+        }
+        if it.approval.as_ref().is_none_or(|approval| approval.head != it.head) {
+            return Err(Fault::refused(format!("{pull} has nobody's yes yet"))
+                .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
+        }
+        if let Line::Stopped { named, .. } = &project.line {
+            let says = format!("the line of {} is stopped: {} was moved by {named}", project.name, project.default_branch.short());
+            return Err(super::runs::line_hints(Fault::refused(says), &project.name));
+        }
+        if let PullState::WaitsForCheckout { .. } | PullState::WaitsForLine = it.state {
+            self.move_pull(pull, PullState::Landable, "asked for by a person", &[]);
+        }
+        self.land_next(it.project);
+        Ok(())
+    }
+
+    /// Lands the oldest pull request of a project that may land, if none is being landed.
+    pub(super) fn land_next(&mut self, project: ProjectId) {
+        let Some(it) = self.fleet.projects.get(&project).cloned() else { return };
+        let pulls: Vec<Pull> = self.pulls_of(project).iter().filter_map(|id| self.fleet.pulls.get(id)).cloned().collect();
+        if pulls.iter().any(|pull| pull.state == PullState::Landing) {
+            return;
+        }
+        let may_land = |pull: &&Pull| {
+            let said_yes = pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head);
+            said_yes && matches!(pull.state, PullState::WaitsForApproval | PullState::Landable | PullState::WaitsForLine)
+        };
+        let Some(pull) = pulls.iter().find(may_land) else { return };
+        let Some(result) = pull.result.clone() else { return };
+        if it.line != Line::Open {
+            if pull.state != PullState::WaitsForLine {
+                self.move_pull(pull.id, PullState::WaitsForLine, "the line is stopped until a person settles it", &[]);
+            }
+        } else if result.onto != it.main {
+            self.merge_again(pull.id, "the default branch moved on");
+        } else {
+            let evidence: Vec<EvidenceId> = pull.checks.iter().filter_map(|check| check.evidence).collect();
+            let by = pull.approval.as_ref().map(|approval| approval.by.to_string()).unwrap_or_default();
+            let why = format!("checked on tree {} and approved by {by}", result.tree.short());
+            self.move_item(pull.item, ItemState::Landable, &why, &evidence);
+            self.move_pull(pull.id, PullState::Landing, &why, &evidence);
+            self.move_item(pull.item, ItemState::Landing, &why, &evidence);
+            self.effect(Effect::Land { pull: pull.id, old: result.onto, new: result.commit });
+        }
+    }
+
+    /// A landing came to its end.
+    pub(super) fn landing(&mut self, pull: PullId, new: &Oid, how: Landing) {
+        let Some(it) = self.fleet.pulls.get(&pull).filter(|it| it.state == PullState::Landing).cloned() else { return };
+        let Some(project) = self.fleet.projects.get(&it.project).cloned() else { return };
+        match how {
+            Landing::Landed => {
+                let from = project.main.clone();
+                self.engine(Event::MainMoved { project: project.id, from, to: new.clone(), how: Move::Landing { pull } });
+                let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
+                let why = format!("{} stands at {}", it.onto.short(), new.short());
+                self.move_pull(pull, PullState::Landed { commit: new.clone() }, &why, &evidence);
+                self.engine(Event::RunMoved { run: it.run, to: RunState::Landed, why: why.clone() });
+                self.move_item(it.item, ItemState::Landed, &why, &evidence);
+                self.effect(Effect::DropBranch { project: project.id, branch: it.from.clone(), at: it.head.clone() });
+                self.land_next(project.id);
+            }
+            Landing::InTheWay { checkout, paths } => {
+                let why = format!("{checkout} has changes in the way: {}", paths.join(", "));
+                self.move_pull(pull, PullState::WaitsForCheckout { checkout, paths }, &why, &[]);
+                self.land_next(project.id);
+            }
+            Landing::Elsewhere { found, named, attempt } => {
+                self.move_pull(pull, PullState::WaitsForLine, &format!("{} was moved by {named}", it.onto.short()), &[]);
+                self.main_elsewhere(&project, found, &named, attempt);
+            }
+            Landing::Failed { why } => self.bounce(pull, &format!("the landing failed: {why}"), &[]),
+        }
+    }
+
+    /// Something changed in the checkout of the default branch: whoever waits for it tries again.
+    pub(super) fn checkout_changed(&mut self, project: ProjectId) {
+        let waiting: Vec<PullId> = self
+            .pulls_of(project)
+            .into_iter()
+            .filter(|id| self.fleet.pulls.get(id).is_some_and(|it| matches!(it.state, PullState::WaitsForCheckout { .. })))
+            .collect();
+        for pull in waiting {
+            self.move_pull(pull, PullState::Landable, "the checkout changed: tried again", &[]);
+        }
+        self.land_next(project);
+    }
+
+    /// Sends a pull request back; its run is parked with the reason.
+    pub(super) fn bounce(&mut self, pull: PullId, why: &str, evidence: &[EvidenceId]) {
+        let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
+        self.move_pull(pull, PullState::Bounced, why, evidence);
+        self.park_run(it.run, &format!("{pull} was sent back: {why}"));
+    }
+
+    pub(super) fn move_pull(&mut self, pull: PullId, to: PullState, why: &str, evidence: &[EvidenceId]) {
+        self.engine(Event::PullMoved { pull, to, why: why.to_owned(), evidence: evidence.to_vec() });
+    }
+
+    fn pull(&self, pull: PullId) -> Result<&Pull, Fault> {
+        self.fleet.pulls.get(&pull).ok_or_else(|| Fault::missing(format!("there is no pull request {pull}")))
+    }
+
+    /// The pull request and its run, if it stands in such a state and its run is live.
+    fn pull_in(&self, pull: PullId, fits: impl Fn(&PullState) -> bool) -> Option<(Pull, Run)> {
+        let it = self.fleet.pulls.get(&pull).filter(|it| fits(&it.state))?;
+        Some((it.clone(), self.live_run(it.run)?))
+    }
+}
+
+/// What is run on the merge result: the policy's checks, or else every proof of the tasks, each once.
+fn checks_of(run: &Run) -> Vec<String> {
+    if !run.policy.checks.is_empty() {
+        return run.policy.checks.clone();
+    }
+    let mut checks = Vec::new();
+    for task in &run.tasks {
+        if let (Verify::Commands(commands), false) = (&task.spec.verify, task.state == TaskState::Skipped) {
+            for command in commands {
+                if !checks.contains(command) {
+                    checks.push(command.clone());
+                }
+            }
+        }
+    }
+    checks
+}

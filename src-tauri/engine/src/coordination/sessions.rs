@@ -1,0 +1,117 @@
+//! Sessions: asked for, started, ended. What their end means is for whoever asked for them.
+
+use pilothouse_contract::attempt::Failure;
+use pilothouse_contract::run::{Touch, TouchKind};
+use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
+use pilothouse_contract::{Event, Fault, ProjectId, SessionId};
+
+use super::Work;
+use super::effect::Effect;
+use super::input::SessionFacts;
+
+impl Work<'_> {
+    /// A person starts any command.
+    pub(super) fn start_session(&mut self, facts: SessionFacts) -> Result<(), Fault> {
+        if let Some(project) = facts.project {
+            self.project(project)?;
+        }
+        let id = self.fleet.next_session();
+        self.emit(Event::SessionAsked {
+            session: Session {
+                id,
+                project: facts.project,
+                run: None,
+                attempt: None,
+                pull: None,
+                gate: None,
+                worktree: None,
+                kind: SessionKind::Shell,
+                title: facts.argv.join(" "),
+                argv: facts.argv,
+                cwd: facts.cwd,
+                mode: facts.mode,
+                native: None,
+                asked: self.now,
+                running: None,
+                end: None,
+            },
+        });
+        self.effect(Effect::Launch { session: id });
+        Ok(())
+    }
+
+    pub(super) fn launched(&mut self, session: SessionId, started: Result<Running, String>) {
+        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else { return };
+        match started {
+            Ok(running) => {
+                if it.running.is_none() {
+                    self.engine(Event::SessionRuns { session, running });
+                }
+            }
+            Err(why) => {
+                let end = End { at: self.now, how: Ending::NotStarted { why }, output_bytes: 0, left_behind: Vec::new() };
+                self.session_ended(session, end);
+            }
+        }
+    }
+
+    /// A session ended. The first word counts.
+    pub(super) fn session_ended(&mut self, session: SessionId, end: End) {
+        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else { return };
+        let how = end.how.clone();
+        self.engine(Event::SessionEnded { session, end });
+        // What a check's end means comes with the check's own outcome.
+        if let (SessionKind::Agent, Some(attempt)) = (it.kind, it.attempt) {
+            self.agent_ended(attempt, &how);
+        }
+    }
+
+    /// A person ends a session. An agent's attempt fails by it, and is not tried again behind the person's back.
+    pub(super) fn kill_session(&mut self, session: SessionId) -> Result<(), Fault> {
+        let it = self.fleet.sessions.get(&session).ok_or_else(|| Fault::missing(format!("there is no session {session}")))?.clone();
+        if it.end.is_some() {
+            return Err(Fault::refused(format!("session {session} has ended already")));
+        }
+        if it.kind == SessionKind::Check {
+            return Err(Fault::refused(format!("session {session} gathers evidence: it ends by itself or at its time limit"))
+                .hint("stop the run if its result is not wanted"));
+        }
+        self.touch(&it, TouchKind::Ended);
+        match it.attempt.filter(|id| self.fleet.attempts.get(id).is_some_and(|it| !it.state.is_over())) {
+            Some(attempt) => {
+                let run = it.run.unwrap_or_default();
+                self.park_run(run, &format!("a person ended session {session}"));
+                self.fail_attempt(attempt, Failure::Stopped, "a person ended its session", &[]);
+            }
+            None => self.effect(Effect::EndSession { session }),
+        }
+        Ok(())
+    }
+
+    /// Somebody typed into a session. In a run that is an intervention.
+    pub(super) fn typed(&mut self, session: SessionId) {
+        if let Some(it) = self.fleet.sessions.get(&session).cloned() {
+            self.touch(&it, TouchKind::Intervention);
+        }
+    }
+
+    fn touch(&mut self, session: &Session, kind: TouchKind) {
+        if let Some(run) = session.run {
+            let touch = Touch { at: self.now, by: self.who.clone(), kind, session: Some(session.id) };
+            self.emit(Event::RunTouched { run, touch });
+        }
+    }
+
+    /// No sign of work for too long: the attempt fails and its session is ended.
+    pub(super) fn stalled(&mut self, session: SessionId, quiet_s: u32) {
+        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()) else { return };
+        let Some(attempt) = it.attempt.filter(|_| it.kind == SessionKind::Agent) else { return };
+        let why = format!("no output and no changed file for {quiet_s} s");
+        self.fail_attempt(attempt, Failure::Stalled, &why, &[]);
+    }
+
+    pub(super) fn live_session_of(&self, project: ProjectId) -> Option<SessionId> {
+        let mut sessions = self.fleet.sessions.values();
+        sessions.find(|it| it.project == Some(project) && it.end.is_none()).map(|it| it.id)
+    }
+}

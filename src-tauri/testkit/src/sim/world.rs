@@ -1,0 +1,469 @@
+//! The made-up world of a simulation. Commits hold sets of marks instead of files. Performing an effect twice finds it
+//! done, as the real executors do; what would be doubled all the same is counted and reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+use pilothouse_contract::attempt::Candidate;
+use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
+use pilothouse_contract::pull::{MergeResult, PullState, Size};
+use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
+use pilothouse_contract::worktree::Recovery;
+use pilothouse_contract::{
+    At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
+};
+use pilothouse_engine::coordination::{
+    Advanced, CheckAsked, Checked, Effect, HeadChange, Input, Integrated, Landing, Merged, Outcome, PendingEffect,
+};
+
+type Marks = BTreeSet<String>;
+
+/// How an agent carries itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Honest,
+    Lies,
+    Idles,
+    Strays,
+    Crashes,
+    Hangs,
+    MovesMain,
+}
+
+/// The world.
+pub struct World {
+    rng: Rng,
+    objects: BTreeMap<Oid, (Marks, Vec<Oid>)>,
+    refs: BTreeMap<RefName, Oid>,
+    moved_by: Option<(String, Option<AttemptId>)>,
+    starts: BTreeMap<SessionId, u32>,
+    ended: BTreeMap<SessionId, Ending>,
+    checks: BTreeMap<SessionId, Checked>,
+    worktrees: BTreeMap<WorktreeId, bool>,
+    manners: BTreeMap<AttemptId, Manner>,
+    moves: BTreeMap<(RefName, Oid), u32>,
+    checkout_dirty: bool,
+    kind: bool,
+    landed: Vec<(PullId, Oid)>,
+    faults: Vec<String>,
+}
+
+fn main_ref() -> RefName {
+    RefName::branch("main")
+}
+
+fn tree(marks: &Marks) -> Oid {
+    Oid(format!("tree[{}]", marks.iter().cloned().collect::<Vec<_>>().join(" ")))
+}
+
+impl World {
+    /// A world with one commit.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut world = Self {
+            rng: Rng::with_seed(seed ^ 0x5eed),
+            objects: BTreeMap::new(),
+            refs: BTreeMap::new(),
+            moved_by: None,
+            starts: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            worktrees: BTreeMap::new(),
+            manners: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            checkout_dirty: false,
+            kind: false,
+            landed: Vec::new(),
+            faults: Vec::new(),
+        };
+        let first = world.commit(Marks::new(), vec![]);
+        world.refs.insert(main_ref(), first);
+        world
+    }
+
+    /// Where the default branch stands.
+    #[must_use]
+    pub fn main(&self) -> Option<Oid> {
+        self.refs.get(&main_ref()).cloned()
+    }
+
+    /// Where the default branch stands, and who moved it last.
+    #[must_use]
+    pub fn main_and_who(&self) -> (Option<Oid>, String, Option<AttemptId>) {
+        let (named, attempt) = self.moved_by.clone().unwrap_or_default();
+        (self.main(), named, attempt)
+    }
+
+    /// The tree of a commit.
+    #[must_use]
+    pub fn tree_of(&self, commit: &Oid) -> Option<Oid> {
+        self.objects.get(commit).map(|(marks, _)| tree(marks))
+    }
+
+    /// The person tidied the checkout.
+    pub fn clean_checkout(&mut self) {
+        self.checkout_dirty = false;
+    }
+
+    /// From now on every agent is honest.
+    pub fn be_kind(&mut self) {
+        self.kind = true;
+    }
+
+    /// What went wrong since it was last asked.
+    pub fn take_faults(&mut self, fleet: &Fleet) -> Vec<String> {
+        let mut faults = std::mem::take(&mut self.faults);
+        for (session, count) in &self.starts {
+            if *count > 1 {
+                faults.push(format!("session {session} was started {count} times"));
+            }
+        }
+        for ((reference, to), count) in &self.moves {
+            if *count > 1 {
+                faults.push(format!("{reference} was moved to {to} {count} times"));
+            }
+        }
+        for (pull, commit) in &self.landed {
+            let Some(it) = fleet.pulls.get(pull) else { continue };
+            let tree = self.tree_of(commit).unwrap_or_default();
+            for check in &it.checks {
+                let proven = fleet.evidence.values().any(|it| {
+                    it.gate == Gate::Landing && it.passed() && it.tree == tree && it.command == check.command
+                });
+                if !proven {
+                    faults.push(format!("{pull} landed a tree on which `{}` did not pass", check.command));
+                }
+            }
+        }
+        faults
+    }
+
+    /// What must hold at the end.
+    #[must_use]
+    pub fn final_faults(&self, fleet: &Fleet) -> Vec<String> {
+        let mut faults = Vec::new();
+        let main = self.main().unwrap_or_default();
+        let marks = self.objects.get(&main).map(|(marks, _)| marks.clone()).unwrap_or_default();
+        for pull in fleet.pulls.values().filter(|it| matches!(it.state, PullState::Landed { .. })) {
+            let Some(run) = fleet.runs.get(&pull.run) else { continue };
+            for task in &run.tasks {
+                let name = format!("{}/{}", run.item, task.spec.id);
+                if !marks.contains(&name) || !marks.contains(&format!("tick {name}")) {
+                    faults.push(format!("{name} landed and is not on the default branch with its tick"));
+                }
+                let commits = self.history(&main).into_iter().filter(|it| self.adds(it, &name)).count();
+                if commits != 1 {
+                    faults.push(format!("{name} came with {commits} commits"));
+                }
+            }
+        }
+        if marks.iter().any(|mark| mark.contains("lie") || mark.contains("stray")) {
+            faults.push(format!("the default branch holds what no gate may let through: {marks:?}"));
+        }
+        faults
+    }
+
+    fn history(&self, from: &Oid) -> Vec<Oid> {
+        let mut seen = BTreeSet::new();
+        let mut edge = vec![from.clone()];
+        while let Some(next) = edge.pop() {
+            if seen.insert(next.clone()) {
+                edge.extend(self.objects.get(&next).map(|(_, parents)| parents.clone()).unwrap_or_default());
+            }
+        }
+        seen.into_iter().collect()
+    }
+
+    /// Whether a commit, not a merge, brings a mark.
+    fn adds(&self, commit: &Oid, mark: &str) -> bool {
+        let Some((marks, parents)) = self.objects.get(commit) else { return false };
+        let [parent] = parents.as_slice() else { return false };
+        marks.contains(mark) && self.objects.get(parent).is_some_and(|(marks, _)| !marks.contains(mark))
+    }
+
+    fn commit(&mut self, marks: Marks, parents: Vec<Oid>) -> Oid {
+        let names: Vec<String> = parents.iter().map(|it| it.0.clone()).collect();
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in format!("{marks:?}{names:?}").bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let oid = Oid(format!("{hash:016x}"));
+        self.objects.insert(oid.clone(), (marks, parents));
+        oid
+    }
+
+    fn marks(&self, commit: &Oid) -> Marks {
+        self.objects.get(commit).map(|(marks, _)| marks.clone()).unwrap_or_default()
+    }
+
+    fn descends(&self, from: &Oid, old: &Oid) -> bool {
+        self.history(from).contains(old)
+    }
+
+    fn move_ref(&mut self, reference: RefName, to: Oid) {
+        *self.moves.entry((reference.clone(), to.clone())).or_default() += 1;
+        self.refs.insert(reference, to);
+    }
+
+    fn manner(&mut self, attempt: AttemptId) -> Manner {
+        let kind = self.kind;
+        let roll = self.rng.u32(0..20);
+        *self.manners.entry(attempt).or_insert(if kind {
+            Manner::Honest
+        } else {
+            match roll {
+                0 => Manner::Lies,
+                1 => Manner::Idles,
+                2 => Manner::Strays,
+                3 => Manner::Crashes,
+                4 => Manner::Hangs,
+                5 => Manner::MovesMain,
+                _ => Manner::Honest,
+            }
+        })
+    }
+
+    /// What a running session does next, if it is its time.
+    pub fn session_step(&mut self, session: &Session, now: At) -> Option<Input> {
+        let id = session.id;
+        if let Some(how) = self.ended.get(&id).cloned() {
+            let end = End { at: now, how, output_bytes: 1, left_behind: vec![] };
+            return Some(Input::SessionEnded { session: id, end });
+        }
+        if session.kind != SessionKind::Agent {
+            return None;
+        }
+        let attempt = session.attempt?;
+        let how = match self.manner(attempt) {
+            Manner::Hangs => return Some(Input::Stalled { session: id, quiet_s: 600 }),
+            Manner::Crashes => Ending::Exited { code: 1 },
+            Manner::MovesMain => {
+                let onto = self.main()?;
+                let mut marks = self.marks(&onto);
+                marks.insert(format!("outside by {attempt}"));
+                let moved = self.commit(marks, vec![onto]);
+                self.refs.insert(main_ref(), moved);
+                self.moved_by = Some((format!("attempt {attempt}"), Some(attempt)));
+                Ending::Exited { code: 0 }
+            }
+            _ => Ending::Exited { code: 0 },
+        };
+        self.ended.insert(id, how.clone());
+        let end = End { at: now, how, output_bytes: 1, left_behind: vec![] };
+        Some(Input::SessionEnded { session: id, end })
+    }
+
+    /// Does what is asked, or finds it done.
+    pub fn perform(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
+        match &pending.effect {
+            Effect::MakeBranch { run, at } => {
+                if let Some(run) = fleet.runs.get(run) {
+                    self.refs.insert(run.branch.clone(), at.clone());
+                }
+                Outcome::Branch(Ok(()))
+            }
+            Effect::Prepare { attempt } => {
+                if let Some(attempt) = fleet.attempts.get(attempt) {
+                    self.worktrees.insert(attempt.worktree, true);
+                }
+                if self.rng.u32(0..40) == 0 && !self.kind {
+                    return Outcome::Prepared(Err("the disk is full".to_owned()));
+                }
+                Outcome::Prepared(Ok("brief".to_owned()))
+            }
+            Effect::Launch { session } => {
+                self.starts.entry(*session).or_insert(1);
+                if fleet.sessions.get(session).is_some_and(|it| it.running.is_some()) {
+                    // A second start of a running session would be the doubling that holders refuse.
+                    self.starts.insert(*session, 2);
+                }
+                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now }))
+            }
+            Effect::Check(asked) => Outcome::Checked(Box::new(self.check(asked, fleet, now))),
+            Effect::Read { attempt } => Outcome::Read(Ok(self.read(*attempt, fleet))),
+            Effect::Integrate { attempt, head } => Outcome::Integrated(self.integrate(*attempt, head, fleet)),
+            Effect::Advance { run, old, new, change } => Outcome::Advanced(self.advance(*run, old, new, change, fleet)),
+            Effect::WriteRecord { run, head } => {
+                let mut marks = self.marks(head);
+                marks.insert(format!("record {run}"));
+                Outcome::RecordWritten(Ok(self.commit(marks, vec![head.clone()])))
+            }
+            Effect::Propose { .. } => Outcome::Proposed(Ok((1, Size::default()))),
+            Effect::Merge { onto, head, .. } => {
+                if self.rng.u32(0..30) == 0 && !self.kind {
+                    return Outcome::Merged(Merged::Clash { paths: vec!["shared".to_owned()] });
+                }
+                let marks: Marks = self.marks(onto).union(&self.marks(head)).cloned().collect();
+                let tree = tree(&marks);
+                let commit = self.commit(marks, vec![onto.clone(), head.clone()]);
+                Outcome::Merged(Merged::Made {
+                    result: MergeResult { onto: onto.clone(), head: head.clone(), commit, tree },
+                })
+            }
+            Effect::Land { pull, old, new } => Outcome::Landing(self.land(*pull, old, new)),
+            Effect::TakeBack { to, .. } => {
+                self.refs.insert(main_ref(), to.clone());
+                Outcome::TakenBack(Ok(()))
+            }
+            Effect::EndSession { session } => {
+                self.ended.entry(*session).or_insert(Ending::Signalled { signal: 15 });
+                Outcome::Done
+            }
+            Effect::Discard { worktree } => Outcome::Discarded(self.discard(*worktree, fleet, now)),
+            Effect::Restore { .. } => Outcome::Restored(Ok(vec![])),
+            Effect::DropBranch { branch, .. } => {
+                self.refs.remove(branch);
+                Outcome::Done
+            }
+        }
+    }
+
+    fn check(&mut self, asked: &CheckAsked, fleet: &Fleet, now: At) -> Checked {
+        if let Some(known) = self.checks.get(&asked.session) {
+            return known.clone();
+        }
+        *self.starts.entry(asked.session).or_default() += 1;
+        let marks = self.marks(&asked.commit);
+        let attempt = asked.attempt.and_then(|id| fleet.attempts.get(&id));
+        let name = attempt.and_then(|it| fleet.runs.get(&it.run).map(|run| format!("{}/{}", run.item, it.task)));
+        let holds = match (&name, asked.gate) {
+            (Some(name), _) => marks.contains(name),
+            (None, _) => asked.commands.iter().all(|command| {
+                let mut words = command.split(' ').skip(1);
+                let (item, task) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                marks.contains(&format!("i{item}/{task}"))
+            }),
+        };
+        let verdict = match self.rng.u32(0..40) {
+            0 if !self.kind => Verdict::Unknown,
+            _ if holds => Verdict::Passed,
+            _ => Verdict::Failed,
+        };
+        let checked = Checked {
+            evidence: Evidence {
+                id: EvidenceId(0),
+                gate: asked.gate,
+                subject: Subject {
+                    project: asked.project,
+                    run: asked.run,
+                    task: attempt.map(|it| it.task.clone()),
+                    attempt: asked.attempt,
+                    pull: asked.pull,
+                },
+                commit: asked.commit.clone(),
+                tree: tree(&marks),
+                command: asked.commands.concat(),
+                started: now,
+                ended: now,
+                exit: Some(i32::from(!holds)),
+                verdict,
+                why: "as simulated".to_owned(),
+                output_hash: String::new(),
+                output_bytes: 0,
+                session: Some(asked.session),
+                environment: "simulation".to_owned(),
+            },
+            end: End { at: now, how: Ending::Exited { code: i32::from(!holds) }, output_bytes: 0, left_behind: vec![] },
+            running: Some(Running { holder: 1, pid: 2, at: now }),
+        };
+        self.checks.insert(asked.session, checked.clone());
+        checked
+    }
+
+    fn read(&mut self, attempt: AttemptId, fleet: &Fleet) -> Option<Candidate> {
+        let it = fleet.attempts.get(&attempt)?;
+        let run = fleet.runs.get(&it.run)?;
+        let name = format!("{}/{}", run.item, it.task);
+        let mut marks = self.marks(&it.base);
+        let mut paths = vec![format!("item{}/{}", run.item.0, it.task)];
+        match self.manner(attempt) {
+            Manner::Idles => return None,
+            Manner::Lies => marks.insert(format!("lie {name}")),
+            Manner::Strays => {
+                paths.push("elsewhere".to_owned());
+                marks.insert(format!("stray {name}"));
+                marks.insert(name)
+            }
+            _ => marks.insert(name),
+        };
+        if run.task(&it.task).is_some_and(|task| task.spec.files.is_none()) {
+            // A task whose scope is not known cannot stray; it may write anything.
+            marks.retain(|mark| !mark.starts_with("stray"));
+        }
+        let tree = tree(&marks);
+        let commit = self.commit(marks, vec![it.base.clone()]);
+        Some(Candidate { onto: it.base.clone(), commit, tick: None, tree, paths, patch: "patch".to_owned() })
+    }
+
+    fn integrate(&mut self, attempt: AttemptId, head: &Oid, fleet: &Fleet) -> Integrated {
+        let Some(it) = fleet.attempts.get(&attempt) else { return Integrated::Failed { why: "gone".to_owned() } };
+        let Some(candidate) = it.candidate.clone() else { return Integrated::Failed { why: "gone".to_owned() } };
+        let Some(run) = fleet.runs.get(&it.run) else { return Integrated::Failed { why: "gone".to_owned() } };
+        if candidate.onto != *head && self.rng.u32(0..15) == 0 && !self.kind {
+            return Integrated::Clash { paths: vec!["shared".to_owned()] };
+        }
+        let before = self.marks(&candidate.onto);
+        let made: Marks = self.marks(&candidate.commit).difference(&before).cloned().collect();
+        let marks: Marks = self.marks(head).union(&made).cloned().collect();
+        let tree = tree(&marks);
+        let commit = self.commit(marks.clone(), vec![head.clone()]);
+        let mut ticked = marks;
+        ticked.insert(format!("tick {}/{}", run.item, it.task));
+        let tick = self.commit(ticked, vec![commit.clone()]);
+        Integrated::Made { candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate } }
+    }
+
+    fn advance(&mut self, run: RunId, old: &Oid, new: &Oid, change: &HeadChange, fleet: &Fleet) -> Advanced {
+        let Some(run) = fleet.runs.get(&run) else { return Advanced::Failed { why: "gone".to_owned() } };
+        let stands = self.refs.get(&run.branch).cloned();
+        if stands.as_ref() == Some(new) {
+            return Advanced::Moved;
+        }
+        if self.rng.u32(0..60) == 0 && !self.kind && matches!(change, HeadChange::Task { .. }) {
+            return Advanced::Elsewhere { found: None, named: "somebody".to_owned() };
+        }
+        if stands.as_ref() != Some(old) {
+            self.faults.push(format!("{} stands at {stands:?} and not at {old}", run.branch));
+            return Advanced::Elsewhere { found: stands, named: "somebody".to_owned() };
+        }
+        self.move_ref(run.branch.clone(), new.clone());
+        Advanced::Moved
+    }
+
+    fn land(&mut self, pull: PullId, old: &Oid, new: &Oid) -> Landing {
+        let stands = self.main().unwrap_or_default();
+        if stands == *new || self.descends(&stands, new) {
+            return Landing::Landed;
+        }
+        if stands != *old {
+            let (named, attempt) = self.moved_by.clone().unwrap_or_default();
+            return Landing::Elsewhere { found: Some(stands), named, attempt };
+        }
+        if !self.checkout_dirty && self.rng.u32(0..10) == 0 && !self.kind {
+            self.checkout_dirty = true;
+        }
+        if self.checkout_dirty {
+            return Landing::InTheWay { checkout: "/sim".to_owned(), paths: vec!["shared".to_owned()] };
+        }
+        self.moved_by = None;
+        self.move_ref(main_ref(), new.clone());
+        self.landed.push((pull, new.clone()));
+        Landing::Landed
+    }
+
+    fn discard(&mut self, worktree: WorktreeId, fleet: &Fleet, now: At) -> Result<Recovery, Fault> {
+        let owner = fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
+        if owner.is_some_and(|it| !it.state.is_over()) {
+            self.faults.push(format!("{worktree} was removed under its attempt"));
+        }
+        self.worktrees.insert(worktree, false);
+        Ok(Recovery {
+            folder: String::new(),
+            refs: vec![],
+            head: Oid::default(),
+            bundled: 0,
+            at: now,
+            until: now.plus_ms(1),
+        })
+    }
+}
