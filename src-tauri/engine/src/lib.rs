@@ -4,4 +4,7 @@
 //! Refuses: any window, any terminal of its own, any answer that is not backed by a stored fact.
 
 pub mod coordination;
+pub mod execution;
 pub mod policy;
+pub mod ports;
+pub mod store;

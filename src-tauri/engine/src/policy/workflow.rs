@@ -75,17 +75,19 @@ pub fn built_in(name: &str) -> Option<AgentChoice> {
         })
     };
     match name {
-        // `-p` runs one prompt and ends. `--permission-prompts none` denies whatever would ask, for nobody is there
-        // to answer; what may be done without asking is set by the mode.
-        "claude" => choice(Adapter::ClaudeCode, &["claude", "--permission-mode", "acceptEdits"]),
-        "claude-unattended" => choice(Adapter::ClaudeCode, &["claude", "--permission-mode", "bypassPermissions"]),
+        // Edits inside its worktree and shell commands are allowed; whatever else would ask is denied, for nobody is
+        // there to answer. It is no sandbox: what the agent runs, it runs with the user's rights.
+        "claude" => choice(
+            Adapter::ClaudeCode,
+            &["claude", "--permission-mode", "acceptEdits", "--permission-prompts", "none", "--allowedTools", "Bash"],
+        ),
         "rehearsal" => choice(Adapter::Rehearsal, &["sh", "{agent_file}"]),
         _ => None,
     }
 }
 
 /// The names of the agents that are built in.
-pub const BUILT_IN: [&str; 3] = ["claude", "claude-unattended", "rehearsal"];
+pub const BUILT_IN: [&str; 2] = ["claude", "rehearsal"];
 
 impl Workflow {
     /// Reads the file's text. No text at all is a repository without settings.

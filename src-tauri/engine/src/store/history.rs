@@ -1,0 +1,114 @@
+//! Events, in order.
+
+use pilothouse_contract::{At, Event, Record, RunId, Who};
+use sqlx::{Row, Sqlite, Transaction};
+
+use super::{Store, StoreError};
+
+/// Adds records.
+pub(super) async fn put(to: &mut Transaction<'_, Sqlite>, records: &[Record]) -> Result<(), sqlx::Error> {
+    for record in records {
+        let (project, run) = subject(&record.event);
+        sqlx::query("INSERT INTO event (seq, at, kind, who, project, run, body) VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .bind(i64::try_from(record.seq).unwrap_or(i64::MAX))
+            .bind(record.at.0)
+            .bind(record.event.word())
+            .bind(json(&record.who))
+            .bind(project.map(i64::from))
+            .bind(run.map(i64::from))
+            .bind(json(&record.event))
+            .execute(&mut **to)
+            .await?;
+    }
+    Ok(())
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The project and the run that an event names itself. What belongs to a run by way of an attempt or a session is
+/// found through the fleet.
+fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
+    match event {
+        Event::ProjectAdded { project } => (Some(project.id.0), None),
+        Event::ProjectRemoved { project }
+        | Event::ProjectTrusted { project, .. }
+        | Event::MainMoved { project, .. }
+        | Event::LineChanged { project, .. }
+        | Event::RefTouched { project, .. } => (Some(project.0), None),
+        Event::ItemRead { item } => (Some(item.project.0), None),
+        Event::RunStarted { run } => (Some(run.project.0), Some(run.id.0)),
+        Event::RunMoved { run, .. }
+        | Event::HeadMoved { run, .. }
+        | Event::RunTouched { run, .. }
+        | Event::TaskMoved { run, .. }
+        | Event::TaskRestarted { run, .. }
+        | Event::Integrating { run, .. } => (None, Some(run.0)),
+        Event::AttemptStarted { attempt } => (None, Some(attempt.run.0)),
+        Event::SessionAsked { session } => (session.project.map(|it| it.0), session.run.map(|it| it.0)),
+        Event::EvidenceGathered { evidence } => (Some(evidence.subject.project.0), Some(evidence.subject.run.0)),
+        Event::PullOpened { pull } => (Some(pull.project.0), Some(pull.run.0)),
+        Event::Refused { project, run, .. } => (project.map(|it| it.0), run.map(|it| it.0)),
+        Event::Notice { project, .. } => (project.map(|it| it.0), None),
+        Event::WorktreeAsked { worktree } => (Some(worktree.project.0), None),
+        _ => (None, None),
+    }
+}
+
+impl Store {
+    /// Records after a number, oldest first, at most so many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn records_after(&self, seq: u64, most: u32) -> Result<Vec<Record>, StoreError> {
+        let rows = sqlx::query("SELECT seq, at, who, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?")
+            .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+            .bind(i64::from(most))
+            .fetch_all(&self.read)
+            .await
+            .map_err(|error| StoreError::of(&self.path, error))?;
+        self.records(rows)
+    }
+
+    /// Records that name a run or one of its attempts, sessions or pull requests, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn records_of(&self, run: RunId) -> Result<Vec<Record>, StoreError> {
+        // What an attempt, a session or a pull request went through is tied to the run by the rows that began it.
+        let rows = sqlx::query(
+            "WITH mine AS (
+                 SELECT json_extract(body, '$.attempt.id') AS attempt,
+                        json_extract(body, '$.session.id') AS session,
+                        json_extract(body, '$.pull.id') AS pull
+                 FROM event WHERE run = ?1 AND kind IN ('attempt-started', 'session-asked', 'pull-opened'))
+             SELECT seq, at, who, body FROM event
+             WHERE run = ?1
+                OR (kind IN ('attempt-moved', 'attempt-failed', 'brief-written', 'candidate-read')
+                    AND json_extract(body, '$.attempt') IN (SELECT attempt FROM mine))
+                OR (kind IN ('session-runs', 'session-ended')
+                    AND json_extract(body, '$.session') IN (SELECT session FROM mine))
+                OR (kind IN ('pull-merged', 'pull-checked', 'pull-approved', 'pull-moved')
+                    AND json_extract(body, '$.pull') IN (SELECT pull FROM mine))
+             ORDER BY seq",
+        )
+        .bind(i64::from(run.0))
+        .fetch_all(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        self.records(rows)
+    }
+
+    fn records(&self, rows: Vec<sqlx::sqlite::SqliteRow>) -> Result<Vec<Record>, StoreError> {
+        let bad = |source| StoreError::Row { path: self.path.clone(), table: "event", source };
+        rows.into_iter()
+            .map(|row| {
+                let who: Who = serde_json::from_str(row.get("who")).map_err(bad)?;
+                let event: Event = serde_json::from_str(row.get("body")).map_err(bad)?;
+                let seq = u64::try_from(row.get::<i64, _>("seq")).unwrap_or_default();
+                Ok(Record { seq, at: At(row.get("at")), who, event })
+            })
+            .collect()
+    }
+}
