@@ -40,9 +40,6 @@ pub struct Session {
     pub cwd: String,
     /// How it is held.
     pub mode: Mode,
-    /// The agent's own id for the session, where we chose it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub native: Option<String>,
     /// When it was asked for.
     pub asked: At,
     /// The program's process id and when it started, once it runs.
@@ -84,6 +81,9 @@ pub struct Running {
     pub pid: u32,
     /// When it started.
     pub at: At,
+    /// The agent's own id for the session, where we chose it; what its own "resume" wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
 }
 
 /// How a session ended.

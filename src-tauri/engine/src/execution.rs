@@ -3,5 +3,16 @@
 //!
 //! Refuses: forges and landings (see `integration`), and any decision.
 
+pub mod agents;
+pub mod attempts;
+pub mod brief;
+pub mod checks;
+pub mod commits;
+pub mod env;
+pub mod fence;
+pub mod held;
+pub mod look;
 pub mod recovery;
+pub mod repository;
 pub mod trees;
+pub mod watch;

@@ -3,8 +3,18 @@
 //!
 //! Refuses: any window, any terminal of its own, any answer that is not backed by a stored fact.
 
+pub mod answer;
 pub mod coordination;
+pub mod engine;
 pub mod execution;
+pub mod integration;
+pub mod observability;
+mod perform;
 pub mod policy;
 pub mod ports;
+pub mod rehearsal;
+pub mod serve;
+mod signs;
 pub mod store;
+
+pub use engine::{Engine, Options};

@@ -42,11 +42,19 @@ pub(crate) fn run(place: &Place) -> io::Result<()> {
         return Err(io::Error::other("this session was held before and its holder died"));
     }
     leave_the_parent();
-    let outcome = Holder::begin(place, &asked, lock);
-    match outcome {
-        Ok(holder) => holder.hold(),
+    match Holder::begin(place, &asked, lock) {
+        Ok(holder) => {
+            say_held();
+            holder.hold()
+        }
         Err(why) => place.write_exit(&Exit { not_started: Some(why), ..Exit::default() }),
     }
+}
+
+/// Whoever started us waits for this one line, or for the end of our standard output without it.
+fn say_held() {
+    let mut out = io::stdout();
+    let _nobody_listens = out.write_all(b"held\n").and_then(|()| out.flush());
 }
 
 /// The holder outlives whoever started it: own session, and on Linux adoptive parent of all that the program starts,

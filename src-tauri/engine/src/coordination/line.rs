@@ -69,6 +69,11 @@ impl Work<'_> {
     ) -> Result<(), Fault> {
         let it = self.project(project)?.clone();
         if found.as_ref() == Some(&it.main) {
+            if it.line != Line::Open {
+                let why = format!("{} is back where it was", it.default_branch.short());
+                self.engine(Event::LineChanged { project, line: Line::Open, why });
+                self.open_again(project);
+            }
             return Ok(());
         }
         // Our own landing is seen before its end is told: the landing's outcome will say the same.

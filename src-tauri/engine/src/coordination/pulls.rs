@@ -64,8 +64,8 @@ impl Work<'_> {
             let TaskState::Done { commit } = &task.state else { continue };
             body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
             let attempt = task.attempts.last().and_then(|id| self.fleet.attempts.get(id));
-            let proofs = attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
-            if let Some(proof) = proofs.filter(|it| it.gate == Gate::Verify && it.passed()).next_back() {
+            let mut proofs = attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
+            if let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) {
                 let says = format!("{}: `{}` passed on tree {}", task.spec.id, proof.command, proof.tree.short());
                 body.verified.push(VerifiedLine { says, evidence: proof.id });
             }

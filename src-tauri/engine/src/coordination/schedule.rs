@@ -52,9 +52,10 @@ pub fn clash(policy: &Policy, one: &TaskSpec, other: &TaskSpec) -> Option<String
     }
     let hot = |task: &TaskSpec| {
         let scope = task.files.as_ref()?;
-        scope.include.iter().find(|it| policy.hot.iter().any(|hot| scope::globs_may_meet(hot, it))).cloned()
+        scope.include.iter().find(|it| scope::any_matches(&policy.hot, it)).cloned()
     };
-    // A hot file is one that tools rewrite for reasons that no scope shows, so whoever may touch one runs alone.
+    // A hot file is one that tools rewrite for reasons that no scope shows, so whoever names one runs alone. Two scopes
+    // that are apart hold different files, so a folder that may have one inside is no reason.
     hot(one).or_else(|| hot(other)).map(|path| format!("{path} is a hot file"))
 }
 

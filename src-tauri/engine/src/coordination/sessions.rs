@@ -30,7 +30,6 @@ impl Work<'_> {
                 argv: facts.argv,
                 cwd: facts.cwd,
                 mode: facts.mode,
-                native: None,
                 asked: self.now,
                 running: None,
                 end: None,

@@ -90,7 +90,7 @@ impl Remover {
                 return self.finish(&place, note).await;
             }
         }
-        let tree = self.trees.find(git_dir, worktree.id, &worktree.path).await?;
+        let tree = self.trees.find(git_dir, &worktree.id.to_string(), &worktree.path).await?;
         tokio::fs::create_dir_all(&place).await.map_err(at(&place))?;
         let note = self.keep(worktree, git_dir, &tree, &place, now).await?;
         if let Some(between) = &self.between {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use pilothouse_contract::{Oid, RefName, WorktreeId};
+use pilothouse_contract::{Oid, RefName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
@@ -52,7 +52,7 @@ pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
 pub struct Ours {
     /// The database that knows it.
     pub home: String,
-    /// Its id there.
+    /// Its name there: a worktree's id, or that of a runner.
     pub worktree: String,
     /// The folder's identity.
     pub identity: Identity,
@@ -115,14 +115,14 @@ impl Trees {
     pub async fn make(
         &self,
         git_dir: &Path,
-        id: WorktreeId,
+        name: &str,
         relative: &str,
         branch: Option<&RefName>,
         base: &Oid,
     ) -> Result<Tree, TreeError> {
         let _turn = self.turn(git_dir).await;
         let path = self.path(relative);
-        if let Ok(tree) = self.find(git_dir, id, relative).await {
+        if let Ok(tree) = self.find(git_dir, name, relative).await {
             return Ok(tree);
         }
         if let Some(parent) = path.parent() {
@@ -145,7 +145,7 @@ impl Trees {
         git.run(&args, b"").await?;
         let identity = Folder::open(&path).and_then(|it| it.identity()).map_err(at(&path))?;
         let admin = admin_of(&path).map_err(at(&path))?;
-        let ours = Ours { home: self.home.clone(), worktree: id.to_string(), identity };
+        let ours = Ours { home: self.home.clone(), worktree: name.to_owned(), identity };
         let file = admin.join(OURS);
         tokio::fs::write(&file, serde_json::to_vec(&ours).unwrap_or_default()).await.map_err(at(&file))?;
         Ok(Tree { path, admin, identity })
@@ -156,7 +156,7 @@ impl Trees {
     ///
     /// # Errors
     /// See [`TreeError`].
-    pub async fn find(&self, git_dir: &Path, id: WorktreeId, relative: &str) -> Result<Tree, TreeError> {
+    pub async fn find(&self, git_dir: &Path, name: &str, relative: &str) -> Result<Tree, TreeError> {
         let path = self.path(relative);
         let not_ours = |why: &str| TreeError::NotOurs { path: path.clone(), why: why.to_owned() };
         let parent = path.parent().unwrap_or(&path);
@@ -186,7 +186,7 @@ impl Trees {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .ok_or_else(|| not_ours("Pilothouse did not make it"))?;
-        if note.home != self.home || note.worktree != id.to_string() {
+        if note.home != self.home || note.worktree != name {
             return Err(not_ours("another Pilothouse made it"));
         }
         if note.identity != identity {

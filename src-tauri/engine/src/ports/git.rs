@@ -345,11 +345,34 @@ impl Git {
         Ok(String::from_utf8_lossy(&out).split(' ').next().unwrap_or_default().trim().to_owned())
     }
 
-    /// Who moved a ref last, by its log: name, mail and message.
+    /// Who moved a ref last, by its log. A move that wrote no log is nobody's.
     pub async fn last_mover(&self, reference: &RefName) -> Option<Mover> {
-        let line = self.text(&["log", "-g", "-1", "--format=%gn%x00%ge%x00%gs", reference.as_str(), "--"]).await.ok()?;
+        let format = "--format=%H%x00%gn%x00%ge%x00%gs";
+        let line = self.text(&["log", "-g", "-1", format, reference.as_str(), "--"]).await.ok()?;
         let mut parts = line.split('\0').map(str::to_owned);
-        Some(Mover { name: parts.next()?, email: parts.next()?, says: parts.next()? })
+        Some(Mover { to: Oid(parts.next()?), name: parts.next()?, email: parts.next()?, says: parts.next()? })
+    }
+
+    /// The folder of the user's own hooks, as their settings have it; ours, which turn hooks off, are left out.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn hooks_folder(&self) -> Result<PathBuf, GitError> {
+        let mut command = Command::new("git");
+        command.args(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]);
+        if let Some(git_dir) = &self.git_dir {
+            command.env("GIT_DIR", git_dir);
+        }
+        if let Some(from) = &self.from {
+            command.current_dir(from);
+        }
+        let output = command.output().await.map_err(GitError::NotThere)?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
+    }
+
+    /// The value of a setting; nothing if it is not set.
+    pub async fn setting(&self, name: &str) -> Option<String> {
+        self.text(&["config", "--get", name]).await.ok().filter(|it| !it.is_empty())
     }
 }
 
@@ -367,6 +390,8 @@ pub struct Author {
 /// Who moved a ref, by its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mover {
+    /// Where they moved it to.
+    pub to: Oid,
     /// The committer's name.
     pub name: String,
     /// The committer's mail address.

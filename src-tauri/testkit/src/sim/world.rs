@@ -277,7 +277,7 @@ impl World {
                     // A second start of a running session would be the doubling that holders refuse.
                     self.starts.insert(*session, 2);
                 }
-                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now }))
+                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native: None }))
             }
             Effect::Check(asked) => Outcome::Checked(Box::new(self.check(asked, fleet, now))),
             Effect::Read { attempt } => Outcome::Read(Ok(self.read(*attempt, fleet))),
@@ -364,7 +364,7 @@ impl World {
                 environment: "simulation".to_owned(),
             },
             end: End { at: now, how: Ending::Exited { code: i32::from(!holds) }, output_bytes: 0, left_behind: vec![] },
-            running: Some(Running { holder: 1, pid: 2, at: now }),
+            running: Some(Running { holder: 1, pid: 2, at: now, native: None }),
         };
         self.checks.insert(asked.session, checked.clone());
         checked

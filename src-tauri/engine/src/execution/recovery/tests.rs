@@ -57,7 +57,7 @@ async fn scene() -> Scene {
         asked: At(0),
     };
     let tree =
-        trees.make(&repo.join(".git"), worktree.id, &worktree.path, Some(&worktree.branch), &worktree.base).await.unwrap();
+        trees.make(&repo.join(".git"), "w3", &worktree.path, Some(&worktree.branch), &worktree.base).await.unwrap();
     let at = &tree.path;
     std::fs::write(at.join("committed.txt"), "by the agent\n").unwrap();
     git(at, &["add", "committed.txt"]);
@@ -134,7 +134,7 @@ async fn undo_restores_byte_for_byte() {
     assert_eq!(differ(&bytes(&scene.tree.admin), &admin), Vec::<PathBuf>::new());
     assert_eq!(git(&scene.tree.path, &["status", "--porcelain=v2", "--ignored"]), status);
     assert_eq!(scene.remover().restore(&recovery).await.unwrap(), Vec::<String>::new(), "twice is once");
-    scene.trees.find(&scene.git_dir(), scene.worktree.id, &scene.worktree.path).await.unwrap();
+    scene.trees.find(&scene.git_dir(), "w3", &scene.worktree.path).await.unwrap();
 }
 
 #[tokio::test]

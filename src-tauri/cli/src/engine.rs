@@ -1,0 +1,289 @@
+//! The engine's own verbs. `engine watch` is the one-page parent that starts the engine again when it dies; `engine
+//! serve` is the engine. Both are started by the client on demand.
+
+use std::io::{Read, Seek, Write};
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+use pilothouse_client::{Client, Places, Start, readiness_line};
+use pilothouse_contract::{Fault, FaultCode, ask};
+use pilothouse_engine::{Engine, Options, serve};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::desk::{self, End, HOLDS};
+use crate::out::{Out, clock};
+
+/// The engine ended because another one has the data folder.
+const ANOTHER: u8 = 3;
+/// It could not start.
+const CANNOT: u8 = 2;
+/// A life shorter than this was a bad one: the next start waits longer.
+const SHORT: Duration = Duration::from_secs(5);
+const WAIT_LONGEST: Duration = Duration::from_secs(30);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start it in the background, if it does not run
+    Start,
+    /// Ask it to end; agents go on, and the next call starts it again
+    Stop,
+    /// Stop and start: after an upgrade, or to give it another environment
+    Restart,
+    /// Say whether it runs, since when, and with what
+    Status,
+    #[command(hide = true)]
+    Watch {
+        #[arg(long)]
+        detached: bool,
+    },
+    #[command(hide = true)]
+    Serve {
+        #[arg(long, default_value_t = 0)]
+        restarts: u32,
+    },
+}
+
+pub(crate) async fn run(args: Args, out: Out) -> End {
+    match args.verb {
+        None => watch(false).await,
+        Some(Verb::Watch { detached }) => watch(detached).await,
+        Some(Verb::Serve { restarts }) => serve(restarts).await,
+        Some(Verb::Start) => {
+            desk::engine().await?;
+            status(out).await
+        }
+        Some(Verb::Stop) => stop(Some(out)).await,
+        Some(Verb::Restart) => {
+            stop(None).await?;
+            desk::engine().await?;
+            status(out).await
+        }
+        Some(Verb::Status) => status(out).await,
+    }
+}
+
+async fn status(out: Out) -> End {
+    let mut client = match Client::connect(&Places::find()?).await {
+        Err(fault) if fault.code == FaultCode::Unreachable => {
+            out.value(&serde_json::json!({ "running": false }), |_| "The engine does not run. The next call starts it.".to_owned());
+            return Ok(desk::does_not_hold());
+        }
+        other => other?,
+    };
+    let status = client.call(ask::engine::Status {}).await?;
+    let document = serde_json::json!({ "running": true, "engine": status });
+    out.value(&document, |_| {
+        let mut says = format!(
+            "The engine runs: process {}, version {}, since {} UTC.\nData: {}\n{} sessions live, {} effects pending, {} events stored.",
+            status.pid, status.version, clock(status.started), status.data, status.live_sessions, status.pending_effects, status.seq
+        );
+        if status.restarts > 0 {
+            says.push_str(&format!("\nIt was started again {} times by its watcher.", status.restarts));
+        }
+        for alarm in &status.alarms {
+            says.push_str(&format!("\nAlarm: {alarm}"));
+        }
+        says
+    });
+    Ok(if status.alarms.is_empty() { HOLDS } else { desk::does_not_hold() })
+}
+
+/// Asks the engine to end, and waits until it has.
+async fn stop(out: Option<Out>) -> End {
+    let places = Places::find()?;
+    match Client::connect(&places).await {
+        Ok(mut client) => {
+            client.call(ask::engine::Stop {}).await?;
+            // Its lock is free once it is gone; a lock is waited for without looking again and again.
+            let waited = tokio::task::spawn_blocking(move || wait_for_lock(&places)).await;
+            waited.map_err(|error| Fault::bug(error.to_string()))??;
+            if let Some(out) = out {
+                out.value(&serde_json::json!({ "stopped": true }), |_| "The engine has ended. Agents go on.".to_owned());
+            }
+        }
+        Err(fault) if fault.code == FaultCode::Unreachable => {
+            if let Some(out) = out {
+                out.value(&serde_json::json!({ "stopped": false }), |_| "The engine did not run.".to_owned());
+            }
+        }
+        Err(fault) => return Err(fault),
+    }
+    Ok(HOLDS)
+}
+
+fn wait_for_lock(places: &Places) -> Result<(), Fault> {
+    let file = std::fs::File::open(places.lock()).map_err(|error| Fault::environment(error.to_string()))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared).map_err(|error| Fault::environment(error.to_string()))
+}
+
+/// Starts the engine, and starts it again whenever it dies. Ends when the engine was asked to, or cannot start.
+async fn watch(detached: bool) -> End {
+    if detached {
+        // A key pressed in the terminal that started us is not for us, nor is its end.
+        let _leader_already = rustix::process::setsid();
+    }
+    let program = desk::program()?;
+    let in_words = |error: std::io::Error| Fault::environment(format!("the engine could not be watched: {error}"));
+    let mut term = signal(SignalKind::terminate()).map_err(in_words)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(in_words)?;
+    let mut restarts: u32 = 0;
+    let mut wait = Duration::ZERO;
+    loop {
+        let begun = Instant::now();
+        let mut child = tokio::process::Command::new(&program)
+            .args(["engine", "serve", "--restarts", &restarts.to_string()])
+            .stdin(Stdio::null())
+            // Only the first life tells whoever waits that it is ready.
+            .stdout(if restarts == 0 { Stdio::inherit() } else { Stdio::null() })
+            .spawn()
+            .map_err(in_words)?;
+        let status = tokio::select! {
+            status = child.wait() => status.map_err(in_words)?,
+            _ = term.recv() => end(&mut child).await?,
+            _ = int.recv() => end(&mut child).await?,
+        };
+        match status.code() {
+            Some(0) => return Ok(HOLDS),
+            // Whoever started us on demand goes to the other one.
+            Some(code) if code == i32::from(ANOTHER) && detached => return Ok(HOLDS),
+            Some(code) if code == i32::from(ANOTHER) => return Err(runs_already()?),
+            Some(code) if code == i32::from(CANNOT) && restarts == 0 => return Ok(ExitCode::from(CANNOT)),
+            _ => {}
+        }
+        restarts += 1;
+        wait = if begun.elapsed() >= SHORT { Duration::ZERO } else { (wait * 2).max(Duration::from_millis(20)).min(WAIT_LONGEST) };
+        tracing_line(&format!("the engine ended ({status}); started again, for the {restarts}. time, in {wait:?}"));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn runs_already() -> Result<Fault, Fault> {
+    let places = Places::find()?;
+    let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
+    let says = format!("an engine runs already for {}: process {}", places.data.display(), holder.trim());
+    Ok(Fault::refused(says).command("see how it does", "pilothouse engine status").command("end it", "pilothouse engine stop"))
+}
+
+async fn end(child: &mut tokio::process::Child) -> Result<std::process::ExitStatus, Fault> {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    child.wait().await.map_err(|error| Fault::environment(error.to_string()))
+}
+
+/// The engine.
+async fn serve(restarts: u32) -> End {
+    match begin(restarts).await {
+        Ok(Some((engine, listener, _lock))) => {
+            say(&Start::Ready);
+            let mut term = signal(SignalKind::terminate()).map_err(|error| Fault::environment(error.to_string()))?;
+            let mut int = signal(SignalKind::interrupt()).map_err(|error| Fault::environment(error.to_string()))?;
+            tokio::select! {
+                () = serve::serve(&engine, listener) => {}
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            engine.close().await;
+            Ok(HOLDS)
+        }
+        Ok(None) => Ok(ExitCode::from(ANOTHER)),
+        Err(fault) => {
+            say(&Start::Failed(fault));
+            Ok(ExitCode::from(CANNOT))
+        }
+    }
+}
+
+/// What a running engine holds for life.
+type Begun = (Engine, tokio::net::UnixListener, std::fs::File);
+
+/// Locks, then opens, then listens. Nothing if another engine has the lock.
+async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("PILOTHOUSE_LOG").unwrap_or_else(|_| "info,sqlx=warn".into()))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let places = Places::find()?;
+    let cannot = |error: std::io::Error| {
+        Fault::environment(format!("{} cannot be used: {error}", places.data.display()))
+            .hint("make it writable for you, or set PILOTHOUSE_HOME to a folder that is")
+    };
+    std::fs::create_dir_all(&places.data).map_err(cannot)?;
+    let mut lock = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(places.lock())
+        .map_err(cannot)?;
+    match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            another(&places, &mut lock).await;
+            return Ok(None);
+        }
+        Err(error) => return Err(cannot(error.into())),
+    }
+    let write = |lock: &mut std::fs::File| -> std::io::Result<()> {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        lock.write_all(format!("{}\n", std::process::id()).as_bytes())
+    };
+    write(&mut lock).map_err(cannot)?;
+    let program = desk::program()?;
+    let hold = program.with_file_name("pilothouse-hold");
+    if !hold.is_file() {
+        return Err(Fault::environment(format!("{} is missing: it lies beside this program", hold.display()))
+            .hint("build or install both: cargo build --bins, or the package"));
+    }
+    let options = Options {
+        data: places.data.clone(),
+        worktrees: places.worktrees.clone(),
+        sockets: places.sockets.clone(),
+        hold,
+        program,
+        restarts,
+    };
+    // Before anything is taken up, so that holders can be reached at once.
+    let listener = serve::listen(&places.socket())?;
+    let engine = Engine::open(options).await?;
+    tracing::info!(pid = std::process::id(), restarts, data = %places.data.display(), "the engine runs");
+    Ok(Some((engine, listener, lock)))
+}
+
+/// Another engine has the data folder: if it answers, whoever waits may go to it.
+async fn another(places: &Places, lock: &mut std::fs::File) {
+    let mut holder = String::new();
+    let _unread = lock.read_to_string(&mut holder);
+    let holder = holder.trim();
+    // It may be starting this moment.
+    for pause_ms in [0, 50, 100, 200, 400, 800, 1600] {
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        if Client::connect(places).await.is_ok() {
+            say(&Start::Ready);
+            return;
+        }
+    }
+    let fault = Fault::environment(format!("another engine, process {holder}, has {} and does not answer", places.data.display()))
+        .command("end it", format!("kill {holder}"));
+    say(&Start::Failed(fault));
+}
+
+/// The one line for whoever started us.
+fn say(start: &Start) {
+    let mut out = std::io::stdout();
+    let _nobody_listens = out.write_all(readiness_line(start).as_bytes()).and_then(|()| out.flush());
+}
+
+#[allow(clippy::print_stderr, reason = "goes into the engine's log")]
+fn tracing_line(says: &str) {
+    eprintln!("{says}");
+}

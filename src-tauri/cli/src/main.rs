@@ -1,0 +1,109 @@
+//! `pilothouse`: the command line. Everything the window does, this does too, with `--json`; both are clients of the
+//! same engine. Exit codes: 0 it holds, 1 it does not hold, 2 it could not be run.
+
+mod desk;
+mod engine;
+mod out;
+mod progress;
+mod screen;
+mod sift;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The control room for fleets of coding agents, from the command line.
+#[derive(Debug, Parser)]
+#[command(name = "pilothouse", version, propagate_version = true)]
+struct Args {
+    /// One JSON document on standard output instead of text (event follow: one a line)
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The engine itself: without a word more, runs it here in the foreground
+    Engine(engine::Args),
+    /// Repositories: add, list, trust, remove
+    #[command(subcommand)]
+    Project(verbs::project::Verb),
+    /// Pieces of work, from spec folders
+    #[command(subcommand)]
+    Item(verbs::item::Verb),
+    /// The engine carrying an item
+    #[command(subcommand)]
+    Run(verbs::run::Verb),
+    /// The tasks of an item
+    #[command(subcommand)]
+    Task(verbs::task::Verb),
+    /// Held programs
+    #[command(subcommand)]
+    Session(verbs::session::Verb),
+    /// Worktrees that Pilothouse made
+    #[command(subcommand)]
+    Worktree(verbs::worktree::Verb),
+    /// Pull requests on the local forge
+    #[command(subcommand)]
+    Pr(verbs::pr::Verb),
+    /// Records that a command ran on a tree
+    #[command(subcommand)]
+    Evidence(verbs::evidence::Verb),
+    /// What agents said and did
+    #[command(subcommand)]
+    Trajectory(verbs::trajectory::Verb),
+    /// History
+    #[command(subcommand)]
+    Event(verbs::event::Verb),
+    /// Watch a session's terminal; with --keyboard, type into it
+    Attach(verbs::attach::Args),
+    /// Run any command as a held session and attach to it
+    Hold(verbs::attach::HoldArgs),
+    /// Let scripted agents carry a small spec to a landed change
+    Rehearse(verbs::rehearse::Args),
+    /// Say what is missing on this machine and how to mend it
+    Doctor(verbs::doctor::Args),
+    /// For agents' hooks
+    #[command(subcommand, hide = true)]
+    Hook(verbs::hook::Verb),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let out = out::Out { json: args.json };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out.fault(&pilothouse_contract::Fault::environment(format!("no threads could be started: {error}"))),
+    };
+    let end = runtime.block_on(run(args.verb, out));
+    // A read of standard input that nobody ended must not keep the program.
+    runtime.shutdown_background();
+    match end {
+        Ok(code) => code,
+        Err(fault) => out.fault(&fault),
+    }
+}
+
+async fn run(verb: Verb, out: out::Out) -> desk::End {
+    match verb {
+        Verb::Engine(args) => engine::run(args, out).await,
+        Verb::Project(verb) => verbs::project::run(verb, out).await,
+        Verb::Item(verb) => verbs::item::run(verb, out).await,
+        Verb::Run(verb) => verbs::run::run(verb, out).await,
+        Verb::Task(verb) => verbs::task::run(verb, out).await,
+        Verb::Session(verb) => verbs::session::run(verb, out).await,
+        Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
+        Verb::Pr(verb) => verbs::pr::run(verb, out).await,
+        Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,
+        Verb::Trajectory(verb) => verbs::trajectory::run(verb, out).await,
+        Verb::Event(verb) => verbs::event::run(verb, out).await,
+        Verb::Attach(args) => verbs::attach::run(args, out).await,
+        Verb::Hold(args) => verbs::attach::hold(args, out).await,
+        Verb::Rehearse(args) => verbs::rehearse::run(args, out).await,
+        Verb::Doctor(args) => verbs::doctor::run(args, out).await,
+        Verb::Hook(verb) => verbs::hook::run(verb, out).await,
+    }
+}

@@ -1,0 +1,194 @@
+//! History in words, and following it over deaths of the engine: whoever follows comes back to where it was.
+
+use std::time::Duration;
+
+use pilothouse_client::FromFeed;
+use pilothouse_contract::event::{Event, Record};
+use pilothouse_contract::project::Line;
+use pilothouse_contract::run::Run;
+use pilothouse_contract::{Fault, FaultCode, Fleet, RunId, ask};
+
+use crate::desk;
+use crate::out::{Out, short};
+
+/// How often a lost engine is looked for before it is called lost.
+const TRIES: u32 = 20;
+
+/// Hands every record to `take`, with the fleet as it was after it, until `take` says stop. Without a number, from now.
+pub(crate) async fn each_record(after: Option<u64>, mut take: impl FnMut(&Record, &Fleet) -> bool) -> Result<(), Fault> {
+    let mut fleet = Fleet::default();
+    let mut last = after;
+    let mut lost = 0;
+    loop {
+        match each_until_lost(&mut fleet, &mut last, &mut take).await {
+            Err(fault) if fault.code == FaultCode::Unreachable && lost < TRIES => {
+                lost += 1;
+                tokio::time::sleep(Duration::from_millis(u64::from(lost) * 50)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn each_until_lost(
+    fleet: &mut Fleet,
+    last: &mut Option<u64>,
+    take: &mut impl FnMut(&Record, &Fleet) -> bool,
+) -> Result<(), Fault> {
+    // The mirror needs a snapshot first; what was asked for from before it comes as history.
+    let wanted = *last;
+    let mut feed = desk::engine().await?.subscribe(if fleet.seq > 0 { wanted } else { None }).await?;
+    loop {
+        let records = match feed.next().await? {
+            FromFeed::Snapshot(snapshot) => {
+                let upto = snapshot.seq;
+                *fleet = *snapshot;
+                let mut seq = wanted.unwrap_or(upto);
+                while seq < upto {
+                    let missed = desk::call(ask::event::Since { seq, most: 1000 }).await?;
+                    let Some(newest) = missed.last().map(|it| it.seq) else { break };
+                    for record in missed.iter().filter(|it| it.seq <= upto) {
+                        *last = Some(record.seq);
+                        if !take(record, fleet) {
+                            return Ok(());
+                        }
+                    }
+                    seq = newest;
+                }
+                *last = Some(upto);
+                continue;
+            }
+            FromFeed::Records(records) => records,
+        };
+        for record in records {
+            fleet.apply(&record);
+            *last = Some(record.seq);
+            if !take(&record, fleet) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Shows a run's progress until it is over. Returns the run.
+pub(crate) async fn follow(run: RunId, out: Out) -> Result<Run, Fault> {
+    let page = desk::call(ask::run::Show { run }).await?;
+    if !page.run.state.is_live() {
+        return Ok(page.run);
+    }
+    let begun = page.run.started;
+    let mut told = std::collections::BTreeSet::new();
+    each_record(Some(page.history.first().map_or(0, |it| it.seq.saturating_sub(1))), |record, fleet| {
+        if let Some(words) = words(record).filter(|_| concerns(record, fleet, run)) {
+            if told.insert(record.seq) {
+                let s = record.at.since_ms(begun) / 1000;
+                out.text(&format!("{:>3}:{:02}  {words}", s / 60, s % 60));
+            }
+        }
+        fleet.runs.get(&run).is_none_or(|it| it.state.is_live())
+    })
+    .await?;
+    Ok(desk::call(ask::run::Show { run }).await?.run)
+}
+
+/// Whether a record is about a run or its project's line.
+fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
+    let attempt = |id| fleet.attempts.get(id).is_some_and(|it| it.run == run);
+    let pull = |id| fleet.pulls.get(id).is_some_and(|it| it.run == run);
+    let project = |id: &pilothouse_contract::ProjectId| fleet.runs.get(&run).is_some_and(|it| it.project == *id);
+    match &record.event {
+        Event::RunStarted { run: it } => it.id == run,
+        Event::RunMoved { run: it, .. }
+        | Event::HeadMoved { run: it, .. }
+        | Event::RunTouched { run: it, .. }
+        | Event::TaskMoved { run: it, .. }
+        | Event::TaskRestarted { run: it, .. } => *it == run,
+        Event::AttemptStarted { attempt: it } => it.run == run,
+        Event::AttemptMoved { attempt: it, .. } | Event::AttemptFailed { attempt: it, .. } => attempt(it),
+        Event::EvidenceGathered { evidence } => evidence.subject.run == run,
+        Event::PullOpened { pull: it } => it.run == run,
+        Event::PullMerged { pull: it, .. }
+        | Event::PullChecked { pull: it, .. }
+        | Event::PullApproved { pull: it, .. }
+        | Event::PullMoved { pull: it, .. } => pull(it),
+        Event::MainMoved { project: it, .. } | Event::LineChanged { project: it, .. } | Event::RefTouched { project: it, .. } => {
+            project(it)
+        }
+        Event::Refused { run: it, .. } => *it == Some(run),
+        _ => false,
+    }
+}
+
+/// A record in words for people; nothing for those that only matter to the machine.
+pub(crate) fn words(record: &Record) -> Option<String> {
+    let evidence = |ids: &[pilothouse_contract::EvidenceId]| {
+        if ids.is_empty() {
+            return String::new();
+        }
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        format!(" [{}]", ids.join(" "))
+    };
+    let says = |text: &str| short(text, 160);
+    Some(match &record.event {
+        Event::ProjectAdded { project } => format!("{} added: {}", project.name, project.path),
+        Event::ProjectRemoved { project } => format!("{project} taken off the list"),
+        Event::ProjectTrusted { project, found } => format!("{project} trusted by {} ({} things can run commands)", record.who, found.len()),
+        Event::MainMoved { from, to, how, .. } => {
+            use pilothouse_contract::project::Move;
+            let how = match how {
+                Move::Landing { pull } => format!("{pull} landed"),
+                Move::Followed { named } => format!("followed: moved by {}", says(named)),
+                Move::Adopted => format!("adopted by {}", record.who),
+                Move::TakenBack => format!("taken back by {}", record.who),
+            };
+            format!("default branch {} → {}: {how}", from.short(), to.short())
+        }
+        Event::LineChanged { line: Line::Open, why, .. } => format!("line open: {}", says(why)),
+        Event::LineChanged { line: Line::Stopped { .. }, why, .. } => format!("LINE STOPPED: {}", says(why)),
+        Event::ItemRead { item } => format!("{} {} {}: {}", item.id, item.slug, item.state.word(), says(&item.why)),
+        Event::ItemMoved { item, to, why, evidence: ids } => format!("{item} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::RunStarted { run } => format!("{} started by {} on {} with {}", run.id, run.by, run.base.short(), run.policy.agent.name),
+        Event::RunMoved { run, to, why } => format!("{run} {}: {}", to.word(), says(why)),
+        Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
+        Event::RunTouched { run, touch } => format!("{run} touched by {}: {:?}", touch.by, touch.kind),
+        Event::TaskMoved { task, to, why, evidence: ids, .. } => format!("{task} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::TaskRestarted { task, .. } => format!("{task} gets new tries"),
+        Event::AttemptStarted { attempt } => format!("{} {} started, try {}", attempt.task, attempt.id, attempt.number),
+        Event::AttemptMoved { attempt, to, why, evidence: ids } => format!("{attempt} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::AttemptFailed { attempt, failure, why, evidence: ids } => {
+            format!("{attempt} FAILED ({}): {}{}", failure.word(), says(why), evidence(ids))
+        }
+        Event::SessionAsked { session } => format!("session {} asked for: {}", session.id, says(&session.title)),
+        Event::SessionRuns { session, running } => format!("session {session} runs: process {}", running.pid),
+        Event::SessionEnded { session, end } => format!("session {session} ended: {:?}, {} bytes", end.how, end.output_bytes),
+        Event::WorktreeMade { worktree } => format!("{worktree} made"),
+        Event::WorktreeGone { worktree, why } => format!("{worktree} gone: {}", says(why)),
+        Event::WorktreeRemoved { worktree, .. } => format!("{worktree} removed; undo brings it back"),
+        Event::WorktreeRestored { worktree, .. } => format!("{worktree} brought back"),
+        Event::EvidenceGathered { evidence } => {
+            let verdict = if evidence.passed() { "holds" } else { "does not hold" };
+            format!("{} {:?} {verdict}: `{}`: {}", evidence.id, evidence.gate, says(&evidence.command), says(&evidence.why))
+        }
+        Event::PullOpened { pull } => format!("{} opened: {} (+{} -{})", pull.id, says(&pull.title), pull.size.added, pull.size.removed),
+        Event::PullChecked { pull, command, passed, .. } => {
+            format!("{pull} check {}: `{}`", if *passed { "passed" } else { "FAILED" }, says(command))
+        }
+        Event::PullApproved { pull, approval } => format!("{pull} approved by {}", approval.by),
+        Event::PullMoved { pull, to, why, evidence: ids } => format!("{pull} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::Refused { session, asked, why, .. } => {
+            let who = session.map_or_else(|| record.who.to_string(), |it| format!("session {it}"));
+            format!("REFUSED {asked} to {who}: {}", says(why))
+        }
+        Event::RefTouched { reference, prevented, named, .. } => {
+            let how = if *prevented { "FENCE HELD: a move of" } else { "MOVED OUTSIDE:" };
+            format!("{how} {reference} by {}", says(named))
+        }
+        Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
+        Event::Integrating { .. }
+        | Event::BriefWritten { .. }
+        | Event::CandidateRead { .. }
+        | Event::WorktreeAsked { .. }
+        | Event::WorktreeSeen { .. }
+        | Event::PullMerged { .. } => return None,
+    })
+}

@@ -1,0 +1,146 @@
+//! Sifts a terminal's bytes for a viewer: what an agent's screen needs goes through; what would reach beyond the screen
+//! does not. Taken out are the string sequences (OSC with its clipboard and links, DCS, APC, PM, SOS) and, for viewers
+//! without the keyboard, queries, whose answers the viewer's own terminal would type into its shell.
+//!
+//! Source of the syntax: ECMA-48, and xterm's documentation of control sequences.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ground,
+    Escape,
+    Csi,
+    String,
+    StringEscape,
+}
+
+/// A sieve with what it holds back of a sequence that is not whole yet.
+#[derive(Debug)]
+pub(crate) struct Sieve {
+    state: State,
+    held: Vec<u8>,
+    queries: bool,
+}
+
+/// A sequence longer than this is none.
+const LONGEST: usize = 256;
+
+impl Sieve {
+    /// A sieve; `queries` lets queries through, for whoever can answer them.
+    pub(crate) fn new(queries: bool) -> Self {
+        Self { state: State::Ground, held: Vec::new(), queries }
+    }
+
+    /// Sifts a piece.
+    pub(crate) fn sift(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
+        for byte in bytes {
+            self.take(*byte, &mut out);
+        }
+        out
+    }
+
+    fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
+        match self.state {
+            State::Ground if byte == 0x1b => self.hold(byte, State::Escape),
+            State::Ground => out.push(byte),
+            State::Escape => match byte {
+                b'[' => self.hold(byte, State::Csi),
+                b']' | b'P' | b'_' | b'^' | b'X' => {
+                    self.held.clear();
+                    self.state = State::String;
+                }
+                0x1b => self.begin(),
+                // DECID: a query of old.
+                b'Z' if !self.queries => self.drop_held(),
+                // Intermediates of a longer escape.
+                0x20..=0x2f => self.hold(byte, State::Escape),
+                _ => self.release(byte, out),
+            },
+            State::Csi => match byte {
+                0x40..=0x7e if self.is_query(byte) => self.drop_held(),
+                0x40..=0x7e => self.release(byte, out),
+                0x1b => self.begin(),
+                _ if self.held.len() > LONGEST => self.drop_held(),
+                _ => self.held.push(byte),
+            },
+            State::String => match byte {
+                0x07 | 0x18 | 0x1a => self.state = State::Ground,
+                0x1b => self.state = State::StringEscape,
+                _ => {}
+            },
+            State::StringEscape => match byte {
+                b'\\' => self.state = State::Ground,
+                // Not the end of the string, but the beginning of something new.
+                _ => {
+                    self.begin();
+                    self.take(byte, out);
+                }
+            },
+        }
+    }
+
+    fn begin(&mut self) {
+        self.held.clear();
+        self.hold(0x1b, State::Escape);
+    }
+
+    fn hold(&mut self, byte: u8, state: State) {
+        self.held.push(byte);
+        self.state = state;
+    }
+
+    fn release(&mut self, byte: u8, out: &mut Vec<u8>) {
+        out.append(&mut self.held);
+        out.push(byte);
+        self.state = State::Ground;
+    }
+
+    fn drop_held(&mut self) {
+        self.held.clear();
+        self.state = State::Ground;
+    }
+
+    /// Device attributes, status reports, mode and version queries, window reports.
+    fn is_query(&self, last: u8) -> bool {
+        if self.queries {
+            return false;
+        }
+        let has = |byte: u8| self.held.contains(&byte);
+        match last {
+            b'c' | b'n' => true,
+            b'p' => has(b'$'),
+            b'q' => has(b'>'),
+            b'u' => has(b'?'),
+            b't' => true,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sifted(text: &str) -> String {
+        let mut sieve = Sieve::new(false);
+        // Byte by byte, so that no sequence comes whole.
+        let out: Vec<u8> = text.bytes().flat_map(|byte| sieve.sift(&[byte])).collect();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_screen_goes_through_and_nothing_beyond_it() {
+        assert_eq!(sifted("a\x1b[1;31mred\x1b[0m \x1b[2J\x1b(B\x1b7ü"), "a\x1b[1;31mred\x1b[0m \x1b[2J\x1b(B\x1b7ü");
+        assert_eq!(sifted("a\x1b]52;c;ZXZpbA==\x07b"), "ab");
+        assert_eq!(sifted("a\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\b"), "alinkb");
+        assert_eq!(sifted("a\x1bP+q544e\x1b\\b\x1b_x\x1b\\c"), "abc");
+        assert_eq!(sifted("a\x1b[6nb\x1b[cc\x1b[>0qd\x1b[?ue\x1b[?2026$pf\x1b[21tg"), "abcdefg");
+        assert_eq!(sifted("a\x1b]0;never ended"), "a");
+        assert_eq!(sifted("\x1b]0;t\x1b[31mx"), "\x1b[31mx", "a string that is broken off by a new sequence ends");
+    }
+
+    #[test]
+    fn whoever_can_answer_is_asked() {
+        assert_eq!(Sieve::new(true).sift(b"\x1b[6n"), b"\x1b[6n");
+    }
+}

@@ -1,0 +1,16 @@
+//! Verbs, a file a noun. Each asks the engine and prints what it says.
+
+pub(crate) mod attach;
+pub(crate) mod doctor;
+pub(crate) mod event;
+pub(crate) mod evidence;
+pub(crate) mod hook;
+pub(crate) mod item;
+pub(crate) mod pr;
+pub(crate) mod project;
+pub(crate) mod rehearse;
+pub(crate) mod run;
+pub(crate) mod session;
+pub(crate) mod task;
+pub(crate) mod trajectory;
+pub(crate) mod worktree;

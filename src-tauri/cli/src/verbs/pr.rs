@@ -1,0 +1,135 @@
+//! `pilothouse pr …`
+
+use clap::Subcommand;
+use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::{PullId, ask, text};
+
+use crate::desk::{self, End, HOLDS, does_not_hold, id};
+use crate::out::{Out, short, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Pull requests and where they stand
+    List {
+        /// Only of this project
+        project: Option<String>,
+    },
+    /// What, why, how verified, checks, and with --diff the change
+    Show {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// Also the change
+        #[arg(long)]
+        diff: bool,
+    },
+    /// Say yes to a pull request's present head; it lands once its checks passed
+    Approve {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+    },
+    /// Land it now, or hear what is missing
+    Land {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+    },
+}
+
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::List { project } => {
+            let project = desk::maybe_project(project.as_ref()).await?;
+            let pulls = desk::call(ask::pull::List { project: project.map(|it| it.id) }).await?;
+            out.value(&pulls, |pulls| list(pulls));
+            Ok(HOLDS)
+        }
+        Verb::Show { pull, diff } => {
+            let page = desk::call(ask::pull::Show { pull }).await?;
+            out.value(&page, |page| show(page, diff));
+            Ok(HOLDS)
+        }
+        Verb::Approve { pull } => {
+            let pull = desk::call(ask::pull::Approve { pull }).await?;
+            out.value(&pull, |it| format!("{} has your yes for {}. It is {}: {}", it.id, it.head.short(), it.state.word(), short(&it.why, 160)));
+            Ok(HOLDS)
+        }
+        Verb::Land { pull } => {
+            let pull = desk::call(ask::pull::Land { pull }).await?;
+            out.value(&pull, |it| format!("{} is {}: {}", it.id, it.state.word(), short(&it.why, 200)));
+            Ok(if matches!(pull.state, PullState::Landed { .. }) { HOLDS } else { does_not_hold() })
+        }
+    }
+}
+
+fn list(pulls: &[Pull]) -> String {
+    if pulls.is_empty() {
+        return "No pull requests yet.".to_owned();
+    }
+    let rows: Vec<Vec<String>> = pulls
+        .iter()
+        .map(|it| {
+            vec![
+                it.id.to_string(),
+                it.state.word().to_owned(),
+                format!("+{} -{}", it.size.added, it.size.removed),
+                it.head.short().to_owned(),
+                short(&it.title, 50),
+                short(&it.why, 90),
+            ]
+        })
+        .collect();
+    table(&["PR", "STATE", "SIZE", "HEAD", "TITLE", "WHY"], &rows)
+}
+
+fn show(page: &ask::pull::PullPage, diff: bool) -> String {
+    let it = &page.pull;
+    let mut says = format!(
+        "{}: {}\n{}: {}\n{} into {}: {} commits, {} files, +{} -{}\n",
+        it.id,
+        short(&it.title, 100),
+        it.state.word(),
+        short(&it.why, 200),
+        it.from.short(),
+        it.onto.short(),
+        it.commits,
+        it.size.files,
+        it.size.added,
+        it.size.removed
+    );
+    says.push_str("\nWhat\n");
+    for line in &it.body.what {
+        says.push_str(&format!("  - {}\n", short(line, 120)));
+    }
+    says.push_str(&format!("\nWhy\n  {}\n\nHow verified\n", short(&it.body.why, 600)));
+    for line in &it.body.verified {
+        says.push_str(&format!("  - {} [{}]\n", short(&line.says, 140), line.evidence));
+    }
+    says.push_str("\nChecks on the merge result\n");
+    if let Some(result) = &it.result {
+        says.push_str(&format!("  {} on {}, tree {}\n", result.commit.short(), result.onto.short(), result.tree.short()));
+    }
+    for check in &it.checks {
+        let verdict = match check.passed {
+            Some(true) => "passed",
+            Some(false) => "FAILED",
+            None => "not run yet",
+        };
+        let evidence = check.evidence.map(|it| format!(" [{it}]")).unwrap_or_default();
+        says.push_str(&format!("  - {verdict}: {}{evidence}\n", short(&check.command, 120)));
+    }
+    match &it.approval {
+        Some(yes) => says.push_str(&format!("\nApproved by {} for {}\n", yes.by, yes.head.short())),
+        None if !it.state.is_over() => says.push_str(&format!("\nNobody said yes yet: pilothouse pr approve {}\n", it.id)),
+        None => {}
+    }
+    if diff {
+        says.push('\n');
+        says.push_str(&text::plain(&page.diff, true));
+        if page.cut {
+            says.push_str("\n(cut at 1 MiB)");
+        }
+    }
+    says
+}

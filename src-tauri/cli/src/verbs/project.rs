@@ -1,0 +1,157 @@
+//! `pilothouse project …`
+
+use clap::Subcommand;
+use pilothouse_contract::project::{FoundKind, Line, Project, Trust};
+use pilothouse_contract::{Fault, ask};
+
+use crate::desk::{self, End, HOLDS};
+use crate::out::{Out, short, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Add a git repository
+    Add {
+        /// Its folder
+        #[arg(default_value = ".")]
+        path: std::path::PathBuf,
+    },
+    /// The repositories on the list
+    List,
+    /// Look at what in a repository can run commands; with --yes, allow it
+    Trust {
+        /// Its name or id
+        project: String,
+        /// Allow what is shown: agents and the repository's own commands then run with your rights
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take a repository off the list; the repository itself stays as it is
+    Remove {
+        /// Its name or id
+        project: String,
+    },
+    /// Say yes to a move of the default branch that stopped the line
+    Adopt {
+        /// Its name or id
+        project: String,
+    },
+    /// Take such a move back; what it pointed to is kept under refs/pilothouse/recovery
+    TakeBack {
+        /// Its name or id
+        project: String,
+    },
+}
+
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::Add { path } => add(&path, out).await,
+        Verb::List => list(out).await,
+        Verb::Trust { project, yes } => trust(&project, yes, out).await,
+        Verb::Remove { project } => {
+            let it = desk::project(&project).await?;
+            desk::call(ask::project::Remove { project: it.id }).await?;
+            out.value(&serde_json::json!({ "removed": it.id }), |_| {
+                format!("{} is off the list. Its repository {} is as it was.", it.name, it.path)
+            });
+            Ok(HOLDS)
+        }
+        Verb::Adopt { project } => {
+            let it = desk::project(&project).await?;
+            let it = desk::call(ask::project::Adopt { project: it.id }).await?;
+            out.value(&it, |it| format!("{} stands at {}; the line is open.", it.default_branch.short(), it.main.short()));
+            Ok(HOLDS)
+        }
+        Verb::TakeBack { project } => {
+            let it = desk::project(&project).await?;
+            let it = desk::call(ask::project::TakeBack { project: it.id }).await?;
+            out.value(&it, |it| format!("{} stands at {} again; the line is open.", it.default_branch.short(), it.main.short()));
+            Ok(HOLDS)
+        }
+    }
+}
+
+async fn add(path: &std::path::Path, out: Out) -> End {
+    let path = std::path::absolute(path).map_err(|error| Fault::refused(format!("{}: {error}", path.display())))?;
+    let project = desk::call(ask::project::Add { path: path.display().to_string() }).await?;
+    let items = desk::call(ask::item::List { project: Some(project.id) }).await?;
+    out.value(&project, |it| {
+        let mut says = format!(
+            "Added {} ({}): {}, work lands on {} (now {}).\n",
+            it.name, it.id, it.path, it.default_branch.short(), it.main.short()
+        );
+        match items.len() {
+            0 => says.push_str("No spec folders yet: write specs/001-NAME/{spec.md,tasks.md} and commit them.\n"),
+            n => says.push_str(&format!("{n} spec folders found: see pilothouse item list {}.\n", it.name)),
+        }
+        says.push_str(&format!("Next: look at what in it can run commands: pilothouse project trust {}", it.name));
+        says
+    });
+    Ok(HOLDS)
+}
+
+async fn list(out: Out) -> End {
+    let projects = desk::call(ask::project::List {}).await?;
+    out.value(&projects, |projects| {
+        if projects.is_empty() {
+            return "No repositories yet. Add one: pilothouse project add PATH. Or watch a rehearsal: pilothouse rehearse --headless".to_owned();
+        }
+        let rows: Vec<Vec<String>> = projects.iter().map(row).collect();
+        table(&["ID", "NAME", "BRANCH", "STANDS AT", "TRUST", "LINE", "PATH"], &rows)
+    });
+    Ok(HOLDS)
+}
+
+fn row(it: &Project) -> Vec<String> {
+    let trust = match &it.trust {
+        Trust::Undecided => "undecided".to_owned(),
+        Trust::Given { by, .. } => format!("by {by}"),
+    };
+    let line = match &it.line {
+        Line::Open => "open".to_owned(),
+        Line::Stopped { named, .. } => format!("stopped: moved by {}", short(named, 40)),
+    };
+    vec![
+        it.id.to_string(),
+        it.name.clone(),
+        it.default_branch.short().to_owned(),
+        it.main.short().to_owned(),
+        trust,
+        line,
+        it.path.clone(),
+    ]
+}
+
+async fn trust(named: &str, yes: bool, out: Out) -> End {
+    let it = desk::project(named).await?;
+    let page = desk::call(ask::project::Look { project: it.id }).await?;
+    let mut says = format!("What in {} can run commands:\n\n", it.path);
+    if page.found.is_empty() {
+        says.push_str("  nothing was found\n");
+    } else {
+        let rows: Vec<Vec<String>> =
+            page.found.iter().map(|it| vec![kind(it.kind).to_owned(), it.place.clone(), short(&it.says, 70)]).collect();
+        says.push_str(&table(&["KIND", "WHERE", "SAYS"], &rows));
+    }
+    says.push_str(
+        "\nAllowing means: agents start in worktrees of it, and its checks and hooks and what agents write run with your \
+         rights. Pilothouse is no sandbox.\n",
+    );
+    if yes {
+        let project = desk::call(ask::project::Trust { project: it.id, digest: page.digest }).await?;
+        out.value(&project, |project| format!("{says}\nAllowed for {}.", project.name));
+    } else {
+        out.value(&page, |_| format!("{says}\nTo allow it: pilothouse project trust {} --yes", it.name));
+    }
+    Ok(HOLDS)
+}
+
+fn kind(kind: FoundKind) -> &'static str {
+    match kind {
+        FoundKind::Hook => "git hook",
+        FoundKind::GitCommand => "git setting",
+        FoundKind::McpServer => "MCP server",
+        FoundKind::AgentSetting => "agent setting",
+        FoundKind::Workflow => "workflow",
+        FoundKind::Verify => "proof",
+    }
+}

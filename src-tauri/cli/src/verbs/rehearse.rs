@@ -1,0 +1,131 @@
+//! `pilothouse rehearse`: scripted agents carry a small spec to a landed change. No account, no network, only sh and git.
+
+use std::time::Instant;
+
+use pilothouse_contract::event::Event;
+use pilothouse_contract::evidence::{Gate, Verdict};
+use pilothouse_contract::project::Line;
+use pilothouse_contract::run::{Approval, RunState, TaskState};
+use pilothouse_contract::{Fault, ask};
+use serde::Serialize;
+
+use super::run::Yes;
+use crate::desk::{self, End, HOLDS, does_not_hold};
+use crate::out::{Out, short};
+use crate::progress;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show it here until it is over; without it, it is started and left to itself
+    #[arg(long)]
+    headless: bool,
+    /// How many times faster than comfortable to watch, 1 to 100
+    #[arg(long, default_value_t = 1)]
+    speed: u32,
+    /// Who misbehaves, and how: voyage (one is careless, is caught and mends it), liar, failer, staller, crasher,
+    /// strayer, ticker, self-approver, main-mover
+    #[arg(long, default_value = "voyage")]
+    script: String,
+    /// Who says yes to the landing
+    #[arg(long, default_value = "policy")]
+    approve: Yes,
+}
+
+/// What a rehearsal came to.
+#[derive(Debug, Serialize)]
+struct Summary {
+    landed: u32,
+    tasks_done: usize,
+    tasks_total: usize,
+    attempts: usize,
+    failed_verifies: usize,
+    main: String,
+    seconds: f64,
+    script: String,
+    state: String,
+    why: String,
+    refused: usize,
+    refs_touched: usize,
+    line: String,
+    project: String,
+    item: String,
+    run: String,
+    pull: Option<String>,
+    path: String,
+}
+
+pub(crate) async fn run(args: Args, out: Out) -> End {
+    let begun = Instant::now();
+    let approve = Approval::from(args.approve);
+    let started = desk::call(ask::rehearsal::Start { script: args.script.clone(), speed: args.speed, approve }).await?;
+    if !args.headless {
+        out.value(&started, |it| {
+            format!(
+                "{} carries {} in {}.\nWatch: pilothouse event follow   Where it stands: pilothouse run show {}",
+                it.run, it.item, it.path, it.run
+            )
+        });
+        return Ok(HOLDS);
+    }
+    out.text(&format!("A rehearsal ({}) in {}", args.script, started.path));
+    if approve == Approval::Person {
+        out.text("It will wait for your yes: pilothouse pr list, then pilothouse pr approve PR, in another terminal.");
+    }
+    let run = progress::follow(started.run, out).await?;
+    let summary = summarise(&args.script, &started, begun).await?;
+    out.value(&summary, |it| {
+        let mut says = format!(
+            "\n{} in {:.1} s: {} of {} tasks done in {} attempts, {} proofs failed and were caught.\n",
+            it.state, it.seconds, it.tasks_done, it.tasks_total, it.attempts, it.failed_verifies
+        );
+        if run.state != RunState::Landed {
+            says.push_str(&format!("Why: {}\n", short(&it.why, 300)));
+        }
+        if it.line != "open" {
+            says.push_str(&format!(
+                "The line is stopped: say yes with pilothouse project adopt {}, or take it back with pilothouse project take-back {}\n",
+                it.project, it.project
+            ));
+        }
+        says.push_str(&format!(
+            "Look closer: pilothouse run show {}   pilothouse trajectory list   git -C {} log --oneline --graph",
+            it.run, it.path
+        ));
+        if let Some(pull) = &it.pull {
+            says.push_str(&format!("   pilothouse pr show {pull}"));
+        }
+        says
+    });
+    Ok(if run.state == RunState::Landed { HOLDS } else { does_not_hold() })
+}
+
+async fn summarise(script: &str, started: &ask::rehearsal::Rehearsal, begun: Instant) -> Result<Summary, Fault> {
+    let page = desk::call(ask::run::Show { run: started.run }).await?;
+    let projects = desk::call(ask::project::List {}).await?;
+    let project = projects.into_iter().find(|it| it.id == started.project);
+    let project = project.ok_or_else(|| Fault::missing("the rehearsal's project is not on the list any more"))?;
+    let done = page.run.tasks.iter().filter(|it| matches!(it.state, TaskState::Done { .. })).count();
+    let failed = |it: &&pilothouse_contract::evidence::Evidence| it.gate == Gate::Verify && it.verdict == Verdict::Failed;
+    let all = desk::call(ask::event::Since { seq: 0, most: 10_000 }).await?;
+    let touched = all.iter().filter(|it| matches!(&it.event, Event::RefTouched { project, .. } if *project == started.project));
+    Ok(Summary {
+        landed: u32::from(page.run.state == RunState::Landed),
+        tasks_done: done,
+        tasks_total: page.run.tasks.len(),
+        attempts: page.attempts.len(),
+        failed_verifies: page.evidence.iter().filter(failed).count(),
+        main: project.main.0.clone(),
+        seconds: begun.elapsed().as_secs_f64(),
+        script: script.to_owned(),
+        state: page.run.state.word().to_owned(),
+        why: page.run.why.clone(),
+        refused: page.history.iter().filter(|it| matches!(it.event, Event::Refused { .. })).count(),
+        refs_touched: touched.count(),
+        line: if project.line == Line::Open { "open".to_owned() } else { "stopped".to_owned() },
+        project: project.name,
+        item: started.item.to_string(),
+        run: started.run.to_string(),
+        pull: page.pull.map(|it| it.id.to_string()),
+        path: started.path.clone(),
+    })
+}

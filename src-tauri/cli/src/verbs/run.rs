@@ -1,0 +1,194 @@
+//! `pilothouse run …`
+
+use clap::{Subcommand, ValueEnum};
+use pilothouse_contract::event::Event;
+use pilothouse_contract::run::{Approval, Run, RunState};
+use pilothouse_contract::{RunId, ask};
+
+use crate::desk::{self, End, HOLDS, does_not_hold, id};
+use crate::out::{Out, clock, short, span, table};
+use crate::progress;
+
+/// Who says yes to a landing.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Yes {
+    /// A person, with `pilothouse pr approve`
+    Person,
+    /// The policy, once the checks passed on the merge result
+    Policy,
+}
+
+impl From<Yes> for Approval {
+    fn from(yes: Yes) -> Self {
+        match yes {
+            Yes::Person => Self::Person,
+            Yes::Policy => Self::Policy,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start a run, which approves the spec as it is committed; or let a parked one go on
+    Start {
+        /// The item's id or short name
+        item: String,
+        /// The agent: claude, rehearsal, or a name from WORKFLOW.md
+        #[arg(long, conflicts_with = "command")]
+        agent: Option<String>,
+        /// Any command as agent, in one string; {brief_file}, {brief} and {uuid} are filled in
+        #[arg(long)]
+        command: Option<String>,
+        /// Who says yes to the landing
+        #[arg(long)]
+        approve: Option<Yes>,
+        /// How many attempts may run at once
+        #[arg(long)]
+        slots: Option<u32>,
+        /// A new item branch from the default branch, even if an older run is parked
+        #[arg(long)]
+        fresh: bool,
+        /// Show its progress until it is over; exit 1 if it does not land
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Stop a run: its sessions end, its worktrees and branches stay
+    Stop {
+        /// Its id
+        #[arg(value_parser = id::<RunId>)]
+        run: RunId,
+    },
+    /// Runs and where they stand
+    List {
+        /// Only of this project
+        project: Option<String>,
+    },
+    /// One run: tasks, attempts, evidence, history
+    Show {
+        /// Its id
+        #[arg(value_parser = id::<RunId>)]
+        run: RunId,
+        /// Also every transition
+        #[arg(long)]
+        history: bool,
+    },
+}
+
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::Start { item, agent, command, approve, slots, fresh, wait } => {
+            let item = desk::item(&item).await?;
+            let command = command.map(|it| it.split_whitespace().map(str::to_owned).collect());
+            let approve = approve.map(Approval::from);
+            let asked = ask::run::Start { item: item.id, agent, command, approve, slots, fresh };
+            let run = desk::call(asked).await?;
+            if !wait {
+                out.value(&run, |run| {
+                    format!(
+                        "{} carries {} with {}.\nWatch it: pilothouse run show {}   Events: pilothouse event follow",
+                        run.id, item.slug, run.policy.agent.name, run.id
+                    )
+                });
+                return Ok(HOLDS);
+            }
+            let run = progress::follow(run.id, out).await?;
+            out.value(&run, |run| format!("{}: {}", run.state.word(), short(&run.why, 200)));
+            Ok(if run.state == RunState::Landed { HOLDS } else { does_not_hold() })
+        }
+        Verb::Stop { run } => {
+            let run = desk::call(ask::run::Stop { run }).await?;
+            out.value(&run, |run| format!("{} is {}.", run.id, run.state.word()));
+            Ok(HOLDS)
+        }
+        Verb::List { project } => {
+            let project = desk::maybe_project(project.as_ref()).await?;
+            let runs = desk::call(ask::run::List { project: project.map(|it| it.id) }).await?;
+            out.value(&runs, |runs| list(runs));
+            Ok(HOLDS)
+        }
+        Verb::Show { run, history } => {
+            let page = desk::call(ask::run::Show { run }).await?;
+            out.value(&page, |page| show(page, history));
+            Ok(HOLDS)
+        }
+    }
+}
+
+fn list(runs: &[Run]) -> String {
+    if runs.is_empty() {
+        return "No runs yet. Start one: pilothouse run start ITEM".to_owned();
+    }
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|it| {
+            vec![
+                it.id.to_string(),
+                it.item.to_string(),
+                it.state.word().to_owned(),
+                format!("{}/{}", it.done(), it.tasks.len()),
+                it.policy.agent.name.clone(),
+                clock(it.started),
+                short(&it.why, 90),
+            ]
+        })
+        .collect();
+    table(&["RUN", "ITEM", "STATE", "TASKS", "AGENT", "STARTED (UTC)", "WHY"], &rows)
+}
+
+fn show(page: &ask::run::RunPage, history: bool) -> String {
+    let it = &page.run;
+    let mut says = format!(
+        "{} {}: {}\n{} of {} tasks done, with {} under {}, from {} on {}\n",
+        it.id,
+        it.state.word(),
+        short(&it.why, 300),
+        it.done(),
+        it.tasks.len(),
+        it.policy.agent.name,
+        it.policy.source,
+        it.base.short(),
+        it.branch.short()
+    );
+    if let Some(pull) = &page.pull {
+        says.push_str(&format!("{} {}: {}\n", pull.id, pull.state.word(), short(&pull.why, 200)));
+    }
+    if !it.touches.is_empty() {
+        says.push_str(&format!("touched by people {} times\n", it.touches.len()));
+    }
+    let rows: Vec<Vec<String>> = page
+        .attempts
+        .iter()
+        .map(|it| {
+            let evidence: Vec<String> = it.evidence.iter().map(ToString::to_string).collect();
+            vec![
+                it.task.to_string(),
+                it.id.to_string(),
+                it.number.to_string(),
+                it.failure.as_ref().map_or_else(|| it.state.word().to_owned(), |failure| format!("failed: {}", failure.word())),
+                it.session.map(|it| it.to_string()).unwrap_or_default(),
+                evidence.join(" "),
+                span(it.moved.since_ms(it.started)),
+                short(&it.why, 80),
+            ]
+        })
+        .collect();
+    says.push('\n');
+    says.push_str(&table(&["TASK", "ATTEMPT", "TRY", "STATE", "SESSION", "EVIDENCE", "TOOK", "WHY"], &rows));
+    for wait in &page.waits {
+        says.push_str(&format!("\n{}: {}", wait.task, wait.wait));
+    }
+    let caught = page.history.iter().filter(|it| matches!(it.event, Event::Refused { .. }));
+    for record in caught {
+        says.push_str(&format!("\n{}", progress::words(record).unwrap_or_default()));
+    }
+    if history {
+        says.push('\n');
+        for record in &page.history {
+            if let Some(words) = progress::words(record) {
+                says.push_str(&format!("\n{:>5}  {}  {}", record.seq, clock(record.at), words));
+            }
+        }
+    }
+    says.push_str("\nOutput: pilothouse attach SESSION   Evidence: pilothouse evidence show E   Steps: pilothouse trajectory show SESSION");
+    says
+}

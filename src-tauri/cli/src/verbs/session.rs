@@ -1,0 +1,97 @@
+//! `pilothouse session …`
+
+use clap::Subcommand;
+use pilothouse_contract::session::Mode;
+use pilothouse_contract::{Fault, SessionId, ask};
+
+use crate::desk::{self, End, HOLDS, id};
+use crate::out::{Out, short, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Sessions that live, and what says so
+    List {
+        /// Also those that ended
+        #[arg(long)]
+        all: bool,
+    },
+    /// Start any command as a held session
+    Start {
+        /// The project it belongs to
+        #[arg(long)]
+        project: Option<String>,
+        /// Hold it by pipes instead of a terminal
+        #[arg(long)]
+        pipe: bool,
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// End a session with everything it started
+    Kill {
+        /// Its id
+        #[arg(value_parser = id::<SessionId>)]
+        session: SessionId,
+    },
+}
+
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::List { all } => {
+            let lines = desk::call(ask::session::List { all }).await?;
+            out.value(&lines, |lines| list(lines));
+        }
+        Verb::Start { project, pipe, command } => {
+            let mode = if pipe { Mode::Pipe } else { Mode::Pty };
+            let session = start(project.as_ref(), mode, command).await?;
+            out.value(&session, |it| format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id));
+        }
+        Verb::Kill { session } => {
+            let session = desk::call(ask::session::Kill { session }).await?;
+            out.value(&session, |it| format!("Session {} has ended, with everything it started.", it.id));
+        }
+    }
+    Ok(HOLDS)
+}
+
+/// Starts a command here.
+pub(crate) async fn start(
+    project: Option<&String>,
+    mode: Mode,
+    argv: Vec<String>,
+) -> Result<pilothouse_contract::session::Session, Fault> {
+    let project = desk::maybe_project(project).await?.map(|it| it.id);
+    let cwd = std::env::current_dir().map_err(|error| Fault::environment(format!("this folder cannot be used: {error}")))?;
+    let size = crate::screen::size();
+    let asked = ask::session::Start {
+        project,
+        argv,
+        cwd: cwd.display().to_string(),
+        mode,
+        columns: size.columns,
+        rows: size.rows,
+    };
+    desk::call(asked).await
+}
+
+fn list(lines: &[ask::session::SessionLine]) -> String {
+    if lines.is_empty() {
+        return "No sessions live. Hold one: pilothouse hold -- COMMAND   Those that ended: pilothouse session list --all".to_owned();
+    }
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| {
+            let it = &line.session;
+            let bytes = line.pulse.map(|it| it.output_bytes).or(it.end.as_ref().map(|it| it.output_bytes)).unwrap_or_default();
+            vec![
+                it.id.to_string(),
+                line.state.word().to_owned(),
+                it.running.as_ref().map(|it| it.pid.to_string()).unwrap_or_default(),
+                bytes.to_string(),
+                short(&it.title, 50),
+                short(&line.why, 70),
+            ]
+        })
+        .collect();
+    table(&["SESSION", "STATE", "PROCESS", "BYTES", "TITLE", "WHY"], &rows)
+}

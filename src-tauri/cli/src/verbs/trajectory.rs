@@ -1,0 +1,93 @@
+//! `pilothouse trajectory …`
+
+use clap::Subcommand;
+use pilothouse_contract::trajectory::{Step, StepKind, Trajectory};
+use pilothouse_contract::{SessionId, ask};
+
+use crate::desk::{self, End, HOLDS, id};
+use crate::out::{Out, short, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// The trajectories that are stored, newest first
+    List,
+    /// What an agent said and did, step by step
+    Show {
+        /// Its session
+        #[arg(value_parser = id::<SessionId>)]
+        session: SessionId,
+        /// From this step on
+        #[arg(long, default_value_t = 0)]
+        from: u32,
+        /// At most so many steps
+        #[arg(long, default_value_t = 1000)]
+        most: u32,
+        /// Also records that Pilothouse does not read
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::List => {
+            let all = desk::call(ask::trajectory::List {}).await?;
+            out.value(&all, |all| list(all));
+        }
+        Verb::Show { session, from, most, all } => {
+            let page = desk::call(ask::trajectory::Show { session, from, most }).await?;
+            out.value(&page, |page| show(page, all));
+        }
+    }
+    Ok(HOLDS)
+}
+
+fn list(all: &[Trajectory]) -> String {
+    if all.is_empty() {
+        return "No trajectories yet: agents with a session log of their own leave them.".to_owned();
+    }
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|it| {
+            vec![
+                it.session.to_string(),
+                it.steps.to_string(),
+                it.input.to_string(),
+                it.cached.to_string(),
+                it.output.to_string(),
+                short(&it.title, 60),
+            ]
+        })
+        .collect();
+    table(&["SESSION", "STEPS", "TOKENS IN", "CACHED", "OUT", "TITLE"], &rows)
+}
+
+fn show(page: &ask::trajectory::TrajectoryPage, all: bool) -> String {
+    let it = &page.trajectory;
+    let mut says = format!(
+        "{} {}: {} steps ({} records not read, {} damaged lines), from {}\n\n",
+        it.session, short(&it.title, 80), it.steps, it.unread, it.damaged, it.file
+    );
+    for step in page.steps.iter().filter(|it| all || !matches!(it.kind, StepKind::Unread { .. })) {
+        says.push_str(&line(step));
+        says.push('\n');
+    }
+    says
+}
+
+fn line(step: &Step) -> String {
+    let (word, text) = match &step.kind {
+        StepKind::Prompt { text } => ("prompt", short(text, 200)),
+        StepKind::Message { text } => ("says", short(text, 400)),
+        StepKind::Reasoning { text } => ("thinks", short(text, 400)),
+        StepKind::Call { tool, says, .. } => ("calls", format!("{}: {}", short(tool, 20), short(says, 200))),
+        StepKind::Result { failed: true, text, .. } => ("FAILED", short(text, 200)),
+        StepKind::Result { text, .. } => ("got", short(text, 200)),
+        StepKind::Tokens { model, input, cached, output } => {
+            ("tokens", format!("{}: {input} in, {cached} cached, {output} out", short(model, 40)))
+        }
+        StepKind::Error { text } => ("ERROR", short(text, 200)),
+        StepKind::Unread { name } => ("unread", short(name, 60)),
+    };
+    format!("{:>4}  {word:<7} {text}", step.ordinal)
+}

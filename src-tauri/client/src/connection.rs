@@ -1,0 +1,193 @@
+//! One connection to the engine: calls one after the other, or a stream of events, or a session's bytes.
+
+use std::io;
+
+use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
+use pilothouse_contract::{Call, Fault, FaultCode, Fleet, PROTOCOL, Record};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::Places;
+
+/// A connection that calls.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    received: Vec<u8>,
+    version: String,
+}
+
+/// Nobody answers at the socket.
+fn unreachable(error: &io::Error) -> Fault {
+    Fault::new(FaultCode::Unreachable, "the engine does not answer")
+        .command("see what is wrong", "pilothouse doctor")
+        .because(error)
+}
+
+impl Client {
+    /// Connects to the engine that runs.
+    ///
+    /// # Errors
+    /// `Unreachable` if none does; `Refused` if it speaks another protocol.
+    pub async fn connect(places: &Places) -> Result<Self, Fault> {
+        let stream = UnixStream::connect(places.socket()).await.map_err(|error| unreachable(&error))?;
+        let mut client = Self { stream, received: Vec::new(), version: String::new() };
+        let hello = Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() };
+        client.send(Tag::Hello, &wire::encode(&hello)?).await?;
+        match client.receive().await? {
+            (Tag::Hello, payload) => {
+                let theirs: Hello = wire::decode(&payload)?;
+                client.version = theirs.version;
+                if theirs.protocol != PROTOCOL {
+                    let says = format!(
+                        "the engine that runs is version {} and speaks another protocol than this program",
+                        client.version
+                    );
+                    return Err(Fault::refused(says).command("start the engine of this version", "pilothouse engine restart"));
+                }
+                Ok(client)
+            }
+            (_, payload) => Err(wire::decode::<Fault>(&payload).unwrap_or_else(|fault| fault)),
+        }
+    }
+
+    /// The engine's version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Calls.
+    ///
+    /// # Errors
+    /// Whatever the engine says, or `Unreachable` if it ended meanwhile.
+    pub async fn call<C: Call>(&mut self, call: C) -> Result<C::Reply, Fault> {
+        let request = wire::encode(&call.request())?;
+        self.send(Tag::Request, &request).await?;
+        match self.receive().await? {
+            (Tag::Reply, payload) => wire::decode(&payload),
+            (Tag::Fault, payload) => Err(wire::decode(&payload)?),
+            (tag, _) => Err(Fault::bug(format!("the engine answered a call with {tag:?}"))),
+        }
+    }
+
+    /// Follows events: from a snapshot on, or from what comes after a number.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn subscribe(mut self, after: Option<u64>) -> Result<Feed, Fault> {
+        self.send(Tag::Subscribe, &wire::encode(&Subscribe { after })?).await?;
+        Ok(Feed { client: self })
+    }
+
+    /// Attaches to a session.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn attach(mut self, attach: &Attach) -> Result<Attachment, Fault> {
+        self.send(Tag::Attach, &wire::encode(attach)?).await?;
+        Ok(Attachment { client: self })
+    }
+
+    async fn send(&mut self, tag: Tag, payload: &[u8]) -> Result<(), Fault> {
+        self.stream.write_all(&wire::frame(tag, payload)).await.map_err(|error| unreachable(&error))
+    }
+
+    /// The next frame. Can be dropped half-way: what was received stays.
+    async fn receive(&mut self) -> Result<(Tag, Vec<u8>), Fault> {
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            match take_frame(&mut self.received) {
+                Taken::Frame(tag, payload) => return Ok((tag, payload)),
+                Taken::Broken => return Err(Fault::refused("what answers at the engine's socket is no Pilothouse")),
+                Taken::More => {}
+            }
+            match self.stream.read(&mut piece).await {
+                Ok(0) => return Err(unreachable(&io::ErrorKind::UnexpectedEof.into())),
+                Ok(length) => self.received.extend(piece.get(..length).unwrap_or_default()),
+                Err(error) => return Err(unreachable(&error)),
+            }
+        }
+    }
+}
+
+/// A stream of events.
+#[derive(Debug)]
+pub struct Feed {
+    client: Client,
+}
+
+/// What a feed brings.
+#[derive(Debug)]
+pub enum FromFeed {
+    /// Everything there is, once, first.
+    Snapshot(Box<Fleet>),
+    /// What happened since, without a gap.
+    Records(Vec<Record>),
+}
+
+impl Feed {
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended: connect again and ask for what comes after the last record.
+    pub async fn next(&mut self) -> Result<FromFeed, Fault> {
+        match self.client.receive().await? {
+            (Tag::Snapshot, payload) => Ok(FromFeed::Snapshot(Box::new(wire::decode(&payload)?))),
+            (Tag::Records, payload) => Ok(FromFeed::Records(wire::decode(&payload)?)),
+            (Tag::Fault, payload) => Err(wire::decode(&payload)?),
+            (tag, _) => Err(Fault::bug(format!("the engine's feed brought {tag:?}"))),
+        }
+    }
+}
+
+/// A session's bytes.
+#[derive(Debug)]
+pub struct Attachment {
+    client: Client,
+}
+
+/// What an attachment brings.
+#[derive(Debug)]
+pub enum FromSession {
+    /// Bytes of its output, and the offset of the first.
+    Bytes(u64, Vec<u8>),
+    /// There is no more.
+    Ended(Ended),
+}
+
+impl Attachment {
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    /// Whatever the engine says, or `Unreachable` if it ended: attach again from the last offset.
+    pub async fn next(&mut self) -> Result<FromSession, Fault> {
+        match self.client.receive().await? {
+            (Tag::Bytes, payload) => {
+                let (offset, bytes) = payload
+                    .split_first_chunk::<8>()
+                    .ok_or_else(|| Fault::bug("a piece of output came without its offset"))?;
+                Ok(FromSession::Bytes(u64::from_le_bytes(*offset), bytes.to_vec()))
+            }
+            (Tag::Ended, payload) => Ok(FromSession::Ended(wire::decode(&payload)?)),
+            (Tag::Fault, payload) => Err(wire::decode(&payload)?),
+            (tag, _) => Err(Fault::bug(format!("an attachment brought {tag:?}"))),
+        }
+    }
+
+    /// Types.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn input(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.client.send(Tag::Input, bytes).await
+    }
+
+    /// Sets the size of the terminal.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn resize(&mut self, size: Size) -> Result<(), Fault> {
+        self.client.send(Tag::Resize, &wire::encode(&size)?).await
+    }
+}

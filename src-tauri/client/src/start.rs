@@ -1,0 +1,80 @@
+//! Starts the engine on demand: detached, with a log, once. Whoever comes second finds it running.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use pilothouse_contract::{Fault, FaultCode};
+
+use crate::{Client, Places};
+
+/// What a started engine says on its standard output, as its first and only line there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// It answers at its socket, or another one does.
+    Ready,
+    /// It cannot be started.
+    Failed(Fault),
+}
+
+/// The line for a start.
+#[must_use]
+pub fn readiness_line(start: &Start) -> String {
+    match start {
+        Start::Ready => "ready\n".to_owned(),
+        Start::Failed(fault) => format!("{}\n", serde_json::to_string(fault).unwrap_or_default()),
+    }
+}
+
+/// Connects to the engine; starts it first if none runs.
+///
+/// # Errors
+/// In words, why it cannot be started.
+pub async fn ensure_engine(places: &Places, program: &Path) -> Result<Client, Fault> {
+    match Client::connect(places).await {
+        Err(fault) if fault.code == FaultCode::Unreachable => {}
+        other => return other,
+    }
+    if std::env::var_os("PILOTHOUSE_SESSION").is_some() {
+        return Err(Fault::new(FaultCode::Unreachable, "the engine does not run, and a program inside a session does not start it")
+            .command("start it from a terminal of your own", "pilothouse engine start"));
+    }
+    let (places_there, program_there) = (places.clone(), program.to_owned());
+    tokio::task::spawn_blocking(move || start(&places_there, &program_there))
+        .await
+        .map_err(|error| Fault::bug(error.to_string()))??;
+    Client::connect(places).await
+}
+
+/// Starts the engine and waits for its word.
+fn start(places: &Places, program: &Path) -> Result<(), Fault> {
+    let cannot = |error: std::io::Error| {
+        let fault = Fault::environment(format!("{} cannot be used: {error}", places.data.display()));
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => fault.hint("free some space there, then try again; nothing was changed"),
+            _ => fault.hint("make it writable for you, or set PILOTHOUSE_HOME to a folder that is"),
+        }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(&places.data).map_err(cannot)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(places.log()).map_err(cannot)?;
+    let mut child = Command::new(program)
+        .args(["engine", "watch", "--detached"])
+        .current_dir(&places.data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| Fault::environment(format!("{} could not be started: {error}", program.display())))?;
+    let mut line = String::new();
+    if let Some(out) = child.stdout.take() {
+        let _nothing_said = BufReader::new(out).read_line(&mut line);
+    }
+    match line.trim() {
+        "ready" => Ok(()),
+        "" => Err(Fault::environment("the engine ended before it was ready")
+            .hint(format!("its log says why: {}", places.log().display()))),
+        fault => Err(serde_json::from_str(fault).unwrap_or_else(|_| Fault::bug(format!("the engine said: {fault}")))),
+    }
+}

@@ -1,0 +1,113 @@
+//! Answers to calls, by concept. Each gathers facts, hands an input in, and says what came of it; nothing clever.
+
+mod items;
+mod projects;
+mod pulls;
+mod records;
+mod runs;
+mod sessions;
+mod worktrees;
+
+use pilothouse_contract::{Access, Answer, Fault, Fleet, Record, SessionId, Who, ask};
+
+use crate::coordination::{Input, Outcome};
+use crate::engine::{Engine, Taken};
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A person, by their user name.
+    Person(String),
+    /// A program inside a session.
+    Session(SessionId),
+    /// Nobody can tell: it was gone before it could be looked at.
+    Unknown,
+}
+
+/// The engine as one caller sees it.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    pub(crate) engine: Engine,
+    pub(crate) caller: Caller,
+}
+
+impl Desk {
+    /// Whether the caller may do that. What they may not is recorded.
+    ///
+    /// # Errors
+    /// `Refused`, in words.
+    pub fn admit(&self, access: Access, name: &str) -> Result<(), Fault> {
+        let refused = match (&self.caller, access) {
+            (Caller::Person(_), _) | (_, Access::Read) | (Caller::Session(_), Access::Hook) => return Ok(()),
+            (Caller::Session(session), _) => {
+                let why = "a program inside a session may look and report, and nothing else".to_owned();
+                (Some(*session), why)
+            }
+            (Caller::Unknown, _) => (None, "nobody can tell who called: the program was gone at once".to_owned()),
+        };
+        let (session, why) = refused;
+        self.engine.tell(Input::CallRefused { session, asked: name.to_owned(), why: why.clone() });
+        let who = session.map_or_else(|| "the caller".to_owned(), |it| format!("session {it}"));
+        Err(Fault::refused(format!("{name} was refused to {who}: {why}"))
+            .hint("a person does this, from a terminal that is not a session of Pilothouse"))
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        match &self.caller {
+            Caller::Person(name) => Who::Person(name.clone()),
+            Caller::Session(session) => Who::Session(*session),
+            Caller::Unknown => Who::Outside("unknown".to_owned()),
+        }
+    }
+
+    /// Hands a deed in and says what happened.
+    async fn act(&self, input: Input) -> Result<Vec<Record>, Fault> {
+        Ok(self.engine.ask(input, self.who()).await?.records)
+    }
+
+    /// Hands a deed in and waits for the end of what it asks for.
+    async fn act_to_end(&self, input: Input) -> Result<Vec<Outcome>, Fault> {
+        let Taken { outcomes, .. } = self.engine.ask(input, self.who()).await?;
+        let mut ends = Vec::new();
+        for outcome in outcomes {
+            let ended = outcome.await.map_err(|_| Fault::environment("the engine is ending").hint("ask again"))?;
+            ends.push(ended);
+        }
+        Ok(ends)
+    }
+
+    /// Looks something up in the fleet.
+    fn look<T>(&self, look: impl FnOnce(&Fleet) -> Option<T>, missing: impl FnOnce() -> String) -> Result<T, Fault> {
+        look(&self.engine.fleet()).ok_or_else(|| Fault::missing(missing()))
+    }
+}
+
+impl Answer<ask::engine::Status> for Desk {
+    async fn answer(&self, _: ask::engine::Status) -> Result<ask::engine::EngineStatus, Fault> {
+        let options = &self.engine.inner.options;
+        let (seq, live) = {
+            let fleet = self.engine.fleet();
+            (fleet.seq, fleet.sessions.values().filter(|it| it.end.is_none()).count())
+        };
+        Ok(ask::engine::EngineStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: pilothouse_contract::PROTOCOL,
+            pid: std::process::id(),
+            started: self.engine.inner.started,
+            restarts: options.restarts,
+            data: options.data.display().to_string(),
+            worktrees: options.worktrees.display().to_string(),
+            seq,
+            live_sessions: u32::try_from(live).unwrap_or(u32::MAX),
+            pending_effects: self.engine.pending_effects(),
+            alarms: self.engine.alarms(),
+        })
+    }
+}
+
+impl Answer<ask::engine::Stop> for Desk {
+    async fn answer(&self, _: ask::engine::Stop) -> Result<(), Fault> {
+        self.engine.stop();
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Runs: started from the approved commit, stopped, shown; and the rehearsal.
+
+use pilothouse_contract::run::{Adapter, AgentChoice, Run};
+use pilothouse_contract::{Answer, Fault, RefName, RunId, ask};
+
+use super::Desk;
+use crate::coordination::{Input, RunFacts, schedule};
+use crate::execution::repository;
+use crate::perform::git_of;
+
+impl Desk {
+    fn run(&self, run: RunId) -> Result<Run, Fault> {
+        self.look(|fleet| fleet.runs.get(&run).cloned(), || format!("there is no run {run}"))
+    }
+
+    /// Starts a run with an agent that is known already.
+    pub(crate) async fn start_run(&self, call: ask::run::Start, agent: Option<AgentChoice>) -> Result<Run, Fault> {
+        let item = self.item(call.item)?;
+        // What a person committed a moment ago counts, whether the watcher has told of it or not.
+        self.engine.look_at_main(item.project).await;
+        let project = self.project(item.project)?;
+        let git = git_of(&project);
+        let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
+        let found = repository::specs_at(&git, &project.main).await.map_err(in_words)?;
+        let spec = found.into_iter().find(|it| it.slug == item.slug).map(|it| it.spec).ok_or_else(|| {
+            Fault::refused(format!("{} is not on {} any more", item.spec.folder, project.default_branch.short()))
+                .hint("commit it there again, then start the run")
+        })?;
+        let workflow = repository::workflow_at(&git, &project.main).await?;
+        let agent = match (agent, call.command) {
+            (Some(agent), _) => agent,
+            (None, Some(command)) if !command.is_empty() => {
+                AgentChoice { name: command.first().cloned().unwrap_or_default(), adapter: Adapter::Command, command }
+            }
+            (None, _) => workflow.agent(call.agent.as_deref()).map_err(|error| Fault::refused(error.to_string()))?,
+        };
+        let program = agent.command.first().map(String::as_str).unwrap_or_default();
+        if !crate::execution::agents::is_there(program) {
+            return Err(Fault::refused(format!("the agent program '{program}' is not on this machine"))
+                .hint(format!("install it so that '{program}' is on the PATH, then run `pilothouse engine restart`"))
+                .command("or choose another agent", format!("pilothouse run start {} --agent rehearsal", item.id)));
+        }
+        let mut policy = workflow.policy(agent);
+        if let Some(approve) = call.approve {
+            policy.approve = approve;
+        }
+        if let Some(slots) = call.slots {
+            policy.slots = slots.max(1);
+        }
+        let branch = self.free_branch(&git, &item.slug).await.map_err(in_words)?;
+        let facts = RunFacts { item: item.id, spec, base: project.main, branch, policy, fresh: call.fresh };
+        self.act(Input::StartRun(Box::new(facts))).await?;
+        let run = self.engine.fleet().run_of(item.id).cloned();
+        run.ok_or_else(|| Fault::bug("the run was started and is not there"))
+    }
+
+    /// A name for the item branch that no ref and no run has.
+    async fn free_branch(&self, git: &crate::ports::git::Git, slug: &str) -> Result<RefName, crate::ports::git::GitError> {
+        for n in 1..10_000 {
+            let folder = if n == 1 { format!("pilothouse/{slug}") } else { format!("pilothouse/{slug}-{n}") };
+            let branch = RefName::branch(&format!("{folder}/item"));
+            let taken = self.engine.fleet().runs.values().any(|it| it.branch == branch);
+            if !taken && git.commit_of(branch.as_str()).await?.is_none() {
+                return Ok(branch);
+            }
+        }
+        Ok(RefName::branch(&format!("pilothouse/{slug}-last/item")))
+    }
+}
+
+impl Answer<ask::run::Start> for Desk {
+    async fn answer(&self, call: ask::run::Start) -> Result<Run, Fault> {
+        self.start_run(call, None).await
+    }
+}
+
+impl Answer<ask::run::Stop> for Desk {
+    async fn answer(&self, call: ask::run::Stop) -> Result<Run, Fault> {
+        self.act(Input::StopRun { run: call.run }).await?;
+        self.run(call.run)
+    }
+}
+
+impl Answer<ask::run::List> for Desk {
+    async fn answer(&self, call: ask::run::List) -> Result<Vec<Run>, Fault> {
+        let fleet = self.engine.fleet();
+        let runs = fleet.runs.values().filter(|it| call.project.is_none_or(|project| it.project == project));
+        Ok(runs.cloned().collect())
+    }
+}
+
+impl Answer<ask::run::Show> for Desk {
+    async fn answer(&self, call: ask::run::Show) -> Result<ask::run::RunPage, Fault> {
+        let run = self.run(call.run)?;
+        let history = self.engine.inner.store.records_of(run.id).await?;
+        let fleet = self.engine.fleet();
+        Ok(ask::run::RunPage {
+            waits: schedule::waits(&run).into_iter().map(|(task, wait)| ask::run::TaskWait { task, wait }).collect(),
+            attempts: fleet.attempts.values().filter(|it| it.run == run.id).cloned().collect(),
+            evidence: fleet.evidence.values().filter(|it| it.subject.run == run.id).cloned().collect(),
+            pull: run.pull.and_then(|pull| fleet.pulls.get(&pull)).cloned(),
+            history,
+            run,
+        })
+    }
+}
+
+impl Answer<ask::rehearsal::Start> for Desk {
+    async fn answer(&self, call: ask::rehearsal::Start) -> Result<ask::rehearsal::Rehearsal, Fault> {
+        crate::rehearsal::start(self, call).await
+    }
+}

@@ -1,0 +1,79 @@
+//! Sessions: listed with their derived state, started, ended; and what hooks tell.
+
+use std::path::Path;
+
+use pilothouse_contract::session::Session;
+use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask};
+
+use super::{Caller, Desk};
+use crate::coordination::{Input, Outcome, SessionFacts};
+use crate::perform::now;
+
+impl Desk {
+    fn session(&self, session: SessionId) -> Result<Session, Fault> {
+        self.look(|fleet| fleet.sessions.get(&session).cloned(), || format!("there is no session {session}"))
+    }
+}
+
+impl Answer<ask::session::List> for Desk {
+    async fn answer(&self, call: ask::session::List) -> Result<Vec<ask::session::SessionLine>, Fault> {
+        let sessions: Vec<Session> =
+            self.engine.fleet().sessions.values().filter(|it| call.all || it.end.is_none()).cloned().collect();
+        Ok(sessions
+            .into_iter()
+            .map(|session| {
+                let pulse = self.engine.inner.sessions.pulse(session.id);
+                let (state, why) = session.state(pulse.as_ref(), now());
+                ask::session::SessionLine { session, state, why, pulse }
+            })
+            .collect())
+    }
+}
+
+impl Answer<ask::session::Start> for Desk {
+    async fn answer(&self, call: ask::session::Start) -> Result<Session, Fault> {
+        let program = call.argv.first().ok_or_else(|| Fault::refused("no command was given"))?;
+        if !Path::new(&call.cwd).is_dir() {
+            return Err(Fault::refused(format!("the folder {} is not there", call.cwd)));
+        }
+        if !crate::execution::agents::is_there(program) && !Path::new(&call.cwd).join(program).is_file() {
+            return Err(Fault::refused(format!("the program '{program}' is not on this machine")).hint("check its name, or install it"));
+        }
+        let facts = SessionFacts { project: call.project, argv: call.argv.clone(), cwd: call.cwd, mode: call.mode };
+        let taken = self.engine.ask(Input::StartSession(facts), self.who()).await?;
+        let asked = taken.records.iter().find_map(|it| match &it.event {
+            Event::SessionAsked { session } => Some(session.id),
+            _ => None,
+        });
+        for outcome in taken.outcomes {
+            if let Ok(Outcome::Launched(Err(why))) = outcome.await {
+                return Err(Fault::environment(format!("the session could not be started: {why}")));
+            }
+        }
+        self.session(asked.ok_or_else(|| Fault::bug("the session was asked for and not told"))?)
+    }
+}
+
+impl Answer<ask::session::Kill> for Desk {
+    async fn answer(&self, call: ask::session::Kill) -> Result<Session, Fault> {
+        self.act_to_end(Input::KillSession { session: call.session }).await?;
+        self.session(call.session)
+    }
+}
+
+impl Answer<ask::hook::RefRefused> for Desk {
+    async fn answer(&self, call: ask::hook::RefRefused) -> Result<(), Fault> {
+        // What the caller says of itself counts only if its ancestry says the same.
+        if self.caller != Caller::Session(call.session) {
+            return Err(Fault::refused("this is for hooks inside the session that they speak of"));
+        }
+        let oid = |text: &str| (!text.is_empty() && !text.bytes().all(|it| it == b'0')).then(|| Oid(text.to_owned()));
+        let input = Input::RefRefused {
+            session: call.session,
+            reference: RefName(call.reference.clone()),
+            from: oid(&call.from),
+            to: oid(&call.to),
+        };
+        self.act(input).await.map(drop)
+    }
+}

@@ -1,0 +1,33 @@
+//! The log of the rehearsal's agents: one JSON object a line, `{"id": …, "kind": …, …}` with the fields of a step.
+
+use pilothouse_contract::At;
+use pilothouse_contract::trajectory::StepKind;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Line {
+    id: String,
+    #[serde(flatten)]
+    kind: StepKind,
+}
+
+/// What a line says; nothing if it is damaged.
+pub(crate) fn read_line(line: &str) -> Option<Vec<(String, Option<At>, StepKind)>> {
+    if line.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let line: Line = serde_json::from_str(line).ok()?;
+    Some(vec![(line.id, None, line.kind)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_step() {
+        let read = read_line(r#"{"id":"1","kind":"message","text":"hello"}"#).unwrap();
+        assert_eq!(read, [("1".to_owned(), None, StepKind::Message { text: "hello".to_owned() })]);
+        assert_eq!(read_line(r#"{"id":"1","kind"#), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! Attempts on disk: a worktree and a brief made, an agent started in it, and what it made read back as a commit.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pilothouse_contract::attempt::{Attempt, Candidate};
+use pilothouse_contract::evidence::Verdict;
+use pilothouse_contract::project::Project;
+use pilothouse_contract::run::Run;
+use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::worktree::Worktree;
+use pilothouse_contract::{At, Fleet, Oid, RefName, SessionId};
+use sha2::{Digest, Sha256};
+
+use super::brief::{self, Before};
+use super::held::{Sessions, ToHold};
+use super::recovery::snapshot;
+use super::trees::{TreeError, Trees, at};
+use super::{agents, env, fence, repository};
+use crate::ports::git::{Author, Git};
+
+/// Everything an attempt is about, read out of the fleet in one go.
+#[derive(Debug, Clone)]
+pub struct Matter {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its run.
+    pub run: Run,
+    /// Its project.
+    pub project: Project,
+    /// Its worktree.
+    pub worktree: Worktree,
+    /// The spec that it works by.
+    pub spec: pilothouse_contract::spec::Spec,
+    /// How the attempt before it failed, and the session whose output says so.
+    pub before: Option<(Before, Option<SessionId>)>,
+}
+
+impl Matter {
+    /// Reads it out of the fleet; nothing if something of it is not there.
+    #[must_use]
+    pub fn of(fleet: &Fleet, attempt: pilothouse_contract::AttemptId) -> Option<Self> {
+        let attempt = fleet.attempts.get(&attempt)?.clone();
+        let run = fleet.runs.get(&attempt.run)?.clone();
+        let project = fleet.projects.get(&run.project)?.clone();
+        let worktree = fleet.worktrees.get(&attempt.worktree)?.clone();
+        let spec = fleet.items.get(&run.item)?.spec.clone();
+        let task = run.task(&attempt.task)?;
+        let place = task.attempts.iter().position(|it| *it == attempt.id)?;
+        let earlier = task.attempts.get(..place)?.iter().rev().filter_map(|id| fleet.attempts.get(id));
+        let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
+            let evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
+            let failed = evidence.filter(|it| it.verdict != Verdict::Passed).find_map(|it| it.session);
+            let words = Before { word: failure.word().to_owned(), why: it.why.clone(), output: String::new() };
+            (words, failed.or(it.session))
+        });
+        Some(Self { attempt, run, project, worktree, spec, before })
+    }
+
+    /// The repository.
+    #[must_use]
+    pub fn git(&self) -> Git {
+        Git::at(Path::new(&self.project.git_dir))
+    }
+}
+
+/// Prepares, starts and reads attempts.
+#[derive(Debug, Clone)]
+pub struct Attempts {
+    trees: Trees,
+    sessions: Sessions,
+    folder: PathBuf,
+    rehearsal: PathBuf,
+    program: PathBuf,
+}
+
+impl Attempts {
+    /// Briefs are kept in `folder`; `rehearsal` is the script of the rehearsal's agents, `program` ours.
+    #[must_use]
+    pub fn new(trees: &Trees, sessions: &Sessions, folder: &Path, rehearsal: &Path, program: &Path) -> Self {
+        Self {
+            trees: trees.clone(),
+            sessions: sessions.clone(),
+            folder: folder.to_owned(),
+            rehearsal: rehearsal.to_owned(),
+            program: program.to_owned(),
+        }
+    }
+
+    fn brief_file(&self, matter: &Matter) -> PathBuf {
+        self.folder.join(matter.attempt.id.to_string()).join("brief.md")
+    }
+
+    /// Makes the worktree and writes the brief, or finds them made. Returns the brief's hash.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn prepare(&self, matter: &Matter) -> Result<String, TreeError> {
+        let git_dir = Path::new(&matter.project.git_dir);
+        let (tree, attempt) = (&matter.worktree, &matter.attempt);
+        self.trees.make(git_dir, &tree.id.to_string(), &tree.path, Some(&tree.branch), &attempt.base).await?;
+        let text = self.brief(matter).await?;
+        let file = self.brief_file(matter);
+        if let Some(folder) = file.parent() {
+            tokio::fs::create_dir_all(folder).await.map_err(at(folder))?;
+        }
+        tokio::fs::write(&file, &text).await.map_err(at(&file))?;
+        Ok(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    async fn brief(&self, matter: &Matter) -> Result<String, TreeError> {
+        let Some(task) = matter.run.task(&matter.attempt.task) else { return Ok(String::new()) };
+        let phase = task.spec.phase.and_then(|number| matter.spec.phases.get(number));
+        let phase_text = match phase.and_then(|it| it.detail.as_ref()) {
+            Some(detail) => {
+                let path = format!("{}/{detail}", matter.spec.folder);
+                // By the approved commit, not by the attempt's tree.
+                matter.git().file(&matter.run.base, &path).await?.map(|it| String::from_utf8_lossy(&it).into_owned())
+            }
+            None => None,
+        };
+        let before = matter.before.clone().map(|(mut before, session)| {
+            if let Some(session) = session {
+                let mut log = self.sessions.log(session);
+                let end = log.end().unwrap_or_default();
+                let tail = log.read_from(end.saturating_sub(16 * 1024), usize::MAX).unwrap_or_default();
+                before.output = brief::last_lines(&tail, 60);
+            }
+            before
+        });
+        Ok(brief::write(&brief::Sources {
+            spec: &matter.spec,
+            task: &task.spec,
+            policy: &matter.run.policy,
+            phase_text: phase_text.as_deref(),
+            before: before.as_ref(),
+        }))
+    }
+
+    /// Starts the agent of an attempt, or finds it started. Fails in words for people.
+    ///
+    /// # Errors
+    /// If it could not be started, with the reason and the cure.
+    pub async fn launch(&self, matter: &Matter, session: &Session, uuid: &str) -> Result<Running, String> {
+        let agent = &matter.run.policy.agent;
+        let program = agent.command.first().map(String::as_str).unwrap_or_default();
+        if !agents::is_there(program) {
+            return Err(format!(
+                "the agent program '{program}' is not on this machine: install it, or choose another agent with \
+                 `pilothouse run start {} --agent NAME`",
+                matter.run.item
+            ));
+        }
+        let brief_file = self.brief_file(matter);
+        let brief = tokio::fs::read_to_string(&brief_file)
+            .await
+            .map_err(|error| format!("its brief {} could not be read: {error}", brief_file.display()))?;
+        let place = self.sessions.place(session.id);
+        let sitting = agents::Sitting {
+            session: session.id,
+            folder: place.folder(),
+            brief: &brief,
+            brief_file: &brief_file,
+            uuid,
+            rehearsal: &self.rehearsal,
+        };
+        let mut names = agents::variables(agent);
+        names.extend(matter.run.policy.env.iter().cloned());
+        let mut environment = env::of(session.id, &names, &self.program);
+        agents::complete(agent, &sitting, &mut environment);
+        let (name, email) = repository::agent_identity(matter.attempt.id, matter.attempt.task.as_str());
+        for role in ["AUTHOR", "COMMITTER"] {
+            env::set(&mut environment, &format!("GIT_{role}_NAME"), &name);
+            env::set(&mut environment, &format!("GIT_{role}_EMAIL"), &email);
+        }
+        let folder = self.folder.join(matter.attempt.id.to_string());
+        fence::raise(&folder, &matter.git(), &matter.worktree.branch, &mut environment)
+            .await
+            .map_err(|error| format!("its fence could not be raised: {error}"))?;
+        let what = ToHold {
+            argv: agents::command(agent, &sitting),
+            cwd: self.trees.path(&matter.worktree.path),
+            mode: Mode::Pty,
+            size: (120, 40),
+            limit: Duration::ZERO,
+            env: environment,
+        };
+        self.sessions.start(session.id, &what).await
+    }
+
+    /// Reads what a worktree holds as a commit on its base; nothing if nothing changed.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn read(&self, matter: &Matter, now: At) -> Result<Option<Candidate>, TreeError> {
+        let git_dir = Path::new(&matter.project.git_dir);
+        let tree = self.trees.find(git_dir, &matter.worktree.id.to_string(), &matter.worktree.path).await?;
+        let (git, base) = (matter.git(), &matter.attempt.base);
+        let index = self.folder.join(matter.attempt.id.to_string()).join("index");
+        let made = snapshot(&tree, base, &index).await?;
+        let paths = git.changed(base, &made).await?;
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let author = Author { name: "Pilothouse".to_owned(), email: "attempt@pilothouse.invalid".to_owned(), at: now };
+        let message = format!("What {} made for {}", matter.attempt.id, matter.attempt.task);
+        let commit = git.commit(&made, &[base], &message, &author).await?;
+        let patch = git.patch_id(base, &commit).await?;
+        keep(&git, &RefName(format!("refs/pilothouse/attempts/{}", matter.attempt.id)), &commit).await?;
+        Ok(Some(Candidate { onto: base.clone(), commit, tick: None, tree: made, paths, patch }))
+    }
+}
+
+/// Keeps a commit from being collected, under a ref of ours.
+///
+/// # Errors
+/// See [`crate::ports::git::GitError`].
+pub(crate) async fn keep(git: &Git, reference: &RefName, commit: &Oid) -> Result<(), crate::ports::git::GitError> {
+    let stands = git.commit_of(reference.as_str()).await?;
+    if stands.as_ref() != Some(commit) {
+        git.move_ref(reference, commit, stands.as_ref(), "kept").await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! The brief of an attempt: everything a fresh session is told, and nothing of other tasks' history. Stable parts come
+//! first. Pure text; its hash is kept with the attempt.
+
+use std::fmt::Write as _;
+
+use pilothouse_contract::run::Policy;
+use pilothouse_contract::spec::{Phase, Spec, TaskSpec, Verify};
+
+/// A brief is at most this long, in bytes; what was left out is said in it. One argument of a program holds 131,071
+/// bytes on Linux.
+pub const LENGTH_MAX: usize = 96 * 1024;
+
+/// What went wrong before.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// How it failed, one word of the closed list.
+    pub word: String,
+    /// Why, in words.
+    pub why: String,
+    /// The end of the output that says so, if a command said it.
+    pub output: String,
+}
+
+/// Everything a brief is made of.
+#[derive(Debug, Clone)]
+pub struct Sources<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// The task.
+    pub task: &'a TaskSpec,
+    /// What it is run under.
+    pub policy: &'a Policy,
+    /// The text of its phase's file, if it has one.
+    pub phase_text: Option<&'a str>,
+    /// The last failure of an earlier attempt.
+    pub before: Option<&'a Before>,
+}
+
+/// Writes the brief.
+#[must_use]
+pub fn write(from: &Sources<'_>) -> String {
+    let mut brief = String::new();
+    let mut left_out: Vec<&str> = Vec::new();
+    let _ = write!(
+        brief,
+        "You work on one task in a git worktree of its own. When you are done, end your session; the change is read \
+         from the files as they stand then.\n\n\
+         Rules:\n\
+         - Change only files in the task's scope. Everything else is refused.\n\
+         - Do not tick the task, and do not edit anything below {}/: that is done by the engine.\n\
+         - Do not move other branches, push, or open pull requests. Committing is allowed and not needed.\n\
+         - The proof below is run again by the engine, in a clean checkout of what you leave. Output that says it \
+         passes counts for nothing.\n\n",
+        from.spec.folder
+    );
+    let _ = write!(brief, "# {}\n\n{}\n\n", from.spec.title, from.spec.summary);
+    if let Some(phase) = from.task.phase.and_then(|number| from.spec.phases.get(number)) {
+        write_phase(&mut brief, phase);
+    }
+    let mut rest = String::new();
+    write_task(&mut rest, from.task, from.policy);
+    if let Some(before) = from.before {
+        write_before(&mut rest, before);
+    }
+    if let Some(text) = from.phase_text {
+        if brief.len() + text.len() + rest.len() < LENGTH_MAX {
+            let _ = write!(brief, "{}\n\n", text.trim());
+        } else {
+            left_out.push("the phase file, which is too long");
+        }
+    }
+    brief.push_str(&rest);
+    if !left_out.is_empty() {
+        let _ = write!(brief, "\nLeft out here: {}. Read it in {}/ if you need it.\n", left_out.join(", "), from.spec.folder);
+    }
+    cut(brief)
+}
+
+fn write_phase(brief: &mut String, phase: &Phase) {
+    let _ = write!(brief, "## {}\n\n", phase.title);
+    if let Some(done_when) = &phase.done_when {
+        let _ = write!(brief, "Done when: {done_when}\n\n");
+    }
+}
+
+fn write_task(brief: &mut String, task: &TaskSpec, policy: &Policy) {
+    let _ = write!(brief, "## Your task: {} {}\n\n", task.id, task.title);
+    match &task.files {
+        Some(scope) => {
+            let _ = writeln!(brief, "Scope, the only files you may change: {}", list(&scope.include));
+            if !scope.exclude.is_empty() {
+                let _ = writeln!(brief, "But not: {}", list(&scope.exclude));
+            }
+        }
+        None => brief.push_str("Scope: not declared; change as little as the task needs.\n"),
+    }
+    if !policy.always.is_empty() {
+        let _ = writeln!(brief, "Besides that you may change: {}", list(&policy.always));
+    }
+    if let Verify::Commands(commands) = &task.verify {
+        let _ = writeln!(brief, "Proof, must exit 0: {}", list(commands));
+    }
+    if let Some(expect) = &task.expect {
+        let _ = writeln!(brief, "Its output must match: `{expect}`");
+    }
+    if !task.covers.is_empty() {
+        let _ = writeln!(brief, "Covers: {}", task.covers.join(", "));
+    }
+    for (key, value) in &task.other {
+        let _ = writeln!(brief, "{key}: {value}");
+    }
+}
+
+fn write_before(brief: &mut String, before: &Before) {
+    let _ = write!(
+        brief,
+        "\n## An earlier try failed ({})\n\n{}\nIts work is not here: you start from a clean tree. Do not repeat what it did wrong.\n",
+        before.word, before.why
+    );
+    if !before.output.is_empty() {
+        let _ = write!(brief, "\nThe end of the output:\n\n{}\n", indented(&before.output));
+    }
+}
+
+fn list(words: &[String]) -> String {
+    words.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn cut(mut brief: String) -> String {
+    if brief.len() > LENGTH_MAX {
+        let mut end = LENGTH_MAX - 100;
+        while !brief.is_char_boundary(end) {
+            end -= 1;
+        }
+        brief.truncate(end);
+        brief.push_str("\n\n(Cut here: the brief is too long.)\n");
+    }
+    brief
+}
+
+/// The last lines of an output, as text for the next try.
+#[must_use]
+pub fn last_lines(output: &[u8], most: usize) -> String {
+    // Terminals end lines with a carriage return and a line feed.
+    let text = String::from_utf8_lossy(output).replace("\r\n", "\n");
+    let text = pilothouse_contract::text::plain(&text, true);
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(most)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::specs::read_tasks;
+    use crate::policy::workflow::{Workflow, built_in};
+
+    fn policy() -> Policy {
+        Workflow::read(None, "").unwrap().policy(built_in("claude").unwrap())
+    }
+
+    #[test]
+    fn a_brief_holds_its_task_and_no_other() {
+        let file = read_tasks("## Phase 1: Encoder\n- Done when: it round-trips\n- [ ] T001 Encode\n  - Files: `src/csv.rs`\n  - Verify: `cargo test csv`\n- [ ] T002 Other work\n  - Verify: `true`\n");
+        let spec = Spec { folder: "specs/001-x".to_owned(), title: "Export".to_owned(), summary: "They want it.".to_owned(), phases: file.phases.clone(), tasks: file.tasks.clone(), remarks: vec![] };
+        let before = Before { word: "verify-failed".to_owned(), why: "exit code 1".to_owned(), output: "FAILED: 3".to_owned() };
+        let sources = Sources { spec: &spec, task: &spec.tasks[0], policy: &policy(), phase_text: Some("Read docs/csv.md first."), before: Some(&before) };
+        let brief = write(&sources);
+        for part in ["They want it.", "it round-trips", "T001 Encode", "`src/csv.rs`", "`cargo test csv`", "Read docs/csv.md first.", "verify-failed", "    FAILED: 3"] {
+            assert!(brief.contains(part), "{part} is missing:\n{brief}");
+        }
+        assert!(!brief.contains("Other work"), "{brief}");
+        assert_eq!(write(&sources), brief);
+    }
+
+    #[test]
+    fn a_long_phase_file_is_left_out_and_said_so() {
+        let spec = Spec { folder: "specs/001-x".to_owned(), ..Spec::default() };
+        let long = "x".repeat(LENGTH_MAX);
+        let task = TaskSpec { title: "y".repeat(LENGTH_MAX * 2), ..TaskSpec::default() };
+        let brief = write(&Sources { spec: &spec, task: &TaskSpec::default(), policy: &policy(), phase_text: Some(&long), before: None });
+        assert!(brief.contains("Left out here: the phase file"));
+        let cut = write(&Sources { spec: &spec, task: &task, policy: &policy(), phase_text: None, before: None });
+        assert!(cut.len() <= LENGTH_MAX && cut.contains("Cut here"));
+    }
+}

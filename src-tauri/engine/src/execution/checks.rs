@@ -1,0 +1,258 @@
+//! Checks: commands run by the engine on an exact commit in a clean tree, and the evidence of it. They run in worktrees
+//! of the engine's own, called runners; a check survives the engine like any session.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pilothouse_contract::evidence::{Evidence, Subject, Verdict};
+use pilothouse_contract::project::Project;
+use pilothouse_contract::run::Policy;
+use pilothouse_contract::session::{End, Ending, Mode};
+use pilothouse_contract::{EvidenceId, Oid, SessionId, TaskId, text};
+use pilothouse_holder::log::LogReader;
+use pilothouse_holder::place::Asked;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use super::env;
+use super::held::{Sessions, ToHold};
+use super::trees::{Tree, TreeError, Trees};
+use crate::coordination::{CheckAsked, Checked};
+use crate::ports::clock;
+
+/// Runs each argument by a shell of its own, and says which.
+const SCRIPT: &str = r#"for command do printf '$ %s\n' "$command"; sh -c "$command" || exit $?; done"#;
+/// How much of an output `Expect` is looked for in, from its end, in bytes.
+const EXPECT_BYTES: u64 = 1024 * 1024;
+
+/// Runs checks.
+#[derive(Debug, Clone)]
+pub struct Checks {
+    trees: Trees,
+    sessions: Sessions,
+    program: std::path::PathBuf,
+    environment: String,
+    busy: Arc<Mutex<BTreeSet<String>>>,
+    freed: Arc<Notify>,
+}
+
+/// A runner that is ours for as long as this lives.
+struct Turn {
+    relative: String,
+    busy: Arc<Mutex<BTreeSet<String>>>,
+    freed: Arc<Notify>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.relative);
+        self.freed.notify_waiters();
+    }
+}
+
+impl Checks {
+    /// Checks in runners below the folder of worktrees. `environment` says on what they run.
+    #[must_use]
+    pub fn new(trees: &Trees, sessions: &Sessions, program: &Path, environment: &str) -> Self {
+        Self {
+            trees: trees.clone(),
+            sessions: sessions.clone(),
+            program: program.to_owned(),
+            environment: environment.to_owned(),
+            busy: Arc::default(),
+            freed: Arc::default(),
+        }
+    }
+
+    fn claim(&self, relative: &str) -> Option<Turn> {
+        let mut busy = self.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        busy.insert(relative.to_owned()).then(|| Turn {
+            relative: relative.to_owned(),
+            busy: Arc::clone(&self.busy),
+            freed: Arc::clone(&self.freed),
+        })
+    }
+
+    /// The first runner of a project that is free, among as many as there are slots.
+    async fn runner(&self, project: &Project, slots: u32) -> Turn {
+        loop {
+            let freed = self.freed.notified();
+            let free = (1..=slots.max(1)).find_map(|n| self.claim(&format!("{}/runner-{n}", project.name)));
+            if let Some(turn) = free {
+                return turn;
+            }
+            freed.await;
+        }
+    }
+
+    /// Runs a check, or joins one that an earlier engine began.
+    pub async fn run(&self, asked: &CheckAsked, project: &Project, policy: &Policy, task: Option<TaskId>) -> Checked {
+        let started = clock::now();
+        let git = crate::ports::git::Git::at(Path::new(&project.git_dir));
+        let tree = git.tree_of(&asked.commit).await;
+        let end = match &tree {
+            Ok(_) => self.hold(asked, project, policy).await,
+            Err(error) => Err(error.to_string()),
+        };
+        let end = end.unwrap_or_else(|why| End {
+            at: clock::now(),
+            how: Ending::NotStarted { why },
+            output_bytes: 0,
+            left_behind: Vec::new(),
+        });
+        let over_limit = self.sessions.place(asked.session).exit().ok().flatten().is_some_and(|exit| exit.over_limit);
+        let log = self.sessions.log(asked.session);
+        let expect = asked.expect.clone();
+        let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref())).await.unwrap_or_default();
+        let (verdict, why) = judge(&end, over_limit, &read, asked.expect.as_deref(), policy.check_s);
+        let running = self.sessions.place(asked.session).held().ok().flatten().map(|held| {
+            pilothouse_contract::session::Running { holder: held.holder, pid: held.pid, at: started, native: None }
+        });
+        Checked {
+            evidence: Evidence {
+                id: EvidenceId(0),
+                gate: asked.gate,
+                subject: Subject {
+                    project: asked.project,
+                    run: asked.run,
+                    task,
+                    attempt: asked.attempt,
+                    pull: asked.pull,
+                },
+                commit: asked.commit.clone(),
+                tree: tree.unwrap_or_else(|_| Oid::default()),
+                command: asked.commands.join(" && "),
+                started,
+                ended: end.at,
+                exit: match end.how {
+                    Ending::Exited { code } => Some(code),
+                    _ => None,
+                },
+                verdict,
+                why,
+                output_hash: read.hash,
+                output_bytes: read.bytes,
+                session: Some(asked.session),
+                environment: self.environment.clone(),
+            },
+            end,
+            running,
+        }
+    }
+
+    /// Holds the commands of a check to their end.
+    async fn hold(&self, asked: &CheckAsked, project: &Project, policy: &Policy) -> Result<End, String> {
+        let session = asked.session;
+        if let Some(begun) = self.sessions.begun(session).filter(|_| self.sessions.was_held(session)) {
+            // An earlier engine began it. Its runner was marked as taken before anything new began; it is free with its
+            // end.
+            let end = self.sessions.end(session).await;
+            if let Some(relative) = self.runner_of(&begun) {
+                drop(Turn { relative, busy: Arc::clone(&self.busy), freed: Arc::clone(&self.freed) });
+            }
+            return Ok(end);
+        }
+        let turn = self.runner(project, policy.slots).await;
+        let tree = self.clean_tree(project, &turn.relative, asked, policy).await.map_err(|error| error.to_string())?;
+        let mut argv: Vec<String> = ["sh", "-c", SCRIPT, "sh"].map(str::to_owned).to_vec();
+        argv.extend(asked.commands.iter().cloned());
+        let mut environment = env::of(session, &policy.env, &self.program);
+        env::set(&mut environment, "TERM", "dumb");
+        let what = ToHold {
+            argv,
+            cwd: tree.path,
+            mode: Mode::Pipe,
+            size: (120, 40),
+            limit: Duration::from_secs(u64::from(policy.check_s)),
+            env: environment,
+        };
+        self.sessions.start(session, &what).await?;
+        Ok(self.sessions.end(session).await)
+    }
+
+    /// Makes a runner hold exactly a commit: index and files anew, nothing untracked, and nothing ignored but what the
+    /// policy keeps warm.
+    async fn clean_tree(
+        &self,
+        project: &Project,
+        relative: &str,
+        asked: &CheckAsked,
+        policy: &Policy,
+    ) -> Result<Tree, TreeError> {
+        let git_dir = Path::new(&project.git_dir);
+        let name = relative.rsplit('/').next().unwrap_or(relative);
+        let tree = self.trees.make(git_dir, name, relative, None, &asked.commit).await?;
+        let git = tree.git();
+        // What an earlier check told the index to overlook must not be overlooked now.
+        let _none = tokio::fs::remove_file(tree.admin.join("index")).await;
+        git.run(&["checkout", "--quiet", "--force", "--detach", asked.commit.as_str()], b"").await?;
+        let mut clean = vec!["clean", "-ffdxq"];
+        for folder in &policy.warm {
+            clean.extend(["-e", folder.as_str()]);
+        }
+        git.run(&clean, b"").await?;
+        let left = git.text(&["status", "--porcelain", "--untracked-files=all"]).await?;
+        if !left.is_empty() {
+            return Err(TreeError::NotOurs { path: tree.path, why: format!("it would not come clean: {}", text::line(&left, 200)) });
+        }
+        Ok(tree)
+    }
+
+    /// Marks the runners of checks that an earlier engine began as taken, before anything new is begun.
+    pub fn expect(&self, sessions: &[SessionId]) {
+        for session in sessions {
+            let begun = self.sessions.begun(*session).filter(|_| self.sessions.was_held(*session));
+            if let Some(turn) = begun.and_then(|begun| self.runner_of(&begun)).and_then(|relative| self.claim(&relative)) {
+                // It is given back when that check ends.
+                std::mem::forget(turn);
+            }
+        }
+    }
+
+    fn runner_of(&self, begun: &Asked) -> Option<String> {
+        Some(begun.cwd.strip_prefix(self.trees.path("")).ok()?.to_string_lossy().into_owned())
+    }
+}
+
+/// What was read of an output.
+#[derive(Debug, Default)]
+struct Output {
+    hash: String,
+    bytes: u64,
+    last_line: String,
+    fits: bool,
+}
+
+fn read_output(mut log: LogReader, expect: Option<&str>) -> Output {
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
+    let mut piece = vec![0; 256 * 1024];
+    while let Ok(length) = log.read_at(bytes, &mut piece) {
+        let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else { break };
+        hash.update(read);
+        bytes += length as u64;
+    }
+    let tail = log.read_from(bytes.saturating_sub(EXPECT_BYTES), usize::MAX).unwrap_or_default();
+    let tail = String::from_utf8_lossy(&tail);
+    let last_line = tail.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or_default();
+    let fits = expect.is_none_or(|expect| regex::Regex::new(expect).is_ok_and(|it| it.is_match(&tail)));
+    let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Output { hash, bytes, last_line: text::line(last_line, 200), fits }
+}
+
+fn judge(end: &End, over_limit: bool, read: &Output, expect: Option<&str>, limit_s: u32) -> (Verdict, String) {
+    let last = if read.last_line.is_empty() { String::new() } else { format!(": {}", read.last_line) };
+    match &end.how {
+        _ if over_limit => (Verdict::Failed, format!("took longer than {limit_s} s and was ended{last}")),
+        Ending::Exited { code: 0 } if read.fits => (Verdict::Passed, "exit code 0".to_owned()),
+        Ending::Exited { code: 0 } => {
+            (Verdict::Failed, format!("exit code 0, but the output does not match `{}`", expect.unwrap_or_default()))
+        }
+        Ending::Exited { code } => (Verdict::Failed, format!("exit code {code}{last}")),
+        Ending::Signalled { signal } => (Verdict::Failed, format!("ended by signal {signal}{last}")),
+        Ending::NotStarted { why } => (Verdict::Unknown, format!("could not be run: {why}")),
+        Ending::Lost { why } => (Verdict::Unknown, format!("its end is not known: {why}")),
+    }
+}

@@ -1,0 +1,182 @@
+//! The commits that the engine makes: the one commit of a task with its tick on top, the evidence record, and the move
+//! of the item branch. All by plumbing: no checkout of the user's is touched.
+
+use std::path::{Path, PathBuf};
+
+use pilothouse_contract::attempt::Candidate;
+use pilothouse_contract::evidence::{Evidence, Gate};
+use pilothouse_contract::pull::Size;
+use pilothouse_contract::run::{Run, TaskState};
+use pilothouse_contract::{At, Fleet, Oid, RefName};
+
+use super::attempts::Matter;
+use super::repository::who_moved;
+use crate::coordination::{Advanced, Integrated};
+use crate::policy::specs::{Done, tick};
+use crate::ports::git::{Author, Git, GitError};
+
+/// The engine as an author: the user's own name where git knows it, for it is their repository.
+pub async fn author(git: &Git, at: At) -> Author {
+    let name = git.setting("user.name").await.unwrap_or_else(|| "Pilothouse".to_owned());
+    let email = git.setting("user.email").await.unwrap_or_else(|| "engine@pilothouse.invalid".to_owned());
+    Author { name, email, at }
+}
+
+/// Makes the item branch stand at a commit. Where it stood before is kept by a ref, if it stood elsewhere.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn make_branch(git: &Git, branch: &RefName, to: &Oid, at: At) -> Result<(), GitError> {
+    let stands = git.commit_of(branch.as_str()).await?;
+    if stands.as_ref() == Some(to) {
+        return Ok(());
+    }
+    if let Some(stands) = &stands {
+        let kept = RefName(format!("refs/pilothouse/recovery/branch-{}/{}", at.0, branch.short()));
+        super::attempts::keep(git, &kept, stands).await?;
+    }
+    git.move_ref(branch, to, stands.as_ref(), "item branch").await
+}
+
+/// Makes the one commit of a task on the item branch's head, and the tick on top of it. Moves nothing.
+pub async fn integrate(matter: &Matter, head: &Oid, scratch: &Path, at: At) -> Integrated {
+    match try_integrate(matter, head, scratch, at).await {
+        Ok(made) => made,
+        Err(why) => Integrated::Failed { why },
+    }
+}
+
+async fn try_integrate(matter: &Matter, head: &Oid, scratch: &Path, at: At) -> Result<Integrated, String> {
+    let in_words = |error: GitError| error.to_string();
+    let git = matter.git();
+    let candidate = matter.attempt.candidate.clone().ok_or("it made nothing that could be integrated")?;
+    let task = matter.run.task(&matter.attempt.task).ok_or("its task is not there any more")?;
+    // A candidate that was integrated once already goes from its commit again: its own change is the same.
+    let tree = if candidate.onto == *head {
+        candidate.tree.clone()
+    } else {
+        match git.merge_tree(head, &candidate.commit).await.map_err(in_words)? {
+            Ok(tree) => tree,
+            Err(paths) => return Ok(Integrated::Clash { paths }),
+        }
+    };
+    let author = author(&git, at).await;
+    let message = format!(
+        "{}: {}\n\nPilothouse-Task: {}\nPilothouse-Attempt: {}\nPilothouse-Agent: {}\nPilothouse-Change: {}\n",
+        task.spec.id, task.spec.title, task.spec.id, matter.attempt.id, matter.run.policy.agent.name, candidate.patch
+    );
+    let commit = git.commit(&tree, &[head], &message, &author).await.map_err(in_words)?;
+    let path = format!("{}/tasks.md", matter.spec.folder);
+    let file = git.file(&commit, &path).await.map_err(in_words)?.ok_or_else(|| format!("{path} is not there any more"))?;
+    let done = matter.run.policy.done_lines.then(|| Done {
+        says: format!("{} {} {}", commit.short(), utc(at), matter.attempt.evidence.last().map(ToString::to_string).unwrap_or_default()),
+    });
+    let ticked = tick(&file, &task.spec.id, done.as_ref()).map_err(|error| error.to_string())?;
+    let ticked = git.tree_with(&commit, &[(path, ticked)], scratch).await.map_err(in_words)?;
+    let message = format!("Tick {}\n\nPilothouse-Tick: {}\n", task.spec.id, task.spec.id);
+    let tick = git.commit(&ticked, &[&commit], &message, &author).await.map_err(in_words)?;
+    let kept = RefName(format!("refs/pilothouse/attempts/{}", matter.attempt.id));
+    super::attempts::keep(&git, &kept, &tick).await.map_err(in_words)?;
+    Ok(Integrated::Made { candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate } })
+}
+
+fn utc(at: At) -> String {
+    jiff::Timestamp::from_second(at.seconds()).map(|it| it.strftime("%Y-%m-%dT%H:%MZ").to_string()).unwrap_or_default()
+}
+
+/// Moves the item branch from where it must stand, or finds it moved.
+pub async fn advance(git: &Git, branch: &RefName, old: &Oid, new: &Oid) -> Advanced {
+    let stands = match git.commit_of(branch.as_str()).await {
+        Ok(stands) => stands,
+        Err(error) => return Advanced::Failed { why: error.to_string() },
+    };
+    if stands.as_ref() == Some(new) {
+        return Advanced::Moved;
+    }
+    if stands.as_ref() == Some(old) {
+        match git.move_ref(branch, new, Some(old), "task done").await {
+            Ok(()) => return Advanced::Moved,
+            // Somebody may have been quicker: look again.
+            Err(error) => match git.commit_of(branch.as_str()).await {
+                Ok(stands) if stands.as_ref() == Some(old) => return Advanced::Failed { why: error.to_string() },
+                _ => {}
+            },
+        }
+    }
+    match who_moved(git, branch).await {
+        Ok((found, named, _)) => Advanced::Elsewhere { found, named },
+        Err(error) => Advanced::Failed { why: error.to_string() },
+    }
+}
+
+/// Makes the commit that writes the evidence down in the spec folder.
+///
+/// # Errors
+/// In words.
+pub async fn write_record(fleet: &Fleet, run: &Run, head: &Oid, scratch: &Path, at: At) -> Result<Oid, String> {
+    let in_words = |error: GitError| error.to_string();
+    let project = fleet.projects.get(&run.project).ok_or("its project is not there any more")?;
+    let item = fleet.items.get(&run.item).ok_or("its item is not there any more")?;
+    let git = Git::at(&PathBuf::from(&project.git_dir));
+    let path = format!("{}/evidence.md", item.spec.folder);
+    let known = git.file(head, &path).await.map_err(in_words)?.unwrap_or_default();
+    let mut text = String::from_utf8_lossy(&known).into_owned();
+    text.push_str(if text.is_empty() { "# Evidence\n" } else { "\n" });
+    text.push_str(&record(fleet, run));
+    let tree = git.tree_with(head, &[(path, text.into_bytes())], scratch).await.map_err(in_words)?;
+    let message = format!("Write down the evidence of {}\n", item.slug);
+    git.commit(&tree, &[head], &message, &author(&git, at).await).await.map_err(in_words)
+}
+
+/// The record: what was proved, by what. Changes are named by their patch id and outputs by their hash, not by commit
+/// or time: so the same work makes the same record, in whatever order it was merged. `git log --grep` finds the commit
+/// of a change by its trailer.
+fn record(fleet: &Fleet, run: &Run) -> String {
+    let mut text = String::from(
+        "\nWritten by Pilothouse before the pull request's checks. The commit of a change carries the trailer\n\
+         `Pilothouse-Change` with its patch id.\n\n\
+         | task | change | proof | result | output (SHA-256) |\n|---|---|---|---|---|\n",
+    );
+    for task in &run.tasks {
+        if !matches!(task.state, TaskState::Done { .. }) {
+            continue;
+        }
+        let attempt = task.attempts.last().and_then(|id| fleet.attempts.get(id));
+        let evidence: Vec<&Evidence> =
+            attempt.iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id)).collect();
+        let proof = evidence.iter().rev().find(|it| it.gate == Gate::Verify && it.passed());
+        let change = attempt.and_then(|it| it.candidate.as_ref()).map(|it| it.patch.clone()).unwrap_or_default();
+        text.push_str(&format!(
+            "| {} {} | {} | {} | {} | {} |\n",
+            task.spec.id,
+            cell(&task.spec.title),
+            change.get(..12).unwrap_or(&change),
+            proof.map(|it| format!("`{}`", cell(&it.command))).unwrap_or_default(),
+            proof.map(|it| it.why.clone()).unwrap_or_default(),
+            proof.map(|it| it.output_hash.get(..16).unwrap_or(&it.output_hash).to_owned()).unwrap_or_default(),
+        ));
+    }
+    text
+}
+
+/// Text that cannot break out of a table's cell.
+fn cell(text: &str) -> String {
+    pilothouse_contract::text::plain(text, false).replace('|', "\\|")
+}
+
+/// Measures a change for its pull request: commits, files, lines.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn measure(git: &Git, onto: &Oid, head: &Oid) -> Result<(u32, Size), GitError> {
+    let commits = git.text(&["rev-list", "--count", "--no-merges", &format!("{onto}..{head}")]).await?;
+    let base = git.text(&["merge-base", onto.as_str(), head.as_str()]).await?;
+    let mut size = Size::default();
+    for line in git.text(&["diff", "--numstat", "--no-renames", &base, head.as_str()]).await?.lines() {
+        let mut numbers = line.split('\t').map(|it| it.parse::<u32>().unwrap_or_default());
+        size.files += 1;
+        size.added += numbers.next().unwrap_or_default();
+        size.removed += numbers.next().unwrap_or_default();
+    }
+    Ok((commits.parse().unwrap_or_default(), size))
+}

@@ -1,0 +1,35 @@
+//! The environment of children (promise P9): empty, plus a list of names. Nothing else of the engine's environment
+//! reaches an agent or a check.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use pilothouse_contract::SessionId;
+
+/// What every child gets, if the engine has it.
+const EVERYBODY: [&str; 18] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "CARGO_HOME", "RUSTUP_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR",
+];
+
+/// The variable that marks every program of a session: who calls the engine from inside one is told by it.
+pub const MARK: &str = "PILOTHOUSE_SESSION";
+
+/// The environment of a child of a session, with the names that a policy or an adapter adds.
+#[must_use]
+pub fn of(session: SessionId, more: &[String], program: &Path) -> Vec<(String, OsString)> {
+    let named = EVERYBODY.iter().map(|it| (*it).to_owned()).chain(more.iter().cloned());
+    let mut env: Vec<(String, OsString)> =
+        named.filter_map(|name| std::env::var_os(&name).map(|value| (name, value))).collect();
+    env.push((MARK.to_owned(), session.to_string().into()));
+    env.push(("PILOTHOUSE_BIN".to_owned(), program.as_os_str().to_owned()));
+    // A home that was moved must be found by what the child calls; see the fence.
+    env.extend(std::env::var_os("PILOTHOUSE_HOME").map(|home| ("PILOTHOUSE_HOME".to_owned(), home)));
+    env
+}
+
+/// Sets a variable, replacing one of that name.
+pub fn set(env: &mut Vec<(String, OsString)>, name: &str, value: impl Into<OsString>) {
+    env.retain(|(known, _)| known != name);
+    env.push((name.to_owned(), value.into()));
+}

@@ -1,0 +1,80 @@
+//! The fence in an agent's git: a `reference-transaction` hook that refuses every ref but the attempt's own, and tells
+//! the engine. It is set by the environment of the agent's session and by nothing in the repository, so the user's own
+//! settings stay as they are; the user's other hooks run as before. It can be climbed: promise P3 rests on what is
+//! behind it.
+//!
+//! Source: git's documentation of hooks (reference-transaction) and of `GIT_CONFIG_COUNT`.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use pilothouse_contract::RefName;
+
+use super::env;
+use crate::ports::git::Git;
+
+/// Allowed are the attempt's own branch and what is a worktree's own anyway: HEAD and its kin (names without a slash),
+/// `refs/worktree/`, `refs/bisect/`, `refs/rewritten/`.
+const HOOK: &str = r#"#!/bin/sh
+# Set by Pilothouse for the length of one session: this agent may move its own branch and nothing else.
+[ "$1" = prepared ] || exit 0
+refused=0
+while read -r old new ref; do
+    case "$ref" in
+    "$PILOTHOUSE_REF" | refs/worktree/* | refs/bisect/* | refs/rewritten/*) ;;
+    refs/*)
+        echo "pilothouse: $ref is not this agent's to move; its own branch is $PILOTHOUSE_REF" >&2
+        "$PILOTHOUSE_BIN" hook ref-refused "$ref" "$old" "$new" >/dev/null 2>&1 </dev/null
+        refused=1
+        ;;
+    esac
+done
+exit $refused
+"#;
+
+/// Writes the hooks of a session and sets them in its environment.
+///
+/// # Errors
+/// Whatever the file system says.
+pub async fn raise(
+    folder: &Path,
+    git: &Git,
+    reference: &RefName,
+    environment: &mut Vec<(String, OsString)>,
+) -> std::io::Result<()> {
+    let hooks = folder.join("hooks");
+    std::fs::create_dir_all(&hooks)?;
+    write_hook(&hooks.join("reference-transaction"), HOOK)?;
+    for own in own_hooks(git).await {
+        if let Some(name) = own.file_name().filter(|name| *name != "reference-transaction") {
+            let call = format!("#!/bin/sh\nexec {} \"$@\"\n", quoted(&own));
+            write_hook(&hooks.join(name), &call)?;
+        }
+    }
+    env::set(environment, "PILOTHOUSE_REF", reference.as_str());
+    env::set(environment, "GIT_CONFIG_COUNT", "1");
+    env::set(environment, "GIT_CONFIG_KEY_0", "core.hooksPath");
+    env::set(environment, "GIT_CONFIG_VALUE_0", hooks.as_os_str());
+    Ok(())
+}
+
+fn write_hook(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// The user's own hooks, where their settings say they are.
+async fn own_hooks(git: &Git) -> Vec<PathBuf> {
+    let Ok(folder) = git.hooks_folder().await else { return Vec::new() };
+    let Ok(list) = std::fs::read_dir(&folder) else { return Vec::new() };
+    list.flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_none_or(|it| it != "sample"))
+        .filter(|path| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0))
+        .collect()
+}
+
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}

@@ -1,0 +1,394 @@
+//! Held sessions as the engine sees them: started once, followed, written to, ended. The holder does the holding; what
+//! the engine knows of a session it reads from the holder's folder, so that a restarted engine knows the same.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pilothouse_contract::session::{End, Ending, Mode, Pulse, Running};
+use pilothouse_contract::{At, SessionId};
+use pilothouse_holder::log::LogReader;
+use pilothouse_holder::place::{self, Asked, Exit, Place, boot_id};
+use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_from_holder};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+
+use crate::ports::clock;
+
+/// Capacity of a log segment of an interactive session, in bytes.
+const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
+/// Capacity of a log segment of a check, in bytes: they are many, and mostly say little.
+const SEGMENT_PIPE: u64 = 1024 * 1024;
+
+/// What is to be held.
+#[derive(Debug, Clone)]
+pub struct ToHold {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// How it is held.
+    pub mode: Mode,
+    /// Columns and rows of its terminal.
+    pub size: (u16, u16),
+    /// After this long it is ended; zero means never.
+    pub limit: Duration,
+    /// Its whole environment.
+    pub env: Vec<(String, OsString)>,
+}
+
+/// What is seen of a session.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    /// What moves.
+    pub pulse: Pulse,
+    /// How it ended, once it did.
+    pub end: Option<End>,
+}
+
+struct Live {
+    sight: watch::Sender<Sight>,
+    orders: mpsc::UnboundedSender<ToHolder>,
+}
+
+/// All held sessions.
+#[derive(Clone)]
+pub struct Sessions {
+    folder: PathBuf,
+    sockets: PathBuf,
+    program: PathBuf,
+    live: Arc<Mutex<BTreeMap<SessionId, Live>>>,
+    ended: mpsc::UnboundedSender<(SessionId, End)>,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Sessions in a folder, held by a program, with sockets in a folder of short name. Ends are told to `ended`.
+    #[must_use]
+    pub fn new(
+        folder: &Path,
+        sockets: &Path,
+        program: &Path,
+        ended: mpsc::UnboundedSender<(SessionId, End)>,
+    ) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            sockets: sockets.to_owned(),
+            program: program.to_owned(),
+            live: Arc::default(),
+            ended,
+        }
+    }
+
+    /// The folder of a session.
+    #[must_use]
+    pub fn place(&self, session: SessionId) -> Place {
+        Place(self.folder.join(session.to_string()))
+    }
+
+    /// A reader of a session's log.
+    #[must_use]
+    pub fn log(&self, session: SessionId) -> LogReader {
+        LogReader::new(self.place(session).folder())
+    }
+
+    /// What was asked for, if the session was begun before.
+    #[must_use]
+    pub fn begun(&self, session: SessionId) -> Option<Asked> {
+        self.place(session).asked().ok()
+    }
+
+    /// Whether a holder has or had it: then it is never started again.
+    #[must_use]
+    pub fn was_held(&self, session: SessionId) -> bool {
+        let place = self.place(session);
+        place.is_held().unwrap_or(true) || matches!(place.held(), Ok(Some(_))) || matches!(place.exit(), Ok(Some(_)))
+    }
+
+    /// Starts a session, or finds it started. Fails in words for people.
+    ///
+    /// # Errors
+    /// If it could not be started, with the reason.
+    pub async fn start(&self, session: SessionId, what: &ToHold) -> Result<Running, String> {
+        let place = self.place(session);
+        let asked = Asked {
+            version: VERSION,
+            argv: what.argv.clone(),
+            cwd: what.cwd.clone(),
+            mode: match what.mode {
+                Mode::Pty => place::Mode::Pty,
+                Mode::Pipe => place::Mode::Pipe,
+            },
+            columns: what.size.0,
+            rows: what.size.1,
+            segment_bytes: if what.mode == Mode::Pty { SEGMENT_PTY } else { SEGMENT_PIPE },
+            socket: self.sockets.join(format!("{session}.sock")),
+            limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
+        };
+        let in_words = |error: io::Error| format!("its folder {} could not be written: {error}", place.folder().display());
+        match place.make() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(in_words(error)),
+        }
+        if place.asked().is_err() {
+            place.write_asked(&asked).map_err(in_words)?;
+        }
+        self.start_holder(&place, &what.env).await?;
+        self.running(&place).await
+    }
+
+    /// Starts a holder for a session. If there is one, or it is over, the new one goes away by itself.
+    async fn start_holder(&self, place: &Place, env: &[(String, OsString)]) -> Result<(), String> {
+        let errors = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(place.folder().join("holder.err"))
+            .map_err(|error| format!("its folder {} could not be written: {error}", place.folder().display()))?;
+        let mut child = tokio::process::Command::new(&self.program)
+            .arg(place.folder())
+            .env_clear()
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .current_dir(place.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| format!("the holder {} could not be started: {error}", self.program.display()))?;
+        if let Some(out) = child.stdout.take() {
+            let mut said = String::new();
+            // One line, or the end of it: both say that it got as far as it will.
+            let _eof = BufReader::new(out).read_line(&mut said).await;
+        }
+        // Somebody has to reap it while this engine lives.
+        tokio::spawn(async move { child.wait().await });
+        Ok(())
+    }
+
+    /// Facts of the program that a holder started.
+    async fn running(&self, place: &Place) -> Result<Running, String> {
+        let in_words = |error: io::Error| format!("{}: {error}", place.folder().display());
+        // A holder that another engine started may be between its lock and its note.
+        for pause_ms in [0, 10, 20, 50, 100, 200, 400, 800] {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            if let Some(exit) = place.exit().map_err(in_words)?
+                && let Some(why) = exit.not_started {
+                    return Err(why);
+                }
+            if let Some(held) = place.held().map_err(in_words)? {
+                let at = std::fs::metadata(place.folder().join("holder.json"))
+                    .and_then(|it| it.modified())
+                    .ok()
+                    .and_then(|it| it.duration_since(std::time::UNIX_EPOCH).ok())
+                    .map_or_else(clock::now, |it| At(i64::try_from(it.as_millis()).unwrap_or_default()));
+                return Ok(Running { holder: held.holder, pid: held.pid, at, native: None });
+            }
+            if !place.is_held().map_err(in_words)? {
+                break;
+            }
+        }
+        let said = std::fs::read_to_string(place.folder().join("holder.err")).unwrap_or_default();
+        let said = said.trim();
+        Err(if said.is_empty() { "its holder ended without a word".to_owned() } else { said.to_owned() })
+    }
+
+    /// Follows a session to its end. Following twice is following once.
+    pub fn follow(&self, session: SessionId) {
+        let (sight, _) = watch::channel(Sight::default());
+        let (orders, taken) = mpsc::unbounded_channel();
+        {
+            let mut live = self.lock();
+            if live.contains_key(&session) {
+                return;
+            }
+            live.insert(session, Live { sight: sight.clone(), orders });
+        }
+        let sessions = self.clone();
+        tokio::spawn(async move {
+            let end = sessions.follow_to_end(session, &sight, taken).await;
+            sight.send_modify(|it| {
+                it.pulse.held = false;
+                it.pulse.output_bytes = end.output_bytes;
+                it.end = Some(end.clone());
+            });
+            sessions.lock().remove(&session);
+            // Nobody listens only while the engine ends.
+            let _ending = sessions.ended.send((session, end));
+        });
+    }
+
+    async fn follow_to_end(
+        &self,
+        session: SessionId,
+        sight: &watch::Sender<Sight>,
+        mut orders: mpsc::UnboundedReceiver<ToHolder>,
+    ) -> End {
+        let place = self.place(session);
+        let socket = self.sockets.join(format!("{session}.sock"));
+        let mut pause = Duration::from_millis(5);
+        loop {
+            if let Ok(stream) = UnixStream::connect(&socket).await {
+                pause = Duration::from_millis(5);
+                self.listen(session, stream, sight, &mut orders).await;
+            }
+            match (place.exit(), place.is_held()) {
+                (Ok(Some(exit)), _) => return end_of(&exit),
+                (_, Ok(false)) => {
+                    // It may have ended between the two looks.
+                    if let Ok(Some(exit)) = place.exit() {
+                        return end_of(&exit);
+                    }
+                    return self.lost(session, &place);
+                }
+                _ => {}
+            }
+            sight.send_modify(|it| it.pulse.held = false);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    fn lost(&self, session: SessionId, place: &Place) -> End {
+        let why = match place.held() {
+            Ok(Some(held)) if held.boot != boot_id() => "the machine was started anew since",
+            _ => "its holder is gone and left no word",
+        };
+        let output_bytes = self.log(session).end().unwrap_or_default();
+        End { at: clock::now(), how: Ending::Lost { why: why.to_owned() }, output_bytes, left_behind: Vec::new() }
+    }
+
+    async fn listen(
+        &self,
+        session: SessionId,
+        mut stream: UnixStream,
+        sight: &watch::Sender<Sight>,
+        orders: &mut mpsc::UnboundedReceiver<ToHolder>,
+    ) {
+        let mut received = Vec::new();
+        let mut piece = vec![0; 4096];
+        if stream.write_all(&ToHolder::Hello(VERSION).frame()).await.is_err() {
+            return;
+        }
+        loop {
+            tokio::select! {
+                read = stream.read(&mut piece) => match read {
+                    Ok(0) | Err(_) => return,
+                    Ok(length) => received.extend(piece.get(..length).unwrap_or_default()),
+                },
+                Some(order) = orders.recv() => {
+                    if stream.write_all(&order.frame()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            loop {
+                match take_from_holder(&mut received) {
+                    Taken::Frame(FromHolder::Hello(version)) => {
+                        sight.send_modify(|it| it.pulse.held = true);
+                        if version != VERSION {
+                            tracing::info!(%session, version, "a holder of another version");
+                        }
+                    }
+                    Taken::Frame(FromHolder::Grew(end)) => sight.send_modify(|it| {
+                        if end > it.pulse.output_bytes {
+                            it.pulse.output_bytes = end;
+                            it.pulse.last_output = Some(clock::now());
+                        }
+                    }),
+                    Taken::Frame(FromHolder::Ended) | Taken::Broken => return,
+                    Taken::Unknown => {}
+                    Taken::More => break,
+                }
+            }
+        }
+    }
+
+    /// What is seen of a session, as it changes; nothing if it is not followed.
+    #[must_use]
+    pub fn sight(&self, session: SessionId) -> Option<watch::Receiver<Sight>> {
+        self.lock().get(&session).map(|live| live.sight.subscribe())
+    }
+
+    /// What moves of a session now; nothing if it is not followed.
+    #[must_use]
+    pub fn pulse(&self, session: SessionId) -> Option<Pulse> {
+        self.lock().get(&session).map(|live| live.sight.borrow().pulse)
+    }
+
+    /// Counts a viewer in or out.
+    pub fn count_viewer(&self, session: SessionId, comes: bool) {
+        if let Some(live) = self.lock().get(&session) {
+            live.sight.send_modify(|it| {
+                it.pulse.viewers = if comes { it.pulse.viewers + 1 } else { it.pulse.viewers.saturating_sub(1) };
+            });
+        }
+    }
+
+    /// Waits for a session's end.
+    pub async fn end(&self, session: SessionId) -> End {
+        if let Ok(Some(exit)) = self.place(session).exit() {
+            return end_of(&exit);
+        }
+        self.follow(session);
+        let Some(mut sight) = self.sight(session) else {
+            // It ended while we looked.
+            return match self.place(session).exit() {
+                Ok(Some(exit)) => end_of(&exit),
+                _ => self.lost(session, &self.place(session)),
+            };
+        };
+        let ended = sight.wait_for(|it| it.end.is_some()).await.ok().and_then(|it| it.end.clone());
+        ended.unwrap_or_else(|| self.lost(session, &self.place(session)))
+    }
+
+    /// Gives an order to a session's holder. Returns whether the session is followed.
+    pub fn order(&self, session: SessionId, order: ToHolder) -> bool {
+        self.lock().get(&session).is_some_and(|live| live.orders.send(order).is_ok())
+    }
+
+    /// Sees to it that a session that was never started never is.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn prevent(&self, session: SessionId) -> io::Result<()> {
+        let place = self.place(session);
+        match place.make() {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        place.write_exit(&Exit { not_started: Some("it was stopped before it began".to_owned()), ..Exit::default() })
+    }
+
+    /// Ends a session: politely, then by force. Waits for its end.
+    pub async fn stop(&self, session: SessionId, grace: Duration) -> End {
+        self.follow(session);
+        self.order(session, ToHolder::Stop(u32::try_from(grace.as_millis()).unwrap_or(u32::MAX)));
+        self.end(session).await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Live>> {
+        self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The end as a holder wrote it down.
+#[must_use]
+pub fn end_of(exit: &Exit) -> End {
+    let how = match (&exit.not_started, exit.code, exit.signal) {
+        (Some(why), _, _) => Ending::NotStarted { why: why.clone() },
+        (None, Some(code), _) => Ending::Exited { code },
+        (None, None, Some(signal)) => Ending::Signalled { signal },
+        (None, None, None) => Ending::Lost { why: "its holder could not learn how it ended".to_owned() },
+    };
+    End { at: clock::now(), how, output_bytes: exit.output_bytes, left_behind: exit.left_behind.clone() }
+}

@@ -1,0 +1,59 @@
+//! The local forge: merge results made as objects, before anything is moved; and diffs to look at.
+
+use std::path::Path;
+
+use pilothouse_contract::project::Project;
+use pilothouse_contract::pull::{MergeResult, Pull};
+use pilothouse_contract::{Oid, RefName};
+
+use crate::coordination::Merged;
+use crate::ports::git::{Author, Git, GitError};
+
+/// A diff is shown up to this length, in bytes.
+const DIFF_MAX: usize = 1024 * 1024;
+
+/// Merges a pull request's head into a commit of the default branch: what would land, as a commit that no branch
+/// points to. A ref of ours keeps it.
+pub async fn merge(project: &Project, pull: &Pull, onto: &Oid, head: &Oid, by: &Author) -> Merged {
+    match try_merge(project, pull, onto, head, by).await {
+        Ok(merged) => merged,
+        Err(error) => Merged::Failed { why: error.to_string() },
+    }
+}
+
+async fn try_merge(project: &Project, pull: &Pull, onto: &Oid, head: &Oid, by: &Author) -> Result<Merged, GitError> {
+    let git = Git::at(Path::new(&project.git_dir));
+    let tree = match git.merge_tree(onto, head).await? {
+        Ok(tree) => tree,
+        Err(paths) => return Ok(Merged::Clash { paths }),
+    };
+    let mut message = format!("Land {}: {}\n\n{}\n\n", pull.id, pull.title, pull.body.why);
+    for line in &pull.body.what {
+        message.push_str(&format!("- {line}\n"));
+    }
+    message.push_str(&format!("\nPilothouse-Pull: {}\n", pull.id));
+    let commit = git.commit(&tree, &[onto, head], &message, by).await?;
+    for (name, oid) in [("head", head), ("result", &commit)] {
+        let reference = RefName(format!("refs/pilothouse/pulls/{}/{name}", pull.id.0));
+        let stands = git.commit_of(reference.as_str()).await?;
+        if stands.as_ref() != Some(oid) {
+            git.move_ref(&reference, oid, stands.as_ref(), "pull request").await?;
+        }
+    }
+    Ok(Merged::Made { result: MergeResult { onto: onto.clone(), head: head.clone(), commit, tree } })
+}
+
+
+/// The change of a pull request against its merge base, as a unified diff; and whether it was cut.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn diff(project: &Project, pull: &Pull) -> Result<(String, bool), GitError> {
+    let git = Git::at(Path::new(&project.git_dir));
+    // Once it has landed, the default branch holds the head: what it was merged onto tells the change.
+    let onto = pull.result.as_ref().map_or(&project.main, |it| &it.onto);
+    let base = git.text(&["merge-base", onto.as_str(), pull.head.as_str()]).await?;
+    let out = git.run(&["diff", "--no-color", "--no-ext-diff", "--no-textconv", &base, pull.head.as_str()], b"").await?;
+    let cut = out.len() > DIFF_MAX;
+    Ok((String::from_utf8_lossy(out.get(..DIFF_MAX).unwrap_or(&out)).into_owned(), cut))
+}

@@ -1,0 +1,181 @@
+//! The lander: moves the default branch to a commit whose tree was checked, and the checkout of it with it. Checked
+//! out: `git merge --ff-only` there, which keeps edits that are not in the way. Not checked out: compare and swap.
+//! It never moves the branch from anywhere but where our record has it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pilothouse_contract::project::Project;
+use pilothouse_contract::{AttemptId, Fault, Oid, RefName};
+
+use crate::coordination::Landing;
+use crate::ports::git::{Git, GitError};
+
+/// Who moved a ref, as found by whoever can tell.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Where it stands.
+    pub at: Option<Oid>,
+    /// Who moved it there.
+    pub named: String,
+    /// The attempt whose name is on it.
+    pub attempt: Option<AttemptId>,
+}
+
+/// A checkout of a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+/// Lands a commit, or finds it landed. `look` tells where the default branch stands and who moved it there.
+pub async fn land<F>(project: &Project, old: &Oid, new: &Oid, look: impl Fn() -> F) -> Landing
+where
+    F: Future<Output = Result<Found, GitError>>,
+{
+    match try_land(project, old, new, look).await {
+        Ok(landing) => landing,
+        Err(error) => Landing::Failed { why: error.to_string() },
+    }
+}
+
+async fn try_land<F>(project: &Project, old: &Oid, new: &Oid, look: impl Fn() -> F) -> Result<Landing, GitError>
+where
+    F: Future<Output = Result<Found, GitError>>,
+{
+    let git = Git::at(Path::new(&project.git_dir));
+    let branch = &project.default_branch;
+    if let Some(settled) = settled(&git, branch, old, new, &look).await? {
+        return Ok(settled);
+    }
+    let moved = match checkout_of(&git, branch).await? {
+        None => git.move_ref(branch, new, Some(old), "landing").await,
+        Some(checkout) => {
+            let paths = in_the_way(&git, &checkout, old, new).await?;
+            if !paths.is_empty() {
+                return Ok(Landing::InTheWay { checkout: checkout.path.display().to_string(), paths });
+            }
+            fast_forward(&checkout, new).await
+        }
+    };
+    let Err(error) = moved else { return Ok(Landing::Landed) };
+    // It said no. Whether it was done all the same, or somebody was quicker, the branch itself tells.
+    if let Some(settled) = settled(&git, branch, old, new, &look).await? {
+        return Ok(settled);
+    }
+    if let Some(checkout) = checkout_of(&git, branch).await? {
+        let mut paths = in_the_way(&git, &checkout, old, new).await?;
+        let says = error.to_string();
+        if paths.is_empty() && says.contains(".lock") {
+            paths.push("index.lock: another git command is at work there".to_owned());
+        }
+        if !paths.is_empty() {
+            return Ok(Landing::InTheWay { checkout: checkout.path.display().to_string(), paths });
+        }
+    }
+    Err(error)
+}
+
+/// What the branch itself says: landed (there, or beyond), moved elsewhere, or nothing yet.
+async fn settled<F>(
+    git: &Git,
+    branch: &RefName,
+    old: &Oid,
+    new: &Oid,
+    look: impl Fn() -> F,
+) -> Result<Option<Landing>, GitError>
+where
+    F: Future<Output = Result<Found, GitError>>,
+{
+    let stands = git.commit_of(branch.as_str()).await?;
+    match &stands {
+        Some(stands) if stands == old => Ok(None),
+        Some(stands) if git.is_ancestor(new, stands).await? => Ok(Some(Landing::Landed)),
+        _ => {
+            let found = look().await?;
+            Ok(Some(Landing::Elsewhere { found: found.at, named: found.named, attempt: found.attempt }))
+        }
+    }
+}
+
+/// The checkout of a branch, if it is checked out anywhere: by git's own list of worktrees.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn checkout_of(git: &Git, branch: &RefName) -> Result<Option<Checkout>, GitError> {
+    let mut path = None;
+    for line in git.list(&["worktree", "list", "--porcelain", "-z"]).await? {
+        if let Some(folder) = line.strip_prefix("worktree ") {
+            path = Some(PathBuf::from(folder));
+        } else if line.strip_prefix("branch ") == Some(branch.as_str()) {
+            return Ok(path.filter(|it| it.is_dir()).map(|path| Checkout { path }));
+        }
+    }
+    Ok(None)
+}
+
+/// The paths that a landing would write and that hold changes, staged, unstaged or untracked, in the checkout.
+async fn in_the_way(git: &Git, checkout: &Checkout, old: &Oid, new: &Oid) -> Result<Vec<String>, GitError> {
+    let lands = git.changed(old, new).await?;
+    let here = Git::found_from(&checkout.path);
+    let status = here.list(&["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]).await?;
+    let dirty: Vec<String> = status.iter().filter_map(|it| it.get(3..)).map(str::to_owned).collect();
+    let clash = |path: &String| {
+        dirty.iter().any(|it| {
+            // A folder in the way of a file, or a file in the way of a folder, is in the way too.
+            it == path || it.starts_with(&format!("{path}/")) || path.starts_with(&format!("{}/", it.trim_end_matches('/')))
+        })
+    };
+    let mut paths: BTreeSet<String> = lands.into_iter().filter(clash).collect();
+    // An ignored file where a new one would come is overwritten by git without a word: it is in the way.
+    let added = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", old.as_str(), new.as_str()];
+    for path in git.list(&added).await? {
+        if checkout.path.join(&path).symlink_metadata().is_ok() {
+            paths.insert(path);
+        }
+    }
+    Ok(paths.into_iter().collect())
+}
+
+async fn fast_forward(checkout: &Checkout, new: &Oid) -> Result<(), GitError> {
+    Git::found_from(&checkout.path).run(&["merge", "--ff-only", "--quiet", "--no-autostash", new.as_str()], b"").await.map(drop)
+}
+
+/// Moves the default branch back from where it was found to where our record has it. What it pointed to is kept by a
+/// ref; edits in a checkout are kept, or the move is refused.
+///
+/// # Errors
+/// In words, if it moved on since, or changes in its checkout are in the way.
+pub async fn take_back(project: &Project, found: Option<&Oid>, to: &Oid, stamp: i64) -> Result<(), Fault> {
+    let in_words = |error: GitError| Fault::environment(error.to_string());
+    let git = Git::at(Path::new(&project.git_dir));
+    let branch = &project.default_branch;
+    let stands = git.commit_of(branch.as_str()).await.map_err(in_words)?;
+    if stands.as_ref() == Some(to) {
+        return Ok(());
+    }
+    if stands.as_ref() != found {
+        return Err(Fault::refused(format!("{} moved on since the line was stopped", branch.short()))
+            .hint("look again, then decide"));
+    }
+    if let Some(stands) = &stands {
+        let kept = RefName(format!("refs/pilothouse/recovery/taken-back-{stamp}"));
+        if git.commit_of(kept.as_str()).await.map_err(in_words)?.is_none() {
+            git.move_ref(&kept, stands, None, "taken back").await.map_err(in_words)?;
+        }
+    }
+    match checkout_of(&git, branch).await.map_err(in_words)? {
+        None => git.move_ref(branch, to, found, "taken back").await.map_err(in_words),
+        // `--keep` moves the branch, the index and the files, and refuses where an edit would be lost.
+        Some(checkout) => Git::found_from(&checkout.path)
+            .run(&["reset", "--keep", "--quiet", to.as_str()], b"")
+            .await
+            .map(drop)
+            .map_err(|error| {
+                Fault::refused(format!("changes in {} are in the way", checkout.path.display()))
+                    .hint("commit or stash them, then take the move back again")
+                    .because(error)
+            }),
+    }
+}

@@ -1,0 +1,3 @@
+//! Observability: what agents did, read from their own session logs into the store.
+
+pub mod trajectories;

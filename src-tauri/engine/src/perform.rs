@@ -1,0 +1,274 @@
+//! Performs effects: each by the part of execution or integration that can. An effect may be performed again after a
+//! crash; whoever does it looks first whether it is done.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pilothouse_contract::project::Project;
+use pilothouse_contract::session::{Mode, SessionKind};
+use pilothouse_contract::{At, Fault, Oid, RunId, SessionId, WorktreeId};
+
+use crate::coordination::{Advanced, Effect, Integrated, Landing, Merged, Outcome, PendingEffect};
+use crate::engine::Engine;
+use crate::execution::attempts::Matter;
+use crate::execution::held::ToHold;
+use crate::execution::{commits, env, repository};
+use crate::integration::{forge, lander};
+use crate::ports::clock;
+use crate::ports::git::Git;
+
+/// How long a session has to end by itself when it is asked to.
+const GRACE: Duration = Duration::from_secs(2);
+const GONE: &str = "what it is about is not there any more";
+
+/// The outcome of an effect that could not even be tried.
+pub(crate) fn failed(effect: &Effect, why: &str) -> Outcome {
+    let why = why.to_owned();
+    match effect {
+        Effect::MakeBranch { .. } => Outcome::Branch(Err(why)),
+        Effect::Prepare { .. } => Outcome::Prepared(Err(why)),
+        Effect::Launch { .. } => Outcome::Launched(Err(why)),
+        Effect::Read { .. } => Outcome::Read(Err(why)),
+        Effect::Integrate { .. } => Outcome::Integrated(Integrated::Failed { why }),
+        Effect::Advance { .. } => Outcome::Advanced(Advanced::Failed { why }),
+        Effect::WriteRecord { .. } => Outcome::RecordWritten(Err(why)),
+        Effect::Propose { .. } => Outcome::Proposed(Err(why)),
+        Effect::Merge { .. } => Outcome::Merged(Merged::Failed { why }),
+        Effect::Land { .. } => Outcome::Landing(Landing::Failed { why }),
+        Effect::TakeBack { .. } => Outcome::TakenBack(Err(Fault::bug(why))),
+        Effect::Discard { .. } => Outcome::Discarded(Err(Fault::bug(why))),
+        Effect::Restore { .. } => Outcome::Restored(Err(Fault::bug(why))),
+        Effect::Check(_) | Effect::EndSession { .. } | Effect::DropBranch { .. } => Outcome::Done,
+    }
+}
+
+impl Engine {
+    /// Performs one effect.
+    pub(crate) async fn perform(&self, pending: &PendingEffect) -> Outcome {
+        let at = pending.at;
+        let done = match &pending.effect {
+            Effect::MakeBranch { run, at: to } => self.make_branch(*run, to, at).await,
+            Effect::Prepare { attempt } => match self.matter(*attempt) {
+                Some(matter) => {
+                    let made = self.inner.attempts.prepare(&matter).await;
+                    Some(Outcome::Prepared(made.map_err(|error| error.to_string())))
+                }
+                None => None,
+            },
+            Effect::Launch { session } => self.launch(*session).await,
+            Effect::Check(asked) => self.check(asked).await,
+            Effect::Read { attempt } => match self.matter(*attempt) {
+                Some(matter) => {
+                    let read = self.inner.attempts.read(&matter, at).await;
+                    Some(Outcome::Read(read.map_err(|error| error.to_string())))
+                }
+                None => None,
+            },
+            Effect::Integrate { attempt, head } => match self.matter(*attempt) {
+                Some(matter) => {
+                    let scratch = self.scratch(&format!("integrate-{attempt}"));
+                    Some(Outcome::Integrated(commits::integrate(&matter, head, &scratch, at).await))
+                }
+                None => None,
+            },
+            Effect::Advance { run, old, new, .. } => match self.run_and_git(*run) {
+                Some((branch, git)) => Some(Outcome::Advanced(commits::advance(&git, &branch, old, new).await)),
+                None => None,
+            },
+            Effect::WriteRecord { run, head } => {
+                let fleet = self.fleet().clone();
+                let scratch = self.scratch(&format!("record-{run}"));
+                match fleet.runs.get(run) {
+                    Some(it) => Some(Outcome::RecordWritten(commits::write_record(&fleet, it, head, &scratch, at).await)),
+                    None => None,
+                }
+            }
+            Effect::Propose { run, head } => self.propose(*run, head).await,
+            Effect::Merge { pull, onto, head } => {
+                let found = {
+                    let fleet = self.fleet();
+                    fleet.pulls.get(pull).cloned().and_then(|it| Some((fleet.projects.get(&it.project)?.clone(), it)))
+                };
+                match found {
+                    Some((project, pull)) => {
+                        let author = commits::author(&git_of(&project), at).await;
+                        Some(Outcome::Merged(forge::merge(&project, &pull, onto, head, &author).await))
+                    }
+                    None => None,
+                }
+            }
+            Effect::Land { pull, old, new } => {
+                let project = {
+                    let fleet = self.fleet();
+                    fleet.pulls.get(pull).and_then(|it| fleet.projects.get(&it.project)).cloned()
+                };
+                match project {
+                    Some(project) => Some(Outcome::Landing(self.land(&project, old, new).await)),
+                    None => None,
+                }
+            }
+            Effect::TakeBack { project, found, to } => {
+                let project = self.fleet().projects.get(project).cloned();
+                match project {
+                    Some(project) => {
+                        Some(Outcome::TakenBack(lander::take_back(&project, found.as_ref(), to, at.0).await))
+                    }
+                    None => None,
+                }
+            }
+            Effect::EndSession { session } => self.end_session(*session).await,
+            Effect::Discard { worktree } => self.discard(*worktree, at).await,
+            Effect::Restore { worktree } => self.restore(*worktree).await,
+            Effect::DropBranch { project, branch, at } => {
+                let project = self.fleet().projects.get(project).cloned();
+                if let Some(project) = project {
+                    // Landed: nothing is lost if it cannot be deleted.
+                    let _kept = git_of(&project).drop_ref(branch, at).await;
+                }
+                Some(Outcome::Done)
+            }
+        };
+        done.unwrap_or_else(|| failed(&pending.effect, GONE))
+    }
+
+    fn matter(&self, attempt: pilothouse_contract::AttemptId) -> Option<Matter> {
+        Matter::of(&self.fleet(), attempt)
+    }
+
+    fn scratch(&self, name: &str) -> PathBuf {
+        self.inner.options.data.join("scratch").join(name)
+    }
+
+    fn run_and_git(&self, run: RunId) -> Option<(pilothouse_contract::RefName, Git)> {
+        let fleet = self.fleet();
+        let run = fleet.runs.get(&run)?;
+        Some((run.branch.clone(), git_of(fleet.projects.get(&run.project)?)))
+    }
+
+    async fn make_branch(&self, run: RunId, to: &Oid, at: At) -> Option<Outcome> {
+        let (branch, git) = self.run_and_git(run)?;
+        let made = commits::make_branch(&git, &branch, to, at).await;
+        Some(Outcome::Branch(made.map_err(|error| error.to_string())))
+    }
+
+    /// Starts an agent or a person's command. A session that was ended before it began is not started.
+    async fn launch(&self, session: SessionId) -> Option<Outcome> {
+        let _turn = self.inner.launches.lock().await;
+        let (it, matter) = {
+            let fleet = self.fleet();
+            let it = fleet.sessions.get(&session)?.clone();
+            let matter = it.attempt.and_then(|attempt| Matter::of(&fleet, attempt));
+            (it, matter)
+        };
+        let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over());
+        if it.end.is_some() || over {
+            let prevented = self.inner.sessions.prevent(session).map_err(|error| error.to_string());
+            return Some(Outcome::Launched(Err(prevented.err().unwrap_or_else(|| "it was stopped before it began".to_owned()))));
+        }
+        let native = self.native_id(session);
+        let started = match (&matter, it.kind) {
+            (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
+            _ => {
+                let mut environment: Vec<_> =
+                    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+                for (name, value) in env::of(session, &[], &self.inner.options.program) {
+                    env::set(&mut environment, &name, value);
+                }
+                if it.mode == Mode::Pty {
+                    env::set(&mut environment, "TERM", "xterm-256color");
+                }
+                let what = ToHold {
+                    argv: it.argv.clone(),
+                    cwd: PathBuf::from(&it.cwd),
+                    mode: it.mode,
+                    size: (120, 40),
+                    limit: Duration::ZERO,
+                    env: environment,
+                };
+                self.inner.sessions.start(session, &what).await
+            }
+        };
+        let known = it.kind == SessionKind::Agent;
+        Some(Outcome::Launched(started.map(|mut running| {
+            running.native = known.then_some(native);
+            running
+        })))
+    }
+
+    async fn end_session(&self, session: SessionId) -> Option<Outcome> {
+        let began = {
+            let _turn = self.inner.launches.lock().await;
+            let began = self.inner.sessions.was_held(session);
+            if !began {
+                // Its end is told by whoever asked for its beginning.
+                let _unwritten = self.inner.sessions.prevent(session);
+            }
+            began
+        };
+        if began {
+            self.inner.sessions.stop(session, GRACE).await;
+        }
+        Some(Outcome::Done)
+    }
+
+    async fn check(&self, asked: &crate::coordination::CheckAsked) -> Option<Outcome> {
+        let (project, policy, task) = {
+            let fleet = self.fleet();
+            let run = fleet.runs.get(&asked.run)?;
+            let task = asked.attempt.and_then(|id| fleet.attempts.get(&id)).map(|it| it.task.clone());
+            (fleet.projects.get(&asked.project)?.clone(), run.policy.clone(), task)
+        };
+        Some(Outcome::Checked(Box::new(self.inner.checks.run(asked, &project, &policy, task).await)))
+    }
+
+    async fn propose(&self, run: RunId, head: &Oid) -> Option<Outcome> {
+        let project = {
+            let fleet = self.fleet();
+            fleet.runs.get(&run).and_then(|it| fleet.projects.get(&it.project))?.clone()
+        };
+        let facts = commits::measure(&git_of(&project), &project.main, head).await;
+        Some(Outcome::Proposed(facts.map_err(|error| error.to_string())))
+    }
+
+    async fn land(&self, project: &Project, old: &Oid, new: &Oid) -> Landing {
+        let git = git_of(project);
+        lander::land(project, old, new, || async {
+            let (at, named, attempt) = repository::who_moved(&git, &project.default_branch).await?;
+            Ok(lander::Found { at, named, attempt })
+        })
+        .await
+    }
+
+    async fn discard(&self, worktree: WorktreeId, at: At) -> Option<Outcome> {
+        let (it, git_dir) = self.worktree(worktree)?;
+        let removed = self.inner.remover.remove(&it, Path::new(&git_dir), at).await;
+        Some(Outcome::Discarded(removed.map_err(Fault::from)))
+    }
+
+    async fn restore(&self, worktree: WorktreeId) -> Option<Outcome> {
+        use pilothouse_contract::worktree::WorktreeState;
+        let (it, _) = self.worktree(worktree)?;
+        let restored = match &it.state {
+            WorktreeState::Removed { recovery } => self.inner.remover.restore(recovery).await.map_err(Fault::from),
+            _ => Ok(Vec::new()),
+        };
+        Some(Outcome::Restored(restored))
+    }
+
+    fn worktree(&self, worktree: WorktreeId) -> Option<(pilothouse_contract::worktree::Worktree, String)> {
+        let fleet = self.fleet();
+        let it = fleet.worktrees.get(&worktree)?.clone();
+        let git_dir = fleet.projects.get(&it.project)?.git_dir.clone();
+        Some((it, git_dir))
+    }
+}
+
+/// A project's repository.
+pub(crate) fn git_of(project: &Project) -> Git {
+    Git::at(Path::new(&project.git_dir))
+}
+
+/// Now, for those who say when something was looked at.
+pub(crate) fn now() -> At {
+    clock::now()
+}

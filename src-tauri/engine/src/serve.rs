@@ -1,0 +1,347 @@
+//! The engine's socket: who calls is found out first, then frames are read, answered, streamed. Each connection is a
+//! task of its own; a broken or slow peer costs itself only.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt;
+use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
+use pilothouse_contract::{Access, Fault, PROTOCOL, Record, Request, SessionId, dispatch};
+use pilothouse_holder::proc;
+use pilothouse_holder::wire::ToHolder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast;
+
+use crate::answer::{Caller, Desk};
+use crate::coordination::Input;
+use crate::engine::Engine;
+use crate::execution::env::MARK;
+
+/// A viewer gets bytes in pieces of at most this, so that none is waited for long.
+const PIECE: usize = 64 * 1024;
+
+/// Opens the engine's socket. Only for whoever has the lock of the data folder: what stands there is left over.
+///
+/// # Errors
+/// In words, if it cannot be opened.
+pub fn listen(socket: &Path) -> Result<UnixListener, Fault> {
+    let in_words = |error: io::Error| {
+        Fault::environment(format!("the socket {} cannot be opened: {error}", socket.display()))
+            .hint("set PILOTHOUSE_HOME to a folder of yours")
+    };
+    if let Some(folder) = socket.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(in_words)?;
+        let mine = rustix::fs::stat(folder).is_ok_and(|it| it.st_uid == rustix::process::geteuid().as_raw());
+        if !mine {
+            return Err(Fault::environment(format!("{} belongs to another user", folder.display()))
+                .hint("set XDG_RUNTIME_DIR to a folder of yours"));
+        }
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(in_words)?;
+    }
+    if socket.symlink_metadata().is_ok_and(|it| it.file_type().is_socket()) {
+        std::fs::remove_file(socket).map_err(in_words)?;
+    }
+    let listener = UnixListener::bind(socket).map_err(in_words)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(in_words)?;
+    Ok(listener)
+}
+
+/// Serves until the engine is asked to end.
+pub async fn serve(engine: &Engine, listener: UnixListener) {
+    loop {
+        tokio::select! {
+            () = engine.stopped() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let engine = engine.clone();
+                    tokio::spawn(async move {
+                        if let Some(desk) = admit(&engine, &stream).await {
+                            let _peer_gone = Connection::new(desk, stream).serve().await;
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a caller could not be taken");
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Finds out who calls: the user must be the engine's own; a program that descends from a session is that session's.
+async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
+    let peer = stream.peer_cred().ok()?;
+    if peer.uid() != rustix::process::geteuid().as_raw() {
+        return None;
+    }
+    let sessions: Vec<(SessionId, u32, u32)> = {
+        let fleet = engine.fleet();
+        let running = fleet.sessions.values().filter_map(|it| Some((it.id, it.running.as_ref()?.holder, it.running.as_ref()?.pid, it.end.is_none())));
+        running.filter(|(.., live)| *live).map(|(id, holder, pid, _)| (id, holder, pid)).collect()
+    };
+    let pid = u32::try_from(peer.pid()?).ok()?;
+    // Reads of /proc.
+    let caller = tokio::task::spawn_blocking(move || who(pid, &sessions)).await.unwrap_or(Caller::Unknown);
+    Some(Desk { engine: engine.clone(), caller })
+}
+
+fn who(pid: u32, sessions: &[(SessionId, u32, u32)]) -> Caller {
+    let Some(line) = proc::ancestry(pid) else { return Caller::Unknown };
+    for ancestor in &line {
+        if let Some((session, ..)) = sessions.iter().find(|(_, holder, pid)| holder == ancestor || pid == ancestor) {
+            return Caller::Session(*session);
+        }
+        // The mark is inherited; taking it off does not take the ancestry off.
+        if let Some(session) = proc::variable(*ancestor, MARK).and_then(|it| it.parse().ok()) {
+            return Caller::Session(session);
+        }
+    }
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    Caller::Person(name.unwrap_or_else(|_| format!("user {}", rustix::process::geteuid().as_raw())))
+}
+
+struct Connection {
+    desk: Desk,
+    stream: UnixStream,
+    received: Vec<u8>,
+}
+
+/// Why a connection ends.
+type Over = io::Result<()>;
+
+impl Connection {
+    fn new(desk: Desk, stream: UnixStream) -> Self {
+        Self { desk, stream, received: Vec::new() }
+    }
+
+    async fn serve(mut self) -> Over {
+        let hello = Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() };
+        self.send_value(Tag::Hello, &hello).await?;
+        let Some((Tag::Hello, payload)) = self.receive().await? else { return Ok(()) };
+        match wire::decode::<Hello>(&payload) {
+            Ok(theirs) if theirs.protocol == PROTOCOL => {}
+            Ok(theirs) => {
+                let fault = Fault::refused(format!(
+                    "the engine speaks protocol {PROTOCOL} (version {}), this program protocol {} (version {})",
+                    hello.version, theirs.protocol, theirs.version
+                ))
+                .command("start the engine of this version", "pilothouse engine restart");
+                return self.send_value(Tag::Fault, &fault).await;
+            }
+            Err(fault) => return self.send_value(Tag::Fault, &fault).await,
+        }
+        while let Some((tag, payload)) = self.receive().await? {
+            match tag {
+                Tag::Request => self.request(&payload).await?,
+                Tag::Subscribe => return self.subscribe(&payload).await,
+                Tag::Attach => return self.attach(&payload).await,
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn request(&mut self, payload: &[u8]) -> Over {
+        let answer = match wire::decode::<Request>(payload) {
+            Ok(request) => self.answer(request).await,
+            Err(fault) => Err(fault.command("start the engine of this version", "pilothouse engine restart")),
+        };
+        match answer {
+            Ok(reply) => self.send(Tag::Reply, &reply).await,
+            Err(fault) => self.send_value(Tag::Fault, &fault).await,
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Vec<u8>, Fault> {
+        self.desk.admit(request.access(), request.name())?;
+        let name = request.name();
+        // A defect in one answer is that answer's fault and nobody else's.
+        AssertUnwindSafe(dispatch(&self.desk, request)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(call = name, "an answer panicked");
+            Err(Fault::bug(format!("{name} ran into a defect of Pilothouse")).hint("the engine's log says where"))
+        })
+    }
+
+    /// Streams events: a snapshot or what was missed, then whatever comes. A subscriber that falls behind gets what it
+    /// missed from the store.
+    async fn subscribe(&mut self, payload: &[u8]) -> Over {
+        let asked = match wire::decode::<Subscribe>(payload) {
+            Ok(asked) => asked,
+            Err(fault) => return self.send_value(Tag::Fault, &fault).await,
+        };
+        let mut live = self.desk.engine.subscribe();
+        let mut last = match asked.after {
+            Some(after) => after,
+            None => {
+                let fleet = self.desk.engine.fleet().clone();
+                self.send_value(Tag::Snapshot, &fleet).await?;
+                fleet.seq
+            }
+        };
+        last = self.catch_up(last).await?;
+        loop {
+            tokio::select! {
+                gone = self.stream.readable() => {
+                    gone?;
+                    // A subscriber has nothing more to say but goodbye.
+                    let mut piece = [0; 64];
+                    match self.stream.try_read(&mut piece) {
+                        Ok(0) => return Ok(()),
+                        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Ok(()),
+                        _ => {}
+                    }
+                }
+                records = live.recv() => match records {
+                    Ok(records) => {
+                        let new: Vec<&Record> = records.iter().filter(|it| it.seq > last).collect();
+                        if new.first().is_some_and(|it| it.seq != last + 1) {
+                            last = self.catch_up(last).await?;
+                        } else if let Some(newest) = new.last() {
+                            last = newest.seq;
+                            self.send_value(Tag::Records, &new).await?;
+                        }
+                    }
+                    Err(broadcast::error::RecvError::Lagged(_)) => last = self.catch_up(last).await?,
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Sends what is stored after a number; returns the number of the last record sent.
+    async fn catch_up(&mut self, mut last: u64) -> io::Result<u64> {
+        loop {
+            let missed = match self.desk.engine.inner.store.records_after(last, 500).await {
+                Ok(missed) => missed,
+                Err(error) => {
+                    self.send_value(Tag::Fault, &Fault::from(error)).await?;
+                    return Ok(last);
+                }
+            };
+            let Some(newest) = missed.last() else { return Ok(last) };
+            last = newest.seq;
+            self.send_value(Tag::Records, &missed).await?;
+        }
+    }
+
+    /// Streams a session's bytes; takes what is typed, if the viewer has the keyboard.
+    async fn attach(&mut self, payload: &[u8]) -> Over {
+        let asked = match wire::decode::<Attach>(payload) {
+            Ok(asked) => asked,
+            Err(fault) => return self.send_value(Tag::Fault, &fault).await,
+        };
+        let session = asked.session;
+        if !self.desk.engine.fleet().sessions.contains_key(&session) {
+            return self.send_value(Tag::Fault, &Fault::missing(format!("there is no session {session}"))).await;
+        }
+        if asked.keyboard {
+            if let Err(fault) = self.desk.admit(Access::Act, "typing into a session") {
+                return self.send_value(Tag::Fault, &fault).await;
+            }
+            self.desk.engine.tell(Input::Typed { session });
+        }
+        let sessions = self.desk.engine.inner.sessions.clone();
+        sessions.count_viewer(session, true);
+        let streamed = self.stream_bytes(&asked).await;
+        sessions.count_viewer(session, false);
+        streamed
+    }
+
+    async fn stream_bytes(&mut self, asked: &Attach) -> Over {
+        let session = asked.session;
+        let sessions = self.desk.engine.inner.sessions.clone();
+        let mut log = sessions.log(session);
+        let end = log.end()?;
+        let back = usize::try_from(asked.from.unsigned_abs()).unwrap_or(usize::MAX) as u64;
+        let mut at = if asked.from < 0 { end.saturating_sub(back) } else { back };
+        let mut sight = sessions.sight(session);
+        let mut piece = vec![0; PIECE];
+        loop {
+            let over = sight.as_ref().is_none_or(|it| it.borrow().end.is_some());
+            // A viewer that does not take its bytes waits here by itself; the session and the others go on.
+            loop {
+                let length = log.read_at(at, &mut piece)?;
+                let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else { break };
+                let mut payload = at.to_le_bytes().to_vec();
+                payload.extend_from_slice(read);
+                self.send(Tag::Bytes, &payload).await?;
+                at += length as u64;
+            }
+            if over || !asked.follow {
+                return self.send_value(Tag::Ended, &self.ended(session)).await;
+            }
+            let Some(sight) = sight.as_mut() else { continue };
+            tokio::select! {
+                changed = sight.changed() => drop(changed),
+                frame = receive(&mut self.stream, &mut self.received) => match frame? {
+                    Some((Tag::Input, bytes)) if asked.keyboard => drop(sessions.order(session, ToHolder::Input(bytes))),
+                    Some((Tag::Resize, payload)) if asked.keyboard => {
+                        if let Ok(size) = wire::decode::<Size>(&payload) {
+                            sessions.order(session, ToHolder::Resize(size.columns, size.rows));
+                        }
+                    }
+                    Some(_) => {}
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn ended(&self, session: SessionId) -> Ended {
+        let fleet = self.desk.engine.fleet();
+        let Some(it) = fleet.sessions.get(&session) else { return Ended { code: None, why: String::new() } };
+        // The end may be written down and not yet told.
+        let end = it.end.clone().or_else(|| {
+            let exit = self.desk.engine.inner.sessions.place(session).exit().ok().flatten()?;
+            Some(crate::execution::held::end_of(&exit))
+        });
+        let code = end.as_ref().and_then(|end| match end.how {
+            pilothouse_contract::session::Ending::Exited { code } => Some(code),
+            _ => None,
+        });
+        let told = pilothouse_contract::session::Session { end, ..it.clone() };
+        let (_, why) = told.state(None, crate::perform::now());
+        Ended { code, why }
+    }
+
+    async fn receive(&mut self) -> io::Result<Option<(Tag, Vec<u8>)>> {
+        receive(&mut self.stream, &mut self.received).await
+    }
+
+    async fn send(&mut self, tag: Tag, payload: &[u8]) -> Over {
+        self.stream.write_all(&wire::frame(tag, payload)).await
+    }
+
+    async fn send_value<T: serde::Serialize>(&mut self, tag: Tag, value: &T) -> Over {
+        let payload = wire::encode(value).unwrap_or_default();
+        self.send(tag, &payload).await
+    }
+}
+
+/// Takes the next frame; nothing if the peer is gone or does not speak our protocol. Can be dropped half-way: what was
+/// received stays in the buffer.
+async fn receive(stream: &mut UnixStream, received: &mut Vec<u8>) -> io::Result<Option<(Tag, Vec<u8>)>> {
+    let mut piece = [0; 16 * 1024];
+    loop {
+        match take_frame(received) {
+            Taken::Frame(tag, payload) => return Ok(Some((tag, payload))),
+            Taken::Broken => return Ok(None),
+            Taken::More => {}
+        }
+        match stream.read(&mut piece).await? {
+            0 => return Ok(None),
+            length => received.extend(piece.get(..length).unwrap_or_default()),
+        }
+    }
+}
+
+/// The engine's socket in a folder of sockets.
+#[must_use]
+pub fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("engine.sock")
+}
+
