@@ -79,16 +79,27 @@ pub(crate) async fn follow(run: RunId, out: Out) -> Result<Run, Fault> {
     let begun = page.run.started;
     let mut told = std::collections::BTreeSet::new();
     each_record(Some(page.history.first().map_or(0, |it| it.seq.saturating_sub(1))), |record, fleet| {
-        if let Some(words) = words(record).filter(|_| concerns(record, fleet, run)) {
-            if told.insert(record.seq) {
+        if let Some(words) = words(record).filter(|_| concerns(record, fleet, run) && is_news(&record.event))
+            && told.insert(record.seq) {
                 let s = record.at.since_ms(begun) / 1000;
                 out.text(&format!("{:>3}:{:02}  {words}", s / 60, s % 60));
             }
-        }
         fleet.runs.get(&run).is_none_or(|it| it.state.is_live())
     })
     .await?;
     Ok(desk::call(ask::run::Show { run }).await?.run)
+}
+
+/// Whether a record is news for somebody who watches: steps on the way that nothing came of are left to the history.
+fn is_news(event: &Event) -> bool {
+    use pilothouse_contract::attempt::AttemptState as At;
+    use pilothouse_contract::evidence::Gate;
+    match event {
+        Event::AttemptMoved { to, .. } => matches!(to, At::Working | At::ClaimedDone | At::Verifying),
+        Event::EvidenceGathered { evidence } => !evidence.passed() || matches!(evidence.gate, Gate::Verify | Gate::Landing),
+        Event::HeadMoved { .. } | Event::PullChecked { .. } => false,
+        _ => true,
+    }
 }
 
 /// Whether a record is about a run or its project's line.

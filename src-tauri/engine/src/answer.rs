@@ -46,7 +46,8 @@ impl Desk {
             (Caller::Unknown, _) => (None, "nobody can tell who called: the program was gone at once".to_owned()),
         };
         let (session, why) = refused;
-        self.engine.tell(Input::CallRefused { session, asked: name.to_owned(), why: why.clone() });
+        let name = &in_words(name);
+        self.engine.tell(Input::CallRefused { session, asked: name.clone(), why: why.clone() });
         let who = session.map_or_else(|| "the caller".to_owned(), |it| format!("session {it}"));
         Err(Fault::refused(format!("{name} was refused to {who}: {why}"))
             .hint("a person does this, from a terminal that is not a session of Pilothouse"))
@@ -80,6 +81,18 @@ impl Desk {
     fn look<T>(&self, look: impl FnOnce(&Fleet) -> Option<T>, missing: impl FnOnce() -> String) -> Result<T, Fault> {
         look(&self.engine.fleet()).ok_or_else(|| Fault::missing(missing()))
     }
+}
+
+/// `PullApprove` as people say it: `pull approve`.
+fn in_words(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
 }
 
 impl Answer<ask::engine::Status> for Desk {

@@ -1,7 +1,7 @@
 //! The engine: one owner loop that takes inputs, decides, stores, tells, and has effects performed. Crash-only: what it
 //! knows is in the store, in the repositories and in the holders' folders; opening it again carries on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) started: At,
     pub(crate) activity: Mutex<BTreeMap<pilothouse_contract::WorktreeId, At>>,
     pub(crate) specs_read: Mutex<BTreeMap<pilothouse_contract::ProjectId, pilothouse_contract::Oid>>,
+    /// Worktrees whose removal is under way: missing is as it should be.
+    pub(crate) removing: Mutex<BTreeSet<pilothouse_contract::WorktreeId>>,
     pub(crate) launches: tokio::sync::Mutex<()>,
     namespace: Uuid,
     fleet: RwLock<Fleet>,
@@ -131,6 +133,7 @@ impl Engine {
                 started: clock::now(),
                 activity: Mutex::default(),
                 specs_read: Mutex::default(),
+                removing: Mutex::default(),
                 launches: tokio::sync::Mutex::default(),
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
@@ -161,6 +164,11 @@ impl Engine {
             })
             .collect();
         self.inner.checks.expect(&checks);
+        for effect in &pending {
+            if let Effect::Discard { worktree } = &effect.effect {
+                self.set_removing(*worktree, true);
+            }
+        }
         let running: Vec<SessionId> = fleet
             .sessions
             .values()
@@ -206,6 +214,17 @@ impl Engine {
     pub(crate) fn pending_effects(&self) -> u32 {
         let pending = self.inner.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         u32::try_from(*pending).unwrap_or(u32::MAX)
+    }
+
+    /// Notes that a worktree is being removed, or brought back.
+    pub(crate) fn set_removing(&self, worktree: pilothouse_contract::WorktreeId, removing: bool) {
+        let mut set = self.inner.removing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if removing { set.insert(worktree) } else { set.remove(&worktree) };
+    }
+
+    /// Whether a worktree is being removed.
+    pub(crate) fn is_removing(&self, worktree: pilothouse_contract::WorktreeId) -> bool {
+        self.inner.removing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&worktree)
     }
 
     /// The id that we choose for an agent's own session: always the same for the same session of ours.

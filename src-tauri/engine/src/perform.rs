@@ -241,7 +241,11 @@ impl Engine {
 
     async fn discard(&self, worktree: WorktreeId, at: At) -> Option<Outcome> {
         let (it, git_dir) = self.worktree(worktree)?;
+        self.set_removing(worktree, true);
         let removed = self.inner.remover.remove(&it, Path::new(&git_dir), at).await;
+        if removed.is_err() {
+            self.set_removing(worktree, false);
+        }
         Some(Outcome::Discarded(removed.map_err(Fault::from)))
     }
 
@@ -252,6 +256,7 @@ impl Engine {
             WorktreeState::Removed { recovery } => self.inner.remover.restore(recovery).await.map_err(Fault::from),
             _ => Ok(Vec::new()),
         };
+        self.set_removing(worktree, false);
         Some(Outcome::Restored(restored))
     }
 

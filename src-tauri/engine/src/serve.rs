@@ -100,8 +100,20 @@ fn who(pid: u32, sessions: &[(SessionId, u32, u32)]) -> Caller {
             return Caller::Session(session);
         }
     }
-    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    Caller::Person(name.unwrap_or_else(|_| format!("user {}", rustix::process::geteuid().as_raw())))
+    Caller::Person(user_name())
+}
+
+/// The name of the user that the engine, and so its caller, runs as.
+fn user_name() -> String {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // name:password:id:…; source: passwd(5).
+    let mut names = users.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    names.next().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| format!("user {id}"))
 }
 
 struct Connection {

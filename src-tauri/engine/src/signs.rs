@@ -176,7 +176,7 @@ impl Engine {
             fleet
                 .worktrees
                 .get(&worktree)
-                .filter(|it| it.state == WorktreeState::Live)
+                .filter(|it| it.state == WorktreeState::Live && !self.is_removing(it.id))
                 .cloned()
                 .and_then(|it| Some((fleet.projects.get(&it.project)?.git_dir.clone(), it)))
         };
@@ -203,6 +203,9 @@ impl Engine {
 
     /// A worktree that is not found is gone only if its folder is: a failed look is no proof.
     fn worktree_missing(&self, worktree: &Worktree, why: &str) {
+        if self.is_removing(worktree.id) {
+            return;
+        }
         if self.inner.trees.path(&worktree.path).symlink_metadata().is_err() {
             let why = "its folder is gone, and Pilothouse did not remove it".to_owned();
             self.tell(Input::WorktreeLost { worktree: worktree.id, why });

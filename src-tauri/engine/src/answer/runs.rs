@@ -41,8 +41,9 @@ impl Desk {
                 .command("or choose another agent", format!("pilothouse run start {} --agent rehearsal", item.id)));
         }
         let mut policy = workflow.policy(agent);
-        if let Some(approve) = call.approve {
+        if let Some(approve) = call.approve.filter(|it| *it != policy.approve) {
             policy.approve = approve;
+            policy.source.push_str(&format!(", approval as {} asked at the start", self.who()));
         }
         if let Some(slots) = call.slots {
             policy.slots = slots.max(1);

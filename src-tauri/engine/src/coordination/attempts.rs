@@ -206,7 +206,7 @@ impl Work<'_> {
         match read {
             Ok(Some(candidate)) => {
                 let commit = candidate.commit.clone();
-                let why = format!("{} paths changed; its proof is run on exactly that tree", candidate.paths.len());
+                let why = format!("{} changed; its proof is run on exactly that tree", paths(candidate.paths.len()));
                 self.engine(Event::CandidateRead { attempt, candidate });
                 self.move_attempt(attempt, AttemptState::Verifying, &why, &[]);
                 self.check_attempt(attempt, Gate::Verify, &commit);
@@ -229,7 +229,7 @@ impl Work<'_> {
         self.move_attempt(attempt.id, AttemptState::ScopeAudit, why, &[id]);
         let strayed = strayed(run, attempt, &candidate.paths);
         let (verdict, says) = if strayed.is_empty() {
-            (Verdict::Passed, format!("{} paths changed, all inside the scope", candidate.paths.len()))
+            (Verdict::Passed, format!("{} changed, all inside the scope", paths(candidate.paths.len())))
         } else {
             (Verdict::Failed, format!("changed outside its scope: {}", strayed.join(", ")))
         };
@@ -357,7 +357,8 @@ impl Work<'_> {
             let why = format!("{} ({} of {} tries failed)", why, failures, run.policy.attempts);
             (TaskState::Parked { why: why.clone() }, format!("{}: {why}", failure.word()))
         };
-        self.engine(Event::TaskMoved { run: run.id, task: it.task.clone(), to, why: says, evidence: it.evidence.clone() });
+        let gathered = self.fleet.attempts.get(&attempt).map(|it| it.evidence.clone()).unwrap_or_default();
+        self.engine(Event::TaskMoved { run: run.id, task: it.task.clone(), to, why: says, evidence: gathered });
         if let Some(session) = it.session.filter(|id| self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none())) {
             self.effect(Effect::EndSession { session });
         } else {
@@ -393,6 +394,10 @@ impl Work<'_> {
     fn spec_of(&self, attempt: &Attempt) -> Option<TaskSpec> {
         self.fleet.runs.get(&attempt.run)?.task(&attempt.task).map(|task| task.spec.clone())
     }
+}
+
+fn paths(count: usize) -> String {
+    if count == 1 { "1 path".to_owned() } else { format!("{count} paths") }
 }
 
 /// The changed paths that are not in the task's scope or on the list of what every task may write, or are protected.

@@ -51,7 +51,9 @@ impl Work<'_> {
     }
 
     pub(super) fn discarded(&mut self, worktree: WorktreeId, how: Result<Recovery, Fault>) {
-        if self.fleet.worktrees.get(&worktree).is_none_or(|it| it.state != WorktreeState::Live) {
+        // It may have been seen missing before its removal was told.
+        let standing = |it: &Worktree| matches!(it.state, WorktreeState::Live | WorktreeState::Gone { .. });
+        if !self.fleet.worktrees.get(&worktree).is_some_and(standing) {
             return;
         }
         match how {

@@ -167,6 +167,10 @@ pub async fn take_back(project: &Project, found: Option<&Oid>, to: &Oid, stamp: 
     }
     match checkout_of(&git, branch).await.map_err(in_words)? {
         None => git.move_ref(branch, to, found, "taken back").await.map_err(in_words),
+        // A ref that was moved under its checkout left index and files where they were: moving it back is all there is.
+        Some(checkout) if stands_at(&git, &checkout, stands.as_ref(), to).await.map_err(in_words)? => {
+            git.move_ref(branch, to, found, "taken back").await.map_err(in_words)
+        }
         // `--keep` moves the branch, the index and the files, and refuses where an edit would be lost.
         Some(checkout) => Git::found_from(&checkout.path)
             .run(&["reset", "--keep", "--quiet", to.as_str()], b"")
@@ -178,4 +182,25 @@ pub async fn take_back(project: &Project, found: Option<&Oid>, to: &Oid, stamp: 
                     .because(error)
             }),
     }
+}
+
+/// Whether, of all that differs between where a branch was found and where it should be, index and files of its checkout
+/// hold what they should.
+async fn stands_at(git: &Git, checkout: &Checkout, found: Option<&Oid>, to: &Oid) -> Result<bool, GitError> {
+    let Some(found) = found else { return Ok(true) };
+    let paths = git.changed(found, to).await?;
+    if paths.is_empty() {
+        return Ok(true);
+    }
+    let here = Git::found_from(&checkout.path);
+    for cached in [&["--cached"][..], &[]] {
+        let mut args = vec!["diff-index", "--name-only", "-z"];
+        args.extend(cached);
+        args.extend([to.as_str(), "--"]);
+        args.extend(paths.iter().map(String::as_str));
+        if !here.list(&args).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

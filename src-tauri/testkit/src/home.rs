@@ -1,0 +1,238 @@
+//! A home of its own for a real engine: the real programs, a temporary `PILOTHOUSE_HOME`, and no process left behind.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use pilothouse_contract::Record;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a program came to.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// Its exit code; -1 if a signal ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// Its standard output as JSON.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The message and the hints of a fault, in one text.
+    ///
+    /// # Panics
+    /// If it is no fault.
+    #[must_use]
+    pub fn fault(&self) -> String {
+        assert_eq!(self.code, 2, "no fault: {self:?}");
+        self.json()["fault"].to_string()
+    }
+}
+
+/// A home with its programs.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+    bin: PathBuf,
+    env: Vec<(String, String)>,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// A new home.
+    ///
+    /// # Panics
+    /// If the programs are not built.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = TempDir::with_prefix("ph-").unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let bin = std::env::var_os("PILOTHOUSE_BIN_DIR").map(PathBuf::from).unwrap_or_else(beside_the_tests);
+        for program in ["pilothouse", "pilothouse-hold"] {
+            assert!(bin.join(program).is_file(), "{program} is not in {}: run cargo xtask test", bin.display());
+        }
+        Self { folder, bin, env: Vec::new() }
+    }
+
+    /// The same with an environment variable for everything it starts.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// `PILOTHOUSE_HOME`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The command line program in this home, ready to be started.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.bin.join("pilothouse"));
+        command
+            .args(args)
+            .env("PILOTHOUSE_HOME", self.folder.path())
+            .env_remove("PILOTHOUSE_SESSION")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a verb.
+    ///
+    /// # Panics
+    /// If the program cannot be started.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    /// Runs a verb with `--json` and demands that it holds. Returns the document.
+    ///
+    /// # Panics
+    /// If it does not hold.
+    #[must_use]
+    pub fn json(&self, args: &[&str]) -> Value {
+        let ran = self.run(&[args, &["--json"]].concat());
+        assert_eq!(ran.code, 0, "pilothouse {args:?}: {ran:?}");
+        ran.json()
+    }
+
+    /// Runs a verb with `--json`, whatever comes of it.
+    #[must_use]
+    pub fn try_json(&self, args: &[&str]) -> Ran {
+        self.run(&[args, &["--json"]].concat())
+    }
+
+    /// The engine's process id.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn engine_pid(&self) -> u32 {
+        let status = self.json(&["engine", "status"]);
+        let pid = status["engine"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        pid.unwrap_or_else(|| panic!("no engine runs: {status}"))
+    }
+
+    /// Follows events from after a number on.
+    ///
+    /// # Panics
+    /// If the program cannot be started.
+    #[must_use]
+    pub fn events(&self, after: u64) -> Events {
+        let mut command = self.command(&["event", "follow", "--json", "--after", &after.to_string()]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{error}"));
+        let out = child.stdout.take().map(BufReader::new);
+        Events { child, out }
+    }
+
+    /// All events there are.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    #[must_use]
+    pub fn history(&self) -> Vec<Record> {
+        let ran = self.run(&["event", "follow", "--json", "--after", "0", "--no-follow"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+}
+
+/// The folder in which cargo puts programs: the tests lie in `deps` below it.
+fn beside_the_tests() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    test.ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn ran(command: &mut Command) -> Ran {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Ends a process at once.
+///
+/// # Panics
+/// If there is no `kill`.
+pub fn kill_at_once(pid: u32) {
+    let _gone_already = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+/// Events as they happen.
+#[derive(Debug)]
+pub struct Events {
+    child: Child,
+    out: Option<BufReader<std::process::ChildStdout>>,
+}
+
+impl Iterator for Events {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        let mut line = String::new();
+        match self.out.as_mut()?.read_line(&mut line) {
+            Ok(length) if length > 0 => serde_json::from_str(&line).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Whoever watches the engine first, or it comes back; then the engine; then what is still held.
+        let engine = std::fs::read_to_string(self.data().join("engine.lock")).unwrap_or_default();
+        let _stopped = self.run(&["engine", "stop"]);
+        if let Ok(pid) = engine.trim().parse() {
+            kill_at_once(pid);
+        }
+        for entry in std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten() {
+            let held = std::fs::read(entry.path().join("holder.json")).unwrap_or_default();
+            let held: Value = serde_json::from_slice(&held).unwrap_or_default();
+            if !entry.path().join("exit.json").exists() {
+                for who in ["holder", "pid"] {
+                    if let Some(pid) = held[who].as_u64().and_then(|pid| u32::try_from(pid).ok()) {
+                        kill_at_once(pid);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Temporary repositories: real git, nothing of the user's own settings.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A repository in a temporary folder, with a `main` branch and one commit.
+#[derive(Debug)]
+pub struct Repo {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+impl Repo {
+    /// A repository of that name holding these files.
+    ///
+    /// # Panics
+    /// If git or the file system says no.
+    #[must_use]
+    pub fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let path = folder.path().canonicalize().unwrap_or_else(|error| panic!("{error}")).join(name);
+        std::fs::create_dir(&path).unwrap_or_else(|error| panic!("{error}"));
+        let repo = Self { _folder: folder, path };
+        repo.git(&["init", "--quiet", "--initial-branch=main"]);
+        repo.git(&["config", "user.name", "Test"]);
+        repo.git(&["config", "user.email", "test@example.invalid"]);
+        repo.commit(files, "First");
+        repo
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its folder as text.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Writes a file.
+    ///
+    /// # Panics
+    /// If the file system says no.
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.path.join(file);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).unwrap_or_else(|error| panic!("{error}"));
+        }
+        std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Reads a file of the checkout.
+    ///
+    /// # Panics
+    /// If it is not there.
+    #[must_use]
+    pub fn read(&self, file: &str) -> String {
+        let path = self.path.join(file);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Writes files and commits them with everything else.
+    ///
+    /// # Panics
+    /// If git says no.
+    pub fn commit(&self, files: &[(&str, &str)], message: &str) {
+        for (file, text) in files {
+            self.write(file, text);
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+    }
+
+    /// Runs git in the checkout. Returns what it says.
+    ///
+    /// # Panics
+    /// If git says no.
+    pub fn git(&self, args: &[&str]) -> String {
+        let (ok, says) = self.try_git(args);
+        assert!(ok, "git {args:?}: {says}");
+        says
+    }
+
+    /// Runs git in the checkout. Returns whether it said yes, and what it said.
+    ///
+    /// # Panics
+    /// If there is no git.
+    pub fn try_git(&self, args: &[&str]) -> (bool, String) {
+        let output = Command::new("git")
+            .current_dir(&self.path)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .args(args)
+            .output()
+            .unwrap_or_else(|error| panic!("no git: {error}"));
+        let says = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8_lossy(&says).trim().to_owned())
+    }
+}
