@@ -9,6 +9,7 @@ use clap::Subcommand;
 use pilothouse_client::{Client, Places, Start, readiness_line};
 use pilothouse_contract::{Fault, FaultCode, ask};
 use pilothouse_engine::{Engine, Options, serve};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::desk::{self, End, HOLDS};
@@ -52,8 +53,8 @@ enum Verb {
 
 pub(crate) async fn run(args: Args, out: Out) -> End {
     match args.verb {
-        None => watch(false).await,
-        Some(Verb::Watch { detached }) => watch(detached).await,
+        None => watch(false, out).await,
+        Some(Verb::Watch { detached }) => watch(detached, out).await,
         Some(Verb::Serve { restarts }) => serve(restarts).await,
         Some(Verb::Start) => {
             desk::engine().await?;
@@ -124,7 +125,7 @@ fn wait_for_lock(places: &Places) -> Result<(), Fault> {
 }
 
 /// Starts the engine, and starts it again whenever it dies. Ends when the engine was asked to, or cannot start.
-async fn watch(detached: bool) -> End {
+async fn watch(detached: bool, out: Out) -> End {
     if detached {
         // A key pressed in the terminal that started us is not for us, nor is its end.
         let _leader_already = rustix::process::setsid();
@@ -141,9 +142,16 @@ async fn watch(detached: bool) -> End {
             .args(["engine", "serve", "--restarts", &restarts.to_string()])
             .stdin(Stdio::null())
             // Only the first life tells whoever waits that it is ready.
-            .stdout(if restarts == 0 { Stdio::inherit() } else { Stdio::null() })
+            .stdout(match (restarts, detached) {
+                (0, true) => Stdio::inherit(),
+                (0, false) => Stdio::piped(),
+                _ => Stdio::null(),
+            })
             .spawn()
             .map_err(in_words)?;
+        if let Some(said) = child.stdout.take() {
+            tell(said, &child, out).await?;
+        }
         let status = tokio::select! {
             status = child.wait() => status.map_err(in_words)?,
             _ = term.recv() => end(&mut child).await?,
@@ -161,6 +169,23 @@ async fn watch(detached: bool) -> End {
         wait = if begun.elapsed() >= SHORT { Duration::ZERO } else { (wait * 2).max(Duration::from_millis(20)).min(WAIT_LONGEST) };
         tracing_line(&format!("the engine ended ({status}); started again, for the {restarts}. time, in {wait:?}"));
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Tells a person in the foreground what the engine said of its start.
+async fn tell(said: tokio::process::ChildStdout, child: &tokio::process::Child, out: Out) -> Result<(), Fault> {
+    let mut line = String::new();
+    let _nothing = BufReader::new(said).read_line(&mut line).await;
+    match serde_json::from_str::<Fault>(line.trim()) {
+        Ok(fault) => Err(fault),
+        Err(_) if line.trim() == "ready" && Client::connect(&Places::find()?).await.is_ok() => {
+            let mine = std::fs::read_to_string(Places::find()?.lock()).unwrap_or_default();
+            if mine.trim().parse() == Ok(child.id().unwrap_or_default()) {
+                out.text(&format!("The engine runs, process {}. Ctrl-C ends it; agents go on.", mine.trim()));
+            }
+            Ok(())
+        }
+        Err(_) => Ok(()),
     }
 }
 

@@ -8,6 +8,9 @@ use pilothouse_contract::Record;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// So long is an event waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// What a program came to.
 #[derive(Debug, Clone)]
 pub struct Ran {
@@ -105,7 +108,6 @@ impl Home {
     ///
     /// # Panics
     /// If the program cannot be started.
-    #[must_use]
     pub fn run(&self, args: &[&str]) -> Ran {
         ran(&mut self.command(args))
     }
@@ -114,17 +116,15 @@ impl Home {
     ///
     /// # Panics
     /// If it does not hold.
-    #[must_use]
     pub fn json(&self, args: &[&str]) -> Value {
-        let ran = self.run(&[args, &["--json"]].concat());
+        let ran = self.try_json(args);
         assert_eq!(ran.code, 0, "pilothouse {args:?}: {ran:?}");
         ran.json()
     }
 
     /// Runs a verb with `--json`, whatever comes of it.
-    #[must_use]
     pub fn try_json(&self, args: &[&str]) -> Ran {
-        self.run(&[args, &["--json"]].concat())
+        self.run(&[&["--json"], args].concat())
     }
 
     /// The engine's process id.
@@ -147,7 +147,15 @@ impl Home {
         let mut command = self.command(&["event", "follow", "--json", "--after", &after.to_string()]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{error}"));
         let out = child.stdout.take().map(BufReader::new);
-        Events { child, out }
+        // Waiting for what never comes must end a test and not hang it: the end of the stream says so.
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let pid = child.id();
+        std::thread::spawn(move || {
+            if end.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                kill_at_once(pid);
+            }
+        });
+        Events { child, out, _ended: ended }
     }
 
     /// All events there are.
@@ -194,6 +202,7 @@ pub fn kill_at_once(pid: u32) {
 pub struct Events {
     child: Child,
     out: Option<BufReader<std::process::ChildStdout>>,
+    _ended: std::sync::mpsc::Sender<()>,
 }
 
 impl Iterator for Events {

@@ -197,7 +197,10 @@ impl Attempts {
         let tree = self.trees.find(git_dir, &matter.worktree.id.to_string(), &matter.worktree.path).await?;
         let (git, base) = (matter.git(), &matter.attempt.base);
         let index = self.folder.join(matter.attempt.id.to_string()).join("index");
-        let made = snapshot(&tree, base, &index).await?;
+        // A file that the task names is part of its work, even if git ignores it.
+        let scope = matter.run.task(&matter.attempt.task).and_then(|it| it.spec.files.as_ref());
+        let named = scope.map(|it| it.include.clone()).unwrap_or_default();
+        let made = snapshot(&tree, base, &index, &named).await?;
         let paths = git.changed(base, &made).await?;
         if paths.is_empty() {
             return Ok(None);

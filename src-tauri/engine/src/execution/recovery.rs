@@ -128,7 +128,7 @@ impl Remover {
         let common = Git::at(git_dir);
         let base = format!("refs/pilothouse/recovery/{}-{}", worktree.id, now.0);
         let author = Author { name: "Pilothouse".to_owned(), email: "recovery@pilothouse.invalid".to_owned(), at: now };
-        let files = snapshot(tree, &head, &place.join("index.files")).await?;
+        let files = snapshot(tree, &head, &place.join("index.files"), &[]).await?;
         let mut kept = vec![("head", head.clone())];
         kept.push(("files", common.commit(&files, &[&head], "The files of a removed worktree", &author).await?));
         // Writing a tree writes to the index too, so a copy is asked. An index with unmerged entries has no tree; its
@@ -295,14 +295,21 @@ impl Remover {
 }
 
 /// The tree of a worktree's files, tracked and untracked, with an index of our own: what an agent told its index to
-/// overlook is seen all the same.
+/// overlook is seen all the same. Files that are `wanted` are taken even if git ignores them.
 ///
 /// # Errors
 /// See [`TreeError`].
-pub(super) async fn snapshot(tree: &Tree, base: &Oid, index: &Path) -> Result<Oid, TreeError> {
+pub(super) async fn snapshot(tree: &Tree, base: &Oid, index: &Path, wanted: &[String]) -> Result<Oid, TreeError> {
     let git = tree.git().with_index(index);
     git.run(&["read-tree", base.as_str()], b"").await?;
     git.run(&["add", "--all", "--", "."], b"").await?;
+    let is_file = |path: &&String| tree.path.join(path).symlink_metadata().is_ok_and(|it| !it.is_dir());
+    let there: Vec<&str> = wanted.iter().filter(is_file).map(String::as_str).collect();
+    if !there.is_empty() {
+        let mut args = vec!["--literal-pathspecs", "add", "--force", "--"];
+        args.extend(there);
+        git.run(&args, b"").await?;
+    }
     let made = Oid(git.text(&["write-tree"]).await?);
     let _gone = tokio::fs::remove_file(index).await;
     Ok(made)

@@ -1,0 +1,229 @@
+//! Bad input gets a sentence that says what and how to mend it, and loses nothing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use pilothouse_testkit::agent::{ShellAgent, task_file};
+use pilothouse_testkit::home::{Home, kill_at_once, ran};
+use pilothouse_testkit::repo::Repo;
+
+fn spec(tasks: &str) -> Repo {
+    Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", tasks)])
+}
+
+fn ready(repo: &Repo) -> Home {
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", "shop", "--yes"]);
+    home
+}
+
+#[test]
+fn what_is_no_repository_is_refused_with_the_cure() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let none = home.try_json(&["project", "add", path]).fault();
+    assert!(none.contains("is not a git repository") && none.contains("init"), "{none}");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    assert!(home.try_json(&["project", "add", file.to_str().unwrap()]).fault().contains("is not a folder"));
+    assert!(home.try_json(&["project", "add", "/no/such/place"]).fault().contains("cannot be looked at"));
+    let git = |args: &[&str]| assert!(Command::new("git").args(args).current_dir(path).output().unwrap().status.success());
+    git(&["init", "--quiet", "--bare", "bare.git"]);
+    assert!(home.try_json(&["project", "add", &format!("{path}/bare.git")]).fault().contains("bare repository"));
+    git(&["init", "--quiet", "empty"]);
+    let empty = home.try_json(&["project", "add", &format!("{path}/empty")]).fault();
+    assert!(empty.contains("no commits yet") && empty.contains("--allow-empty"), "{empty}");
+    assert_eq!(home.json(&["project", "list"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_repository_is_added_once_and_comes_back_as_itself() {
+    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
+    let home = ready(&repo);
+    let again = home.try_json(&["project", "add", &repo.name()]).fault();
+    assert!(again.contains("on the list already, as shop"), "{again}");
+    // From below, and from a worktree of it, it is the same repository.
+    repo.write("deep/er/x", "x");
+    assert!(home.try_json(&["project", "add", &format!("{}/deep/er", repo.name())]).fault().contains("on the list already"));
+    home.json(&["project", "remove", "shop"]);
+    assert!(repo.path().join("deep/er/x").exists());
+    let back = home.json(&["project", "add", &repo.name()]);
+    assert_eq!((back["id"].as_str(), back["trust"]["state"].as_str()), (Some("p1"), Some("given")));
+}
+
+#[test]
+fn nothing_starts_before_a_person_looked_and_trusted() {
+    let repo = spec(&task_file(&[("T001", "a", "touch pwned && test -e a")]));
+    let mark = repo.path().with_file_name("ran");
+    for hook in ["post-checkout", "reference-transaction", "pre-commit"] {
+        let path = repo.path().join(".git/hooks").join(hook);
+        std::fs::write(&path, format!("#!/bin/sh\ntouch {}\n", mark.display())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    repo.git(&["config", "core.fsmonitor", &format!("touch {}", mark.display())]);
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
+    assert!(refused.contains("not trusted yet") && refused.contains("project trust shop"), "{refused}");
+    let looked = home.json(&["project", "trust", "shop"]);
+    let found: Vec<&str> = looked["found"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    assert_eq!(found, ["hook", "hook", "hook", "git-command", "verify"], "{looked}");
+    assert!(!mark.exists(), "looking ran something");
+    assert_eq!(home.json(&["project", "list"])[0]["trust"]["state"], "undecided", "looking is not trusting");
+}
+
+#[test]
+fn a_broken_task_line_is_named_with_its_line_and_mended_by_a_commit() {
+    let repo = spec("## Phase 1: x\n\n- [] T001 Make a\n  - Files: `a`\n  - Verify: `test -e a`\n");
+    let home = ready(&repo);
+    assert_eq!(home.json(&["item", "list"])[0]["state"], "drafting");
+    let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
+    assert!(refused.contains("tasks.md line 3") && refused.contains("a task line is"), "{refused}");
+    repo.commit(&[("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))], "Mend it");
+    let agent = ShellAgent::new("echo a > a");
+    // What was committed a moment ago counts.
+    let run = home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy", "--wait"]);
+    assert_eq!(run["state"], "landed");
+}
+
+#[test]
+fn tasks_without_proof_and_settings_that_nobody_knows_are_refused() {
+    let repo = spec("## Phase 1: x\n\n- [ ] T001 Make a\n  - Files: `a`\n");
+    let home = ready(&repo);
+    assert!(home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault().contains("T001 has no Verify"));
+    let tasks = task_file(&[("T001", "a", "test -e a")]);
+    repo.commit(&[("specs/001-work/tasks.md", &tasks), ("WORKFLOW.md", "---\npilothouse:\n  aprove: policy\n---\n")], "Oops");
+    let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
+    assert!(refused.contains("WORKFLOW.md") && refused.contains("aprove"), "{refused}");
+}
+
+#[test]
+fn a_missing_agent_program_is_said_before_anything_begins() {
+    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
+    let home = ready(&repo);
+    let missing = home.try_json(&["run", "start", "001-work", "--command", "no-such-agent {brief_file}"]).fault();
+    assert!(missing.contains("'no-such-agent' is not on this machine") && missing.contains("install it"), "{missing}");
+    let unknown = home.try_json(&["run", "start", "001-work", "--agent", "nobody"]).fault();
+    assert!(unknown.contains("no agent is called 'nobody'") && unknown.contains("claude"), "{unknown}");
+    assert_eq!(home.json(&["run", "list"]).as_array().unwrap().len(), 0);
+    assert!(home.try_json(&["session", "start", "--", "no-such-program"]).fault().contains("not on this machine"));
+}
+
+#[test]
+fn a_proof_that_passes_before_the_work_is_called_vacuous() {
+    let repo = spec(&task_file(&[("T001", "a", "true")]));
+    let home = ready(&repo);
+    let agent = ShellAgent::new("echo a > a");
+    let ran = home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]);
+    assert_eq!((ran.code, ran.json()["state"].as_str()), (1, Some("parked")));
+    assert!(ran.json()["why"].as_str().unwrap().contains("passes before any work"), "{}", ran.out);
+    assert_eq!(home.json(&["session", "list", "--all"]).as_array().unwrap().len(), 1, "no agent was started for it");
+}
+
+#[test]
+fn names_that_nothing_has_are_answered_with_what_there_is() {
+    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
+    let home = ready(&repo);
+    assert!(home.try_json(&["run", "start", "nothing"]).fault().contains("there is no item 'nothing'"));
+    assert!(home.try_json(&["project", "trust", "shoop"]).fault().contains("there are: shop"));
+    for (args, says) in [
+        (&["run", "show", "r9"][..], "there is no run r9"),
+        (&["pr", "show", "pr9"], "there is no pull request pr9"),
+        (&["worktree", "remove", "w9"], "there is no worktree w9"),
+        (&["evidence", "show", "e9"], "there is no evidence e9"),
+        (&["session", "kill", "s9"], "there is no session s9"),
+    ] {
+        let ran = home.try_json(args);
+        assert!(ran.fault().contains(says), "{args:?}: {ran:?}");
+    }
+    assert_eq!(home.run(&["run", "show", "nine"]).code, 2);
+}
+
+#[test]
+fn a_data_folder_that_may_not_be_written_is_named() {
+    // Root may write anywhere, so the folder is one that nobody can make: below a file.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let home = Home::new();
+    let ran = ran(home.command(&["project", "list", "--json"]).env("PILOTHOUSE_HOME", file.path().join("below")));
+    assert!(ran.fault().contains("cannot be used") && ran.fault().contains("PILOTHOUSE_HOME"), "{ran:?}");
+}
+
+/// Runs a shell script in a mount namespace of its own, where it may mount.
+fn apart(script: &str, home: &Home) -> std::process::Output {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    let ours = home.command(&[]);
+    command.arg(ours.get_program()).env("PILOTHOUSE_HOME", home.path()).env_remove("PILOTHOUSE_SESSION");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn a_read_only_data_folder_and_a_full_one_are_said_in_words_and_lose_nothing() {
+    let home = Home::new();
+    let script = r#"set -e
+        mount -t tmpfs -o size=3m tmpfs "$PILOTHOUSE_HOME"
+        "$1" engine start > /dev/null
+        "$1" project list --json > "$PILOTHOUSE_HOME/before"
+        # Full: everything that is left is taken.
+        cat /dev/zero > "$PILOTHOUSE_HOME/filler" 2>/dev/null || true
+        git init -q /tmp/full-$$ && git -C /tmp/full-$$ -c user.name=t -c user.email=t@example.invalid commit -q --allow-empty -m x
+        echo "== full"; "$1" project add /tmp/full-$$ --json || echo "code $?"
+        echo "== reads"; "$1" project list --json; echo "code $?"
+        rm "$PILOTHOUSE_HOME/filler"
+        echo "== freed"; "$1" project add /tmp/full-$$ --json > /dev/null; echo "code $?"
+        "$1" engine stop > /dev/null
+        # Whoever watched the engine ends a moment after it, and has its log open until then.
+        until mount -o remount,ro "$PILOTHOUSE_HOME" 2>/dev/null; do sleep 0.05; done
+        echo "== read-only"; "$1" project list --json || echo "code $?"
+        mount -o remount,rw "$PILOTHOUSE_HOME"
+        echo "== again"; "$1" project list --json; "$1" engine stop > /dev/null
+        rm -rf /tmp/full-$$"#;
+    let output = apart(script, &home);
+    let out = String::from_utf8(output.stdout).unwrap();
+    let part = |name: &str| out.split("== ").find(|it| it.starts_with(name)).unwrap_or_default().to_owned();
+    let context = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(part("full").contains("the disk is full") && part("full").contains("nothing was changed"), "{context}");
+    assert!(part("full").contains("code 2"), "{context}");
+    assert!(part("reads").contains("[]") && part("reads").contains("code 0"), "a full disk can be read: {context}");
+    assert!(part("freed").contains("code 0"), "{context}");
+    assert!(part("read-only").contains("cannot be used: Read-only") && part("read-only").contains("PILOTHOUSE_HOME"), "{context}");
+    assert!(part("again").contains("\"id\": \"p1\""), "nothing was lost: {context}");
+}
+
+#[test]
+fn of_many_engines_one_lives_and_the_others_say_who() {
+    let home = Home::new();
+    let mut starts: Vec<_> =
+        (0..20).map(|_| home.command(&["engine", "start", "--json"]).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let mut pids: Vec<u64> = Vec::new();
+    for start in starts.drain(..) {
+        let output = start.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        pids.push(status["engine"]["pid"].as_u64().unwrap());
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    assert_eq!(pids.len(), 1, "twenty callers found {} engines", pids.len());
+    // In the foreground, where a person looks on.
+    let second = home.try_json(&["engine"]);
+    assert!(second.fault().contains(&format!("an engine runs already for {}: process {}", home.data().display(), pids[0])), "{second:?}");
+    assert_eq!(u64::from(home.engine_pid()), pids[0]);
+    // One that was killed leaves nothing in the way of the next.
+    kill_at_once(u32::try_from(pids[0]).unwrap());
+    assert_eq!(home.json(&["project", "list"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn what_is_no_database_is_left_alone() {
+    let home = Home::new();
+    home.json(&["engine", "start"]);
+    home.json(&["engine", "stop"]);
+    let path = home.data().join("pilothouse.db");
+    std::fs::write(&path, "not a database, and longer than a header is. ".repeat(40)).unwrap();
+    let ran = home.try_json(&["project", "list"]);
+    assert!(ran.fault().contains("is damaged") && ran.fault().contains("put back a copy"), "{ran:?}");
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("not a database"));
+}

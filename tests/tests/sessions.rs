@@ -1,0 +1,167 @@
+//! Sessions from the command line: any command is held, watched, ended; it outlives the engine; what is removed comes
+//! back.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use pilothouse_contract::event::Event;
+use pilothouse_testkit::agent::{ShellAgent, task_file};
+use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::repo::Repo;
+
+#[test]
+fn a_held_command_outlives_the_engine_and_loses_no_byte() {
+    let home = Home::new();
+    // A line, then as many as come until it is told to end; the file is the word.
+    let word = home.path().join("word");
+    let script = format!("n=0; while [ ! -e {} ]; do n=$((n + 1)); echo line $n; sleep 0.01; done; echo last $n", word.display());
+    let session = home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    let mut viewer = home.command(&["attach", &session, "--raw"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut seen = viewer.stdout.take().unwrap();
+    let mut first = [0; 64];
+    seen.read_exact(&mut first).unwrap();
+    let pid = home.engine_pid();
+    kill_at_once(pid);
+    // The next call finds the engine started again, and the session running.
+    let lines = home.json(&["session", "list"]);
+    assert_eq!((lines[0]["session"]["id"].as_str(), lines.as_array().unwrap().len()), (Some(session.as_str()), 1));
+    assert_ne!(home.engine_pid(), pid);
+    std::fs::write(&word, "").unwrap();
+    let ended = home.events(0).find(|it| matches!(it.event, Event::SessionEnded { .. }));
+    assert!(ended.is_some());
+    let mut rest = Vec::new();
+    seen.read_to_end(&mut rest).unwrap();
+    assert!(viewer.wait().unwrap().success());
+    let watched = String::from_utf8([first.to_vec(), rest].concat()).unwrap();
+    let stored = home.run(&["attach", &session, "--no-follow"]).out;
+    assert_eq!(watched, stored, "what was watched over the death of the engine is what was said");
+    let lines: Vec<&str> = stored.lines().collect();
+    for (n, line) in lines[..lines.len() - 1].iter().enumerate() {
+        assert_eq!(*line, format!("line {}", n + 1));
+    }
+    assert_eq!(lines[lines.len() - 1], format!("last {}", lines.len() - 1));
+    assert!(home.run(&["attach", &session, "--no-follow", "--from", "-5"]).out.len() == 5);
+}
+
+#[test]
+fn a_session_is_ended_with_everything_it_started() {
+    let home = Home::new();
+    let pid_file = home.path().join("pid");
+    let script = format!("(setsid sh -c 'echo $$ > {}; sleep 1000' &); sleep 1000", pid_file.display());
+    let session = home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    home.json(&["session", "kill", &session]);
+    let line = &home.json(&["session", "list", "--all"])[0];
+    assert_eq!(line["state"], "exited", "{line}");
+    let pid = std::fs::read_to_string(&pid_file).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "its daemon lives on: {stat}");
+    let again = home.try_json(&["session", "kill", &session]);
+    assert!(again.fault().contains("has ended already"), "{again:?}");
+}
+
+#[test]
+fn hold_ends_as_its_command_ends() {
+    let home = Home::new();
+    let well = home.run(&["hold", "--", "sh", "-c", "echo hello; exit 0"]);
+    assert_eq!((well.code, well.out.as_str()), (0, "hello\r\n"));
+    let badly = home.run(&["hold", "--", "sh", "-c", "echo oh; exit 9"]);
+    assert_eq!(badly.code, 1);
+    let end = &home.json(&["session", "list", "--all"])[1]["session"]["end"]["how"];
+    assert_eq!((end["ending"].as_str(), end["code"].as_i64()), (Some("exited"), Some(9)));
+}
+
+#[test]
+fn a_program_inside_a_session_may_look_and_nothing_else() {
+    let home = Home::new();
+    let program = home.command(&[]).get_program().to_str().unwrap().to_owned();
+    let inside = |verb: &str| home.run(&["hold", "--", "sh", "-c", &format!("{program} {verb} --json")]);
+    assert_eq!(inside("project list").code, 0);
+    for verb in ["engine stop", "session start -- true", "project add /tmp", "session kill s1"] {
+        let ran = inside(verb);
+        assert!(ran.code == 1 && ran.out.contains("was refused to session"), "{verb}: {ran:?}");
+    }
+    // Without the mark, in a session of its own, left by its parents: still its child.
+    let fled = home.path().join("fled");
+    let flight = format!(
+        "env -u PILOTHOUSE_SESSION setsid sh -c '{program} engine stop --json > {fled}.tmp; mv {fled}.tmp {fled}' & \
+         while [ ! -e {fled} ]; do sleep 0.05; done",
+        fled = fled.display()
+    );
+    assert_eq!(home.run(&["hold", "--", "sh", "-c", &flight]).code, 0);
+    let said = std::fs::read_to_string(&fled).unwrap();
+    assert!(said.contains("was refused to session"), "{said}");
+    let refused = home.history().into_iter().filter(|it| matches!(it.event, Event::Refused { session: Some(_), .. }));
+    assert_eq!(refused.count(), 5);
+}
+
+#[test]
+fn a_worktree_that_was_removed_comes_back_from_the_command_line() {
+    let repo = Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))]);
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", "shop", "--yes"]);
+    let agent = ShellAgent::new("echo half > half-done; exit 5");
+    let ran = home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    // The last try's worktree stays for a person to look at; the one before it can be brought back.
+    let all = home.json(&["worktree", "list", "--all"]);
+    let state = |id: &str| all.as_array().unwrap().iter().find(|it| it["id"] == id).unwrap()["state"]["state"].clone();
+    assert_eq!((state("w1"), state("w2")), ("removed".into(), "live".into()), "{all}");
+    let path = home.json(&["worktree", "undo", "w1"])["path"].as_str().unwrap().to_owned();
+    assert_eq!(std::fs::read_to_string(format!("{path}/half-done")).unwrap(), "half\n");
+    home.json(&["worktree", "remove", "w2"]);
+    let gone = home.json(&["worktree", "remove", "w1"]);
+    assert!(!std::path::Path::new(&path).exists());
+    assert!(gone["state"]["recovery"]["until"].as_i64().unwrap() > gone["state"]["recovery"]["at"].as_i64().unwrap());
+    assert_eq!(repo.git(&["worktree", "list"]).lines().filter(|it| !it.contains("runner-")).count(), 1);
+    let twice = home.try_json(&["worktree", "remove", "w1"]);
+    assert!(twice.fault().contains("is removed already") && twice.fault().contains("worktree undo w1"), "{twice:?}");
+}
+
+#[test]
+fn a_worktree_that_somebody_deleted_is_seen_to_be_gone() {
+    let repo = Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))]);
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", "shop", "--yes"]);
+    let agent = ShellAgent::new("echo x > b; exit 5");
+    assert_eq!(home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]).code, 1);
+    let path = home.json(&["worktree", "list"])[0]["path"].as_str().unwrap().to_owned();
+    let seen = home.events(0).find_map(|it| match it.event {
+        Event::WorktreeSeen { seen, .. } if seen.untracked == 1 => Some(seen),
+        _ => None,
+    });
+    assert_eq!(seen.unwrap().watched, "live", "the watcher saw the agent's file");
+    std::fs::remove_dir_all(&path).unwrap();
+    let gone = home.events(0).find(|it| matches!(it.event, Event::WorktreeGone { .. }));
+    assert!(gone.is_some());
+    let refused = home.try_json(&["worktree", "remove", "w2"]);
+    assert!(refused.fault().contains("gone already"), "{refused:?}");
+}
+
+#[test]
+fn tasks_run_beside_each_other_only_where_they_cannot_meet() {
+    let tasks = task_file(&[("T001", "a", "test -e a"), ("T002", "b", "test -e b"), ("T003", "a", "grep -q 3 a")]);
+    let repo = Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &tasks)]);
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", "shop", "--yes"]);
+    // The two that cannot meet wait for each other: if they did not run at once, neither would ever end.
+    let meet = home.path().join("meet");
+    std::fs::create_dir(&meet).unwrap();
+    let agent = ShellAgent::new(&format!(
+        "touch {meet}/$task
+         case $task in
+         T001) while [ ! -e {meet}/T002 ]; do sleep 0.02; done; echo 1 > a ;;
+         T002) while [ ! -e {meet}/T001 ]; do sleep 0.02; done; echo 2 > b ;;
+         T003) cat a >> {meet}/order; echo 3 >> a ;;
+         esac",
+        meet = meet.display()
+    ));
+    let run = home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy", "--wait"]);
+    assert_eq!(run["state"], "landed");
+    assert_eq!(std::fs::read_to_string(meet.join("order")).unwrap(), "1\n", "T003 began with what T001 had made");
+    assert_eq!(repo.read("a"), "1\n3\n");
+    let page = home.json(&["run", "show", "r1"]);
+    assert_eq!(page["attempts"].as_array().unwrap().len(), 3, "nothing was tried twice");
+}
