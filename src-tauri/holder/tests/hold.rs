@@ -1,4 +1,5 @@
 //! The holder as whoever starts it sees it: real processes, real terminals, real sockets.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -39,7 +39,7 @@ impl Ran {
     #[must_use]
     pub fn fault(&self) -> String {
         assert_eq!(self.code, 2, "no fault: {self:?}");
-        self.json()["fault"].to_string()
+        self.json().pointer("/fault").map(ToString::to_string).unwrap_or_default()
     }
 }
 
@@ -134,7 +134,7 @@ impl Home {
     #[must_use]
     pub fn engine_pid(&self) -> u32 {
         let status = self.json(&["engine", "status"]);
-        let pid = status["engine"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        let pid = status.pointer("/engine/pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
         pid.unwrap_or_else(|| panic!("no engine runs: {status}"))
     }
 
@@ -237,7 +237,7 @@ impl Drop for Home {
             let held: Value = serde_json::from_slice(&held).unwrap_or_default();
             if !entry.path().join("exit.json").exists() {
                 for who in ["holder", "pid"] {
-                    if let Some(pid) = held[who].as_u64().and_then(|pid| u32::try_from(pid).ok()) {
+                    if let Some(pid) = held.get(who).and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok()) {
                         kill_at_once(pid);
                     }
                 }

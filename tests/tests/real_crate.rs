@@ -1,0 +1,181 @@
+//! Real input: the published source of a real crate becomes a repository, a three-task spec is written against it, and
+//! a real agent program - Claude Code, talking to a scripted model - carries it to landed on main, where the crate's own
+//! tests pass. Its session log becomes a trajectory.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pilothouse_contract::attempt::Failure;
+use pilothouse_contract::event::Event;
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::model::{Script, ScriptedModel};
+use pilothouse_testkit::repo::Repo;
+
+const CRATE: &str = "strsim";
+const VERSION: &str = "0.11.1";
+
+const SPEC: &str = "# A common prefix\n\n## Summary\n\nCallers of Jaro-Winkler ask how long the common prefix was. \
+                    The crate knows and does not say; a function of its own should.\n";
+
+const TASKS: &str = "## Phase 1: The function
+
+- [ ] T001 Count the characters of the common prefix
+  - Files: `src/prefix.rs` (new), `src/lib.rs`
+  - Verify: `cargo test --offline --lib prefix::`
+  - Expect: `test result: ok\\. [1-9]`
+
+## Phase 2: Around it
+
+- [ ] T002 [P] Test it from outside
+  - Files: `tests/prefix.rs` (new)
+  - Verify: `cargo test --offline --test prefix`
+  - Depends: T001
+- [ ] T003 [P] Say so in the documents
+  - Files: `README.md`, `CHANGELOG.md`
+  - Verify: `grep -q common_prefix README.md`, `grep -q common_prefix CHANGELOG.md`
+  - Depends: T001
+";
+
+const WORKFLOW: &str = "---\npilothouse:\n  agent: claude\n  checks:\n    - cargo test --offline\n  approve: policy\n  always: [Cargo.lock]\n---\n";
+
+/// What the model says: it looks, writes, edits, runs, and reports. On its first try at the tests it is wrong.
+fn script() -> Script {
+    let prefix = "/// Counts the characters that both strings begin with.\n///\n/// ```\n/// assert_eq!(3, strsim::common_prefix(\"cheese\", \"cherry\"));\n/// ```\npub fn common_prefix(a: &str, b: &str) -> usize {\n    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()\n}\n\n#[cfg(test)]\nmod tests {\n    use super::common_prefix;\n\n    #[test]\n    fn prefix_counts_characters_and_not_bytes() {\n        assert_eq!(2, common_prefix(\"öäx\", \"öäy\"));\n        assert_eq!(0, common_prefix(\"\", \"y\"));\n    }\n}\n";
+    let tests = |count: u32| {
+        format!("extern crate strsim;\n\nuse strsim::common_prefix;\n\n#[test]\nfn from_outside() {{\n    assert_eq!({count}, common_prefix(\"cheese\", \"cherry\"));\n}}\n")
+    };
+    let script = serde_json::json!({ "scenarios": [
+        { "name": "function", "when": "Your task: T001", "steps": [
+            { "thinking": "I should see how the crate is laid out first.", "text": "I look at the crate.", "actions": [{ "shell": "ls src && head -n 5 src/lib.rs" }] },
+            { "text": "The function goes into a module of its own.", "actions": [{ "write_file": { "path": "src/prefix.rs", "content": prefix } }] },
+            { "actions": [{ "read_file": { "path": "src/lib.rs" } }] },
+            { "actions": [{ "edit_file": { "path": "src/lib.rs", "old": "use std::str::Chars;\n", "new": "use std::str::Chars;\n\nmod prefix;\npub use prefix::common_prefix;\n" } }] },
+            { "text": "Now the proof.", "actions": [{ "shell": "cargo test --offline --lib prefix:: 2>&1 | tail -n 3" }],
+              "usage": { "input": 1200, "cached": 800, "output": 40 } },
+            { "text": "Done: `common_prefix` counts characters." } ] },
+        { "name": "tests, second try", "when": "Your task: T002(?s:.*)An earlier try failed", "steps": [
+            { "text": "The report says three, not four.", "actions": [{ "write_file": { "path": "tests/prefix.rs", "content": tests(3) } }] },
+            { "actions": [{ "shell": "cargo test --offline --test prefix 2>&1 | tail -n 3 && git add -A && git -c user.name=A -c user.email=a@example.invalid commit -qm tests" }] },
+            { "text": "Done, and committed." } ] },
+        { "name": "tests", "when": "Your task: T002", "steps": [
+            { "text": "An obvious test.", "actions": [{ "write_file": { "path": "tests/prefix.rs", "content": tests(4) } }] },
+            { "text": "Done, all tests pass." } ] },
+        { "name": "documents", "when": "Your task: T003", "steps": [
+            { "actions": [{ "shell": "printf '\\n`common_prefix` counts the characters that two strings begin with.\\n' >> README.md && sed -i '0,/^## /s//## Unreleased\\n\\n- Add common_prefix\\n\\n## /' CHANGELOG.md && git diff --stat" }] },
+            { "text": "Done." } ] }
+    ]});
+    Script::from_json(&script.to_string()).unwrap()
+}
+
+/// The program, where `cargo xtask test` put it; nothing if this runs by hand without it.
+fn claude() -> Option<PathBuf> {
+    let path = std::env::var_os("PILOTHOUSE_CLAUDE").map(PathBuf::from);
+    assert!(path.is_some() || std::env::var_os("PILOTHOUSE_ALL").is_none(), "Claude Code is not installed: run cargo xtask test");
+    path
+}
+
+/// The crate's published source, brought by cargo.
+fn source() -> PathBuf {
+    let scratch = tempfile::tempdir().unwrap();
+    let manifest = format!("[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\n{CRATE} = \"={VERSION}\"\n");
+    std::fs::write(scratch.path().join("Cargo.toml"), manifest).unwrap();
+    std::fs::write(scratch.path().join("lib.rs"), "").unwrap();
+    let cargo = |args: &[&str]| {
+        let output = Command::new("cargo").args(args).current_dir(scratch.path()).output().unwrap();
+        assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    cargo(&["fetch"]);
+    let metadata: serde_json::Value = serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
+    let package = metadata["packages"].as_array().unwrap().iter().find(|it| it["name"] == CRATE).unwrap();
+    Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else if entry.file_name() != ".cargo-ok" {
+            std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_real_agent_program_carries_a_real_crate_to_landed() {
+    let Some(claude) = claude() else {
+        println!("not shown: Claude Code is not installed here; cargo xtask test installs it");
+        return;
+    };
+    let repo = Repo::new(CRATE, &[]);
+    copy(&source(), repo.path());
+    repo.write(".gitignore", "/target\n/Cargo.lock\n");
+    repo.commit(&[("specs/001-common-prefix/spec.md", SPEC), ("specs/001-common-prefix/tasks.md", TASKS), ("WORKFLOW.md", WORKFLOW)], "As published, with a spec");
+    let model = ScriptedModel::start(script()).unwrap();
+    let config = tempfile::tempdir().unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let path = format!("{}:{}", claude.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let home = Home::new()
+        .with_env("PATH", &path)
+        .with_env("ANTHROPIC_BASE_URL", &model.url())
+        .with_env("ANTHROPIC_API_KEY", "scripted")
+        .with_env("CLAUDE_CONFIG_DIR", config.path().to_str().unwrap())
+        .with_env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .with_env("TMPDIR", temp.path().to_str().unwrap());
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", CRATE, "--yes"]);
+    let ran = home.try_json(&["run", "start", "001-common-prefix", "--wait"]);
+    let story = || home.run(&["run", "show", "r1", "--history"]).out;
+    assert_eq!((ran.code, ran.json()["state"].as_str()), (0, Some("landed")), "{}\n{}", ran.out, story());
+
+    // The crate's own tests, and the new ones, pass on the tree that landed.
+    let clone = tempfile::tempdir().unwrap();
+    repo.git(&["clone", "--quiet", "--branch", "main", ".", clone.path().to_str().unwrap()]);
+    let tests = Command::new("cargo").args(["test", "--offline"]).current_dir(clone.path()).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    let said = String::from_utf8_lossy(&tests.stdout).into_owned();
+    assert!(tests.status.success(), "{said}\n{}", String::from_utf8_lossy(&tests.stderr));
+    assert!(said.contains("prefix_counts_characters_and_not_bytes") && said.contains("from_outside"), "{said}");
+    assert!(said.contains("test result: ok. 89 passed"), "the crate's own 88 and one more: {said}");
+
+    // Three tasks, three commits; the wrong try was caught and mended in a fresh session.
+    let tasks = repo.git(&["log", "--format=%(trailers:key=Pilothouse-Task,valueonly,separator=)", "main"]);
+    let mut tasks: Vec<&str> = tasks.lines().filter(|it| !it.is_empty()).collect();
+    tasks.sort_unstable();
+    assert_eq!(tasks, ["T001", "T002", "T003"]);
+    let failures: Vec<Failure> = home
+        .history()
+        .into_iter()
+        .filter_map(|it| match it.event {
+            Event::AttemptFailed { failure, .. } => Some(failure),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failures, [Failure::VerifyFailed], "{}", story());
+
+    // What the program said and did, from its own log.
+    let page = home.json(&["run", "show", "r1"]);
+    let first = page["attempts"].as_array().unwrap().iter().find(|it| it["task"] == "T001").unwrap();
+    let steps = home.json(&["trajectory", "show", first["session"].as_str().unwrap()]);
+    let steps: Vec<&serde_json::Value> = steps["steps"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    let has = |kind: &str, part: &str| steps.iter().any(|it| it["kind"] == kind && it.to_string().contains(part));
+    for (kind, part) in [
+        ("prompt", "Your task: T001"),
+        ("reasoning", "how the crate is laid out"),
+        ("message", "I look at the crate."),
+        ("call", "head -n 5 src/lib.rs"),
+        ("call", "src/prefix.rs"),
+        ("result", "This library implements string similarity metrics"),
+        ("result", "test result: ok. 1 passed"),
+    ] {
+        assert!(has(kind, part), "no {kind} with '{part}' in {steps:#?}");
+    }
+    let tokens: Vec<_> = steps.iter().filter(|it| it["kind"] == "tokens").collect();
+    assert_eq!(tokens.len(), 6, "one a model call");
+    assert!(tokens.iter().any(|it| it["cached"] == 800 && it["output"] == 40), "{tokens:?}");
+    assert!(steps.iter().all(|it| it["kind"] != "error"), "{steps:#?}");
+    let seen = model.seen();
+    assert!(seen.iter().any(|it| it.scenario.as_deref() == Some("tests, second try")), "{seen:?}");
+}
