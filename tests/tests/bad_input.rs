@@ -29,9 +29,13 @@ fn what_is_no_repository_is_refused_with_the_cure() {
     std::fs::write(&file, "x").unwrap();
     assert!(home.try_json(&["project", "add", file.to_str().unwrap()]).fault().contains("is not a folder"));
     assert!(home.try_json(&["project", "add", "/no/such/place"]).fault().contains("cannot be looked at"));
-    let git = |args: &[&str]| assert!(Command::new("git").args(args).current_dir(path).output().unwrap().status.success());
+    let git = |args: &[&str]| {
+        assert!(Command::new("git").args(args).current_dir(path).output().unwrap().status.success())
+    };
     git(&["init", "--quiet", "--bare", "bare.git"]);
-    assert!(home.try_json(&["project", "add", &format!("{path}/bare.git")]).fault().contains("bare repository"));
+    assert!(
+        home.try_json(&["project", "add", &format!("{path}/bare.git")]).fault().contains("bare repository")
+    );
     git(&["init", "--quiet", "empty"]);
     let empty = home.try_json(&["project", "add", &format!("{path}/empty")]).fault();
     assert!(empty.contains("no commits yet") && empty.contains("--allow-empty"), "{empty}");
@@ -46,7 +50,11 @@ fn a_repository_is_added_once_and_comes_back_as_itself() {
     assert!(again.contains("on the list already, as shop"), "{again}");
     // From below, and from a worktree of it, it is the same repository.
     repo.write("deep/er/x", "x");
-    assert!(home.try_json(&["project", "add", &format!("{}/deep/er", repo.name())]).fault().contains("on the list already"));
+    assert!(
+        home.try_json(&["project", "add", &format!("{}/deep/er", repo.name())])
+            .fault()
+            .contains("on the list already")
+    );
     home.json(&["project", "remove", "shop"]);
     assert!(repo.path().join("deep/er/x").exists());
     let back = home.json(&["project", "add", &repo.name()]);
@@ -68,7 +76,8 @@ fn nothing_starts_before_a_person_looked_and_trusted() {
     let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
     assert!(refused.contains("not trusted yet") && refused.contains("project trust shop"), "{refused}");
     let looked = home.json(&["project", "trust", "shop"]);
-    let found: Vec<&str> = looked["found"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    let found: Vec<&str> =
+        looked["found"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
     assert_eq!(found, ["hook", "hook", "hook", "git-command", "verify"], "{looked}");
     assert!(!mark.exists(), "looking ran something");
     assert_eq!(home.json(&["project", "list"])[0]["trust"]["state"], "undecided", "looking is not trusting");
@@ -84,7 +93,16 @@ fn a_broken_task_line_is_named_with_its_line_and_mended_by_a_commit() {
     repo.commit(&[("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))], "Mend it");
     let agent = ShellAgent::new("echo a > a");
     // What was committed a moment ago counts.
-    let run = home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy", "--wait"]);
+    let run = home.json(&[
+        "run",
+        "start",
+        "001-work",
+        "--command",
+        &agent.command(),
+        "--approve",
+        "policy",
+        "--wait",
+    ]);
     assert_eq!(run["state"], "landed");
 }
 
@@ -92,9 +110,16 @@ fn a_broken_task_line_is_named_with_its_line_and_mended_by_a_commit() {
 fn tasks_without_proof_and_settings_that_nobody_knows_are_refused() {
     let repo = spec("## Phase 1: x\n\n- [ ] T001 Make a\n  - Files: `a`\n");
     let home = ready(&repo);
-    assert!(home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault().contains("T001 has no Verify"));
+    assert!(
+        home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"])
+            .fault()
+            .contains("T001 has no Verify")
+    );
     let tasks = task_file(&[("T001", "a", "test -e a")]);
-    repo.commit(&[("specs/001-work/tasks.md", &tasks), ("WORKFLOW.md", "---\npilothouse:\n  aprove: policy\n---\n")], "Oops");
+    repo.commit(
+        &[("specs/001-work/tasks.md", &tasks), ("WORKFLOW.md", "---\npilothouse:\n  aprove: policy\n---\n")],
+        "Oops",
+    );
     let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
     assert!(refused.contains("WORKFLOW.md") && refused.contains("aprove"), "{refused}");
 }
@@ -103,12 +128,18 @@ fn tasks_without_proof_and_settings_that_nobody_knows_are_refused() {
 fn a_missing_agent_program_is_said_before_anything_begins() {
     let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
     let home = ready(&repo);
-    let missing = home.try_json(&["run", "start", "001-work", "--command", "no-such-agent {brief_file}"]).fault();
-    assert!(missing.contains("'no-such-agent' is not on this machine") && missing.contains("install it"), "{missing}");
+    let missing =
+        home.try_json(&["run", "start", "001-work", "--command", "no-such-agent {brief_file}"]).fault();
+    assert!(
+        missing.contains("'no-such-agent' is not on this machine") && missing.contains("install it"),
+        "{missing}"
+    );
     let unknown = home.try_json(&["run", "start", "001-work", "--agent", "nobody"]).fault();
     assert!(unknown.contains("no agent is called 'nobody'") && unknown.contains("claude"), "{unknown}");
     assert_eq!(home.json(&["run", "list"]).as_array().unwrap().len(), 0);
-    assert!(home.try_json(&["session", "start", "--", "no-such-program"]).fault().contains("not on this machine"));
+    assert!(
+        home.try_json(&["session", "start", "--", "no-such-program"]).fault().contains("not on this machine")
+    );
 }
 
 #[test]
@@ -119,7 +150,11 @@ fn a_proof_that_passes_before_the_work_is_called_vacuous() {
     let ran = home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]);
     assert_eq!((ran.code, ran.json()["state"].as_str()), (1, Some("parked")));
     assert!(ran.json()["why"].as_str().unwrap().contains("passes before any work"), "{}", ran.out);
-    assert_eq!(home.json(&["session", "list", "--all"]).as_array().unwrap().len(), 1, "no agent was started for it");
+    assert_eq!(
+        home.json(&["session", "list", "--all"]).as_array().unwrap().len(),
+        1,
+        "no agent was started for it"
+    );
 }
 
 #[test]
@@ -146,7 +181,8 @@ fn a_data_folder_that_may_not_be_written_is_named() {
     // Root may write anywhere, so the folder is one that nobody can make: below a file.
     let file = tempfile::NamedTempFile::new().unwrap();
     let home = Home::new();
-    let ran = ran(home.command(&["project", "list", "--json"]).env("PILOTHOUSE_HOME", file.path().join("below")));
+    let ran =
+        ran(home.command(&["project", "list", "--json"]).env("PILOTHOUSE_HOME", file.path().join("below")));
     assert!(ran.fault().contains("cannot be used") && ran.fault().contains("PILOTHOUSE_HOME"), "{ran:?}");
 }
 
@@ -184,19 +220,30 @@ fn a_read_only_data_folder_and_a_full_one_are_said_in_words_and_lose_nothing() {
     let out = String::from_utf8(output.stdout).unwrap();
     let part = |name: &str| out.split("== ").find(|it| it.starts_with(name)).unwrap_or_default().to_owned();
     let context = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(part("full").contains("the disk is full") && part("full").contains("nothing was changed"), "{context}");
+    assert!(
+        part("full").contains("the disk is full") && part("full").contains("nothing was changed"),
+        "{context}"
+    );
     assert!(part("full").contains("code 2"), "{context}");
-    assert!(part("reads").contains("[]") && part("reads").contains("code 0"), "a full disk can be read: {context}");
+    assert!(
+        part("reads").contains("[]") && part("reads").contains("code 0"),
+        "a full disk can be read: {context}"
+    );
     assert!(part("freed").contains("code 0"), "{context}");
-    assert!(part("read-only").contains("cannot be used: Read-only") && part("read-only").contains("PILOTHOUSE_HOME"), "{context}");
+    assert!(
+        part("read-only").contains("cannot be used: Read-only")
+            && part("read-only").contains("PILOTHOUSE_HOME"),
+        "{context}"
+    );
     assert!(part("again").contains("\"id\": \"p1\""), "nothing was lost: {context}");
 }
 
 #[test]
 fn of_many_engines_one_lives_and_the_others_say_who() {
     let home = Home::new();
-    let mut starts: Vec<_> =
-        (0..20).map(|_| home.command(&["engine", "start", "--json"]).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let mut starts: Vec<_> = (0..20)
+        .map(|_| home.command(&["engine", "start", "--json"]).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
     let mut pids: Vec<u64> = Vec::new();
     for start in starts.drain(..) {
         let output = start.wait_with_output().unwrap();
@@ -209,7 +256,14 @@ fn of_many_engines_one_lives_and_the_others_say_who() {
     assert_eq!(pids.len(), 1, "twenty callers found {} engines", pids.len());
     // In the foreground, where a person looks on.
     let second = home.try_json(&["engine"]);
-    assert!(second.fault().contains(&format!("an engine runs already for {}: process {}", home.data().display(), pids[0])), "{second:?}");
+    assert!(
+        second.fault().contains(&format!(
+            "an engine runs already for {}: process {}",
+            home.data().display(),
+            pids[0]
+        )),
+        "{second:?}"
+    );
     assert_eq!(u64::from(home.engine_pid()), pids[0]);
     // One that was killed leaves nothing in the way of the next.
     kill_at_once(u32::try_from(pids[0]).unwrap());

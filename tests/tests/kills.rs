@@ -12,7 +12,8 @@ use pilothouse_testkit::home::{Home, kill_at_once};
 const SEEDS: std::ops::Range<u64> = 1..11;
 
 fn tree_of(path: &str) -> String {
-    let out = std::process::Command::new("git").args(["-C", path, "rev-parse", "main^{tree}"]).output().unwrap();
+    let out =
+        std::process::Command::new("git").args(["-C", path, "rev-parse", "main^{tree}"]).output().unwrap();
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }
 
@@ -29,11 +30,16 @@ fn ten_kills_end_in_the_same_landed_tree() {
         let moment = begin + rng.u64(8..length - 4);
         let pid = home.engine_pid();
         let mut rehearsal = home.command(&["rehearse", "--headless", "--speed", "50", "--json"]);
-        let rehearsal = rehearsal.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let rehearsal = rehearsal
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         let reached = home.events(begin).find(|record| record.seq >= moment).unwrap();
         kill_at_once(pid);
         let ended = rehearsal.wait_with_output().unwrap();
-        let context = format!("seed {seed}, killed at event {} ({})", reached.seq - begin, reached.event.word());
+        let context =
+            format!("seed {seed}, killed at event {} ({})", reached.seq - begin, reached.event.word());
         assert_eq!(ended.status.code(), Some(0), "{context}: {}", String::from_utf8_lossy(&ended.stdout));
         let summary: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
         assert_ne!(home.engine_pid(), pid, "{context}: another engine carried on");
@@ -44,7 +50,9 @@ fn ten_kills_end_in_the_same_landed_tree() {
         let mut merged: BTreeMap<String, u32> = BTreeMap::new();
         for record in &mine {
             match &record.event {
-                Event::AttemptMoved { attempt, to: AttemptState::Merged, .. } => *merged.entry(attempt.to_string()).or_default() += 1,
+                Event::AttemptMoved { attempt, to: AttemptState::Merged, .. } => {
+                    *merged.entry(attempt.to_string()).or_default() += 1
+                }
                 Event::SessionEnded { session, end } => {
                     assert!(!matches!(end.how, Ending::Lost { .. }), "{context}: session {session} was lost");
                 }
@@ -53,11 +61,21 @@ fn ten_kills_end_in_the_same_landed_tree() {
         }
         assert_eq!((merged.len(), merged.values().max()), (6, Some(&1)), "{context}: {merged:?}");
         let log = std::process::Command::new("git")
-            .args(["-C", summary["path"].as_str().unwrap(), "log", "--format=%(trailers:key=Pilothouse-Task,valueonly)", "main"])
+            .args([
+                "-C",
+                summary["path"].as_str().unwrap(),
+                "log",
+                "--format=%(trailers:key=Pilothouse-Task,valueonly)",
+                "main",
+            ])
             .output()
             .unwrap();
-        let mut tasks: Vec<String> =
-            String::from_utf8(log.stdout).unwrap().lines().filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let mut tasks: Vec<String> = String::from_utf8(log.stdout)
+            .unwrap()
+            .lines()
+            .filter(|it| !it.is_empty())
+            .map(str::to_owned)
+            .collect();
         tasks.sort();
         assert_eq!(tasks, ["T001", "T002", "T003", "T004", "T005", "T006"], "{context}: one commit a task");
     }

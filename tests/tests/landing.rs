@@ -18,7 +18,8 @@ struct Scene {
 
 /// A repository with a one-task spec whose agent edits `shared.txt` and makes `made.txt`.
 fn scene() -> Scene {
-    let tasks = task_file(&[("T001", "shared.txt`, `made.txt", "grep -q agent shared.txt && test -s made.txt")]);
+    let tasks =
+        task_file(&[("T001", "shared.txt`, `made.txt", "grep -q agent shared.txt && test -s made.txt")]);
     let repo = Repo::new(
         "shop",
         &[
@@ -37,7 +38,15 @@ fn scene() -> Scene {
 
 impl Scene {
     fn start(&self, approve: &str) {
-        self.home.json(&["run", "start", "001-work", "--command", &self.agent.command(), "--approve", approve]);
+        self.home.json(&[
+            "run",
+            "start",
+            "001-work",
+            "--command",
+            &self.agent.command(),
+            "--approve",
+            approve,
+        ]);
     }
 
     fn wait(&self, fits: impl Fn(&Record) -> bool) -> Record {
@@ -68,7 +77,10 @@ fn a_clean_checkout_comes_along() {
     scene.start("policy");
     let landed = scene.wait_landed();
     assert_eq!(scene.main(), landed);
-    assert_eq!((scene.repo.read("shared.txt"), scene.repo.read("made.txt")), ("agent\n".to_owned(), "made\n".to_owned()));
+    assert_eq!(
+        (scene.repo.read("shared.txt"), scene.repo.read("made.txt")),
+        ("agent\n".to_owned(), "made\n".to_owned())
+    );
     assert_eq!(scene.repo.git(&["status", "--porcelain"]), "");
     assert!(scene.repo.read("specs/001-work/tasks.md").contains("- [x] T001"), "ticked by the engine");
     let branches = scene.repo.git(&["branch", "--format=%(refname:short)"]);
@@ -77,7 +89,10 @@ fn a_clean_checkout_comes_along() {
     let checks = scene.home.json(&["pr", "show", "pr1"]);
     let tree = scene.repo.git(&["rev-parse", "main^{tree}"]);
     for evidence in checks["evidence"].as_array().unwrap().iter().filter(|it| it["gate"] == "landing") {
-        assert_eq!((evidence["tree"].as_str(), evidence["verdict"].as_str()), (Some(tree.as_str()), Some("passed")));
+        assert_eq!(
+            (evidence["tree"].as_str(), evidence["verdict"].as_str()),
+            (Some(tree.as_str()), Some("passed"))
+        );
     }
 }
 
@@ -106,7 +121,11 @@ fn edits_in_the_way_make_the_landing_wait_and_name_them() {
     let state = scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }));
     let PullState::WaitsForCheckout { checkout, paths } = state else { unreachable!() };
     assert_eq!((checkout, paths), (scene.repo.name(), vec!["shared.txt".to_owned()]));
-    assert_eq!((scene.main(), scene.repo.read("shared.txt")), (before, "mine\n".to_owned()), "nothing was touched");
+    assert_eq!(
+        (scene.main(), scene.repo.read("shared.txt")),
+        (before, "mine\n".to_owned()),
+        "nothing was touched"
+    );
     // Asking again says the same and does no harm.
     let again = scene.home.try_json(&["pr", "land", "pr1"]);
     assert_eq!((again.code, again.json()["state"]["state"].as_str()), (1, Some("waits-for-checkout")));
@@ -125,8 +144,12 @@ fn an_ignored_or_untracked_file_in_the_way_is_never_overwritten() {
     scene.repo.git(&["commit", "--quiet", "--message", "untracked again"]);
     scene.repo.write(".git/info/exclude", "made.txt\n");
     scene.start("policy");
-    let state = scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
-    assert!(matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["made.txt"]), "{state:?}");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["made.txt"]),
+        "{state:?}"
+    );
     assert_eq!(scene.repo.read("made.txt"), "mine, untracked\n");
     std::fs::remove_file(scene.repo.path().join("made.txt")).unwrap();
     scene.wait_landed();
@@ -174,7 +197,8 @@ fn nothing_lands_without_a_yes_and_the_yes_is_the_persons() {
     assert_eq!(page["pull"]["approval"]["head"], page["pull"]["head"]);
     let lines = page["pull"]["body"]["verified"].as_array().unwrap();
     assert_eq!(lines.len(), 1);
-    let bound = page["evidence"].as_array().unwrap().iter().find(|it| it["id"] == lines[0]["evidence"]).unwrap();
+    let bound =
+        page["evidence"].as_array().unwrap().iter().find(|it| it["id"] == lines[0]["evidence"]).unwrap();
     assert_eq!((bound["verdict"].as_str(), bound["gate"].as_str()), (Some("passed"), Some("verify")));
 }
 
@@ -186,7 +210,9 @@ fn a_commit_of_the_users_own_during_a_run_stops_the_line_until_they_say_yes() {
     scene.repo.commit(&[("hotfix.txt", "urgent\n")], "Hotfix");
     let hotfix = scene.main();
     let record = scene.wait(|it| matches!(it.event, Event::LineChanged { line: Line::Stopped { .. }, .. }));
-    let Event::LineChanged { line: Line::Stopped { found, named, .. }, .. } = record.event else { unreachable!() };
+    let Event::LineChanged { line: Line::Stopped { found, named, .. }, .. } = record.event else {
+        unreachable!()
+    };
     assert_eq!(found.unwrap().0, hotfix);
     assert!(named.contains("test@example.invalid") && named.contains("Hotfix"), "{named}");
     scene.home.json(&["pr", "approve", "pr1"]);
@@ -198,8 +224,13 @@ fn a_commit_of_the_users_own_during_a_run_stops_the_line_until_they_say_yes() {
     assert_eq!(scene.repo.read("hotfix.txt"), "urgent\n");
     let page = scene.home.json(&["pr", "show", "pr1"]);
     let tree = scene.repo.git(&["rev-parse", "main^{tree}"]);
-    let on_it = |it: &&serde_json::Value| it["gate"] == "landing" && it["tree"] == tree.as_str() && it["verdict"] == "passed";
-    assert!(page["evidence"].as_array().unwrap().iter().any(|it| on_it(&it)), "checked anew on the tree that landed");
+    let on_it = |it: &&serde_json::Value| {
+        it["gate"] == "landing" && it["tree"] == tree.as_str() && it["verdict"] == "passed"
+    };
+    assert!(
+        page["evidence"].as_array().unwrap().iter().any(|it| on_it(&it)),
+        "checked anew on the tree that landed"
+    );
 }
 
 #[test]
@@ -237,7 +268,10 @@ fn a_move_while_nothing_is_under_way_is_followed() {
 fn a_check_that_fails_on_the_merge_result_sends_the_change_back() {
     let scene = scene();
     scene.repo.commit(
-        &[("WORKFLOW.md", "---\npilothouse:\n  checks:\n    - test ! -e made.txt || test -e hotfix.txt\n---\n")],
+        &[(
+            "WORKFLOW.md",
+            "---\npilothouse:\n  checks:\n    - test ! -e made.txt || test -e hotfix.txt\n---\n",
+        )],
         "A check that the change does not hold",
     );
     let before = scene.main();

@@ -42,7 +42,9 @@ const WORKFLOW: &str = "---\npilothouse:\n  agent: claude\n  checks:\n    - carg
 fn script() -> Script {
     let prefix = "/// Counts the characters that both strings begin with.\n///\n/// ```\n/// assert_eq!(3, strsim::common_prefix(\"cheese\", \"cherry\"));\n/// ```\npub fn common_prefix(a: &str, b: &str) -> usize {\n    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()\n}\n\n#[cfg(test)]\nmod tests {\n    use super::common_prefix;\n\n    #[test]\n    fn prefix_counts_characters_and_not_bytes() {\n        assert_eq!(2, common_prefix(\"öäx\", \"öäy\"));\n        assert_eq!(0, common_prefix(\"\", \"y\"));\n    }\n}\n";
     let tests = |count: u32| {
-        format!("extern crate strsim;\n\nuse strsim::common_prefix;\n\n#[test]\nfn from_outside() {{\n    assert_eq!({count}, common_prefix(\"cheese\", \"cherry\"));\n}}\n")
+        format!(
+            "extern crate strsim;\n\nuse strsim::common_prefix;\n\n#[test]\nfn from_outside() {{\n    assert_eq!({count}, common_prefix(\"cheese\", \"cherry\"));\n}}\n"
+        )
     };
     let script = serde_json::json!({ "scenarios": [
         { "name": "function", "when": "Your task: T001", "steps": [
@@ -70,14 +72,19 @@ fn script() -> Script {
 /// The program, where `cargo xtask test` put it; nothing if this runs by hand without it.
 fn claude() -> Option<PathBuf> {
     let path = std::env::var_os("PILOTHOUSE_CLAUDE").map(PathBuf::from);
-    assert!(path.is_some() || std::env::var_os("PILOTHOUSE_ALL").is_none(), "Claude Code is not installed: run cargo xtask test");
+    assert!(
+        path.is_some() || std::env::var_os("PILOTHOUSE_ALL").is_none(),
+        "Claude Code is not installed: run cargo xtask test"
+    );
     path
 }
 
 /// The crate's published source, brought by cargo.
 fn source() -> PathBuf {
     let scratch = tempfile::tempdir().unwrap();
-    let manifest = format!("[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\n{CRATE} = \"={VERSION}\"\n");
+    let manifest = format!(
+        "[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\n{CRATE} = \"={VERSION}\"\n"
+    );
     std::fs::write(scratch.path().join("Cargo.toml"), manifest).unwrap();
     std::fs::write(scratch.path().join("lib.rs"), "").unwrap();
     let cargo = |args: &[&str]| {
@@ -86,7 +93,8 @@ fn source() -> PathBuf {
         output.stdout
     };
     cargo(&["fetch"]);
-    let metadata: serde_json::Value = serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
     let package = metadata["packages"].as_array().unwrap().iter().find(|it| it["name"] == CRATE).unwrap();
     Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned()
 }
@@ -113,7 +121,14 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     let repo = Repo::new(CRATE, &[]);
     copy(&source(), repo.path());
     repo.write(".gitignore", "/target\n/Cargo.lock\n");
-    repo.commit(&[("specs/001-common-prefix/spec.md", SPEC), ("specs/001-common-prefix/tasks.md", TASKS), ("WORKFLOW.md", WORKFLOW)], "As published, with a spec");
+    repo.commit(
+        &[
+            ("specs/001-common-prefix/spec.md", SPEC),
+            ("specs/001-common-prefix/tasks.md", TASKS),
+            ("WORKFLOW.md", WORKFLOW),
+        ],
+        "As published, with a spec",
+    );
     let model = ScriptedModel::start(script()).unwrap();
     let config = tempfile::tempdir().unwrap();
     let temp = tempfile::tempdir().unwrap();
@@ -134,10 +149,18 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     // The crate's own tests, and the new ones, pass on the tree that landed.
     let clone = tempfile::tempdir().unwrap();
     repo.git(&["clone", "--quiet", "--branch", "main", ".", clone.path().to_str().unwrap()]);
-    let tests = Command::new("cargo").args(["test", "--offline"]).current_dir(clone.path()).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    let tests = Command::new("cargo")
+        .args(["test", "--offline"])
+        .current_dir(clone.path())
+        .env_remove("CARGO_TARGET_DIR")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&tests.stdout).into_owned();
     assert!(tests.status.success(), "{said}\n{}", String::from_utf8_lossy(&tests.stderr));
-    assert!(said.contains("prefix_counts_characters_and_not_bytes") && said.contains("from_outside"), "{said}");
+    assert!(
+        said.contains("prefix_counts_characters_and_not_bytes") && said.contains("from_outside"),
+        "{said}"
+    );
     assert!(said.contains("test result: ok. 89 passed"), "the crate's own 88 and one more: {said}");
 
     // Three tasks, three commits; the wrong try was caught and mended in a fresh session.
@@ -159,8 +182,10 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     let page = home.json(&["run", "show", "r1"]);
     let first = page["attempts"].as_array().unwrap().iter().find(|it| it["task"] == "T001").unwrap();
     let steps = home.json(&["trajectory", "show", first["session"].as_str().unwrap()]);
-    let steps: Vec<&serde_json::Value> = steps["steps"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
-    let has = |kind: &str, part: &str| steps.iter().any(|it| it["kind"] == kind && it.to_string().contains(part));
+    let steps: Vec<&serde_json::Value> =
+        steps["steps"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    let has =
+        |kind: &str, part: &str| steps.iter().any(|it| it["kind"] == kind && it.to_string().contains(part));
     for (kind, part) in [
         ("prompt", "Your task: T001"),
         ("reasoning", "how the crate is laid out"),

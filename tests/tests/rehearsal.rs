@@ -37,7 +37,12 @@ impl Ended {
     }
 
     fn failures(&self, of: &str) -> Vec<&Failure> {
-        self.fleet.attempts.values().filter(|it| it.task.as_str() == of).filter_map(|it| it.failure.as_ref()).collect()
+        self.fleet
+            .attempts
+            .values()
+            .filter(|it| it.task.as_str() == of)
+            .filter_map(|it| it.failure.as_ref())
+            .collect()
     }
 
     fn task(&self, id: &str) -> &TaskState {
@@ -63,14 +68,19 @@ impl Ended {
 fn the_voyage_lands_and_every_line_of_it_is_proved() {
     let ended = rehearse("voyage");
     assert_eq!(ended.code, 0, "{}", ended.summary);
-    for (name, value) in [("landed", 1), ("tasks_done", 6), ("tasks_total", 6), ("attempts", 7), ("failed_verifies", 1)] {
+    for (name, value) in
+        [("landed", 1), ("tasks_done", 6), ("tasks_total", 6), ("attempts", 7), ("failed_verifies", 1)]
+    {
         assert_eq!(ended.summary[name], value, "{name} in {}", ended.summary);
     }
     assert_eq!(ended.summary["main"].as_str().unwrap(), ended.git(&["rev-parse", "main"]));
     assert!(ended.summary["seconds"].as_f64().unwrap() > 0.0);
     // What landed works, and its boxes are ticked.
     let path = ended.summary["path"].as_str().unwrap();
-    let tide = std::process::Command::new("sh").args(["bin/tide", "next", "high", "05:00", "tests/harbour.txt"]).current_dir(path).output();
+    let tide = std::process::Command::new("sh")
+        .args(["bin/tide", "next", "high", "05:00", "tests/harbour.txt"])
+        .current_dir(path)
+        .output();
     assert_eq!(String::from_utf8(tide.unwrap().stdout).unwrap(), "16:41 high 4.1\n");
     let tasks = ended.git(&["show", "main:specs/001-tide-table/tasks.md"]);
     assert_eq!((tasks.matches("- [x] T00").count(), tasks.matches("- [ ]").count()), (6, 0));
@@ -84,25 +94,50 @@ fn the_voyage_lands_and_every_line_of_it_is_proved() {
     let run = ended.fleet.runs.values().next().unwrap();
     for task in &run.tasks {
         let TaskState::Done { commit } = &task.state else { panic!("{:?}", task.state) };
-        let of_task = |gate| ended.fleet.evidence.values().filter(move |it| it.gate == gate && it.subject.task.as_ref() == Some(&task.spec.id));
+        let of_task = |gate| {
+            ended
+                .fleet
+                .evidence
+                .values()
+                .filter(move |it| it.gate == gate && it.subject.task.as_ref() == Some(&task.spec.id))
+        };
         assert!(of_task(Gate::RedCheck).all(|it| it.passed() && it.exit != Some(0)));
         let tree = ended.git(&["rev-parse", &format!("{commit}^{{tree}}")]);
-        assert!(of_task(Gate::Verify).any(|it| it.passed() && it.tree.as_str() == tree), "{} has no proof of its tree", task.spec.id);
+        assert!(
+            of_task(Gate::Verify).any(|it| it.passed() && it.tree.as_str() == tree),
+            "{} has no proof of its tree",
+            task.spec.id
+        );
         let paths = ended.git(&["diff-tree", "--no-commit-id", "--name-only", "-r", commit.as_str()]);
         let scope = task.spec.files.as_ref().unwrap();
-        assert!(paths.lines().all(|path| scope.include.iter().any(|it| it == path)), "{paths} of {}", task.spec.id);
+        assert!(
+            paths.lines().all(|path| scope.include.iter().any(|it| it == path)),
+            "{paths} of {}",
+            task.spec.id
+        );
     }
     // Every transition says why, and an agent's session is a trajectory.
     for record in &ended.history {
-        if let Event::AttemptMoved { why, .. } | Event::TaskMoved { why, .. } | Event::PullMoved { why, .. } = &record.event {
+        if let Event::AttemptMoved { why, .. } | Event::TaskMoved { why, .. } | Event::PullMoved { why, .. } =
+            &record.event
+        {
             assert!(!why.is_empty(), "{record:?}");
         }
     }
     let trajectories = ended.home.json(&["trajectory", "list"]);
     assert_eq!(trajectories.as_array().unwrap().len(), 7);
-    let session = ended.fleet.attempts.values().find(|it| it.task.as_str() == "T005").unwrap().session.unwrap().to_string();
+    let session = ended
+        .fleet
+        .attempts
+        .values()
+        .find(|it| it.task.as_str() == "T005")
+        .unwrap()
+        .session
+        .unwrap()
+        .to_string();
     let steps = ended.home.json(&["trajectory", "show", &session]);
-    let kinds: Vec<&str> = steps["steps"].as_array().unwrap().iter().map(|it| it["kind"]["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        steps["steps"].as_array().unwrap().iter().map(|it| it["kind"]["kind"].as_str().unwrap()).collect();
     for kind in ["prompt", "message", "call", "result", "tokens"] {
         assert!(kinds.contains(&kind), "no {kind} in {kinds:?}");
     }
@@ -120,16 +155,25 @@ fn the_liar_is_caught_by_the_proof() {
     let proof = last.evidence.last().and_then(|id| ended.fleet.evidence.get(id)).unwrap();
     assert_eq!((proof.gate, proof.verdict, proof.exit), (Gate::Verify, Verdict::Failed, Some(1)));
     let page = ended.home.try_json(&["evidence", "show", &proof.id.to_string()]);
-    assert!(page.code == 1 && page.json()["output"].as_str().unwrap().contains("want 3.9, got TODO"), "{page:?}");
+    assert!(
+        page.code == 1 && page.json()["output"].as_str().unwrap().contains("want 3.9, got TODO"),
+        "{page:?}"
+    );
     // The second try was told what the first one did, in a session of its own.
-    let brief = std::fs::read_to_string(ended.home.data().join("attempts").join(last.id.to_string()).join("brief.md")).unwrap();
+    let brief = std::fs::read_to_string(
+        ended.home.data().join("attempts").join(last.id.to_string()).join("brief.md"),
+    )
+    .unwrap();
     assert!(brief.contains("verify-failed") && brief.contains("want 3.9, got TODO"), "{brief}");
 }
 
 #[test]
 fn the_failer_is_parked_with_its_exit_code() {
     let ended = rehearse("failer");
-    assert_eq!(ended.failures("T002"), [&Failure::AgentExit { code: Some(3) }, &Failure::AgentExit { code: Some(3) }]);
+    assert_eq!(
+        ended.failures("T002"),
+        [&Failure::AgentExit { code: Some(3) }, &Failure::AgentExit { code: Some(3) }]
+    );
     ended.assert_never_ticked("T002");
     assert!(ended.summary["why"].as_str().unwrap().contains("exit code 3"));
 }
@@ -182,7 +226,11 @@ fn the_self_approver_is_refused_named_and_recorded() {
     // The third time without its mark and in a session of its own: its ancestry tells.
     assert_eq!(refused, ["pull approve", "pull land", "pull approve"]);
     let pull = ended.fleet.pulls.values().next().unwrap();
-    assert!(matches!(pull.approval.as_ref().unwrap().by, pilothouse_contract::Who::Policy(_)), "{:?}", pull.approval);
+    assert!(
+        matches!(pull.approval.as_ref().unwrap().by, pilothouse_contract::Who::Policy(_)),
+        "{:?}",
+        pull.approval
+    );
 }
 
 #[test]
@@ -194,15 +242,27 @@ fn the_main_mover_meets_the_fence_and_then_stops_the_line() {
         .history
         .iter()
         .filter_map(|it| match &it.event {
-            Event::RefTouched { prevented, session, named, .. } => Some((*prevented, *session == attempt.session, named.as_str())),
+            Event::RefTouched { prevented, session, named, .. } => {
+                Some((*prevented, *session == attempt.session, named.as_str()))
+            }
             _ => None,
         })
         .collect();
-    assert!(touched.iter().any(|(prevented, mine, _)| *prevented && *mine), "the fence held once: {touched:?}");
+    assert!(
+        touched.iter().any(|(prevented, mine, _)| *prevented && *mine),
+        "the fence held once: {touched:?}"
+    );
     let named = format!("T002 {}", attempt.id);
-    assert!(touched.iter().any(|(prevented, mine, who)| !*prevented && *mine && who.contains(&named)), "{touched:?}");
+    assert!(
+        touched.iter().any(|(prevented, mine, who)| !*prevented && *mine && who.contains(&named)),
+        "{touched:?}"
+    );
     let project = ended.fleet.projects.values().next().unwrap();
-    assert!(matches!(&project.line, Line::Stopped { expected, .. } if *expected == project.main), "{:?}", project.line);
+    assert!(
+        matches!(&project.line, Line::Stopped { expected, .. } if *expected == project.main),
+        "{:?}",
+        project.line
+    );
     assert!(matches!(ended.task("T002"), TaskState::Parked { .. }));
     assert_eq!(ended.fleet.runs.values().next().unwrap().state, RunState::Parked);
     // Nothing lands until a person settles it; then everything is where it was.
@@ -216,9 +276,15 @@ fn the_main_mover_meets_the_fence_and_then_stops_the_line() {
 #[test]
 fn a_rehearsal_that_waits_for_a_person_lands_with_their_yes() {
     let home = Home::new();
-    let mut headless = home.command(&["rehearse", "--headless", "--speed", "50", "--approve", "person", "--json"]);
+    let mut headless =
+        home.command(&["rehearse", "--headless", "--speed", "50", "--approve", "person", "--json"]);
     let headless = headless.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let waits = |it: &Record| matches!(&it.event, Event::PullMoved { to: pilothouse_contract::pull::PullState::WaitsForApproval, .. });
+    let waits = |it: &Record| {
+        matches!(
+            &it.event,
+            Event::PullMoved { to: pilothouse_contract::pull::PullState::WaitsForApproval, .. }
+        )
+    };
     // The engine is started by the rehearsal; following it starts none of its own.
     assert!(home.events(0).any(|it| waits(&it)));
     home.json(&["pr", "approve", "pr1"]);

@@ -14,8 +14,12 @@ fn a_held_command_outlives_the_engine_and_loses_no_byte() {
     let home = Home::new();
     // A line, then as many as come until it is told to end; the file is the word.
     let word = home.path().join("word");
-    let script = format!("n=0; while [ ! -e {} ]; do n=$((n + 1)); echo line $n; sleep 0.01; done; echo last $n", word.display());
-    let session = home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    let script = format!(
+        "n=0; while [ ! -e {} ]; do n=$((n + 1)); echo line $n; sleep 0.01; done; echo last $n",
+        word.display()
+    );
+    let session =
+        home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
     let mut viewer = home.command(&["attach", &session, "--raw"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut seen = viewer.stdout.take().unwrap();
     let mut first = [0; 64];
@@ -24,7 +28,10 @@ fn a_held_command_outlives_the_engine_and_loses_no_byte() {
     kill_at_once(pid);
     // The next call finds the engine started again, and the session running.
     let lines = home.json(&["session", "list"]);
-    assert_eq!((lines[0]["session"]["id"].as_str(), lines.as_array().unwrap().len()), (Some(session.as_str()), 1));
+    assert_eq!(
+        (lines[0]["session"]["id"].as_str(), lines.as_array().unwrap().len()),
+        (Some(session.as_str()), 1)
+    );
     assert_ne!(home.engine_pid(), pid);
     std::fs::write(&word, "").unwrap();
     let ended = home.events(0).find(|it| matches!(it.event, Event::SessionEnded { .. }));
@@ -48,7 +55,8 @@ fn a_session_is_ended_with_everything_it_started() {
     let home = Home::new();
     let pid_file = home.path().join("pid");
     let script = format!("(setsid sh -c 'echo $$ > {}; sleep 1000' &); sleep 1000", pid_file.display());
-    let session = home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    let session =
+        home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
     home.json(&["session", "kill", &session]);
     let line = &home.json(&["session", "list", "--all"])[0];
     assert_eq!(line["state"], "exited", "{line}");
@@ -90,13 +98,20 @@ fn a_program_inside_a_session_may_look_and_nothing_else() {
     assert_eq!(home.run(&["hold", "--", "sh", "-c", &flight]).code, 0);
     let said = std::fs::read_to_string(&fled).unwrap();
     assert!(said.contains("was refused to session"), "{said}");
-    let refused = home.history().into_iter().filter(|it| matches!(it.event, Event::Refused { session: Some(_), .. }));
+    let refused =
+        home.history().into_iter().filter(|it| matches!(it.event, Event::Refused { session: Some(_), .. }));
     assert_eq!(refused.count(), 5);
 }
 
 #[test]
 fn a_worktree_that_was_removed_comes_back_from_the_command_line() {
-    let repo = Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))]);
+    let repo = Repo::new(
+        "shop",
+        &[
+            ("specs/001-work/spec.md", "# Work\n"),
+            ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")])),
+        ],
+    );
     let home = Home::new();
     home.json(&["project", "add", &repo.name()]);
     home.json(&["project", "trust", "shop", "--yes"]);
@@ -105,22 +120,36 @@ fn a_worktree_that_was_removed_comes_back_from_the_command_line() {
     assert_eq!(ran.code, 1, "{ran:?}");
     // The last try's worktree stays for a person to look at; the one before it can be brought back.
     let all = home.json(&["worktree", "list", "--all"]);
-    let state = |id: &str| all.as_array().unwrap().iter().find(|it| it["id"] == id).unwrap()["state"]["state"].clone();
+    let state = |id: &str| {
+        all.as_array().unwrap().iter().find(|it| it["id"] == id).unwrap()["state"]["state"].clone()
+    };
     assert_eq!((state("w1"), state("w2")), ("removed".into(), "live".into()), "{all}");
     let path = home.json(&["worktree", "undo", "w1"])["path"].as_str().unwrap().to_owned();
     assert_eq!(std::fs::read_to_string(format!("{path}/half-done")).unwrap(), "half\n");
     home.json(&["worktree", "remove", "w2"]);
     let gone = home.json(&["worktree", "remove", "w1"]);
     assert!(!std::path::Path::new(&path).exists());
-    assert!(gone["state"]["recovery"]["until"].as_i64().unwrap() > gone["state"]["recovery"]["at"].as_i64().unwrap());
+    assert!(
+        gone["state"]["recovery"]["until"].as_i64().unwrap()
+            > gone["state"]["recovery"]["at"].as_i64().unwrap()
+    );
     assert_eq!(repo.git(&["worktree", "list"]).lines().filter(|it| !it.contains("runner-")).count(), 1);
     let twice = home.try_json(&["worktree", "remove", "w1"]);
-    assert!(twice.fault().contains("is removed already") && twice.fault().contains("worktree undo w1"), "{twice:?}");
+    assert!(
+        twice.fault().contains("is removed already") && twice.fault().contains("worktree undo w1"),
+        "{twice:?}"
+    );
 }
 
 #[test]
 fn a_worktree_that_somebody_deleted_is_seen_to_be_gone() {
-    let repo = Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))]);
+    let repo = Repo::new(
+        "shop",
+        &[
+            ("specs/001-work/spec.md", "# Work\n"),
+            ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")])),
+        ],
+    );
     let home = Home::new();
     home.json(&["project", "add", &repo.name()]);
     home.json(&["project", "trust", "shop", "--yes"]);
@@ -141,8 +170,10 @@ fn a_worktree_that_somebody_deleted_is_seen_to_be_gone() {
 
 #[test]
 fn tasks_run_beside_each_other_only_where_they_cannot_meet() {
-    let tasks = task_file(&[("T001", "a", "test -e a"), ("T002", "b", "test -e b"), ("T003", "a", "grep -q 3 a")]);
-    let repo = Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &tasks)]);
+    let tasks =
+        task_file(&[("T001", "a", "test -e a"), ("T002", "b", "test -e b"), ("T003", "a", "grep -q 3 a")]);
+    let repo =
+        Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &tasks)]);
     let home = Home::new();
     home.json(&["project", "add", &repo.name()]);
     home.json(&["project", "trust", "shop", "--yes"]);
@@ -158,9 +189,22 @@ fn tasks_run_beside_each_other_only_where_they_cannot_meet() {
          esac",
         meet = meet.display()
     ));
-    let run = home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy", "--wait"]);
+    let run = home.json(&[
+        "run",
+        "start",
+        "001-work",
+        "--command",
+        &agent.command(),
+        "--approve",
+        "policy",
+        "--wait",
+    ]);
     assert_eq!(run["state"], "landed");
-    assert_eq!(std::fs::read_to_string(meet.join("order")).unwrap(), "1\n", "T003 began with what T001 had made");
+    assert_eq!(
+        std::fs::read_to_string(meet.join("order")).unwrap(),
+        "1\n",
+        "T003 began with what T001 had made"
+    );
     assert_eq!(repo.read("a"), "1\n3\n");
     let page = home.json(&["run", "show", "r1"]);
     assert_eq!(page["attempts"].as_array().unwrap().len(), 3, "nothing was tried twice");

@@ -22,7 +22,8 @@ pub(crate) fn does_not_hold() -> ExitCode {
 
 /// This very program.
 pub(crate) fn program() -> Result<PathBuf, Fault> {
-    std::env::current_exe().map_err(|error| Fault::environment(format!("this program cannot be found: {error}")))
+    std::env::current_exe()
+        .map_err(|error| Fault::environment(format!("this program cannot be found: {error}")))
 }
 
 /// A connection to the engine, which is started if it does not run.
@@ -61,17 +62,22 @@ pub(crate) async fn maybe_project(named: Option<&String>) -> Result<Option<Proje
 pub(crate) async fn item(named: &str) -> Result<Item, Fault> {
     let items = call(ask::item::List { project: None }).await?;
     let projects = call(ask::project::List {}).await?;
-    let name_of = |item: &Item| projects.iter().find(|it| it.id == item.project).map(|it| it.name.clone()).unwrap_or_default();
+    let name_of = |item: &Item| {
+        projects.iter().find(|it| it.id == item.project).map(|it| it.name.clone()).unwrap_or_default()
+    };
     let fits = |it: &&Item| {
         it.id.to_string() == named || it.slug == named || format!("{}/{}", name_of(it), it.slug) == named
     };
     let found: Vec<&Item> = items.iter().filter(fits).collect();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(Fault::missing(format!("there is no item '{named}'")).command("see which there are", "pilothouse item list")),
+        [] => Err(Fault::missing(format!("there is no item '{named}'"))
+            .command("see which there are", "pilothouse item list")),
         several => {
-            let names: Vec<String> = several.iter().map(|it| format!("{} ({}/{})", it.id, name_of(it), it.slug)).collect();
-            Err(Fault::refused(format!("'{named}' can be any of {}", names.join(", "))).hint("name it by its id"))
+            let names: Vec<String> =
+                several.iter().map(|it| format!("{} ({}/{})", it.id, name_of(it), it.slug)).collect();
+            Err(Fault::refused(format!("'{named}' can be any of {}", names.join(", ")))
+                .hint("name it by its id"))
         }
     }
 }

@@ -73,7 +73,9 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
 async fn status(out: Out) -> End {
     let mut client = match Client::connect(&Places::find()?).await {
         Err(fault) if fault.code == FaultCode::Unreachable => {
-            out.value(&serde_json::json!({ "running": false }), |_| "The engine does not run. The next call starts it.".to_owned());
+            out.value(&serde_json::json!({ "running": false }), |_| {
+                "The engine does not run. The next call starts it.".to_owned()
+            });
             return Ok(desk::does_not_hold());
         }
         other => other?,
@@ -106,7 +108,9 @@ async fn stop(out: Option<Out>) -> End {
             let waited = tokio::task::spawn_blocking(move || wait_for_lock(&places)).await;
             waited.map_err(|error| Fault::bug(error.to_string()))??;
             if let Some(out) = out {
-                out.value(&serde_json::json!({ "stopped": true }), |_| "The engine has ended. Agents go on.".to_owned());
+                out.value(&serde_json::json!({ "stopped": true }), |_| {
+                    "The engine has ended. Agents go on.".to_owned()
+                });
             }
         }
         Err(fault) if fault.code == FaultCode::Unreachable => {
@@ -121,7 +125,8 @@ async fn stop(out: Option<Out>) -> End {
 
 fn wait_for_lock(places: &Places) -> Result<(), Fault> {
     let file = std::fs::File::open(places.lock()).map_err(|error| Fault::environment(error.to_string()))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared).map_err(|error| Fault::environment(error.to_string()))
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared)
+        .map_err(|error| Fault::environment(error.to_string()))
 }
 
 /// Starts the engine, and starts it again whenever it dies. Ends when the engine was asked to, or cannot start.
@@ -131,7 +136,8 @@ async fn watch(detached: bool, out: Out) -> End {
         let _leader_already = rustix::process::setsid();
     }
     let program = desk::program()?;
-    let in_words = |error: std::io::Error| Fault::environment(format!("the engine could not be watched: {error}"));
+    let in_words =
+        |error: std::io::Error| Fault::environment(format!("the engine could not be watched: {error}"));
     let mut term = signal(SignalKind::terminate()).map_err(in_words)?;
     let mut int = signal(SignalKind::interrupt()).map_err(in_words)?;
     let mut restarts: u32 = 0;
@@ -166,14 +172,24 @@ async fn watch(detached: bool, out: Out) -> End {
             _ => {}
         }
         restarts += 1;
-        wait = if begun.elapsed() >= SHORT { Duration::ZERO } else { (wait * 2).max(Duration::from_millis(20)).min(WAIT_LONGEST) };
-        tracing_line(&format!("the engine ended ({status}); started again, for the {restarts}. time, in {wait:?}"));
+        wait = if begun.elapsed() >= SHORT {
+            Duration::ZERO
+        } else {
+            (wait * 2).max(Duration::from_millis(20)).min(WAIT_LONGEST)
+        };
+        tracing_line(&format!(
+            "the engine ended ({status}); started again, for the {restarts}. time, in {wait:?}"
+        ));
         tokio::time::sleep(wait).await;
     }
 }
 
 /// Tells a person in the foreground what the engine said of its start.
-async fn tell(said: tokio::process::ChildStdout, child: &tokio::process::Child, out: Out) -> Result<(), Fault> {
+async fn tell(
+    said: tokio::process::ChildStdout,
+    child: &tokio::process::Child,
+    out: Out,
+) -> Result<(), Fault> {
     let mut line = String::new();
     let _nothing = BufReader::new(said).read_line(&mut line).await;
     match serde_json::from_str::<Fault>(line.trim()) {
@@ -193,11 +209,15 @@ fn runs_already() -> Result<Fault, Fault> {
     let places = Places::find()?;
     let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
     let says = format!("an engine runs already for {}: process {}", places.data.display(), holder.trim());
-    Ok(Fault::refused(says).command("see how it does", "pilothouse engine status").command("end it", "pilothouse engine stop"))
+    Ok(Fault::refused(says)
+        .command("see how it does", "pilothouse engine status")
+        .command("end it", "pilothouse engine stop"))
 }
 
 async fn end(child: &mut tokio::process::Child) -> Result<std::process::ExitStatus, Fault> {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+    if let Some(pid) =
+        child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)
+    {
         let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     child.wait().await.map_err(|error| Fault::environment(error.to_string()))
@@ -208,8 +228,10 @@ async fn serve(restarts: u32) -> End {
     match begin(restarts).await {
         Ok(Some((engine, listener, _lock))) => {
             say(&Start::Ready);
-            let mut term = signal(SignalKind::terminate()).map_err(|error| Fault::environment(error.to_string()))?;
-            let mut int = signal(SignalKind::interrupt()).map_err(|error| Fault::environment(error.to_string()))?;
+            let mut term =
+                signal(SignalKind::terminate()).map_err(|error| Fault::environment(error.to_string()))?;
+            let mut int =
+                signal(SignalKind::interrupt()).map_err(|error| Fault::environment(error.to_string()))?;
             tokio::select! {
                 () = serve::serve(&engine, listener) => {}
                 _ = term.recv() => {}
@@ -232,7 +254,10 @@ type Begun = (Engine, tokio::net::UnixListener, std::fs::File);
 /// Locks, then opens, then listens. Nothing if another engine has the lock.
 async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("PILOTHOUSE_LOG").unwrap_or_else(|_| "info,sqlx=warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("PILOTHOUSE_LOG")
+                .unwrap_or_else(|_| "info,sqlx=warn".into()),
+        )
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
@@ -266,8 +291,11 @@ async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
     let program = desk::program()?;
     let hold = program.with_file_name("pilothouse-hold");
     if !hold.is_file() {
-        return Err(Fault::environment(format!("{} is missing: it lies beside this program", hold.display()))
-            .hint("build or install both: cargo build --bins, or the package"));
+        return Err(Fault::environment(format!(
+            "{} is missing: it lies beside this program",
+            hold.display()
+        ))
+        .hint("build or install both: cargo build --bins, or the package"));
     }
     let options = Options {
         data: places.data.clone(),
@@ -297,8 +325,11 @@ async fn another(places: &Places, lock: &mut std::fs::File) {
             return;
         }
     }
-    let fault = Fault::environment(format!("another engine, process {holder}, has {} and does not answer", places.data.display()))
-        .command("end it", format!("kill {holder}"));
+    let fault = Fault::environment(format!(
+        "another engine, process {holder}, has {} and does not answer",
+        places.data.display()
+    ))
+    .command("end it", format!("kill {holder}"));
     say(&Start::Failed(fault));
 }
 

@@ -76,7 +76,11 @@ fn main() -> ExitCode {
     let out = out::Out { json: args.json };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return out.fault(&pilothouse_contract::Fault::environment(format!("no threads could be started: {error}"))),
+        Err(error) => {
+            return out.fault(&pilothouse_contract::Fault::environment(format!(
+                "no threads could be started: {error}"
+            )));
+        }
     };
     let end = runtime.block_on(run(args.verb, out));
     // A read of standard input that nobody ended must not keep the program.

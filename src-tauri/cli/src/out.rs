@@ -71,7 +71,8 @@ impl Out {
 
 /// A table: columns as wide as their widest cell, two spaces between, the last as long as it likes.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| text::plain(cell, false)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| text::plain(cell, false)).collect()).collect();
     let mut widths: Vec<usize> = head.iter().map(|it| it.chars().count()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -101,7 +102,9 @@ pub(crate) fn short(says: &str, width: usize) -> String {
 
 /// A point in time for people, in UTC.
 pub(crate) fn clock(at: At) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map(|it| it.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(at.0)
+        .map(|it| it.strftime("%Y-%m-%d %H:%M:%S").to_string())
+        .unwrap_or_default()
 }
 
 /// A span for people.
@@ -121,7 +124,10 @@ mod tests {
 
     #[test]
     fn tables_line_up_and_hold_no_escapes() {
-        let out = table(&["ID", "TITLE"], &[vec!["i1".to_owned(), "a\x1b[31m".to_owned()], vec!["i100".to_owned(), String::new()]]);
+        let out = table(
+            &["ID", "TITLE"],
+            &[vec!["i1".to_owned(), "a\x1b[31m".to_owned()], vec!["i100".to_owned(), String::new()]],
+        );
         assert_eq!(out, "ID    TITLE\ni1    a\u{241b}[31m\ni100\n");
     }
 }

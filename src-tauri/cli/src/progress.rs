@@ -15,7 +15,10 @@ use crate::out::{Out, short};
 const TRIES: u32 = 20;
 
 /// Hands every record to `take`, with the fleet as it was after it, until `take` says stop. Without a number, from now.
-pub(crate) async fn each_record(after: Option<u64>, mut take: impl FnMut(&Record, &Fleet) -> bool) -> Result<(), Fault> {
+pub(crate) async fn each_record(
+    after: Option<u64>,
+    mut take: impl FnMut(&Record, &Fleet) -> bool,
+) -> Result<(), Fault> {
     let mut fleet = Fleet::default();
     let mut last = after;
     let mut lost = 0;
@@ -80,10 +83,11 @@ pub(crate) async fn follow(run: RunId, out: Out) -> Result<Run, Fault> {
     let mut told = std::collections::BTreeSet::new();
     each_record(Some(page.history.first().map_or(0, |it| it.seq.saturating_sub(1))), |record, fleet| {
         if let Some(words) = words(record).filter(|_| concerns(record, fleet, run) && is_news(&record.event))
-            && told.insert(record.seq) {
-                let s = record.at.since_ms(begun) / 1000;
-                out.text(&format!("{:>3}:{:02}  {words}", s / 60, s % 60));
-            }
+            && told.insert(record.seq)
+        {
+            let s = record.at.since_ms(begun) / 1000;
+            out.text(&format!("{:>3}:{:02}  {words}", s / 60, s % 60));
+        }
         fleet.runs.get(&run).is_none_or(|it| it.state.is_live())
     })
     .await?;
@@ -96,7 +100,9 @@ fn is_news(event: &Event) -> bool {
     use pilothouse_contract::evidence::Gate;
     match event {
         Event::AttemptMoved { to, .. } => matches!(to, At::Working | At::ClaimedDone | At::Verifying),
-        Event::EvidenceGathered { evidence } => !evidence.passed() || matches!(evidence.gate, Gate::Verify | Gate::Landing),
+        Event::EvidenceGathered { evidence } => {
+            !evidence.passed() || matches!(evidence.gate, Gate::Verify | Gate::Landing)
+        }
         Event::HeadMoved { .. } | Event::PullChecked { .. } => false,
         _ => true,
     }
@@ -106,7 +112,8 @@ fn is_news(event: &Event) -> bool {
 fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
     let attempt = |id| fleet.attempts.get(id).is_some_and(|it| it.run == run);
     let pull = |id| fleet.pulls.get(id).is_some_and(|it| it.run == run);
-    let project = |id: &pilothouse_contract::ProjectId| fleet.runs.get(&run).is_some_and(|it| it.project == *id);
+    let project =
+        |id: &pilothouse_contract::ProjectId| fleet.runs.get(&run).is_some_and(|it| it.project == *id);
     match &record.event {
         Event::RunStarted { run: it } => it.id == run,
         Event::RunMoved { run: it, .. }
@@ -122,9 +129,9 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::PullChecked { pull: it, .. }
         | Event::PullApproved { pull: it, .. }
         | Event::PullMoved { pull: it, .. } => pull(it),
-        Event::MainMoved { project: it, .. } | Event::LineChanged { project: it, .. } | Event::RefTouched { project: it, .. } => {
-            project(it)
-        }
+        Event::MainMoved { project: it, .. }
+        | Event::LineChanged { project: it, .. }
+        | Event::RefTouched { project: it, .. } => project(it),
         Event::Refused { run: it, .. } => *it == Some(run),
         _ => false,
     }
@@ -143,7 +150,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
     Some(match &record.event {
         Event::ProjectAdded { project } => format!("{} added: {}", project.name, project.path),
         Event::ProjectRemoved { project } => format!("{project} taken off the list"),
-        Event::ProjectTrusted { project, found } => format!("{project} trusted by {} ({} things can run commands)", record.who, found.len()),
+        Event::ProjectTrusted { project, found } => {
+            format!("{project} trusted by {} ({} things can run commands)", record.who, found.len())
+        }
         Event::MainMoved { from, to, how, .. } => {
             use pilothouse_contract::project::Move;
             let how = match how {
@@ -156,36 +165,62 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::LineChanged { line: Line::Open, why, .. } => format!("line open: {}", says(why)),
         Event::LineChanged { line: Line::Stopped { .. }, why, .. } => format!("LINE STOPPED: {}", says(why)),
-        Event::ItemRead { item } => format!("{} {} {}: {}", item.id, item.slug, item.state.word(), says(&item.why)),
-        Event::ItemMoved { item, to, why, evidence: ids } => format!("{item} {}: {}{}", to.word(), says(why), evidence(ids)),
-        Event::RunStarted { run } => format!("{} started by {} on {} with {}", run.id, run.by, run.base.short(), run.policy.agent.name),
+        Event::ItemRead { item } => {
+            format!("{} {} {}: {}", item.id, item.slug, item.state.word(), says(&item.why))
+        }
+        Event::ItemMoved { item, to, why, evidence: ids } => {
+            format!("{item} {}: {}{}", to.word(), says(why), evidence(ids))
+        }
+        Event::RunStarted { run } => {
+            format!("{} started by {} on {} with {}", run.id, run.by, run.base.short(), run.policy.agent.name)
+        }
         Event::RunMoved { run, to, why } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
         Event::RunTouched { run, touch } => format!("{run} touched by {}: {:?}", touch.by, touch.kind),
-        Event::TaskMoved { task, to, why, evidence: ids, .. } => format!("{task} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::TaskMoved { task, to, why, evidence: ids, .. } => {
+            format!("{task} {}: {}{}", to.word(), says(why), evidence(ids))
+        }
         Event::TaskRestarted { task, .. } => format!("{task} gets new tries"),
-        Event::AttemptStarted { attempt } => format!("{} {} started, try {}", attempt.task, attempt.id, attempt.number),
-        Event::AttemptMoved { attempt, to, why, evidence: ids } => format!("{attempt} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::AttemptStarted { attempt } => {
+            format!("{} {} started, try {}", attempt.task, attempt.id, attempt.number)
+        }
+        Event::AttemptMoved { attempt, to, why, evidence: ids } => {
+            format!("{attempt} {}: {}{}", to.word(), says(why), evidence(ids))
+        }
         Event::AttemptFailed { attempt, failure, why, evidence: ids } => {
             format!("{attempt} FAILED ({}): {}{}", failure.word(), says(why), evidence(ids))
         }
-        Event::SessionAsked { session } => format!("session {} asked for: {}", session.id, says(&session.title)),
+        Event::SessionAsked { session } => {
+            format!("session {} asked for: {}", session.id, says(&session.title))
+        }
         Event::SessionRuns { session, running } => format!("session {session} runs: process {}", running.pid),
-        Event::SessionEnded { session, end } => format!("session {session} ended: {:?}, {} bytes", end.how, end.output_bytes),
+        Event::SessionEnded { session, end } => {
+            format!("session {session} ended: {:?}, {} bytes", end.how, end.output_bytes)
+        }
         Event::WorktreeMade { worktree } => format!("{worktree} made"),
         Event::WorktreeGone { worktree, why } => format!("{worktree} gone: {}", says(why)),
         Event::WorktreeRemoved { worktree, .. } => format!("{worktree} removed; undo brings it back"),
         Event::WorktreeRestored { worktree, .. } => format!("{worktree} brought back"),
         Event::EvidenceGathered { evidence } => {
             let verdict = if evidence.passed() { "holds" } else { "does not hold" };
-            format!("{} {:?} {verdict}: `{}`: {}", evidence.id, evidence.gate, says(&evidence.command), says(&evidence.why))
+            format!(
+                "{} {:?} {verdict}: `{}`: {}",
+                evidence.id,
+                evidence.gate,
+                says(&evidence.command),
+                says(&evidence.why)
+            )
         }
-        Event::PullOpened { pull } => format!("{} opened: {} (+{} -{})", pull.id, says(&pull.title), pull.size.added, pull.size.removed),
+        Event::PullOpened { pull } => {
+            format!("{} opened: {} (+{} -{})", pull.id, says(&pull.title), pull.size.added, pull.size.removed)
+        }
         Event::PullChecked { pull, command, passed, .. } => {
             format!("{pull} check {}: `{}`", if *passed { "passed" } else { "FAILED" }, says(command))
         }
         Event::PullApproved { pull, approval } => format!("{pull} approved by {}", approval.by),
-        Event::PullMoved { pull, to, why, evidence: ids } => format!("{pull} {}: {}{}", to.word(), says(why), evidence(ids)),
+        Event::PullMoved { pull, to, why, evidence: ids } => {
+            format!("{pull} {}: {}{}", to.word(), says(why), evidence(ids))
+        }
         Event::Refused { session, asked, why, .. } => {
             let who = session.map_or_else(|| record.who.to_string(), |it| format!("session {it}"));
             format!("REFUSED {asked} to {who}: {}", says(why))

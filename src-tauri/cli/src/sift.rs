@@ -130,13 +130,20 @@ mod tests {
 
     #[test]
     fn the_screen_goes_through_and_nothing_beyond_it() {
-        assert_eq!(sifted("a\x1b[1;31mred\x1b[0m \x1b[2J\x1b(B\x1b7ü"), "a\x1b[1;31mred\x1b[0m \x1b[2J\x1b(B\x1b7ü");
+        assert_eq!(
+            sifted("a\x1b[1;31mred\x1b[0m \x1b[2J\x1b(B\x1b7ü"),
+            "a\x1b[1;31mred\x1b[0m \x1b[2J\x1b(B\x1b7ü"
+        );
         assert_eq!(sifted("a\x1b]52;c;ZXZpbA==\x07b"), "ab");
         assert_eq!(sifted("a\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\b"), "alinkb");
         assert_eq!(sifted("a\x1bP+q544e\x1b\\b\x1b_x\x1b\\c"), "abc");
         assert_eq!(sifted("a\x1b[6nb\x1b[cc\x1b[>0qd\x1b[?ue\x1b[?2026$pf\x1b[21tg"), "abcdefg");
         assert_eq!(sifted("a\x1b]0;never ended"), "a");
-        assert_eq!(sifted("\x1b]0;t\x1b[31mx"), "\x1b[31mx", "a string that is broken off by a new sequence ends");
+        assert_eq!(
+            sifted("\x1b]0;t\x1b[31mx"),
+            "\x1b[31mx",
+            "a string that is broken off by a new sequence ends"
+        );
     }
 
     #[test]

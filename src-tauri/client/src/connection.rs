@@ -3,7 +3,7 @@
 use std::io;
 
 use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
-use pilothouse_contract::{Call, Fault, FaultCode, Fleet, PROTOCOL, Record};
+use pilothouse_contract::{Call, Fault, FaultCode, Fleet, PROTOCOL, Record, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -43,7 +43,8 @@ impl Client {
                         "the engine that runs is version {} and speaks another protocol than this program",
                         client.version
                     );
-                    return Err(Fault::refused(says).command("start the engine of this version", "pilothouse engine restart"));
+                    return Err(Fault::refused(says)
+                        .command("start the engine of this version", "pilothouse engine restart"));
                 }
                 Ok(client)
             }
@@ -62,10 +63,17 @@ impl Client {
     /// # Errors
     /// Whatever the engine says, or `Unreachable` if it ended meanwhile.
     pub async fn call<C: Call>(&mut self, call: C) -> Result<C::Reply, Fault> {
-        let request = wire::encode(&call.request())?;
-        self.send(Tag::Request, &request).await?;
+        wire::decode(&self.call_any(&call.request()).await?)
+    }
+
+    /// Calls, for whoever hands the encoded reply on.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_any(&mut self, request: &Request) -> Result<Vec<u8>, Fault> {
+        self.send(Tag::Request, &wire::encode(request)?).await?;
         match self.receive().await? {
-            (Tag::Reply, payload) => wire::decode(&payload),
+            (Tag::Reply, payload) => Ok(payload),
             (Tag::Fault, payload) => Err(wire::decode(&payload)?),
             (tag, _) => Err(Fault::bug(format!("the engine answered a call with {tag:?}"))),
         }
@@ -99,7 +107,9 @@ impl Client {
         loop {
             match take_frame(&mut self.received) {
                 Taken::Frame(tag, payload) => return Ok((tag, payload)),
-                Taken::Broken => return Err(Fault::refused("what answers at the engine's socket is no Pilothouse")),
+                Taken::Broken => {
+                    return Err(Fault::refused("what answers at the engine's socket is no Pilothouse"));
+                }
                 Taken::More => {}
             }
             match self.stream.read(&mut piece).await {

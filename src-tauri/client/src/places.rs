@@ -33,7 +33,8 @@ impl Places {
             (None, Some(data), _) => data.join("pilothouse"),
             (None, None, Some(home)) => home.join(".local/share/pilothouse"),
             (None, None, None) => {
-                return Err(Fault::environment("there is no home folder").hint("set HOME, or set PILOTHOUSE_HOME to a folder of yours"));
+                return Err(Fault::environment("there is no home folder")
+                    .hint("set HOME, or set PILOTHOUSE_HOME to a folder of yours"));
             }
         };
         let runtime = folder("XDG_RUNTIME_DIR").unwrap_or_else(env::temp_dir);
@@ -45,14 +46,20 @@ impl Places {
     /// # Errors
     /// In words, if a path would be too long for a socket.
     pub fn at(data: PathBuf, runtime: &Path) -> Result<Self, Fault> {
-        let hash: String =
-            Sha256::digest(data.as_os_str().as_encoded_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = Sha256::digest(data.as_os_str().as_encoded_bytes())
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let user = rustix::process::geteuid().as_raw();
         let sockets = runtime.join(format!("ph-{hash}-{user}"));
         let longest = sockets.join("s4294967295.sock");
         if longest.as_os_str().len() >= SOCKET_PATH_MAX {
-            return Err(Fault::environment(format!("{} is too long a name for a folder of sockets", sockets.display()))
-                .hint("set XDG_RUNTIME_DIR to a folder with a shorter name"));
+            return Err(Fault::environment(format!(
+                "{} is too long a name for a folder of sockets",
+                sockets.display()
+            ))
+            .hint("set XDG_RUNTIME_DIR to a folder with a shorter name"));
         }
         Ok(Self { worktrees: data.join("worktrees"), data, sockets })
     }
@@ -77,7 +84,8 @@ impl Places {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Fault> {
-    std::path::absolute(path).map_err(|error| Fault::environment(format!("PILOTHOUSE_HOME cannot be used: {error}")))
+    std::path::absolute(path)
+        .map_err(|error| Fault::environment(format!("PILOTHOUSE_HOME cannot be used: {error}")))
 }
 
 #[cfg(test)]

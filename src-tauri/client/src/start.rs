@@ -38,8 +38,11 @@ pub async fn ensure_engine(places: &Places, program: &Path) -> Result<Client, Fa
         other => return other,
     }
     if std::env::var_os("PILOTHOUSE_SESSION").is_some() {
-        return Err(Fault::new(FaultCode::Unreachable, "the engine does not run, and a program inside a session does not start it")
-            .command("start it from a terminal of your own", "pilothouse engine start"));
+        return Err(Fault::new(
+            FaultCode::Unreachable,
+            "the engine does not run, and a program inside a session does not start it",
+        )
+        .command("start it from a terminal of your own", "pilothouse engine start"));
     }
     let (places_there, program_there) = (places.clone(), program.to_owned());
     tokio::task::spawn_blocking(move || start(&places_there, &program_there))
@@ -53,7 +56,9 @@ fn start(places: &Places, program: &Path) -> Result<(), Fault> {
     let cannot = |error: std::io::Error| {
         let fault = Fault::environment(format!("{} cannot be used: {error}", places.data.display()));
         match error.kind() {
-            std::io::ErrorKind::StorageFull => fault.hint("free some space there, then try again; nothing was changed"),
+            std::io::ErrorKind::StorageFull => {
+                fault.hint("free some space there, then try again; nothing was changed")
+            }
             _ => fault.hint("make it writable for you, or set PILOTHOUSE_HOME to a folder that is"),
         }
     };
@@ -66,7 +71,9 @@ fn start(places: &Places, program: &Path) -> Result<(), Fault> {
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
-        .map_err(|error| Fault::environment(format!("{} could not be started: {error}", program.display())))?;
+        .map_err(|error| {
+            Fault::environment(format!("{} could not be started: {error}", program.display()))
+        })?;
     let mut line = String::new();
     if let Some(out) = child.stdout.take() {
         let _nothing_said = BufReader::new(out).read_line(&mut line);
@@ -75,6 +82,9 @@ fn start(places: &Places, program: &Path) -> Result<(), Fault> {
         "ready" => Ok(()),
         "" => Err(Fault::environment("the engine ended before it was ready")
             .hint(format!("its log says why: {}", places.log().display()))),
-        fault => Err(serde_json::from_str(fault).unwrap_or_else(|_| Fault::bug(format!("the engine said: {fault}")))),
+        fault => {
+            Err(serde_json::from_str(fault)
+                .unwrap_or_else(|_| Fault::bug(format!("the engine said: {fault}"))))
+        }
     }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptState, Candidate, Failure};
 use crate::evidence::Evidence;
-use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId};
+use crate::ids::{
+    AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId,
+};
 use crate::item::{Item, ItemState};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{MergeResult, Pull, PullApproval, PullState};
@@ -110,7 +112,13 @@ pub enum Event {
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
     /// Somebody asked for what they may not do; it was not done.
-    Refused { project: Option<ProjectId>, run: Option<RunId>, session: Option<SessionId>, asked: String, why: String },
+    Refused {
+        project: Option<ProjectId>,
+        run: Option<RunId>,
+        session: Option<SessionId>,
+        asked: String,
+        why: String,
+    },
     /// A ref was moved, or tried to be moved, by somebody who may not.
     RefTouched {
         /// Where.

@@ -154,14 +154,12 @@ impl Fleet {
                 self.items.insert(item.id, item.clone());
                 Some(Touched::Item(item.id))
             }
-            Event::ItemMoved { item, to, why, .. } => {
-                self.items.get_mut(item).map(|it| {
-                    it.state = *to;
-                    it.why.clone_from(why);
-                    it.moved = at;
-                    Touched::Item(*item)
-                })
-            }
+            Event::ItemMoved { item, to, why, .. } => self.items.get_mut(item).map(|it| {
+                it.state = *to;
+                it.why.clone_from(why);
+                it.moved = at;
+                Touched::Item(*item)
+            }),
 
             Event::RunStarted { run } => {
                 self.runs.insert(run.id, run.clone());
@@ -209,7 +207,9 @@ impl Fleet {
                 let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += counts));
                 return [touched, run];
             }
-            Event::BriefWritten { attempt, hash } => self.attempt(*attempt, |it| it.brief = Some(hash.clone())),
+            Event::BriefWritten { attempt, hash } => {
+                self.attempt(*attempt, |it| it.brief = Some(hash.clone()))
+            }
             Event::CandidateRead { attempt, candidate } => {
                 self.attempt(*attempt, |it| it.candidate = Some(candidate.clone()))
             }
@@ -223,9 +223,7 @@ impl Fleet {
             Event::SessionRuns { session, running } => {
                 self.session(*session, |it| it.running = Some(running.clone()))
             }
-            Event::SessionEnded { session, end } => {
-                self.session(*session, |it| it.end = Some(end.clone()))
-            }
+            Event::SessionEnded { session, end } => self.session(*session, |it| it.end = Some(end.clone())),
 
             Event::WorktreeAsked { worktree } => {
                 self.worktrees.insert(worktree.id, worktree.clone());
@@ -237,10 +235,11 @@ impl Fleet {
             Event::WorktreeGone { worktree, why } => {
                 self.worktree(*worktree, |it| it.state = WorktreeState::Gone { why: why.clone() })
             }
-            Event::WorktreeSeen { worktree, seen } => self.worktree(*worktree, |it| it.seen = Some(seen.clone())),
-            Event::WorktreeRemoved { worktree, recovery } => {
-                self.worktree(*worktree, |it| it.state = WorktreeState::Removed { recovery: recovery.clone() })
+            Event::WorktreeSeen { worktree, seen } => {
+                self.worktree(*worktree, |it| it.seen = Some(seen.clone()))
             }
+            Event::WorktreeRemoved { worktree, recovery } => self
+                .worktree(*worktree, |it| it.state = WorktreeState::Removed { recovery: recovery.clone() }),
 
             Event::EvidenceGathered { evidence } => {
                 self.evidence.insert(evidence.id, evidence.clone());
@@ -265,7 +264,9 @@ impl Fleet {
                     check.passed = Some(*passed);
                 }
             }),
-            Event::PullApproved { pull, approval } => self.pull(*pull, |it| it.approval = Some(approval.clone())),
+            Event::PullApproved { pull, approval } => {
+                self.pull(*pull, |it| it.approval = Some(approval.clone()))
+            }
             Event::PullMoved { pull, to, why, .. } => self.pull(*pull, |it| {
                 it.state = to.clone();
                 it.why.clone_from(why);
@@ -285,7 +286,12 @@ impl Fleet {
         self.runs.get_mut(&id).map(change).map(|()| Touched::Run(id))
     }
 
-    fn task(&mut self, run: RunId, task: &crate::ids::TaskId, change: impl FnOnce(&mut TaskRun)) -> Option<Touched> {
+    fn task(
+        &mut self,
+        run: RunId,
+        task: &crate::ids::TaskId,
+        change: impl FnOnce(&mut TaskRun),
+    ) -> Option<Touched> {
         let it = self.runs.get_mut(&run)?.tasks.iter_mut().find(|it| it.spec.id == *task)?;
         change(it);
         Some(Touched::Run(run))

@@ -191,14 +191,20 @@ impl Session {
             return (SessionState::Starting, "asked for, no word from its holder yet".to_owned());
         };
         let Some(pulse) = pulse.filter(|pulse| pulse.held) else {
-            return (SessionState::Unknown, format!("process {} started, its holder does not answer", running.pid));
+            return (
+                SessionState::Unknown,
+                format!("process {} started, its holder does not answer", running.pid),
+            );
         };
         let quiet_ms = now.since_ms(pulse.last_output.unwrap_or(running.at));
         if quiet_ms >= QUIET_MS {
             let quiet_s = quiet_ms / 1000;
             (SessionState::Quiet, format!("process {} runs, no output for {quiet_s} s", running.pid))
         } else {
-            (SessionState::Working, format!("process {} runs, {} bytes of output", running.pid, pulse.output_bytes))
+            (
+                SessionState::Working,
+                format!("process {} runs, {} bytes of output", running.pid, pulse.output_bytes),
+            )
         }
     }
 }

@@ -120,8 +120,9 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Fault> {
 /// # Errors
 /// `Refused` if the bytes are not a value of that type: the peer speaks another protocol.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Fault::refused("the other side sent something that this version cannot read").because(error))
+    serde_json::from_slice(bytes).map_err(|error| {
+        Fault::refused("the other side sent something that this version cannot read").because(error)
+    })
 }
 
 /// Writes a frame.

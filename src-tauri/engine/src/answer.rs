@@ -43,7 +43,9 @@ impl Desk {
                 let why = "a program inside a session may look and report, and nothing else".to_owned();
                 (Some(*session), why)
             }
-            (Caller::Unknown, _) => (None, "nobody can tell who called: the program was gone at once".to_owned()),
+            (Caller::Unknown, _) => {
+                (None, "nobody can tell who called: the program was gone at once".to_owned())
+            }
         };
         let (session, why) = refused;
         let name = &in_words(name);
@@ -71,14 +73,19 @@ impl Desk {
         let Taken { outcomes, .. } = self.engine.ask(input, self.who()).await?;
         let mut ends = Vec::new();
         for outcome in outcomes {
-            let ended = outcome.await.map_err(|_| Fault::environment("the engine is ending").hint("ask again"))?;
+            let ended =
+                outcome.await.map_err(|_| Fault::environment("the engine is ending").hint("ask again"))?;
             ends.push(ended);
         }
         Ok(ends)
     }
 
     /// Looks something up in the fleet.
-    fn look<T>(&self, look: impl FnOnce(&Fleet) -> Option<T>, missing: impl FnOnce() -> String) -> Result<T, Fault> {
+    fn look<T>(
+        &self,
+        look: impl FnOnce(&Fleet) -> Option<T>,
+        missing: impl FnOnce() -> String,
+    ) -> Result<T, Fault> {
         look(&self.engine.fleet()).ok_or_else(|| Fault::missing(missing()))
     }
 }

@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 use pilothouse_contract::{At, Event, Fault, Fleet, Record, Touched, Who};
 
 pub use effect::{
-    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Merged, Outcome, PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Merged, Outcome,
+    PendingEffect,
 };
 pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
 
@@ -63,10 +64,14 @@ pub fn decide(
         Input::TrustProject { project, found } => work.trust_project(project, found)?,
         Input::RemoveProject { project } => work.remove_project(project)?,
         Input::ItemsFound { project, items } => work.items_found(project, items)?,
-        Input::MainSeen { project, found, named, attempt } => work.main_seen(project, found, &named, attempt)?,
+        Input::MainSeen { project, found, named, attempt } => {
+            work.main_seen(project, found, &named, attempt)?
+        }
         Input::AdoptMain { project, found } => work.adopt_main(project, found)?,
         Input::TakeBackMain { project } => work.take_back_main(project)?,
-        Input::RefRefused { session, reference, from, to } => work.ref_refused(session, reference, from, to)?,
+        Input::RefRefused { session, reference, from, to } => {
+            work.ref_refused(session, reference, from, to)?
+        }
         Input::CallRefused { session, asked, why } => work.call_refused(session, asked, why),
         Input::StartRun(facts) => work.start_run(*facts)?,
         Input::StopRun { run } => work.stop_run(run)?,
@@ -119,8 +124,12 @@ impl Work<'_> {
             (Effect::Launch { session }, Outcome::Launched(started)) => self.launched(session, started),
             (Effect::Check(asked), Outcome::Checked(result)) => self.checked(&asked, *result),
             (Effect::Read { attempt }, Outcome::Read(read)) => self.candidate_read(attempt, read),
-            (Effect::Integrate { attempt, head }, Outcome::Integrated(made)) => self.integrated(attempt, &head, made),
-            (Effect::WriteRecord { run, head }, Outcome::RecordWritten(made)) => self.record_written(run, &head, made),
+            (Effect::Integrate { attempt, head }, Outcome::Integrated(made)) => {
+                self.integrated(attempt, &head, made)
+            }
+            (Effect::WriteRecord { run, head }, Outcome::RecordWritten(made)) => {
+                self.record_written(run, &head, made)
+            }
             (Effect::Advance { run, old, new, change }, Outcome::Advanced(moved)) => {
                 self.advanced(run, &old, &new, change, moved);
             }

@@ -19,7 +19,7 @@ use crate::execution::recovery::Remover;
 use crate::execution::trees::Trees;
 use crate::execution::watch::Watch;
 use crate::ports::{clock, git};
-use crate::store::Store;
+use crate::store::{OutboxEnd, OutboxRow, Store, Written};
 
 /// While the store cannot be written it is tried again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(2);
@@ -111,7 +111,8 @@ impl Engine {
             make_private(&options.data.join(folder))?;
         }
         make_private(&options.worktrees)?;
-        let worktrees = options.worktrees.canonicalize().map_err(|error| cannot_use(&options.worktrees, &error))?;
+        let worktrees =
+            options.worktrees.canonicalize().map_err(|error| cannot_use(&options.worktrees, &error))?;
         let store = Store::open(&options.data).await?;
         let loaded = store.load().await?;
         let home = store.meta("home", || Uuid::new_v4().to_string()).await?;
@@ -121,14 +122,22 @@ impl Engine {
         let (signs, told) = mpsc::unbounded_channel();
         let sessions = Sessions::new(&options.data.join("sessions"), &options.sockets, &options.hold, ended);
         let trees = Trees::new(&home, &worktrees);
-        let rehearsal = crate::rehearsal::write_agent(&options.data).map_err(|error| cannot_use(&options.data, &error))?;
+        let rehearsal = crate::rehearsal::write_agent(&options.data)
+            .map_err(|error| cannot_use(&options.data, &error))?;
+        let pending = pending_of(&loaded.pending, &options.data)?;
         let version = git::version().await.map_or_else(|error| error.to_string(), |(_, words)| words);
         let environment = format!("{} {}, git {version}", std::env::consts::OS, std::env::consts::ARCH);
         let engine = Self {
             inner: Arc::new(Inner {
                 remover: Remover::new(&trees, &options.data.join("recovery")),
                 checks: Checks::new(&trees, &sessions, &options.program, &environment),
-                attempts: Attempts::new(&trees, &sessions, &options.data.join("attempts"), &rehearsal, &options.program),
+                attempts: Attempts::new(
+                    &trees,
+                    &sessions,
+                    &options.data.join("attempts"),
+                    &rehearsal,
+                    &options.program,
+                ),
                 watch: Watch::new(signs),
                 started: clock::now(),
                 activity: Mutex::default(),
@@ -138,7 +147,7 @@ impl Engine {
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),
-                pending: Mutex::new(loaded.pending.len()),
+                pending: Mutex::new(pending.len()),
                 orders,
                 records: broadcast::channel(1024).0,
                 stop: tokio::sync::watch::channel(false).0,
@@ -148,14 +157,20 @@ impl Engine {
                 trees,
             }),
         };
-        engine.begin(loaded.fleet, loaded.next_effect, loaded.pending, taken);
+        engine.begin(loaded.fleet, EffectKey(loaded.next_effect), pending, taken);
         tokio::spawn(engine.clone().hear_ends(ends));
         tokio::spawn(engine.clone().heed_signs(told));
         Ok(engine)
     }
 
     /// Takes up what an earlier engine left: sessions that run, checks that run, effects that are not done.
-    fn begin(&self, fleet: Fleet, next: EffectKey, pending: Vec<PendingEffect>, orders: mpsc::UnboundedReceiver<Order>) {
+    fn begin(
+        &self,
+        fleet: Fleet,
+        next: EffectKey,
+        pending: Vec<PendingEffect>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) {
         let checks: Vec<SessionId> = pending
             .iter()
             .filter_map(|it| match &it.effect {
@@ -175,7 +190,8 @@ impl Engine {
             .filter(|it| it.end.is_none() && it.running.is_some() && it.kind != SessionKind::Check)
             .map(|it| it.id)
             .collect();
-        let core = Core { engine: self.clone(), fleet, next, waiting: BTreeMap::new(), stuck: VecDeque::new() };
+        let core =
+            Core { engine: self.clone(), fleet, next, waiting: BTreeMap::new(), stuck: VecDeque::new() };
         tokio::spawn(core.run(orders));
         for session in running {
             self.follow_session(session);
@@ -207,7 +223,16 @@ impl Engine {
     /// What the engine cannot do just now.
     pub(crate) fn alarms(&self) -> Vec<String> {
         let alarm = self.inner.alarm.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        alarm.iter().map(|fault| format!("{}. {}", fault.message, fault.hints.first().map(|it| it.text.as_str()).unwrap_or_default())).collect()
+        alarm
+            .iter()
+            .map(|fault| {
+                format!(
+                    "{}. {}",
+                    fault.message,
+                    fault.hints.first().map(|it| it.text.as_str()).unwrap_or_default()
+                )
+            })
+            .collect()
     }
 
     /// How many effects are asked for and not done.
@@ -219,7 +244,11 @@ impl Engine {
     /// Notes that a worktree is being removed, or brought back.
     pub(crate) fn set_removing(&self, worktree: pilothouse_contract::WorktreeId, removing: bool) {
         let mut set = self.inner.removing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if removing { set.insert(worktree) } else { set.remove(&worktree) };
+        if removing {
+            set.insert(worktree)
+        } else {
+            set.remove(&worktree)
+        };
     }
 
     /// Whether a worktree is being removed.
@@ -298,7 +327,10 @@ impl Engine {
     }
 
     /// Hears of ended sessions.
-    async fn hear_ends(self, mut ends: mpsc::UnboundedReceiver<(SessionId, pilothouse_contract::session::End)>) {
+    async fn hear_ends(
+        self,
+        mut ends: mpsc::UnboundedReceiver<(SessionId, pilothouse_contract::session::End)>,
+    ) {
         while let Some((session, end)) = ends.recv().await {
             // A check's end comes with its outcome.
             let check = self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Check);
@@ -346,7 +378,11 @@ impl Core {
     /// Decides and stores. Gives an order of the engine's own back if it could not be stored.
     async fn handle(&mut self, order: Order) -> Option<Order> {
         let now = clock::now();
-        let done = order.done.as_ref().map(|(key, outcome)| (*key, outcome, now));
+        let done = order.done.as_ref().map(|(key, outcome)| OutboxEnd {
+            key: key.0,
+            at: now,
+            outcome: serde_json::to_string(outcome).unwrap_or_default(),
+        });
         let decided = decide(&mut self.fleet, self.next, order.input.clone(), order.who.clone(), now);
         let decision = match decided {
             Ok(decision) => decision,
@@ -370,7 +406,15 @@ impl Core {
             }
             return None;
         }
-        if let Err(error) = self.engine.inner.store.commit(&decision, &self.fleet, done).await {
+        let effects: Vec<OutboxRow> = decision.effects.iter().map(row_of).collect();
+        let written = Written {
+            records: &decision.records,
+            effects: &effects,
+            fleet: &self.fleet,
+            touched: &decision.touched,
+            done,
+        };
+        if let Err(error) = self.engine.inner.store.commit(&written).await {
             self.fleet = self.engine.fleet().clone();
             let fault = Fault::from(error);
             self.raise(Some(fault.clone()));
@@ -390,21 +434,24 @@ impl Core {
     /// It is stored: everybody may know, and it may be done.
     fn publish(&mut self, decision: Decision, order: Order) {
         {
-            let mut shared = self.engine.inner.fleet.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut shared =
+                self.engine.inner.fleet.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             for record in &decision.records {
                 shared.apply(record);
             }
         }
         {
-            let mut pending = self.engine.inner.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut pending =
+                self.engine.inner.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *pending += decision.effects.len();
             *pending -= usize::from(order.done.is_some()).min(*pending);
         }
         self.next = EffectKey(self.next.0 + decision.effects.len() as u64);
         if let Some((key, outcome)) = order.done
-            && let Some(waits) = self.waiting.remove(&key) {
-                let _nobody = waits.send(outcome);
-            }
+            && let Some(waits) = self.waiting.remove(&key)
+        {
+            let _nobody = waits.send(outcome);
+        }
         let mut outcomes = Vec::new();
         if order.reply.is_some() {
             for effect in &decision.effects {
@@ -441,6 +488,30 @@ impl Core {
     }
 }
 
+fn row_of(pending: &PendingEffect) -> OutboxRow {
+    OutboxRow {
+        key: pending.key.0,
+        at: pending.at,
+        kind: pending.effect.word(),
+        body: serde_json::to_string(&pending.effect).unwrap_or_default(),
+    }
+}
+
+fn pending_of(rows: &[OutboxRow], data: &std::path::Path) -> Result<Vec<PendingEffect>, Fault> {
+    let read = |row: &OutboxRow| {
+        let effect = serde_json::from_str(&row.body).map_err(|error| {
+            Fault::environment(format!(
+                "{} asks for something that this version does not know",
+                data.display()
+            ))
+            .hint("install the newer version again")
+            .because(error)
+        })?;
+        Ok(PendingEffect { key: EffectKey(row.key), at: row.at, effect })
+    };
+    rows.iter().map(read).collect()
+}
+
 /// Makes a folder that only the user may enter.
 fn make_private(folder: &std::path::Path) -> Result<(), Fault> {
     use std::os::unix::fs::DirBuilderExt;
@@ -450,13 +521,17 @@ fn make_private(folder: &std::path::Path) -> Result<(), Fault> {
         .create(folder)
         .map_err(|error| cannot_use(folder, &error))?;
     let probe = folder.join(".probe");
-    std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe)).map_err(|error| cannot_use(folder, &error))
+    std::fs::write(&probe, b"x")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| cannot_use(folder, &error))
 }
 
 fn cannot_use(folder: &std::path::Path, error: &std::io::Error) -> Fault {
     let fault = Fault::environment(format!("{} cannot be used: {error}", folder.display()));
     match error.kind() {
-        std::io::ErrorKind::StorageFull => fault.hint("free some space there, then try again; nothing was changed"),
+        std::io::ErrorKind::StorageFull => {
+            fault.hint("free some space there, then try again; nothing was changed")
+        }
         _ => fault.hint("make it writable for you, or set PILOTHOUSE_HOME to a folder that is"),
     }
 }

@@ -72,14 +72,18 @@ impl Engine {
                 None => None,
             },
             Effect::Advance { run, old, new, .. } => match self.run_and_git(*run) {
-                Some((branch, git)) => Some(Outcome::Advanced(commits::advance(&git, &branch, old, new).await)),
+                Some((branch, git)) => {
+                    Some(Outcome::Advanced(commits::advance(&git, &branch, old, new).await))
+                }
                 None => None,
             },
             Effect::WriteRecord { run, head } => {
                 let fleet = self.fleet().clone();
                 let scratch = self.scratch(&format!("record-{run}"));
                 match fleet.runs.get(run) {
-                    Some(it) => Some(Outcome::RecordWritten(commits::write_record(&fleet, it, head, &scratch, at).await)),
+                    Some(it) => Some(Outcome::RecordWritten(
+                        commits::write_record(&fleet, it, head, &scratch, at).await,
+                    )),
                     None => None,
                 }
             }
@@ -87,7 +91,11 @@ impl Engine {
             Effect::Merge { pull, onto, head } => {
                 let found = {
                     let fleet = self.fleet();
-                    fleet.pulls.get(pull).cloned().and_then(|it| Some((fleet.projects.get(&it.project)?.clone(), it)))
+                    fleet
+                        .pulls
+                        .get(pull)
+                        .cloned()
+                        .and_then(|it| Some((fleet.projects.get(&it.project)?.clone(), it)))
                 };
                 match found {
                     Some((project, pull)) => {
@@ -163,14 +171,17 @@ impl Engine {
         let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over());
         if it.end.is_some() || over {
             let prevented = self.inner.sessions.prevent(session).map_err(|error| error.to_string());
-            return Some(Outcome::Launched(Err(prevented.err().unwrap_or_else(|| "it was stopped before it began".to_owned()))));
+            return Some(Outcome::Launched(Err(prevented
+                .err()
+                .unwrap_or_else(|| "it was stopped before it began".to_owned()))));
         }
         let native = self.native_id(session);
         let started = match (&matter, it.kind) {
             (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
             _ => {
-                let mut environment: Vec<_> =
-                    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+                let mut environment: Vec<_> = std::env::vars_os()
+                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                    .collect();
                 for (name, value) in env::of(session, &[], &self.inner.options.program) {
                     env::set(&mut environment, &name, value);
                 }
@@ -253,7 +264,9 @@ impl Engine {
         use pilothouse_contract::worktree::WorktreeState;
         let (it, _) = self.worktree(worktree)?;
         let restored = match &it.state {
-            WorktreeState::Removed { recovery } => self.inner.remover.restore(recovery).await.map_err(Fault::from),
+            WorktreeState::Removed { recovery } => {
+                self.inner.remover.restore(recovery).await.map_err(Fault::from)
+            }
             _ => Ok(Vec::new()),
         };
         self.set_removing(worktree, false);

@@ -55,7 +55,10 @@ pub(crate) fn write_agent(data: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// Makes a repository and starts the run.
-pub(crate) async fn start(desk: &Desk, call: ask::rehearsal::Start) -> Result<ask::rehearsal::Rehearsal, Fault> {
+pub(crate) async fn start(
+    desk: &Desk,
+    call: ask::rehearsal::Start,
+) -> Result<ask::rehearsal::Rehearsal, Fault> {
     if !SCRIPTS.iter().any(|(name, _)| *name == call.script) {
         let names: Vec<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
         return Err(Fault::refused(format!("no rehearsal is called '{}'", call.script))
@@ -78,7 +81,14 @@ pub(crate) async fn start(desk: &Desk, call: ask::rehearsal::Start) -> Result<as
     let speed = call.speed.clamp(1, 100);
     let command = ["sh", "{agent_file}", &call.script, &speed.to_string()].map(str::to_owned).to_vec();
     let agent = AgentChoice { name: "rehearsal".to_owned(), adapter: Adapter::Rehearsal, command };
-    let ask = ask::run::Start { item, agent: None, command: None, approve: Some(call.approve), slots: None, fresh: false };
+    let ask = ask::run::Start {
+        item,
+        agent: None,
+        command: None,
+        approve: Some(call.approve),
+        slots: None,
+        fresh: false,
+    };
     let run = desk.start_run(ask, Some(agent)).await?;
     Ok(ask::rehearsal::Rehearsal { project: project.id, item, run: run.id, path: project.path })
 }
@@ -86,7 +96,10 @@ pub(crate) async fn start(desk: &Desk, call: ask::rehearsal::Start) -> Result<as
 /// Makes the repository in a folder of its own.
 async fn make_repository(data: &Path) -> Result<PathBuf, Fault> {
     let in_words = |error: std::io::Error| {
-        Fault::environment(format!("the rehearsal's repository could not be made below {}: {error}", data.display()))
+        Fault::environment(format!(
+            "the rehearsal's repository could not be made below {}: {error}",
+            data.display()
+        ))
     };
     let folder = data.join("rehearsals");
     let mut number = 1;

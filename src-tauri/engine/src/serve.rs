@@ -80,7 +80,9 @@ async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
     }
     let sessions: Vec<(SessionId, u32, u32)> = {
         let fleet = engine.fleet();
-        let running = fleet.sessions.values().filter_map(|it| Some((it.id, it.running.as_ref()?.holder, it.running.as_ref()?.pid, it.end.is_none())));
+        let running = fleet.sessions.values().filter_map(|it| {
+            Some((it.id, it.running.as_ref()?.holder, it.running.as_ref()?.pid, it.end.is_none()))
+        });
         running.filter(|(.., live)| *live).map(|(id, holder, pid, _)| (id, holder, pid)).collect()
     };
     let pid = u32::try_from(peer.pid()?).ok()?;
@@ -92,7 +94,9 @@ async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
 fn who(pid: u32, sessions: &[(SessionId, u32, u32)]) -> Caller {
     let Some(line) = proc::ancestry(pid) else { return Caller::Unknown };
     for ancestor in &line {
-        if let Some((session, ..)) = sessions.iter().find(|(_, holder, pid)| holder == ancestor || pid == ancestor) {
+        if let Some((session, ..)) =
+            sessions.iter().find(|(_, holder, pid)| holder == ancestor || pid == ancestor)
+        {
             return Caller::Session(*session);
         }
         // The mark is inherited; taking it off does not take the ancestry off.
@@ -174,7 +178,8 @@ impl Connection {
         // A defect in one answer is that answer's fault and nobody else's.
         AssertUnwindSafe(dispatch(&self.desk, request)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(call = name, "an answer panicked");
-            Err(Fault::bug(format!("{name} ran into a defect of Pilothouse")).hint("the engine's log says where"))
+            Err(Fault::bug(format!("{name} ran into a defect of Pilothouse"))
+                .hint("the engine's log says where"))
         })
     }
 
@@ -248,7 +253,9 @@ impl Connection {
         };
         let session = asked.session;
         if !self.desk.engine.fleet().sessions.contains_key(&session) {
-            return self.send_value(Tag::Fault, &Fault::missing(format!("there is no session {session}"))).await;
+            return self
+                .send_value(Tag::Fault, &Fault::missing(format!("there is no session {session}")))
+                .await;
         }
         if asked.keyboard {
             if let Err(fault) = self.desk.admit(Access::Act, "typing into a session") {
@@ -356,4 +363,3 @@ async fn receive(stream: &mut UnixStream, received: &mut Vec<u8>) -> io::Result<
 pub fn socket_in(folder: &Path) -> PathBuf {
     folder.join("engine.sock")
 }
-

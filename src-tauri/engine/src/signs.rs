@@ -109,8 +109,13 @@ impl Engine {
                     self.look_at_worktree(worktree).await;
                 }
                 Sign::Around(project) => {
-                    let all: Vec<WorktreeId> =
-                        self.fleet().worktrees.values().filter(|it| it.project == project).map(|it| it.id).collect();
+                    let all: Vec<WorktreeId> = self
+                        .fleet()
+                        .worktrees
+                        .values()
+                        .filter(|it| it.project == project)
+                        .map(|it| it.id)
+                        .collect();
                     for worktree in all {
                         self.look_at_worktree(worktree).await;
                     }
@@ -185,7 +190,12 @@ impl Engine {
             Ok(tree) => {
                 let git = tree.git();
                 let head = git.commit_of("HEAD").await.ok().flatten();
-                let Ok(lines) = git.list(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"]).await else { return };
+                let Ok(lines) = git
+                    .list(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"])
+                    .await
+                else {
+                    return;
+                };
                 let untracked = lines.iter().filter(|it| it.starts_with("??")).count();
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 let seen = Seen {
@@ -265,7 +275,8 @@ impl Engine {
         let begun = now();
         let limit_ms = i64::from(stall_s) * 1000;
         loop {
-            let last = self.last_sign(&sight.borrow_and_update().clone(), worktree).unwrap_or(begun).max(begun);
+            let last =
+                self.last_sign(&sight.borrow_and_update().clone(), worktree).unwrap_or(begun).max(begun);
             let left_ms = limit_ms - now().since_ms(last);
             if left_ms <= 0 {
                 self.tell(Input::Stalled { session, quiet_s: stall_s });

@@ -9,14 +9,15 @@ mod history;
 mod outbox;
 mod trajectories;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pilothouse_contract::{At, Fleet};
+use pilothouse_contract::{At, Fleet, Record, Touched};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-
-use crate::coordination::{Decision, EffectKey, Outcome, PendingEffect};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 pub use error::StoreError;
 pub use trajectories::{NewStep, Read as TrajectoryRead};
@@ -37,9 +38,48 @@ pub struct Loaded {
     /// The fleet as it was stored last.
     pub fleet: Fleet,
     /// Effects that were asked for and whose outcome is not stored.
-    pub pending: Vec<PendingEffect>,
+    pub pending: Vec<OutboxRow>,
     /// The number the next effect gets.
-    pub next_effect: EffectKey,
+    pub next_effect: u64,
+}
+
+/// An effect in the outbox, in its written form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number.
+    pub key: u64,
+    /// When it was asked for.
+    pub at: At,
+    /// The word for its kind.
+    pub kind: &'static str,
+    /// What is to be done, as JSON.
+    pub body: String,
+}
+
+/// The end of an effect, in its written form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEnd {
+    /// Its number.
+    pub key: u64,
+    /// When it ended.
+    pub at: At,
+    /// What came of it, as JSON.
+    pub outcome: String,
+}
+
+/// What is stored as a whole or not at all.
+#[derive(Debug)]
+pub struct Written<'a> {
+    /// What happened.
+    pub records: &'a [Record],
+    /// What is to be done.
+    pub effects: &'a [OutboxRow],
+    /// The fleet as the fold has it now.
+    pub fleet: &'a Fleet,
+    /// Which of its rows changed.
+    pub touched: &'a BTreeSet<Touched>,
+    /// The effect that all this is the end of.
+    pub done: Option<OutboxEnd>,
 }
 
 impl Store {
@@ -59,14 +99,21 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let write =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(in_words)?;
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(in_words)?;
         if !fresh {
             back_up_if_older(&write, &path).await?;
         }
         MIGRATIONS.run(&write).await.map_err(|error| match error {
-            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => StoreError::Newer { path: path.clone() },
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => StoreError::of(&path, error),
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+                StoreError::Newer { path: path.clone() }
+            }
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                StoreError::of(&path, error)
+            }
             other => StoreError::Damaged { path: path.clone(), why: other.to_string() },
         })?;
         let read = SqlitePoolOptions::new()
@@ -87,23 +134,18 @@ impl Store {
         Ok(Loaded { fleet, pending, next_effect })
     }
 
-    /// Stores a decision: its records, its effects, the rows it touched, and the end of the effect it is about.
+    /// Stores what was decided.
     ///
     /// # Errors
     /// See [`StoreError`]; then nothing of it is stored.
-    pub async fn commit(
-        &self,
-        decision: &Decision,
-        fleet: &Fleet,
-        done: Option<(EffectKey, &Outcome, At)>,
-    ) -> Result<(), StoreError> {
+    pub async fn commit(&self, written: &Written<'_>) -> Result<(), StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
-        history::put(&mut transaction, &decision.records).await.map_err(in_words)?;
-        outbox::put(&mut transaction, &decision.effects).await.map_err(in_words)?;
-        fleet::put(&mut transaction, fleet, &decision.touched).await.map_err(in_words)?;
-        if let Some((key, outcome, at)) = done {
-            outbox::end(&mut transaction, key, outcome, at).await.map_err(in_words)?;
+        history::put(&mut transaction, written.records).await.map_err(in_words)?;
+        outbox::put(&mut transaction, written.effects).await.map_err(in_words)?;
+        fleet::put(&mut transaction, written.fleet, written.touched).await.map_err(in_words)?;
+        if let Some(end) = &written.done {
+            outbox::end(&mut transaction, end).await.map_err(in_words)?;
         }
         transaction.commit().await.map_err(in_words)
     }
@@ -138,17 +180,21 @@ impl Store {
 /// anybody their history.
 async fn back_up_if_older(write: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     let in_words = |error| StoreError::of(path, error);
-    let known: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
-        .fetch_one(write)
-        .await
-        .or_else(|error| if StoreError::is_no_such_table(&error) { Ok(None) } else { Err(in_words(error)) })?;
+    let known: Option<i64> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(write).await.or_else(
+            |error| if StoreError::is_no_such_table(&error) { Ok(None) } else { Err(in_words(error)) },
+        )?;
     let newest = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or_default();
     let Some(known) = known.filter(|known| *known < newest) else { return Ok(()) };
     let copy = path.with_extension(format!("db.version-{known}"));
     if copy.exists() {
         return Ok(());
     }
-    sqlx::query("VACUUM INTO ?").bind(copy.to_string_lossy().into_owned()).execute(write).await.map_err(in_words)?;
+    sqlx::query("VACUUM INTO ?")
+        .bind(copy.to_string_lossy().into_owned())
+        .execute(write)
+        .await
+        .map_err(in_words)?;
     Ok(())
 }
 

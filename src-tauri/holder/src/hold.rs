@@ -104,19 +104,23 @@ impl<'a> Holder<'a> {
         let log = LogWriter::begin(place.folder(), asked.segment_bytes)
             .map_err(in_words("its log could not be made"))?;
         let _absent = std::fs::remove_file(&asked.socket);
-        let listener = UnixListener::bind(&asked.socket)
-            .map_err(in_words("its socket could not be opened"))?;
+        let listener =
+            UnixListener::bind(&asked.socket).map_err(in_words("its socket could not be opened"))?;
         listener.set_nonblocking(true).map_err(in_words("its socket could not be opened"))?;
-        let (signals, signalled) = UnixStream::pair().map_err(in_words("no pair of sockets could be opened"))?;
+        let (signals, signalled) =
+            UnixStream::pair().map_err(in_words("no pair of sockets could be opened"))?;
         signals.set_nonblocking(true).map_err(in_words("no pair of sockets could be opened"))?;
         for signal in [signal_hook::consts::SIGCHLD, signal_hook::consts::SIGTERM] {
             let end = signalled.try_clone().map_err(in_words("signals could not be heard"))?;
-            signal_hook::low_level::pipe::register(signal, end).map_err(in_words("signals could not be heard"))?;
+            signal_hook::low_level::pipe::register(signal, end)
+                .map_err(in_words("signals could not be heard"))?;
         }
         let program = Program::start(asked)?;
         let held = Held { version: VERSION, holder: std::process::id(), pid: program.pid, boot: boot_id() };
         if asked.mode == Mode::Pty {
-            place.add_size(0, asked.columns, asked.rows).map_err(in_words("its size could not be written down"))?;
+            place
+                .add_size(0, asked.columns, asked.rows)
+                .map_err(in_words("its size could not be written down"))?;
         }
         place.write_held(&held).map_err(in_words("its holder could not be written down"))?;
         Ok(Self {
@@ -166,10 +170,8 @@ impl<'a> Holder<'a> {
         if !self.input.is_empty() {
             about_output |= PollFlags::OUT;
         }
-        let mut fds = vec![
-            PollFd::new(&self.listener, PollFlags::IN),
-            PollFd::new(&self.signals, PollFlags::IN),
-        ];
+        let mut fds =
+            vec![PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
         // A closed terminal polls as hung up for ever; without interest in it the loop must not look at it.
         let output = self.program.output();
         if !about_output.is_empty() {

@@ -109,7 +109,9 @@ impl LogReader {
         let mut piece = vec![0; 64 * 1024];
         while all.len() < most {
             let length = self.read_at(offset, &mut piece)?;
-            let Some(read) = piece.get(..length.min(most - all.len())).filter(|read| !read.is_empty()) else { break };
+            let Some(read) = piece.get(..length.min(most - all.len())).filter(|read| !read.is_empty()) else {
+                break;
+            };
             all.extend_from_slice(read);
             offset += read.len() as u64;
         }

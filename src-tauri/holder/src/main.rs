@@ -15,7 +15,9 @@ use pilothouse_holder::place::Place;
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let (Some(folder), None) = (args.next(), args.next()) else {
-        complain("usage: pilothouse-hold <session folder>. The engine starts this program; see `pilothouse hold`.");
+        complain(
+            "usage: pilothouse-hold <session folder>. The engine starts this program; see `pilothouse hold`.",
+        );
         return ExitCode::from(2);
     };
     match hold::run(&Place(PathBuf::from(folder))) {

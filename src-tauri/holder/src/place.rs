@@ -151,8 +151,7 @@ impl Place {
     /// # Errors
     /// Whatever the file system says.
     pub fn add_size(&self, offset: u64, columns: u16, rows: u16) -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(self.0.join("sizes"))?;
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.0.join("sizes"))?;
         file.write_all(format!("{offset} {columns} {rows}\n").as_bytes())
     }
 
@@ -197,7 +196,8 @@ fn absent<T>(read: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn read_whole<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
-    serde_json::from_slice(&fs::read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    serde_json::from_slice(&fs::read(path)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Writes a file so that a reader sees all of it or none: beside it first, then renamed.

@@ -114,7 +114,8 @@ fn parse_stat(pid: u32, stat: &str) -> Option<Process> {
 }
 
 fn from_ps() -> BTreeMap<u32, Process> {
-    let Ok(output) = std::process::Command::new("ps").args(["-axo", "pid=,ppid=,stat=,comm="]).output() else {
+    let Ok(output) = std::process::Command::new("ps").args(["-axo", "pid=,ppid=,stat=,comm="]).output()
+    else {
         return BTreeMap::new();
     };
     String::from_utf8_lossy(&output.stdout)

@@ -135,7 +135,12 @@ mod tests {
 
     #[test]
     fn every_frame_round_trips() {
-        for sent in [ToHolder::Hello(1), ToHolder::Input(vec![0, 255]), ToHolder::Resize(80, 24), ToHolder::Stop(2000)] {
+        for sent in [
+            ToHolder::Hello(1),
+            ToHolder::Input(vec![0, 255]),
+            ToHolder::Resize(80, 24),
+            ToHolder::Stop(2000),
+        ] {
             let mut buffer = sent.frame();
             assert_eq!(take_to_holder(&mut buffer), Taken::Frame(sent));
             assert!(buffer.is_empty());

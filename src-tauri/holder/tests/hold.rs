@@ -62,7 +62,8 @@ impl Scene {
     }
 
     fn output(&self) -> String {
-        String::from_utf8_lossy(&LogReader::new(self.place.folder()).read_from(0, usize::MAX).unwrap()).into_owned()
+        String::from_utf8_lossy(&LogReader::new(self.place.folder()).read_from(0, usize::MAX).unwrap())
+            .into_owned()
     }
 
     fn connect(&self) -> Peer {
@@ -117,8 +118,12 @@ fn every_byte_and_the_exit_code_are_written_down() {
     assert_eq!(output.len(), wanted.len());
     assert!(output == wanted, "the output is not what was printed");
     assert_eq!(exit.output_bytes, wanted.len() as u64);
-    let used: u64 = fs::read_dir(scene.place.folder()).unwrap().map(|it| it.unwrap().metadata().unwrap().len()).sum();
-    assert!(used < 5 * (64 * 1024 + 4096) + 4096, "what the last segment did not need was not given back: {used}");
+    let used: u64 =
+        fs::read_dir(scene.place.folder()).unwrap().map(|it| it.unwrap().metadata().unwrap().len()).sum();
+    assert!(
+        used < 5 * (64 * 1024 + 4096) + 4096,
+        "what the last segment did not need was not given back: {used}"
+    );
 }
 
 #[test]
@@ -134,7 +139,11 @@ fn a_terminal_is_a_terminal_and_a_pipe_is_a_pipe() {
 
 #[test]
 fn what_is_typed_arrives_and_sizes_are_set() {
-    let scene = scene(Mode::Pty, &["sh", "-c", "stty -echo; echo ready; read word; echo got $word; read again; stty size"], 0);
+    let scene = scene(
+        Mode::Pty,
+        &["sh", "-c", "stty -echo; echo ready; read word; echo got $word; read again; stty size"],
+        0,
+    );
     let (mut child, said) = scene.start();
     assert_eq!(said, "held\n");
     let mut peer = scene.connect();

@@ -38,7 +38,9 @@ impl ShellAgent {
 pub fn task_file(tasks: &[(&str, &str, &str)]) -> String {
     let mut text = "## Phase 1: Work\n\n".to_owned();
     for (id, files, verify) in tasks {
-        text.push_str(&format!("- [ ] {id} Task {id}\n  - Files: `{files}`\n  - Verify: `{verify}`\n  - Depends: none\n"));
+        text.push_str(&format!(
+            "- [ ] {id} Task {id}\n  - Files: `{files}`\n  - Verify: `{verify}`\n  - Depends: none\n"
+        ));
     }
     text
 }

@@ -64,10 +64,15 @@ impl Home {
     /// If the programs are not built.
     #[must_use]
     pub fn new() -> Self {
-        let folder = TempDir::with_prefix("ph-").unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let folder =
+            TempDir::with_prefix("ph-").unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let bin = std::env::var_os("PILOTHOUSE_BIN_DIR").map(PathBuf::from).unwrap_or_else(beside_the_tests);
         for program in ["pilothouse", "pilothouse-hold"] {
-            assert!(bin.join(program).is_file(), "{program} is not in {}: run cargo xtask test", bin.display());
+            assert!(
+                bin.join(program).is_file(),
+                "{program} is not in {}: run cargo xtask test",
+                bin.display()
+            );
         }
         Self { folder, bin, env: Vec::new() }
     }
@@ -134,7 +139,8 @@ impl Home {
     #[must_use]
     pub fn engine_pid(&self) -> u32 {
         let status = self.json(&["engine", "status"]);
-        let pid = status.pointer("/engine/pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
+        let pid =
+            status.pointer("/engine/pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
         pid.unwrap_or_else(|| panic!("no engine runs: {status}"))
     }
 
@@ -166,7 +172,10 @@ impl Home {
     pub fn history(&self) -> Vec<Record> {
         let ran = self.run(&["event", "follow", "--json", "--after", "0", "--no-follow"]);
         assert_eq!(ran.code, 0, "{ran:?}");
-        ran.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        ran.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 }
 
@@ -237,7 +246,9 @@ impl Drop for Home {
             let held: Value = serde_json::from_slice(&held).unwrap_or_default();
             if !entry.path().join("exit.json").exists() {
                 for who in ["holder", "pid"] {
-                    if let Some(pid) = held.get(who).and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok()) {
+                    if let Some(pid) =
+                        held.get(who).and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok())
+                    {
                         kill_at_once(pid);
                     }
                 }

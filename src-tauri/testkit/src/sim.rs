@@ -110,7 +110,8 @@ impl Sim {
             let slug = format!("{item:03}-sim");
             let found = vec![ItemFound { slug, base: main.clone(), spec: spec.clone() }];
             self.person(Input::ItemsFound { project: ProjectId(1), items: found });
-            let workflow = Workflow::read(None, "").unwrap_or_else(|_| unreachable!("invariant: no file has no faults"));
+            let workflow =
+                Workflow::read(None, "").unwrap_or_else(|_| unreachable!("invariant: no file has no faults"));
             let Some(agent) = built_in("rehearsal") else { continue };
             let policy = Policy {
                 approve: if self.rng.bool() { Approval::Policy } else { Approval::Person },
@@ -134,7 +135,10 @@ impl Sim {
         for n in 1..=self.rng.usize(1..=6) {
             let id = TaskId(format!("T{n:03}"));
             let files = (self.rng.u32(0..5) > 0).then(|| Scope {
-                include: vec![format!("item{item}/{id}")].into_iter().chain(self.rng.bool().then(|| "shared".to_owned())).collect(),
+                include: vec![format!("item{item}/{id}")]
+                    .into_iter()
+                    .chain(self.rng.bool().then(|| "shared".to_owned()))
+                    .collect(),
                 ..Scope::default()
             });
             let depends = self.rng.bool().then(|| {
@@ -153,7 +157,12 @@ impl Sim {
                 ..TaskSpec::default()
             });
         }
-        Spec { folder: format!("specs/{item:03}-sim"), title: format!("item {item}"), tasks, ..Spec::default() }
+        Spec {
+            folder: format!("specs/{item:03}-sim"),
+            title: format!("item {item}"),
+            tasks,
+            ..Spec::default()
+        }
     }
 
     fn person(&mut self, input: Input) {
@@ -195,10 +204,18 @@ impl Sim {
         }
         let mut choices: Vec<Step> = Vec::new();
         let held: Vec<&EffectKey> = self.in_hand.iter().map(|(effect, _)| &effect.key).collect();
-        choices.extend(self.journal.pending.keys().filter(|key| !held.contains(key)).copied().map(Step::Perform));
+        choices.extend(
+            self.journal.pending.keys().filter(|key| !held.contains(key)).copied().map(Step::Perform),
+        );
         choices.extend((0..self.in_hand.len()).map(Step::Deliver));
-        let live: Vec<_> =
-            self.journal.fleet.sessions.values().filter(|it| it.end.is_none() && it.running.is_some()).cloned().collect();
+        let live: Vec<_> = self
+            .journal
+            .fleet
+            .sessions
+            .values()
+            .filter(|it| it.end.is_none() && it.running.is_some())
+            .cloned()
+            .collect();
         for session in live {
             if let Some(step) = self.world.session_step(&session, self.now) {
                 choices.push(Step::Tell(Box::new(step)));
@@ -247,7 +264,8 @@ impl Sim {
             }
             return true;
         }
-        let waits_for_yes = fleet.pulls.values().find(|it| it.state == PullState::WaitsForApproval).map(|it| it.id);
+        let waits_for_yes =
+            fleet.pulls.values().find(|it| it.state == PullState::WaitsForApproval).map(|it| it.id);
         if let Some(pull) = waits_for_yes {
             self.person(Input::ApprovePull { pull });
             return true;
@@ -281,8 +299,12 @@ impl Sim {
         let fleet = &self.journal.fleet;
         let mut faults = Vec::new();
         for run in fleet.runs.values() {
-            let active: Vec<&TaskSpec> =
-                run.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. })).map(|it| &it.spec).collect();
+            let active: Vec<&TaskSpec> = run
+                .tasks
+                .iter()
+                .filter(|it| matches!(it.state, TaskState::Active { .. }))
+                .map(|it| &it.spec)
+                .collect();
             for (n, a) in active.iter().enumerate() {
                 for b in active.iter().skip(n + 1) {
                     if let Some(why) = schedule::clash(&run.policy, a, b) {
@@ -300,12 +322,17 @@ impl Sim {
                             && self.world.tree_of(commit).as_ref() == Some(&it.tree)
                     });
                     if !proven {
-                        faults.push(format!("{} of {} is ticked without a passing proof of its tree", task.spec.id, run.id));
+                        faults.push(format!(
+                            "{} of {} is ticked without a passing proof of its tree",
+                            task.spec.id, run.id
+                        ));
                     }
                 }
             }
         }
-        for attempt in fleet.attempts.values().filter(|it| it.state == AttemptState::Merged && it.failure.is_some()) {
+        for attempt in
+            fleet.attempts.values().filter(|it| it.state == AttemptState::Merged && it.failure.is_some())
+        {
             faults.push(format!("{} is merged and failed", attempt.id));
         }
         faults.extend(self.world.take_faults(fleet));
@@ -335,8 +362,20 @@ impl Sim {
                 faults.push(format!("{} is parked without a reason", run.id));
             }
         }
-        faults.extend(fleet.attempts.values().filter(|it| !it.state.is_over()).map(|it| format!("{} never ended: {}", it.id, it.state.word())));
-        faults.extend(fleet.sessions.values().filter(|it| it.end.is_none()).map(|it| format!("session {} never ended", it.id)));
+        faults.extend(
+            fleet
+                .attempts
+                .values()
+                .filter(|it| !it.state.is_over())
+                .map(|it| format!("{} never ended: {}", it.id, it.state.word())),
+        );
+        faults.extend(
+            fleet
+                .sessions
+                .values()
+                .filter(|it| it.end.is_none())
+                .map(|it| format!("session {} never ended", it.id)),
+        );
         faults.extend(self.journal.pending.keys().map(|key| format!("{key} was never done")));
         let mut anew = Fleet::default();
         for record in &self.journal.records {
@@ -355,4 +394,3 @@ enum Step {
     Deliver(usize),
     Tell(Box<Input>),
 }
-

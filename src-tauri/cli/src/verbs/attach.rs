@@ -66,7 +66,10 @@ pub(crate) async fn hold(args: HoldArgs, out: Out) -> End {
     let started = session::start(args.project.as_ref(), Mode::Pty, args.command).await?;
     let keyboard = screen::somebody_sits_here();
     if keyboard {
-        out.text(&format!("Session {}. Ctrl-\\ leaves it running; pilothouse attach {} comes back.", started.id, started.id));
+        out.text(&format!(
+            "Session {}. Ctrl-\\ leaves it running; pilothouse attach {} comes back.",
+            started.id, started.id
+        ));
     }
     let attach = Attach { session: started.id, from: 0, follow: true, keyboard };
     let ended = view(attach, !std::io::stdout().is_terminal()).await?;
@@ -102,7 +105,8 @@ async fn view_once(attach: &mut Attach, raw: bool, sieve: &mut Sieve) -> Result<
     let mut attachment = desk::engine().await?.attach(attach).await?;
     let mut typed = [0; 4096];
     let mut keys = tokio::io::stdin();
-    let mut resized = signal(SignalKind::window_change()).map_err(|error| Fault::environment(error.to_string()))?;
+    let mut resized =
+        signal(SignalKind::window_change()).map_err(|error| Fault::environment(error.to_string()))?;
     if attach.keyboard {
         attachment.resize(screen::size()).await?;
     }

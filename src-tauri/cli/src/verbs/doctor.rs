@@ -40,17 +40,33 @@ pub(crate) async fn run(_args: Args, out: Out) -> End {
         }
         Err(error) => look("git", false, true, error.to_string(), "install git"),
     });
-    looks.push(look("sh", agents::is_there("sh"), true, "runs proofs and checks", "install a POSIX shell as sh"));
+    looks.push(look(
+        "sh",
+        agents::is_there("sh"),
+        true,
+        "runs proofs and checks",
+        "install a POSIX shell as sh",
+    ));
     let hold = desk::program()?.with_file_name("pilothouse-hold");
-    looks.push(look("holder", hold.is_file(), true, hold.display().to_string(), "install pilothouse-hold beside pilothouse"));
+    looks.push(look(
+        "holder",
+        hold.is_file(),
+        true,
+        hold.display().to_string(),
+        "install pilothouse-hold beside pilothouse",
+    ));
     match Places::find() {
         Ok(places) => {
             looks.push(data_folder(&places.data));
             looks.push(engine(&places).await);
         }
-        Err(fault) => looks.push(look("places", false, true, fault.message, "set PILOTHOUSE_HOME to a folder of yours")),
+        Err(fault) => {
+            looks.push(look("places", false, true, fault.message, "set PILOTHOUSE_HOME to a folder of yours"))
+        }
     }
-    for (name, package) in [("claude", "npm install -g @anthropic-ai/claude-code"), ("codex", "npm install -g @openai/codex")] {
+    for (name, package) in
+        [("claude", "npm install -g @anthropic-ai/claude-code"), ("codex", "npm install -g @openai/codex")]
+    {
         let says = version_of(name).unwrap_or_else(|| "not found on the PATH".to_owned());
         looks.push(look(name, agents::is_there(name), false, says, &format!("if you want it: {package}")));
     }
@@ -64,7 +80,12 @@ pub(crate) async fn run(_args: Args, out: Out) -> End {
                     (false, true) => "MISSING",
                     (false, false) => "not there",
                 };
-                vec![it.what.clone(), verdict.to_owned(), it.says.clone(), it.mend.clone().unwrap_or_default()]
+                vec![
+                    it.what.clone(),
+                    verdict.to_owned(),
+                    it.says.clone(),
+                    it.mend.clone().unwrap_or_default(),
+                ]
             })
             .collect();
         table(&["WHAT", "", "SAYS", "TO MEND"], &rows)
@@ -75,13 +96,16 @@ pub(crate) async fn run(_args: Args, out: Out) -> End {
 fn data_folder(data: &Path) -> Look {
     // The nearest folder that is there decides whether the rest can be made.
     let there = data.ancestors().find(|it| it.is_dir()).unwrap_or(data);
-    let writable = rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok();
+    let writable =
+        rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok();
     let says = format!("{}, {} MiB free", data.display(), free_mib(there));
     look("data folder", writable, true, says, "make it writable for you, or set PILOTHOUSE_HOME")
 }
 
 fn free_mib(folder: &Path) -> u64 {
-    rustix::fs::statvfs(folder).map(|it| it.f_bavail.saturating_mul(it.f_frsize) / (1024 * 1024)).unwrap_or_default()
+    rustix::fs::statvfs(folder)
+        .map(|it| it.f_bavail.saturating_mul(it.f_frsize) / (1024 * 1024))
+        .unwrap_or_default()
 }
 
 async fn engine(places: &Places) -> Look {

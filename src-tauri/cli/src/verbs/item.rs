@@ -83,7 +83,13 @@ fn show(page: &ask::item::ItemPage) -> String {
     }
     for remark in &it.spec.remarks {
         let weight = if remark.blocking { "must be mended" } else { "note" };
-        says.push_str(&format!("\n{weight}: {}/{}:{}: {}", it.spec.folder, remark.file, remark.line, short(&remark.says, 200)));
+        says.push_str(&format!(
+            "\n{weight}: {}/{}:{}: {}",
+            it.spec.folder,
+            remark.file,
+            remark.line,
+            short(&remark.says, 200)
+        ));
     }
     for run in &page.runs {
         says.push_str(&format!("\n{} {}: {}", run.id, run.state.word(), short(&run.why, 160)));
@@ -93,6 +99,9 @@ fn show(page: &ask::item::ItemPage) -> String {
     }
     let passed = page.evidence.iter().filter(|it| it.passed()).count();
     says.push_str(&format!("\n{} pieces of evidence, {passed} of them passed\n", page.evidence.len()));
-    says.push_str(&format!("\nStart or go on: pilothouse run start {}   Tasks: pilothouse task list {}", it.id, it.id));
+    says.push_str(&format!(
+        "\nStart or go on: pilothouse run start {}   Tasks: pilothouse task list {}",
+        it.id, it.id
+    ));
     says
 }

@@ -52,7 +52,15 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         }
         Verb::Approve { pull } => {
             let pull = desk::call(ask::pull::Approve { pull }).await?;
-            out.value(&pull, |it| format!("{} has your yes for {}. It is {}: {}", it.id, it.head.short(), it.state.word(), short(&it.why, 160)));
+            out.value(&pull, |it| {
+                format!(
+                    "{} has your yes for {}. It is {}: {}",
+                    it.id,
+                    it.head.short(),
+                    it.state.word(),
+                    short(&it.why, 160)
+                )
+            });
             Ok(HOLDS)
         }
         Verb::Land { pull } => {
@@ -108,7 +116,12 @@ fn show(page: &ask::pull::PullPage, diff: bool) -> String {
     }
     says.push_str("\nChecks on the merge result\n");
     if let Some(result) = &it.result {
-        says.push_str(&format!("  {} on {}, tree {}\n", result.commit.short(), result.onto.short(), result.tree.short()));
+        says.push_str(&format!(
+            "  {} on {}, tree {}\n",
+            result.commit.short(),
+            result.onto.short(),
+            result.tree.short()
+        ));
     }
     for check in &it.checks {
         let verdict = match check.passed {
@@ -121,7 +134,9 @@ fn show(page: &ask::pull::PullPage, diff: bool) -> String {
     }
     match &it.approval {
         Some(yes) => says.push_str(&format!("\nApproved by {} for {}\n", yes.by, yes.head.short())),
-        None if !it.state.is_over() => says.push_str(&format!("\nNobody said yes yet: pilothouse pr approve {}\n", it.id)),
+        None if !it.state.is_over() => {
+            says.push_str(&format!("\nNobody said yes yet: pilothouse pr approve {}\n", it.id))
+        }
         None => {}
     }
     if diff {

@@ -58,32 +58,49 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Adopt { project } => {
             let it = desk::project(&project).await?;
             let it = desk::call(ask::project::Adopt { project: it.id }).await?;
-            out.value(&it, |it| format!("{} stands at {}; the line is open.", it.default_branch.short(), it.main.short()));
+            out.value(&it, |it| {
+                format!("{} stands at {}; the line is open.", it.default_branch.short(), it.main.short())
+            });
             Ok(HOLDS)
         }
         Verb::TakeBack { project } => {
             let it = desk::project(&project).await?;
             let it = desk::call(ask::project::TakeBack { project: it.id }).await?;
-            out.value(&it, |it| format!("{} stands at {} again; the line is open.", it.default_branch.short(), it.main.short()));
+            out.value(&it, |it| {
+                format!(
+                    "{} stands at {} again; the line is open.",
+                    it.default_branch.short(),
+                    it.main.short()
+                )
+            });
             Ok(HOLDS)
         }
     }
 }
 
 async fn add(path: &std::path::Path, out: Out) -> End {
-    let path = std::path::absolute(path).map_err(|error| Fault::refused(format!("{}: {error}", path.display())))?;
+    let path =
+        std::path::absolute(path).map_err(|error| Fault::refused(format!("{}: {error}", path.display())))?;
     let project = desk::call(ask::project::Add { path: path.display().to_string() }).await?;
     let items = desk::call(ask::item::List { project: Some(project.id) }).await?;
     out.value(&project, |it| {
         let mut says = format!(
             "Added {} ({}): {}, work lands on {} (now {}).\n",
-            it.name, it.id, it.path, it.default_branch.short(), it.main.short()
+            it.name,
+            it.id,
+            it.path,
+            it.default_branch.short(),
+            it.main.short()
         );
         match items.len() {
-            0 => says.push_str("No spec folders yet: write specs/001-NAME/{spec.md,tasks.md} and commit them.\n"),
+            0 => says
+                .push_str("No spec folders yet: write specs/001-NAME/{spec.md,tasks.md} and commit them.\n"),
             n => says.push_str(&format!("{n} spec folders found: see pilothouse item list {}.\n", it.name)),
         }
-        says.push_str(&format!("Next: look at what in it can run commands: pilothouse project trust {}", it.name));
+        says.push_str(&format!(
+            "Next: look at what in it can run commands: pilothouse project trust {}",
+            it.name
+        ));
         says
     });
     Ok(HOLDS)
@@ -128,8 +145,11 @@ async fn trust(named: &str, yes: bool, out: Out) -> End {
     if page.found.is_empty() {
         says.push_str("  nothing was found\n");
     } else {
-        let rows: Vec<Vec<String>> =
-            page.found.iter().map(|it| vec![kind(it.kind).to_owned(), it.place.clone(), short(&it.says, 70)]).collect();
+        let rows: Vec<Vec<String>> = page
+            .found
+            .iter()
+            .map(|it| vec![kind(it.kind).to_owned(), it.place.clone(), short(&it.says, 70)])
+            .collect();
         says.push_str(&table(&["KIND", "WHERE", "SAYS"], &rows));
     }
     says.push_str(

@@ -57,7 +57,8 @@ struct Summary {
 pub(crate) async fn run(args: Args, out: Out) -> End {
     let begun = Instant::now();
     let approve = Approval::from(args.approve);
-    let started = desk::call(ask::rehearsal::Start { script: args.script.clone(), speed: args.speed, approve }).await?;
+    let started =
+        desk::call(ask::rehearsal::Start { script: args.script.clone(), speed: args.speed, approve }).await?;
     if !args.headless {
         out.value(&started, |it| {
             format!(
@@ -99,15 +100,24 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
     Ok(if run.state == RunState::Landed { HOLDS } else { does_not_hold() })
 }
 
-async fn summarise(script: &str, started: &ask::rehearsal::Rehearsal, begun: Instant) -> Result<Summary, Fault> {
+async fn summarise(
+    script: &str,
+    started: &ask::rehearsal::Rehearsal,
+    begun: Instant,
+) -> Result<Summary, Fault> {
     let page = desk::call(ask::run::Show { run: started.run }).await?;
     let projects = desk::call(ask::project::List {}).await?;
     let project = projects.into_iter().find(|it| it.id == started.project);
-    let project = project.ok_or_else(|| Fault::missing("the rehearsal's project is not on the list any more"))?;
+    let project =
+        project.ok_or_else(|| Fault::missing("the rehearsal's project is not on the list any more"))?;
     let done = page.run.tasks.iter().filter(|it| matches!(it.state, TaskState::Done { .. })).count();
-    let failed = |it: &&pilothouse_contract::evidence::Evidence| it.gate == Gate::Verify && it.verdict == Verdict::Failed;
+    let failed = |it: &&pilothouse_contract::evidence::Evidence| {
+        it.gate == Gate::Verify && it.verdict == Verdict::Failed
+    };
     let all = desk::call(ask::event::Since { seq: 0, most: 10_000 }).await?;
-    let touched = all.iter().filter(|it| matches!(&it.event, Event::RefTouched { project, .. } if *project == started.project));
+    let touched = all
+        .iter()
+        .filter(|it| matches!(&it.event, Event::RefTouched { project, .. } if *project == started.project));
     Ok(Summary {
         landed: u32::from(page.run.state == RunState::Landed),
         tasks_done: done,

@@ -164,7 +164,10 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
                 it.task.to_string(),
                 it.id.to_string(),
                 it.number.to_string(),
-                it.failure.as_ref().map_or_else(|| it.state.word().to_owned(), |failure| format!("failed: {}", failure.word())),
+                it.failure.as_ref().map_or_else(
+                    || it.state.word().to_owned(),
+                    |failure| format!("failed: {}", failure.word()),
+                ),
                 it.session.map(|it| it.to_string()).unwrap_or_default(),
                 evidence.join(" "),
                 span(it.moved.since_ms(it.started)),

@@ -44,7 +44,9 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Start { project, pipe, command } => {
             let mode = if pipe { Mode::Pipe } else { Mode::Pty };
             let session = start(project.as_ref(), mode, command).await?;
-            out.value(&session, |it| format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id));
+            out.value(&session, |it| {
+                format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id)
+            });
         }
         Verb::Kill { session } => {
             let session = desk::call(ask::session::Kill { session }).await?;
@@ -61,7 +63,8 @@ pub(crate) async fn start(
     argv: Vec<String>,
 ) -> Result<pilothouse_contract::session::Session, Fault> {
     let project = desk::maybe_project(project).await?.map(|it| it.id);
-    let cwd = std::env::current_dir().map_err(|error| Fault::environment(format!("this folder cannot be used: {error}")))?;
+    let cwd = std::env::current_dir()
+        .map_err(|error| Fault::environment(format!("this folder cannot be used: {error}")))?;
     let size = crate::screen::size();
     let asked = ask::session::Start {
         project,
@@ -82,7 +85,11 @@ fn list(lines: &[ask::session::SessionLine]) -> String {
         .iter()
         .map(|line| {
             let it = &line.session;
-            let bytes = line.pulse.map(|it| it.output_bytes).or(it.end.as_ref().map(|it| it.output_bytes)).unwrap_or_default();
+            let bytes = line
+                .pulse
+                .map(|it| it.output_bytes)
+                .or(it.end.as_ref().map(|it| it.output_bytes))
+                .unwrap_or_default();
             vec![
                 it.id.to_string(),
                 line.state.word().to_owned(),

@@ -38,7 +38,8 @@ fn show(page: &ask::task::Tasks) -> String {
                 (_, Some(wait)) => wait.to_string(),
                 _ => String::new(),
             };
-            let files = it.spec.files.as_ref().map_or_else(|| "unknown".to_owned(), |scope| scope.include.join(", "));
+            let files =
+                it.spec.files.as_ref().map_or_else(|| "unknown".to_owned(), |scope| scope.include.join(", "));
             let verify = match &it.spec.verify {
                 Verify::Commands(commands) => commands.join(" && "),
                 Verify::Manual(why) => format!("by hand: {why}"),
@@ -58,7 +59,12 @@ fn show(page: &ask::task::Tasks) -> String {
         .collect();
     let mut says = table(&["TASK", "STATE", "TRIES", "TITLE", "FILES", "PROOF", "WHY"], &rows);
     for remark in page.remarks.iter().filter(|it| it.blocking) {
-        says.push_str(&format!("\nmust be mended: {}:{}: {}", remark.file, remark.line, short(&remark.says, 200)));
+        says.push_str(&format!(
+            "\nmust be mended: {}:{}: {}",
+            remark.file,
+            remark.line,
+            short(&remark.says, 200)
+        ));
     }
     says
 }

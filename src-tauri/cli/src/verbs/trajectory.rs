@@ -66,7 +66,12 @@ fn show(page: &ask::trajectory::TrajectoryPage, all: bool) -> String {
     let it = &page.trajectory;
     let mut says = format!(
         "{} {}: {} steps ({} records not read, {} damaged lines), from {}\n\n",
-        it.session, short(&it.title, 80), it.steps, it.unread, it.damaged, it.file
+        it.session,
+        short(&it.title, 80),
+        it.steps,
+        it.unread,
+        it.damaged,
+        it.file
     );
     for step in page.steps.iter().filter(|it| all || !matches!(it.kind, StepKind::Unread { .. })) {
         says.push_str(&line(step));

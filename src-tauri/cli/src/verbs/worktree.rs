@@ -43,7 +43,9 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&it, |it| match &it.state {
                 WorktreeState::Removed { recovery } => format!(
                     "{} is removed. Until {} UTC it can be brought back: pilothouse worktree undo {}",
-                    it.id, clock(recovery.until), it.id
+                    it.id,
+                    clock(recovery.until),
+                    it.id
                 ),
                 state => format!("{} is {}.", it.id, state.word()),
             });

@@ -15,7 +15,9 @@ impl Desk {
 
 impl Answer<ask::item::List> for Desk {
     async fn answer(&self, call: ask::item::List) -> Result<Vec<Item>, Fault> {
-        let listed = |fleet: &Fleet, it: &Item| fleet.projects.get(&it.project).is_some_and(|project| !project.removed);
+        let listed = |fleet: &Fleet, it: &Item| {
+            fleet.projects.get(&it.project).is_some_and(|project| !project.removed)
+        };
         let fleet = self.engine.fleet();
         let items = fleet.items.values().filter(|it| listed(&fleet, it));
         Ok(items.filter(|it| call.project.is_none_or(|project| it.project == project)).cloned().collect())
@@ -53,10 +55,20 @@ impl Answer<ask::task::List> for Desk {
         let tasks = match &run {
             Some(run) => {
                 let waits = schedule::waits(run);
-                let wait = |task: &TaskRun| waits.iter().find(|(id, _)| *id == task.spec.id).map(|(_, wait)| wait.clone());
-                run.tasks.iter().map(|task| ask::task::TaskLine { wait: wait(task), task: task.clone() }).collect()
+                let wait = |task: &TaskRun| {
+                    waits.iter().find(|(id, _)| *id == task.spec.id).map(|(_, wait)| wait.clone())
+                };
+                run.tasks
+                    .iter()
+                    .map(|task| ask::task::TaskLine { wait: wait(task), task: task.clone() })
+                    .collect()
             }
-            None => item.spec.tasks.iter().map(|spec| ask::task::TaskLine { wait: None, task: not_run(spec) }).collect(),
+            None => item
+                .spec
+                .tasks
+                .iter()
+                .map(|spec| ask::task::TaskLine { wait: None, task: not_run(spec) })
+                .collect(),
         };
         Ok(ask::task::Tasks {
             slug: item.slug,

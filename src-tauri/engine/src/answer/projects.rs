@@ -10,16 +10,22 @@ use crate::perform::git_of;
 
 impl Desk {
     pub(super) fn project(&self, project: ProjectId) -> Result<Project, Fault> {
-        let listed = |fleet: &pilothouse_contract::Fleet| fleet.projects.get(&project).filter(|it| !it.removed).cloned();
+        let listed = |fleet: &pilothouse_contract::Fleet| {
+            fleet.projects.get(&project).filter(|it| !it.removed).cloned()
+        };
         self.look(listed, || format!("there is no project {project}"))
     }
 
     /// Reads the spec folders at the tip of the default branch.
     pub(crate) async fn read_items(&self, project: &Project) -> Result<(), Fault> {
         let git = git_of(project);
-        let items = repository::specs_at(&git, &project.main).await.map_err(|error| Fault::environment(error.to_string()))?;
+        let items = repository::specs_at(&git, &project.main)
+            .await
+            .map_err(|error| Fault::environment(error.to_string()))?;
         self.engine.is_news(project.id, &project.main);
-        self.engine.ask(Input::ItemsFound { project: project.id, items }, pilothouse_contract::Who::Engine).await?;
+        self.engine
+            .ask(Input::ItemsFound { project: project.id, items }, pilothouse_contract::Who::Engine)
+            .await?;
         Ok(())
     }
 }
@@ -77,8 +83,11 @@ impl Answer<ask::project::Adopt> for Desk {
         let stands = git_of(&project).commit_of(project.default_branch.as_str()).await;
         let stands = stands.map_err(|error| Fault::environment(error.to_string()))?;
         let found = stands.ok_or_else(|| {
-            Fault::refused(format!("{} is gone: there is nothing to say yes to", project.default_branch.short()))
-                .command("bring it back", format!("pilothouse project take-back {}", project.name))
+            Fault::refused(format!(
+                "{} is gone: there is nothing to say yes to",
+                project.default_branch.short()
+            ))
+            .command("bring it back", format!("pilothouse project take-back {}", project.name))
         })?;
         self.act(Input::AdoptMain { project: project.id, found }).await?;
         let project = self.project(project.id)?;

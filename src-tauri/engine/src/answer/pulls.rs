@@ -16,7 +16,8 @@ impl Desk {
 impl Answer<ask::pull::List> for Desk {
     async fn answer(&self, call: ask::pull::List) -> Result<Vec<Pull>, Fault> {
         let fleet = self.engine.fleet();
-        let pulls = fleet.pulls.values().filter(|it| call.project.is_none_or(|project| it.project == project));
+        let pulls =
+            fleet.pulls.values().filter(|it| call.project.is_none_or(|project| it.project == project));
         Ok(pulls.cloned().collect())
     }
 }
@@ -28,7 +29,8 @@ impl Answer<ask::pull::Show> for Desk {
         let (diff, cut) =
             forge::diff(&project, &pull).await.map_err(|error| Fault::environment(error.to_string()))?;
         let lines = pull.body.verified.iter().map(|line| line.evidence);
-        let bound: Vec<EvidenceId> = lines.chain(pull.checks.iter().filter_map(|check| check.evidence)).collect();
+        let bound: Vec<EvidenceId> =
+            lines.chain(pull.checks.iter().filter_map(|check| check.evidence)).collect();
         let fleet = self.engine.fleet();
         let evidence = bound.iter().filter_map(|id| fleet.evidence.get(id)).cloned().collect();
         Ok(ask::pull::PullPage { pull, evidence, diff, cut })

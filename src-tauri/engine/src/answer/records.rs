@@ -13,7 +13,8 @@ const ROWS_MAX: u32 = 10_000;
 impl Answer<ask::evidence::Show> for Desk {
     async fn answer(&self, call: ask::evidence::Show) -> Result<ask::evidence::EvidencePage, Fault> {
         let id = call.evidence;
-        let evidence = self.look(|fleet| fleet.evidence.get(&id).cloned(), || format!("there is no evidence {id}"))?;
+        let evidence =
+            self.look(|fleet| fleet.evidence.get(&id).cloned(), || format!("there is no evidence {id}"))?;
         let Some(session) = evidence.session else {
             return Ok(ask::evidence::EvidencePage { output: String::new(), left_out: 0, evidence });
         };
@@ -34,7 +35,13 @@ impl Answer<ask::evidence::Show> for Desk {
 
 impl Desk {
     fn titled(&self, trajectory: Trajectory) -> Trajectory {
-        let title = self.engine.fleet().sessions.get(&trajectory.session).map(|it| it.title.clone()).unwrap_or_default();
+        let title = self
+            .engine
+            .fleet()
+            .sessions
+            .get(&trajectory.session)
+            .map(|it| it.title.clone())
+            .unwrap_or_default();
         Trajectory { title, ..trajectory }
     }
 }

@@ -14,7 +14,11 @@ impl Desk {
     }
 
     /// Starts a run with an agent that is known already.
-    pub(crate) async fn start_run(&self, call: ask::run::Start, agent: Option<AgentChoice>) -> Result<Run, Fault> {
+    pub(crate) async fn start_run(
+        &self,
+        call: ask::run::Start,
+        agent: Option<AgentChoice>,
+    ) -> Result<Run, Fault> {
         let item = self.item(call.item)?;
         // What a person committed a moment ago counts, whether the watcher has told of it or not.
         self.engine.look_at_main(item.project).await;
@@ -23,22 +27,35 @@ impl Desk {
         let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
         let found = repository::specs_at(&git, &project.main).await.map_err(in_words)?;
         let spec = found.into_iter().find(|it| it.slug == item.slug).map(|it| it.spec).ok_or_else(|| {
-            Fault::refused(format!("{} is not on {} any more", item.spec.folder, project.default_branch.short()))
-                .hint("commit it there again, then start the run")
+            Fault::refused(format!(
+                "{} is not on {} any more",
+                item.spec.folder,
+                project.default_branch.short()
+            ))
+            .hint("commit it there again, then start the run")
         })?;
         let workflow = repository::workflow_at(&git, &project.main).await?;
         let agent = match (agent, call.command) {
             (Some(agent), _) => agent,
-            (None, Some(command)) if !command.is_empty() => {
-                AgentChoice { name: command.first().cloned().unwrap_or_default(), adapter: Adapter::Command, command }
+            (None, Some(command)) if !command.is_empty() => AgentChoice {
+                name: command.first().cloned().unwrap_or_default(),
+                adapter: Adapter::Command,
+                command,
+            },
+            (None, _) => {
+                workflow.agent(call.agent.as_deref()).map_err(|error| Fault::refused(error.to_string()))?
             }
-            (None, _) => workflow.agent(call.agent.as_deref()).map_err(|error| Fault::refused(error.to_string()))?,
         };
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         if !crate::execution::agents::is_there(program) {
             return Err(Fault::refused(format!("the agent program '{program}' is not on this machine"))
-                .hint(format!("install it so that '{program}' is on the PATH, then run `pilothouse engine restart`"))
-                .command("or choose another agent", format!("pilothouse run start {} --agent rehearsal", item.id)));
+                .hint(format!(
+                    "install it so that '{program}' is on the PATH, then run `pilothouse engine restart`"
+                ))
+                .command(
+                    "or choose another agent",
+                    format!("pilothouse run start {} --agent rehearsal", item.id),
+                ));
         }
         let mut policy = workflow.policy(agent);
         if let Some(approve) = call.approve.filter(|it| *it != policy.approve) {
@@ -56,7 +73,11 @@ impl Desk {
     }
 
     /// A name for the item branch that no ref and no run has.
-    async fn free_branch(&self, git: &crate::ports::git::Git, slug: &str) -> Result<RefName, crate::ports::git::GitError> {
+    async fn free_branch(
+        &self,
+        git: &crate::ports::git::Git,
+        slug: &str,
+    ) -> Result<RefName, crate::ports::git::GitError> {
         for n in 1..10_000 {
             let folder = if n == 1 { format!("pilothouse/{slug}") } else { format!("pilothouse/{slug}-{n}") };
             let branch = RefName::branch(&format!("{folder}/item"));
@@ -96,7 +117,10 @@ impl Answer<ask::run::Show> for Desk {
         let history = self.engine.inner.store.records_of(run.id).await?;
         let fleet = self.engine.fleet();
         Ok(ask::run::RunPage {
-            waits: schedule::waits(&run).into_iter().map(|(task, wait)| ask::run::TaskWait { task, wait }).collect(),
+            waits: schedule::waits(&run)
+                .into_iter()
+                .map(|(task, wait)| ask::run::TaskWait { task, wait })
+                .collect(),
             attempts: fleet.attempts.values().filter(|it| it.run == run.id).cloned().collect(),
             evidence: fleet.evidence.values().filter(|it| it.subject.run == run.id).cloned().collect(),
             pull: run.pull.and_then(|pull| fleet.pulls.get(&pull)).cloned(),

@@ -17,8 +17,14 @@ impl Desk {
 
 impl Answer<ask::session::List> for Desk {
     async fn answer(&self, call: ask::session::List) -> Result<Vec<ask::session::SessionLine>, Fault> {
-        let sessions: Vec<Session> =
-            self.engine.fleet().sessions.values().filter(|it| call.all || it.end.is_none()).cloned().collect();
+        let sessions: Vec<Session> = self
+            .engine
+            .fleet()
+            .sessions
+            .values()
+            .filter(|it| call.all || it.end.is_none())
+            .cloned()
+            .collect();
         Ok(sessions
             .into_iter()
             .map(|session| {
@@ -37,9 +43,11 @@ impl Answer<ask::session::Start> for Desk {
             return Err(Fault::refused(format!("the folder {} is not there", call.cwd)));
         }
         if !crate::execution::agents::is_there(program) && !Path::new(&call.cwd).join(program).is_file() {
-            return Err(Fault::refused(format!("the program '{program}' is not on this machine")).hint("check its name, or install it"));
+            return Err(Fault::refused(format!("the program '{program}' is not on this machine"))
+                .hint("check its name, or install it"));
         }
-        let facts = SessionFacts { project: call.project, argv: call.argv.clone(), cwd: call.cwd, mode: call.mode };
+        let facts =
+            SessionFacts { project: call.project, argv: call.argv.clone(), cwd: call.cwd, mode: call.mode };
         let taken = self.engine.ask(Input::StartSession(facts), self.who()).await?;
         let asked = taken.records.iter().find_map(|it| match &it.event {
             Event::SessionAsked { session } => Some(session.id),
@@ -67,7 +75,9 @@ impl Answer<ask::hook::RefRefused> for Desk {
         if self.caller != Caller::Session(call.session) {
             return Err(Fault::refused("this is for hooks inside the session that they speak of"));
         }
-        let oid = |text: &str| (!text.is_empty() && !text.bytes().all(|it| it == b'0')).then(|| Oid(text.to_owned()));
+        let oid = |text: &str| {
+            (!text.is_empty() && !text.bytes().all(|it| it == b'0')).then(|| Oid(text.to_owned()))
+        };
         let input = Input::RefRefused {
             session: call.session,
             reference: RefName(call.reference.clone()),

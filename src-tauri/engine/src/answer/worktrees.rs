@@ -9,7 +9,10 @@ use crate::coordination::{Input, Outcome};
 impl Desk {
     /// A worktree with its whole path.
     fn worktree(&self, worktree: WorktreeId) -> Result<Worktree, Fault> {
-        let it = self.look(|fleet| fleet.worktrees.get(&worktree).cloned(), || format!("there is no worktree {worktree}"))?;
+        let it = self.look(
+            |fleet| fleet.worktrees.get(&worktree).cloned(),
+            || format!("there is no worktree {worktree}"),
+        )?;
         Ok(self.with_path(it))
     }
 

@@ -22,7 +22,12 @@ impl Work<'_> {
             Ok(hash) => {
                 self.engine(Event::WorktreeMade { worktree: it.worktree });
                 self.engine(Event::BriefWritten { attempt, hash });
-                self.move_attempt(attempt, AttemptState::RedCheck, "its proof must fail before the work", &[]);
+                self.move_attempt(
+                    attempt,
+                    AttemptState::RedCheck,
+                    "its proof must fail before the work",
+                    &[],
+                );
                 self.check_attempt(attempt, Gate::RedCheck, &it.base);
             }
             Err(why) => {
@@ -120,7 +125,14 @@ impl Work<'_> {
         id
     }
 
-    fn attempt_checked(&mut self, asked: &CheckAsked, attempt: AttemptId, id: EvidenceId, verdict: Verdict, why: &str) {
+    fn attempt_checked(
+        &mut self,
+        asked: &CheckAsked,
+        attempt: AttemptId,
+        id: EvidenceId,
+        verdict: Verdict,
+        why: &str,
+    ) {
         let at = if asked.gate == Gate::RedCheck { AttemptState::RedCheck } else { AttemptState::Verifying };
         let Some((it, run)) = self.attempt_in(attempt, &[at]) else { return };
         if verdict == Verdict::Unknown {
@@ -131,7 +143,12 @@ impl Work<'_> {
                 .filter(|it| it.gate == asked.gate && it.verdict == Verdict::Unknown)
                 .count();
             if unknown + 1 < UNKNOWN_CHECKS_MAX {
-                self.move_attempt(attempt, at, &format!("asked again, for the last check gave no answer: {why}"), &[id]);
+                self.move_attempt(
+                    attempt,
+                    at,
+                    &format!("asked again, for the last check gave no answer: {why}"),
+                    &[id],
+                );
                 self.check_attempt(attempt, asked.gate, &asked.commit);
                 return;
             }
@@ -184,7 +201,12 @@ impl Work<'_> {
         }
         match how {
             Ending::Exited { code: 0 } => {
-                self.move_attempt(attempt, AttemptState::ClaimedDone, "its session ended with exit code 0, which is a claim", &[]);
+                self.move_attempt(
+                    attempt,
+                    AttemptState::ClaimedDone,
+                    "its session ended with exit code 0, which is a claim",
+                    &[],
+                );
                 self.effect(Effect::Read { attempt });
             }
             Ending::Exited { code } => {
@@ -207,12 +229,17 @@ impl Work<'_> {
         match read {
             Ok(Some(candidate)) => {
                 let commit = candidate.commit.clone();
-                let why = format!("{} changed; its proof is run on exactly that tree", paths(candidate.paths.len()));
+                let why = format!(
+                    "{} changed; its proof is run on exactly that tree",
+                    paths(candidate.paths.len())
+                );
                 self.engine(Event::CandidateRead { attempt, candidate });
                 self.move_attempt(attempt, AttemptState::Verifying, &why, &[]);
                 self.check_attempt(attempt, Gate::Verify, &commit);
             }
-            Ok(None) => self.fail_attempt(attempt, Failure::NothingMade, "it said done and changed nothing", &[]),
+            Ok(None) => {
+                self.fail_attempt(attempt, Failure::NothingMade, "it said done and changed nothing", &[])
+            }
             Err(why) => {
                 let why = format!("what it made could not be read: {why}");
                 self.fail_attempt(attempt, Failure::Lost, &why, &[]);
@@ -305,17 +332,31 @@ impl Work<'_> {
                 }
             }
             Integrated::Clash { paths } => {
-                let why = format!("it clashes with what came to the item branch meanwhile: {}", paths.join(", "));
+                let why =
+                    format!("it clashes with what came to the item branch meanwhile: {}", paths.join(", "));
                 self.fail_attempt(attempt, Failure::Conflict { paths }, &why, &[]);
             }
             Integrated::Failed { why } => {
-                self.fail_attempt(attempt, Failure::Lost, &format!("its commit could not be made: {why}"), &[]);
+                self.fail_attempt(
+                    attempt,
+                    Failure::Lost,
+                    &format!("its commit could not be made: {why}"),
+                    &[],
+                );
             }
         }
     }
 
-    fn commit_task(&mut self, attempt: AttemptId, run: &Run, candidate: &Candidate, tick: Oid, evidence: &[EvidenceId]) {
-        let why = format!("verified on tree {}; one commit {}", candidate.tree.short(), candidate.commit.short());
+    fn commit_task(
+        &mut self,
+        attempt: AttemptId,
+        run: &Run,
+        candidate: &Candidate,
+        tick: Oid,
+        evidence: &[EvidenceId],
+    ) {
+        let why =
+            format!("verified on tree {}; one commit {}", candidate.tree.short(), candidate.commit.short());
         self.move_attempt(attempt, AttemptState::Committed, &why, evidence);
         self.effect(Effect::Advance {
             run: run.id,
@@ -332,7 +373,13 @@ impl Work<'_> {
             self.move_attempt(attempt, AttemptState::Merged, "on the item branch, ticked", &[]);
             let why = format!("verified, committed as {}, ticked", commit.short());
             let to = TaskState::Done { commit };
-            self.engine(Event::TaskMoved { run, task: it.task.clone(), to, why, evidence: it.evidence.clone() });
+            self.engine(Event::TaskMoved {
+                run,
+                task: it.task.clone(),
+                to,
+                why,
+                evidence: it.evidence.clone(),
+            });
             self.clear_away(&it);
         }
         self.engine(Event::Integrating { run, attempt: None });
@@ -341,11 +388,24 @@ impl Work<'_> {
 
     /// The one bad end. The task is tried again while it has tries, or parked with the reason; what still runs is
     /// ended.
-    pub(super) fn fail_attempt(&mut self, attempt: AttemptId, failure: Failure, why: &str, evidence: &[EvidenceId]) {
-        let Some(it) = self.fleet.attempts.get(&attempt).filter(|it| !it.state.is_over()).cloned() else { return };
+    pub(super) fn fail_attempt(
+        &mut self,
+        attempt: AttemptId,
+        failure: Failure,
+        why: &str,
+        evidence: &[EvidenceId],
+    ) {
+        let Some(it) = self.fleet.attempts.get(&attempt).filter(|it| !it.state.is_over()).cloned() else {
+            return;
+        };
         let hopeless = matches!(failure, Failure::Vacuous | Failure::MovedRef { .. });
         let stopped = matches!(failure, Failure::Stopped);
-        self.engine(Event::AttemptFailed { attempt, failure: failure.clone(), why: why.to_owned(), evidence: evidence.to_vec() });
+        self.engine(Event::AttemptFailed {
+            attempt,
+            failure: failure.clone(),
+            why: why.to_owned(),
+            evidence: evidence.to_vec(),
+        });
         let Some(run) = self.fleet.runs.get(&it.run).cloned() else { return };
         if run.integrating == Some(attempt) {
             self.engine(Event::Integrating { run: run.id, attempt: None });
@@ -359,8 +419,16 @@ impl Work<'_> {
             (TaskState::Parked { why: why.clone() }, format!("{}: {why}", failure.word()))
         };
         let gathered = self.fleet.attempts.get(&attempt).map(|it| it.evidence.clone()).unwrap_or_default();
-        self.engine(Event::TaskMoved { run: run.id, task: it.task.clone(), to, why: says, evidence: gathered });
-        if let Some(session) = it.session.filter(|id| self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none())) {
+        self.engine(Event::TaskMoved {
+            run: run.id,
+            task: it.task.clone(),
+            to,
+            why: says,
+            evidence: gathered,
+        });
+        if let Some(session) =
+            it.session.filter(|id| self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none()))
+        {
             self.effect(Effect::EndSession { session });
         } else {
             self.clear_away(&it);
@@ -382,7 +450,13 @@ impl Work<'_> {
         }
     }
 
-    pub(super) fn move_attempt(&mut self, attempt: AttemptId, to: AttemptState, why: &str, evidence: &[EvidenceId]) {
+    pub(super) fn move_attempt(
+        &mut self,
+        attempt: AttemptId,
+        to: AttemptState,
+        why: &str,
+        evidence: &[EvidenceId],
+    ) {
         self.engine(Event::AttemptMoved { attempt, to, why: why.to_owned(), evidence: evidence.to_vec() });
     }
 

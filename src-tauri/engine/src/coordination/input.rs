@@ -5,9 +5,7 @@ use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Mode};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Seen;
-use pilothouse_contract::{
-    AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, WorktreeId,
-};
+use pilothouse_contract::{AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, WorktreeId};
 
 use super::effect::{Effect, Outcome};
 

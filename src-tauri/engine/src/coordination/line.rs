@@ -17,7 +17,8 @@ impl Work<'_> {
             return Err(Fault::refused(format!("{} is on the list already, as {}", facts.path, known.name)));
         }
         // One that was taken off the list comes back as itself, with its history and its trust.
-        let known = self.fleet.projects.values().find(|it| it.removed && it.git_dir == facts.git_dir).cloned();
+        let known =
+            self.fleet.projects.values().find(|it| it.removed && it.git_dir == facts.git_dir).cloned();
         let taken = |name: &str| self.fleet.listed().any(|it| it.name == name);
         let name = std::iter::once(facts.name.clone())
             .chain((2..).map(|n| format!("{}-{n}", facts.name)))
@@ -47,7 +48,8 @@ impl Work<'_> {
 
     pub(super) fn remove_project(&mut self, project: ProjectId) -> Result<(), Fault> {
         let it = self.project(project)?.clone();
-        if let Some(run) = self.fleet.runs.values().find(|run| run.project == project && run.state.is_live()) {
+        if let Some(run) = self.fleet.runs.values().find(|run| run.project == project && run.state.is_live())
+        {
             return Err(Fault::refused(format!("{} carries work of {}", run.id, it.name))
                 .command("stop it first", format!("pilothouse run stop {}", run.id)));
         }
@@ -77,9 +79,11 @@ impl Work<'_> {
             return Ok(());
         }
         // Our own landing is seen before its end is told: the landing's outcome will say the same.
-        let landing = self.pulls_of(project).into_iter().filter_map(|id| self.fleet.pulls.get(&id)).any(|pull| {
-            pull.state == PullState::Landing && pull.result.as_ref().map(|result| &result.commit) == found.as_ref()
-        });
+        let landing =
+            self.pulls_of(project).into_iter().filter_map(|id| self.fleet.pulls.get(&id)).any(|pull| {
+                pull.state == PullState::Landing
+                    && pull.result.as_ref().map(|result| &result.commit) == found.as_ref()
+            });
         if landing {
             return Ok(());
         }
@@ -88,11 +92,18 @@ impl Work<'_> {
     }
 
     /// The default branch is not where our record has it.
-    pub(super) fn main_elsewhere(&mut self, project: &Project, found: Option<Oid>, named: &str, attempt: Option<AttemptId>) {
+    pub(super) fn main_elsewhere(
+        &mut self,
+        project: &Project,
+        found: Option<Oid>,
+        named: &str,
+        attempt: Option<AttemptId>,
+    ) {
         if let Line::Stopped { found: known, .. } = &project.line
-            && *known == found {
-                return;
-            }
+            && *known == found
+        {
+            return;
+        }
         if found.as_ref() == Some(&project.main) {
             return;
         }
@@ -117,9 +128,12 @@ impl Work<'_> {
             prevented: false,
             named: named.to_owned(),
         });
-        let place = found.as_ref().map_or_else(|| "deleted".to_owned(), |oid| format!("moved to {}", oid.short()));
-        let why = format!("{} was {place} by {named}, outside of any landing", project.default_branch.short());
-        let line = Line::Stopped { expected: project.main.clone(), found, named: named.to_owned(), at: self.now };
+        let place =
+            found.as_ref().map_or_else(|| "deleted".to_owned(), |oid| format!("moved to {}", oid.short()));
+        let why =
+            format!("{} was {place} by {named}, outside of any landing", project.default_branch.short());
+        let line =
+            Line::Stopped { expected: project.main.clone(), found, named: named.to_owned(), at: self.now };
         self.engine(Event::LineChanged { project: project.id, line, why: why.clone() });
         if let Some(attempt) = attempt {
             let failure = Failure::MovedRef { reference: project.default_branch.0.clone() };
@@ -135,7 +149,13 @@ impl Work<'_> {
         let waiting = run.task(&it.task).is_some_and(|task| task.state == TaskState::Waiting);
         if waiting {
             let to = TaskState::Parked { why: why.to_owned() };
-            self.engine(Event::TaskMoved { run: run.id, task: it.task, to, why: why.to_owned(), evidence: Vec::new() });
+            self.engine(Event::TaskMoved {
+                run: run.id,
+                task: it.task,
+                to,
+                why: why.to_owned(),
+                evidence: Vec::new(),
+            });
             self.carry_on(run.id);
         }
     }
@@ -145,7 +165,11 @@ impl Work<'_> {
         let it = self.project(project)?.clone();
         self.stopped(&it)?;
         self.emit(Event::MainMoved { project, from: it.main, to: found.clone(), how: Move::Adopted });
-        self.emit(Event::LineChanged { project, line: Line::Open, why: format!("{} adopted by a person", found.short()) });
+        self.emit(Event::LineChanged {
+            project,
+            line: Line::Open,
+            why: format!("{} adopted by a person", found.short()),
+        });
         self.open_again(project);
         Ok(())
     }
@@ -167,7 +191,8 @@ impl Work<'_> {
                 self.open_again(project);
             }
             Err(fault) => {
-                let says = format!("the move of {} could not be taken back: {fault}", it.default_branch.short());
+                let says =
+                    format!("the move of {} could not be taken back: {fault}", it.default_branch.short());
                 self.engine(Event::Notice { project: Some(project), says });
             }
         }
@@ -187,7 +212,10 @@ impl Work<'_> {
     fn stopped(&self, project: &Project) -> Result<Option<Oid>, Fault> {
         match &project.line {
             Line::Stopped { found, .. } => Ok(found.clone()),
-            Line::Open => Err(Fault::refused(format!("the line of {} is open: there is nothing to settle", project.name))),
+            Line::Open => Err(Fault::refused(format!(
+                "the line of {} is open: there is nothing to settle",
+                project.name
+            ))),
         }
     }
 
@@ -199,10 +227,22 @@ impl Work<'_> {
         from: Option<Oid>,
         to: Option<Oid>,
     ) -> Result<(), Fault> {
-        let it = self.fleet.sessions.get(&session).ok_or_else(|| Fault::missing(format!("there is no session {session}")))?;
+        let it = self
+            .fleet
+            .sessions
+            .get(&session)
+            .ok_or_else(|| Fault::missing(format!("there is no session {session}")))?;
         let Some(project) = it.project else { return Ok(()) };
         let named = format!("session {session} ({})", it.title);
-        self.engine(Event::RefTouched { project, session: Some(session), reference, from, to, prevented: true, named });
+        self.engine(Event::RefTouched {
+            project,
+            session: Some(session),
+            reference,
+            from,
+            to,
+            prevented: true,
+            named,
+        });
         Ok(())
     }
 

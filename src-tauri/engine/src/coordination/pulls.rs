@@ -18,7 +18,10 @@ const UNKNOWN_CHECKS_MAX: usize = 3;
 impl Work<'_> {
     /// The change is measured: its pull request opens.
     pub(super) fn proposed(&mut self, run: RunId, head: &Oid, facts: Result<(u32, Size), String>) {
-        let Some(it) = self.live_run(run).filter(|it| it.head.as_ref() == Some(head) && it.pull.is_none()) else { return };
+        let Some(it) = self.live_run(run).filter(|it| it.head.as_ref() == Some(head) && it.pull.is_none())
+        else {
+            return;
+        };
         let (commits, size) = match facts {
             Ok(facts) => facts,
             Err(why) => {
@@ -64,9 +67,11 @@ impl Work<'_> {
             let TaskState::Done { commit } = &task.state else { continue };
             body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
             let attempt = task.attempts.last().and_then(|id| self.fleet.attempts.get(id));
-            let mut proofs = attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
+            let mut proofs =
+                attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
             if let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) {
-                let says = format!("{}: `{}` passed on tree {}", task.spec.id, proof.command, proof.tree.short());
+                let says =
+                    format!("{}: `{}` passed on tree {}", task.spec.id, proof.command, proof.tree.short());
                 body.verified.push(VerifiedLine { says, evidence: proof.id });
             }
         }
@@ -78,7 +83,12 @@ impl Work<'_> {
         let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
         let Some(project) = self.fleet.projects.get(&it.project) else { return };
         let onto = project.main.clone();
-        self.move_pull(pull, PullState::Checking, &format!("{why}; merged with {} and checked", onto.short()), &[]);
+        self.move_pull(
+            pull,
+            PullState::Checking,
+            &format!("{why}; merged with {} and checked", onto.short()),
+            &[],
+        );
         self.effect(Effect::Merge { pull, onto, head: it.head });
     }
 
@@ -132,7 +142,14 @@ impl Work<'_> {
         }
     }
 
-    pub(super) fn pull_checked(&mut self, asked: &CheckAsked, pull: PullId, id: EvidenceId, verdict: Verdict, why: &str) {
+    pub(super) fn pull_checked(
+        &mut self,
+        asked: &CheckAsked,
+        pull: PullId,
+        id: EvidenceId,
+        verdict: Verdict,
+        why: &str,
+    ) {
         let Some((it, _)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
         // A check of an older merge result says nothing about this one.
         if it.result.as_ref().is_none_or(|result| result.commit != asked.commit) {
@@ -180,10 +197,16 @@ impl Work<'_> {
         let it = self.pull(pull)?.clone();
         let project = self.project(it.project)?.clone();
         match &it.state {
-            PullState::Landed { commit } => return Err(Fault::refused(format!("{pull} has landed as {}", commit.short()))),
-            PullState::Bounced => return Err(Fault::refused(format!("{pull} was sent back: {}", it.why))
-                .command("let its run go on", format!("pilothouse run start {}", it.item))),
-            PullState::Checking => return Err(Fault::refused(format!("{pull} is still being checked: {}", it.why))),
+            PullState::Landed { commit } => {
+                return Err(Fault::refused(format!("{pull} has landed as {}", commit.short())));
+            }
+            PullState::Bounced => {
+                return Err(Fault::refused(format!("{pull} was sent back: {}", it.why))
+                    .command("let its run go on", format!("pilothouse run start {}", it.item)));
+            }
+            PullState::Checking => {
+                return Err(Fault::refused(format!("{pull} is still being checked: {}", it.why)));
+            }
             PullState::Landing => return Err(Fault::refused(format!("{pull} is being landed this moment"))),
             _ => {}
         }
@@ -192,7 +215,11 @@ impl Work<'_> {
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         }
         if let Line::Stopped { named, .. } = &project.line {
-            let says = format!("the line of {} is stopped: {} was moved by {named}", project.name, project.default_branch.short());
+            let says = format!(
+                "the line of {} is stopped: {} was moved by {named}",
+                project.name,
+                project.default_branch.short()
+            );
             return Err(super::runs::line_hints(Fault::refused(says), &project.name));
         }
         if let PullState::WaitsForCheckout { .. } | PullState::WaitsForLine = it.state {
@@ -205,19 +232,29 @@ impl Work<'_> {
     /// Lands the oldest pull request of a project that may land, if none is being landed.
     pub(super) fn land_next(&mut self, project: ProjectId) {
         let Some(it) = self.fleet.projects.get(&project).cloned() else { return };
-        let pulls: Vec<Pull> = self.pulls_of(project).iter().filter_map(|id| self.fleet.pulls.get(id)).cloned().collect();
+        let pulls: Vec<Pull> =
+            self.pulls_of(project).iter().filter_map(|id| self.fleet.pulls.get(id)).cloned().collect();
         if pulls.iter().any(|pull| pull.state == PullState::Landing) {
             return;
         }
         let may_land = |pull: &&Pull| {
             let said_yes = pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head);
-            said_yes && matches!(pull.state, PullState::WaitsForApproval | PullState::Landable | PullState::WaitsForLine)
+            said_yes
+                && matches!(
+                    pull.state,
+                    PullState::WaitsForApproval | PullState::Landable | PullState::WaitsForLine
+                )
         };
         let Some(pull) = pulls.iter().find(may_land) else { return };
         let Some(result) = pull.result.clone() else { return };
         if it.line != Line::Open {
             if pull.state != PullState::WaitsForLine {
-                self.move_pull(pull.id, PullState::WaitsForLine, "the line is stopped until a person settles it", &[]);
+                self.move_pull(
+                    pull.id,
+                    PullState::WaitsForLine,
+                    "the line is stopped until a person settles it",
+                    &[],
+                );
             }
         } else if result.onto != it.main {
             self.merge_again(pull.id, "the default branch moved on");
@@ -234,18 +271,30 @@ impl Work<'_> {
 
     /// A landing came to its end.
     pub(super) fn landing(&mut self, pull: PullId, new: &Oid, how: Landing) {
-        let Some(it) = self.fleet.pulls.get(&pull).filter(|it| it.state == PullState::Landing).cloned() else { return };
+        let Some(it) = self.fleet.pulls.get(&pull).filter(|it| it.state == PullState::Landing).cloned()
+        else {
+            return;
+        };
         let Some(project) = self.fleet.projects.get(&it.project).cloned() else { return };
         match how {
             Landing::Landed => {
                 let from = project.main.clone();
-                self.engine(Event::MainMoved { project: project.id, from, to: new.clone(), how: Move::Landing { pull } });
+                self.engine(Event::MainMoved {
+                    project: project.id,
+                    from,
+                    to: new.clone(),
+                    how: Move::Landing { pull },
+                });
                 let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
                 let why = format!("{} stands at {}", it.onto.short(), new.short());
                 self.move_pull(pull, PullState::Landed { commit: new.clone() }, &why, &evidence);
                 self.engine(Event::RunMoved { run: it.run, to: RunState::Landed, why: why.clone() });
                 self.move_item(it.item, ItemState::Landed, &why, &evidence);
-                self.effect(Effect::DropBranch { project: project.id, branch: it.from.clone(), at: it.head.clone() });
+                self.effect(Effect::DropBranch {
+                    project: project.id,
+                    branch: it.from.clone(),
+                    at: it.head.clone(),
+                });
                 self.land_next(project.id);
             }
             Landing::InTheWay { checkout, paths } => {
@@ -254,7 +303,12 @@ impl Work<'_> {
                 self.land_next(project.id);
             }
             Landing::Elsewhere { found, named, attempt } => {
-                self.move_pull(pull, PullState::WaitsForLine, &format!("{} was moved by {named}", it.onto.short()), &[]);
+                self.move_pull(
+                    pull,
+                    PullState::WaitsForLine,
+                    &format!("{} was moved by {named}", it.onto.short()),
+                    &[],
+                );
                 self.main_elsewhere(&project, found, &named, attempt);
             }
             Landing::Failed { why } => self.bounce(pull, &format!("the landing failed: {why}"), &[]),
@@ -266,7 +320,12 @@ impl Work<'_> {
         let waiting: Vec<PullId> = self
             .pulls_of(project)
             .into_iter()
-            .filter(|id| self.fleet.pulls.get(id).is_some_and(|it| matches!(it.state, PullState::WaitsForCheckout { .. })))
+            .filter(|id| {
+                self.fleet
+                    .pulls
+                    .get(id)
+                    .is_some_and(|it| matches!(it.state, PullState::WaitsForCheckout { .. }))
+            })
             .collect();
         for pull in waiting {
             self.move_pull(pull, PullState::Landable, "the checkout changed: tried again", &[]);

@@ -21,10 +21,14 @@ impl Work<'_> {
         self.project(project)?;
         for ItemFound { slug, base, spec } in found {
             let known = self.fleet.items.values().find(|it| it.project == project && it.slug == slug);
-            let blocking: Vec<&str> = spec.remarks.iter().filter(|it| it.blocking).map(|it| it.says.as_str()).collect();
+            let blocking: Vec<&str> =
+                spec.remarks.iter().filter(|it| it.blocking).map(|it| it.says.as_str()).collect();
             let open = spec.tasks.iter().any(|task| !task.done && !task.optional);
             let (state, why) = if let Some(first) = blocking.first() {
-                (ItemState::Drafting, format!("{} things in its spec keep a run from starting: {first}", blocking.len()))
+                (
+                    ItemState::Drafting,
+                    format!("{} things in its spec keep a run from starting: {first}", blocking.len()),
+                )
             } else if open {
                 (ItemState::Planned, "every open task can be worked".to_owned())
             } else {
@@ -50,10 +54,16 @@ impl Work<'_> {
         let command = format!("pilothouse project trust {}", project.name);
         if project.trust == Trust::Undecided {
             let says = format!("{} is not trusted yet, and agents run with your rights", project.name);
-            return Err(Fault::refused(says).command("look at what in it can run commands, and decide", command));
+            return Err(
+                Fault::refused(says).command("look at what in it can run commands, and decide", command)
+            );
         }
         if let Line::Stopped { named, .. } = &project.line {
-            let says = format!("the line of {} is stopped: {} was moved by {named}", project.name, project.default_branch.short());
+            let says = format!(
+                "the line of {} is stopped: {} was moved by {named}",
+                project.name,
+                project.default_branch.short()
+            );
             return Err(line_hints(Fault::refused(says), &project.name));
         }
         if let Some(run) = self.fleet.run_of(item.id).cloned() {
@@ -68,17 +78,34 @@ impl Work<'_> {
         }
         let blocking: Vec<_> = facts.spec.remarks.iter().filter(|it| it.blocking).collect();
         if let Some(first) = blocking.first() {
-            let says = format!("{} cannot be run: {} line {}: {}", item.slug, first.file, first.line, first.says);
-            let detail = blocking.iter().map(|it| format!("{}:{}: {}", it.file, it.line, it.says)).collect::<Vec<_>>().join("\n");
+            let says =
+                format!("{} cannot be run: {} line {}: {}", item.slug, first.file, first.line, first.says);
+            let detail = blocking
+                .iter()
+                .map(|it| format!("{}:{}: {}", it.file, it.line, it.says))
+                .collect::<Vec<_>>()
+                .join("\n");
             return Err(Fault::refused(says)
-                .hint(format!("mend {}/tasks.md, commit it on {}", facts.spec.folder, project.default_branch.short()))
+                .hint(format!(
+                    "mend {}/tasks.md, commit it on {}",
+                    facts.spec.folder,
+                    project.default_branch.short()
+                ))
                 .because(detail));
         }
         if !facts.spec.tasks.iter().any(|task| !task.done && !task.optional) {
-            return Err(Fault::refused(format!("every task of {} is ticked already: there is nothing to do", item.slug)));
+            return Err(Fault::refused(format!(
+                "every task of {} is ticked already: there is nothing to do",
+                item.slug
+            )));
         }
         self.emit(Event::ItemRead {
-            item: Item { base: facts.base.clone(), spec: facts.spec.clone(), moved: self.now, ..item.clone() },
+            item: Item {
+                base: facts.base.clone(),
+                spec: facts.spec.clone(),
+                moved: self.now,
+                ..item.clone()
+            },
         });
         let id = self.fleet.next_run();
         let run = Run {
@@ -126,14 +153,22 @@ impl Work<'_> {
             return Err(Fault::refused(format!("{run} is {} already", it.state.word())));
         }
         if let Some(pull) = it.pull.and_then(|pull| self.fleet.pulls.get(&pull))
-            && matches!(pull.state, pilothouse_contract::pull::PullState::Landing) {
-                return Err(Fault::refused(format!("{} is being landed this moment: wait for its end", pull.id)));
-            }
+            && matches!(pull.state, pilothouse_contract::pull::PullState::Landing)
+        {
+            return Err(Fault::refused(format!("{} is being landed this moment: wait for its end", pull.id)));
+        }
         self.emit(Event::RunMoved { run, to: RunState::Stopped, why: "stopped by a person".to_owned() });
         for attempt in self.open_attempts(run) {
-            self.fail_attempt(attempt, pilothouse_contract::attempt::Failure::Stopped, "the run was stopped", &[]);
+            self.fail_attempt(
+                attempt,
+                pilothouse_contract::attempt::Failure::Stopped,
+                "the run was stopped",
+                &[],
+            );
         }
-        if let Some(pull) = it.pull.filter(|pull| self.fleet.pulls.get(pull).is_some_and(|it| !it.state.is_over())) {
+        if let Some(pull) =
+            it.pull.filter(|pull| self.fleet.pulls.get(pull).is_some_and(|it| !it.state.is_over()))
+        {
             self.move_pull(pull, pilothouse_contract::pull::PullState::Bounced, "its run was stopped", &[]);
         }
         self.move_item(it.item, ItemState::Parked, "its run was stopped", &[]);
@@ -144,7 +179,9 @@ impl Work<'_> {
     pub(super) fn branch_made(&mut self, run: RunId, made: Result<(), String>) {
         let Some(it) = self.live_run(run) else { return };
         match made {
-            Err(why) => self.park_run(run, &format!("its branch {} could not be made: {why}", it.branch.short())),
+            Err(why) => {
+                self.park_run(run, &format!("its branch {} could not be made: {why}", it.branch.short()))
+            }
             Ok(()) => {
                 if it.head.is_none() {
                     let why = format!("{} made at {}", it.branch.short(), it.base.short());
@@ -193,7 +230,9 @@ impl Work<'_> {
     /// Begins an attempt at a task, or parks the task if it is for a person.
     fn start_task(&mut self, run: RunId, task: &TaskId) {
         let Some(it) = self.fleet.runs.get(&run) else { return };
-        let (Some(head), Some(spec)) = (it.head.clone(), it.task(task).map(|task| task.spec.clone())) else { return };
+        let (Some(head), Some(spec)) = (it.head.clone(), it.task(task).map(|task| task.spec.clone())) else {
+            return;
+        };
         if let Some(why) = for_a_person(&spec) {
             let to = TaskState::Parked { why: why.clone() };
             self.engine(Event::TaskMoved { run, task: task.clone(), to, why, evidence: Vec::new() });
@@ -247,7 +286,11 @@ impl Work<'_> {
 
     /// A new attempt needs no look at the ones before it: their worktrees go (and can be brought back).
     fn clear_earlier(&mut self, run: RunId, task: &TaskId) {
-        let Some(attempts) = self.fleet.runs.get(&run).and_then(|it| it.task(task)).map(|it| it.attempts.clone()) else { return };
+        let Some(attempts) =
+            self.fleet.runs.get(&run).and_then(|it| it.task(task)).map(|it| it.attempts.clone())
+        else {
+            return;
+        };
         let earlier = attempts.iter().rev().skip(1).filter_map(|id| self.fleet.attempts.get(id));
         let worktrees: Vec<_> = earlier.map(|it| it.worktree).collect();
         for worktree in worktrees {
@@ -270,19 +313,28 @@ impl Work<'_> {
     pub(super) fn record_written(&mut self, run: RunId, head: &Oid, made: Result<Oid, String>) {
         let Some(it) = self.live_run(run).filter(|it| it.head.as_ref() == Some(head)) else { return };
         match made {
-            Ok(new) => self.effect(Effect::Advance { run, old: head.clone(), new, change: HeadChange::Record }),
+            Ok(new) => {
+                self.effect(Effect::Advance { run, old: head.clone(), new, change: HeadChange::Record })
+            }
             Err(why) => self.park_run(it.id, &format!("its evidence record could not be written: {why}")),
         }
     }
 
     /// The item branch was moved, or not.
     pub(super) fn advanced(&mut self, run: RunId, old: &Oid, new: &Oid, change: HeadChange, moved: Advanced) {
-        let Some(it) = self.fleet.runs.get(&run).filter(|it| it.head.as_ref() == Some(old)).cloned() else { return };
+        let Some(it) = self.fleet.runs.get(&run).filter(|it| it.head.as_ref() == Some(old)).cloned() else {
+            return;
+        };
         match moved {
             Advanced::Moved => {
                 let why = match &change {
                     HeadChange::Task { attempt } => {
-                        let task = self.fleet.attempts.get(attempt).map(|it| it.task.to_string()).unwrap_or_default();
+                        let task = self
+                            .fleet
+                            .attempts
+                            .get(attempt)
+                            .map(|it| it.task.to_string())
+                            .unwrap_or_default();
                         format!("{task} committed and ticked")
                     }
                     HeadChange::Record => "evidence written down".to_owned(),
@@ -319,7 +371,12 @@ impl Work<'_> {
         let Some(it) = self.live_run(run) else { return };
         self.engine(Event::RunMoved { run, to: RunState::Parked, why: why.to_owned() });
         for attempt in self.open_attempts(run) {
-            self.fail_attempt(attempt, pilothouse_contract::attempt::Failure::Stopped, "its run was parked", &[]);
+            self.fail_attempt(
+                attempt,
+                pilothouse_contract::attempt::Failure::Stopped,
+                "its run was parked",
+                &[],
+            );
         }
         self.move_item(it.item, ItemState::Parked, why, &[]);
     }
@@ -355,7 +412,12 @@ impl Work<'_> {
 
     /// Runs that carry pull requests of a project.
     pub(super) fn pulls_of(&self, project: ProjectId) -> Vec<PullId> {
-        self.fleet.pulls.values().filter(|it| it.project == project && !it.state.is_over()).map(|it| it.id).collect()
+        self.fleet
+            .pulls
+            .values()
+            .filter(|it| it.project == project && !it.state.is_over())
+            .map(|it| it.id)
+            .collect()
     }
 }
 

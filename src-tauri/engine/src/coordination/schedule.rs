@@ -12,8 +12,12 @@ use crate::policy::{scope, specs};
 /// The waiting tasks in file order, each with why it waits; those that are [`Wait::Ready`] may begin together.
 #[must_use]
 pub fn waits(run: &Run) -> Vec<(TaskId, Wait)> {
-    let mut busy: Vec<&TaskSpec> =
-        run.tasks.iter().filter(|task| matches!(task.state, TaskState::Active { .. })).map(|task| &task.spec).collect();
+    let mut busy: Vec<&TaskSpec> = run
+        .tasks
+        .iter()
+        .filter(|task| matches!(task.state, TaskState::Active { .. }))
+        .map(|task| &task.spec)
+        .collect();
     let mut answers = Vec::new();
     for (place, task) in run.tasks.iter().enumerate().filter(|(_, task)| task.state == TaskState::Waiting) {
         let wait = wait(run, place, task, &busy);
@@ -92,7 +96,10 @@ mod tests {
             base: "0".into(),
             branch: RefName::branch("x"),
             head: None,
-            tasks: tasks.into_iter().map(|spec| TaskRun { spec, state: TaskState::Waiting, attempts: vec![], failures: 0 }).collect(),
+            tasks: tasks
+                .into_iter()
+                .map(|spec| TaskRun { spec, state: TaskState::Waiting, attempts: vec![], failures: 0 })
+                .collect(),
             integrating: None,
             pull: None,
             by: Who::Engine,
@@ -140,7 +147,10 @@ mod tests {
         db_too.uses = vec!["db".to_owned()];
         let mut after = free(6, &["f"]);
         after.depends = Some(vec!["T001".into()]);
-        let run = run(vec![free(1, &["a/"]), free(2, &["a/x"]), unknown, db, db_too, after, free(7, &["Cargo.lock"])], 9);
+        let run = run(
+            vec![free(1, &["a/"]), free(2, &["a/x"]), unknown, db, db_too, after, free(7, &["Cargo.lock"])],
+            9,
+        );
         let said: Vec<String> = waits(&run).into_iter().map(|(id, wait)| format!("{id} {wait}")).collect();
         assert_eq!(
             said,
@@ -162,7 +172,15 @@ mod tests {
         marked.parallel = true;
         let mut marked_too = task(3, 0, Some(vec!["c".to_owned()]));
         marked_too.parallel = true;
-        let mut run = run(vec![task(1, 0, Some(vec!["a".to_owned()])), marked, marked_too, task(4, 1, Some(vec!["d".to_owned()]))], 9);
+        let mut run = run(
+            vec![
+                task(1, 0, Some(vec!["a".to_owned()])),
+                marked,
+                marked_too,
+                task(4, 1, Some(vec!["d".to_owned()])),
+            ],
+            9,
+        );
         assert_eq!(ready(&run), ["T001"]);
         run.tasks[0].state = TaskState::DoneBefore;
         assert_eq!(ready(&run), ["T002", "T003"]);

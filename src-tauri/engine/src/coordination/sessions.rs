@@ -40,7 +40,9 @@ impl Work<'_> {
     }
 
     pub(super) fn launched(&mut self, session: SessionId, started: Result<Running, String>) {
-        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else { return };
+        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
+            return;
+        };
         match started {
             Ok(running) => {
                 if it.running.is_none() {
@@ -48,7 +50,12 @@ impl Work<'_> {
                 }
             }
             Err(why) => {
-                let end = End { at: self.now, how: Ending::NotStarted { why }, output_bytes: 0, left_behind: Vec::new() };
+                let end = End {
+                    at: self.now,
+                    how: Ending::NotStarted { why },
+                    output_bytes: 0,
+                    left_behind: Vec::new(),
+                };
                 self.session_ended(session, end);
             }
         }
@@ -56,7 +63,9 @@ impl Work<'_> {
 
     /// A session ended. The first word counts.
     pub(super) fn session_ended(&mut self, session: SessionId, end: End) {
-        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else { return };
+        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
+            return;
+        };
         let how = end.how.clone();
         self.engine(Event::SessionEnded { session, end });
         // What a check's end means comes with the check's own outcome.
@@ -67,13 +76,20 @@ impl Work<'_> {
 
     /// A person ends a session. An agent's attempt fails by it, and is not tried again behind the person's back.
     pub(super) fn kill_session(&mut self, session: SessionId) -> Result<(), Fault> {
-        let it = self.fleet.sessions.get(&session).ok_or_else(|| Fault::missing(format!("there is no session {session}")))?.clone();
+        let it = self
+            .fleet
+            .sessions
+            .get(&session)
+            .ok_or_else(|| Fault::missing(format!("there is no session {session}")))?
+            .clone();
         if it.end.is_some() {
             return Err(Fault::refused(format!("session {session} has ended already")));
         }
         if it.kind == SessionKind::Check {
-            return Err(Fault::refused(format!("session {session} gathers evidence: it ends by itself or at its time limit"))
-                .hint("stop the run if its result is not wanted"));
+            return Err(Fault::refused(format!(
+                "session {session} gathers evidence: it ends by itself or at its time limit"
+            ))
+            .hint("stop the run if its result is not wanted"));
         }
         self.touch(&it, TouchKind::Ended);
         match it.attempt.filter(|id| self.fleet.attempts.get(id).is_some_and(|it| !it.state.is_over())) {

@@ -13,7 +13,9 @@ impl Work<'_> {
         match &it.state {
             WorktreeState::Live => {}
             WorktreeState::Making => return Err(Fault::refused(format!("{worktree} is still being made"))),
-            WorktreeState::Gone { why } => return Err(Fault::refused(format!("{worktree} is gone already: {why}"))),
+            WorktreeState::Gone { why } => {
+                return Err(Fault::refused(format!("{worktree} is gone already: {why}")));
+            }
             WorktreeState::Removed { .. } => {
                 return Err(Fault::refused(format!("{worktree} is removed already"))
                     .command("bring it back", format!("pilothouse worktree undo {worktree}")));
@@ -32,13 +34,18 @@ impl Work<'_> {
         match &it.state {
             WorktreeState::Removed { recovery } if recovery.until < self.now => {
                 Err(Fault::refused(format!("{worktree} was removed too long ago and its bytes are gone"))
-                    .hint(format!("its commits are kept under {}", recovery.refs.first().map(ToString::to_string).unwrap_or_default())))
+                    .hint(format!(
+                        "its commits are kept under {}",
+                        recovery.refs.first().map(ToString::to_string).unwrap_or_default()
+                    )))
             }
             WorktreeState::Removed { .. } => {
                 self.effect(Effect::Restore { worktree });
                 Ok(())
             }
-            state => Err(Fault::refused(format!("{worktree} is {}: there is nothing to bring back", state.word()))),
+            state => {
+                Err(Fault::refused(format!("{worktree} is {}: there is nothing to bring back", state.word())))
+            }
         }
     }
 
@@ -70,13 +77,19 @@ impl Work<'_> {
         match how {
             Ok(lost) => self.engine(Event::WorktreeRestored { worktree, lost }),
             Err(fault) => {
-                self.engine(Event::Notice { project, says: format!("{worktree} was not brought back: {fault}") });
+                self.engine(Event::Notice {
+                    project,
+                    says: format!("{worktree} was not brought back: {fault}"),
+                });
             }
         }
     }
 
     pub(super) fn worktree_seen(&mut self, worktree: WorktreeId, seen: Seen) {
-        let Some(it) = self.fleet.worktrees.get(&worktree).filter(|it| it.state == WorktreeState::Live) else { return };
+        let Some(it) = self.fleet.worktrees.get(&worktree).filter(|it| it.state == WorktreeState::Live)
+        else {
+            return;
+        };
         let same = it.seen.as_ref().is_some_and(|before| Seen { at: seen.at, ..before.clone() } == seen);
         if !same {
             self.engine(Event::WorktreeSeen { worktree, seen });
@@ -91,7 +104,8 @@ impl Work<'_> {
 
     /// Who works in a worktree: its attempt, or a session.
     fn user_of(&self, worktree: &Worktree) -> Option<String> {
-        let attempt = worktree.attempt.and_then(|id| self.fleet.attempts.get(&id)).filter(|it| !it.state.is_over());
+        let attempt =
+            worktree.attempt.and_then(|id| self.fleet.attempts.get(&id)).filter(|it| !it.state.is_over());
         if let Some(attempt) = attempt {
             return Some(format!("attempt {} of {}", attempt.id, attempt.task));
         }
@@ -101,6 +115,9 @@ impl Work<'_> {
     }
 
     fn worktree(&self, worktree: WorktreeId) -> Result<&Worktree, Fault> {
-        self.fleet.worktrees.get(&worktree).ok_or_else(|| Fault::missing(format!("there is no worktree {worktree}")))
+        self.fleet
+            .worktrees
+            .get(&worktree)
+            .ok_or_else(|| Fault::missing(format!("there is no worktree {worktree}")))
     }
 }

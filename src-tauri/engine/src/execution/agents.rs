@@ -7,10 +7,10 @@ pub(crate) mod rehearsal_log;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use pilothouse_contract::At;
 use pilothouse_contract::SessionId;
 use pilothouse_contract::run::{Adapter, AgentChoice};
 use pilothouse_contract::trajectory::StepKind;
-use pilothouse_contract::At;
 
 use super::env;
 
@@ -39,9 +39,19 @@ pub struct Sitting<'a> {
 pub fn variables(agent: &AgentChoice) -> Vec<String> {
     let names: &[&str] = match agent.adapter {
         Adapter::ClaudeCode => &[
-            "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR",
-            "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_MAX_RETRIES",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "IS_SANDBOX",
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+            "ANTHROPIC_BASE_URL",
+            "ANTHROPIC_MODEL",
+            "CLAUDE_CONFIG_DIR",
+            "CLAUDE_CODE_OAUTH_TOKEN",
+            "CLAUDE_CODE_USE_BEDROCK",
+            "CLAUDE_CODE_USE_VERTEX",
+            "CLAUDE_CODE_MAX_RETRIES",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+            "DISABLE_AUTOUPDATER",
+            "DISABLE_TELEMETRY",
+            "IS_SANDBOX",
         ],
         // The long tail is given what most programs look for. A policy can name more.
         Adapter::Command => &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CODEX_HOME"],
@@ -61,7 +71,10 @@ pub fn command(agent: &AgentChoice, at: &Sitting<'_>) -> Vec<String> {
     };
     let mut argv: Vec<String> = agent.command.iter().map(fill).collect();
     if agent.adapter == Adapter::ClaudeCode {
-        argv.extend(["-p", "--output-format", "stream-json", "--verbose", "--session-id", at.uuid, "--"].map(str::to_owned));
+        argv.extend(
+            ["-p", "--output-format", "stream-json", "--verbose", "--session-id", at.uuid, "--"]
+                .map(str::to_owned),
+        );
         argv.push(at.brief.to_owned());
     }
     argv
@@ -102,7 +115,9 @@ pub fn reader(adapter: Adapter) -> fn(&str) -> LineRead {
         Adapter::Command => |_| Some(Vec::new()),
         Adapter::Rehearsal => rehearsal_log::read_line,
         Adapter::ClaudeCode => |line| match claude_log::read_line(line) {
-            claude_log::Line::Steps(steps) => Some(steps.into_iter().map(|it| (it.native, it.at, it.kind)).collect()),
+            claude_log::Line::Steps(steps) => {
+                Some(steps.into_iter().map(|it| (it.native, it.at, it.kind)).collect())
+            }
             claude_log::Line::Damaged => None,
         },
     }
@@ -118,7 +133,8 @@ pub fn is_there(program: &str) -> bool {
     if program.contains('/') {
         return runs(Path::new(program));
     }
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| runs(&folder.join(program))))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| runs(&folder.join(program))))
 }
 
 #[cfg(test)]
@@ -138,7 +154,11 @@ mod tests {
         };
         let argv = command(&built_in("claude").unwrap(), &at);
         assert_eq!(argv[argv.len() - 2..], ["--", "--dangerous {uuid}"]);
-        let own = AgentChoice { name: "x".to_owned(), adapter: Adapter::Command, command: ["x", "{brief_file}"].map(str::to_owned).to_vec() };
+        let own = AgentChoice {
+            name: "x".to_owned(),
+            adapter: Adapter::Command,
+            command: ["x", "{brief_file}"].map(str::to_owned).to_vec(),
+        };
         assert_eq!(command(&own, &at), ["x", "/s/brief.md"]);
         assert!(is_there("sh") && !is_there("no-such-agent-program"));
     }

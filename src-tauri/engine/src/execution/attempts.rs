@@ -51,7 +51,8 @@ impl Matter {
         let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
             let evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
             let failed = evidence.filter(|it| it.verdict != Verdict::Passed).find_map(|it| it.session);
-            let words = Before { word: failure.word().to_owned(), why: it.why.clone(), output: String::new() };
+            let words =
+                Before { word: failure.word().to_owned(), why: it.why.clone(), output: String::new() };
             (words, failed.or(it.session))
         });
         Some(Self { attempt, run, project, worktree, spec, before })
@@ -115,7 +116,11 @@ impl Attempts {
             Some(detail) => {
                 let path = format!("{}/{detail}", matter.spec.folder);
                 // By the approved commit, not by the attempt's tree.
-                matter.git().file(&matter.run.base, &path).await?.map(|it| String::from_utf8_lossy(&it).into_owned())
+                matter
+                    .git()
+                    .file(&matter.run.base, &path)
+                    .await?
+                    .map(|it| String::from_utf8_lossy(&it).into_owned())
             }
             None => None,
         };
@@ -205,7 +210,8 @@ impl Attempts {
         if paths.is_empty() {
             return Ok(None);
         }
-        let author = Author { name: "Pilothouse".to_owned(), email: "attempt@pilothouse.invalid".to_owned(), at: now };
+        let author =
+            Author { name: "Pilothouse".to_owned(), email: "attempt@pilothouse.invalid".to_owned(), at: now };
         let message = format!("What {} made for {}", matter.attempt.id, matter.attempt.task);
         let commit = git.commit(&made, &[base], &message, &author).await?;
         let patch = git.patch_id(base, &commit).await?;
@@ -218,7 +224,11 @@ impl Attempts {
 ///
 /// # Errors
 /// See [`crate::ports::git::GitError`].
-pub(crate) async fn keep(git: &Git, reference: &RefName, commit: &Oid) -> Result<(), crate::ports::git::GitError> {
+pub(crate) async fn keep(
+    git: &Git,
+    reference: &RefName,
+    commit: &Oid,
+) -> Result<(), crate::ports::git::GitError> {
     let stands = git.commit_of(reference.as_str()).await?;
     if stands.as_ref() != Some(commit) {
         git.move_ref(reference, commit, stands.as_ref(), "kept").await?;

@@ -71,7 +71,12 @@ pub fn write(from: &Sources<'_>) -> String {
     }
     brief.push_str(&rest);
     if !left_out.is_empty() {
-        let _ = write!(brief, "\nLeft out here: {}. Read it in {}/ if you need it.\n", left_out.join(", "), from.spec.folder);
+        let _ = write!(
+            brief,
+            "\nLeft out here: {}. Read it in {}/ if you need it.\n",
+            left_out.join(", "),
+            from.spec.folder
+        );
     }
     cut(brief)
 }
@@ -164,12 +169,40 @@ mod tests {
 
     #[test]
     fn a_brief_holds_its_task_and_no_other() {
-        let file = read_tasks("## Phase 1: Encoder\n- Done when: it round-trips\n- [ ] T001 Encode\n  - Files: `src/csv.rs`\n  - Verify: `cargo test csv`\n- [ ] T002 Other work\n  - Verify: `true`\n");
-        let spec = Spec { folder: "specs/001-x".to_owned(), title: "Export".to_owned(), summary: "They want it.".to_owned(), phases: file.phases.clone(), tasks: file.tasks.clone(), remarks: vec![] };
-        let before = Before { word: "verify-failed".to_owned(), why: "exit code 1".to_owned(), output: "FAILED: 3".to_owned() };
-        let sources = Sources { spec: &spec, task: &spec.tasks[0], policy: &policy(), phase_text: Some("Read docs/csv.md first."), before: Some(&before) };
+        let file = read_tasks(
+            "## Phase 1: Encoder\n- Done when: it round-trips\n- [ ] T001 Encode\n  - Files: `src/csv.rs`\n  - Verify: `cargo test csv`\n- [ ] T002 Other work\n  - Verify: `true`\n",
+        );
+        let spec = Spec {
+            folder: "specs/001-x".to_owned(),
+            title: "Export".to_owned(),
+            summary: "They want it.".to_owned(),
+            phases: file.phases.clone(),
+            tasks: file.tasks.clone(),
+            remarks: vec![],
+        };
+        let before = Before {
+            word: "verify-failed".to_owned(),
+            why: "exit code 1".to_owned(),
+            output: "FAILED: 3".to_owned(),
+        };
+        let sources = Sources {
+            spec: &spec,
+            task: &spec.tasks[0],
+            policy: &policy(),
+            phase_text: Some("Read docs/csv.md first."),
+            before: Some(&before),
+        };
         let brief = write(&sources);
-        for part in ["They want it.", "it round-trips", "T001 Encode", "`src/csv.rs`", "`cargo test csv`", "Read docs/csv.md first.", "verify-failed", "    FAILED: 3"] {
+        for part in [
+            "They want it.",
+            "it round-trips",
+            "T001 Encode",
+            "`src/csv.rs`",
+            "`cargo test csv`",
+            "Read docs/csv.md first.",
+            "verify-failed",
+            "    FAILED: 3",
+        ] {
             assert!(brief.contains(part), "{part} is missing:\n{brief}");
         }
         assert!(!brief.contains("Other work"), "{brief}");
@@ -181,9 +214,16 @@ mod tests {
         let spec = Spec { folder: "specs/001-x".to_owned(), ..Spec::default() };
         let long = "x".repeat(LENGTH_MAX);
         let task = TaskSpec { title: "y".repeat(LENGTH_MAX * 2), ..TaskSpec::default() };
-        let brief = write(&Sources { spec: &spec, task: &TaskSpec::default(), policy: &policy(), phase_text: Some(&long), before: None });
+        let brief = write(&Sources {
+            spec: &spec,
+            task: &TaskSpec::default(),
+            policy: &policy(),
+            phase_text: Some(&long),
+            before: None,
+        });
         assert!(brief.contains("Left out here: the phase file"));
-        let cut = write(&Sources { spec: &spec, task: &task, policy: &policy(), phase_text: None, before: None });
+        let cut =
+            write(&Sources { spec: &spec, task: &task, policy: &policy(), phase_text: None, before: None });
         assert!(cut.len() <= LENGTH_MAX && cut.contains("Cut here"));
     }
 }

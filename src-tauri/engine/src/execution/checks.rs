@@ -88,7 +88,13 @@ impl Checks {
     }
 
     /// Runs a check, or joins one that an earlier engine began.
-    pub async fn run(&self, asked: &CheckAsked, project: &Project, policy: &Policy, task: Option<TaskId>) -> Checked {
+    pub async fn run(
+        &self,
+        asked: &CheckAsked,
+        project: &Project,
+        policy: &Policy,
+        task: Option<TaskId>,
+    ) -> Checked {
         let started = clock::now();
         let git = crate::ports::git::Git::at(Path::new(&project.git_dir));
         let tree = git.tree_of(&asked.commit).await;
@@ -102,13 +108,21 @@ impl Checks {
             output_bytes: 0,
             left_behind: Vec::new(),
         });
-        let over_limit = self.sessions.place(asked.session).exit().ok().flatten().is_some_and(|exit| exit.over_limit);
+        let over_limit =
+            self.sessions.place(asked.session).exit().ok().flatten().is_some_and(|exit| exit.over_limit);
         let log = self.sessions.log(asked.session);
         let expect = asked.expect.clone();
-        let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref())).await.unwrap_or_default();
+        let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref()))
+            .await
+            .unwrap_or_default();
         let (verdict, why) = judge(&end, over_limit, &read, asked.expect.as_deref(), policy.check_s);
         let running = self.sessions.place(asked.session).held().ok().flatten().map(|held| {
-            pilothouse_contract::session::Running { holder: held.holder, pid: held.pid, at: started, native: None }
+            pilothouse_contract::session::Running {
+                holder: held.holder,
+                pid: held.pid,
+                at: started,
+                native: None,
+            }
         });
         Checked {
             evidence: Evidence {
@@ -155,7 +169,10 @@ impl Checks {
             return Ok(end);
         }
         let turn = self.runner(project, policy.slots).await;
-        let tree = self.clean_tree(project, &turn.relative, asked, policy).await.map_err(|error| error.to_string())?;
+        let tree = self
+            .clean_tree(project, &turn.relative, asked, policy)
+            .await
+            .map_err(|error| error.to_string())?;
         let mut argv: Vec<String> = ["sh", "-c", SCRIPT, "sh"].map(str::to_owned).to_vec();
         argv.extend(asked.commands.iter().cloned());
         let mut environment = env::of(session, &policy.env, &self.program);
@@ -195,7 +212,10 @@ impl Checks {
         git.run(&clean, b"").await?;
         let left = git.text(&["status", "--porcelain", "--untracked-files=all"]).await?;
         if !left.is_empty() {
-            return Err(TreeError::NotOurs { path: tree.path, why: format!("it would not come clean: {}", text::line(&left, 200)) });
+            return Err(TreeError::NotOurs {
+                path: tree.path,
+                why: format!("it would not come clean: {}", text::line(&left, 200)),
+            });
         }
         Ok(tree)
     }
@@ -204,7 +224,9 @@ impl Checks {
     pub fn expect(&self, sessions: &[SessionId]) {
         for session in sessions {
             let begun = self.sessions.begun(*session).filter(|_| self.sessions.was_held(*session));
-            if let Some(turn) = begun.and_then(|begun| self.runner_of(&begun)).and_then(|relative| self.claim(&relative)) {
+            if let Some(turn) =
+                begun.and_then(|begun| self.runner_of(&begun)).and_then(|relative| self.claim(&relative))
+            {
                 // It is given back when that check ends.
                 std::mem::forget(turn);
             }
@@ -242,14 +264,21 @@ fn read_output(mut log: LogReader, expect: Option<&str>) -> Output {
     Output { hash, bytes, last_line: text::line(last_line, 200), fits }
 }
 
-fn judge(end: &End, over_limit: bool, read: &Output, expect: Option<&str>, limit_s: u32) -> (Verdict, String) {
+fn judge(
+    end: &End,
+    over_limit: bool,
+    read: &Output,
+    expect: Option<&str>,
+    limit_s: u32,
+) -> (Verdict, String) {
     let last = if read.last_line.is_empty() { String::new() } else { format!(": {}", read.last_line) };
     match &end.how {
         _ if over_limit => (Verdict::Failed, format!("took longer than {limit_s} s and was ended{last}")),
         Ending::Exited { code: 0 } if read.fits => (Verdict::Passed, "exit code 0".to_owned()),
-        Ending::Exited { code: 0 } => {
-            (Verdict::Failed, format!("exit code 0, but the output does not match `{}`", expect.unwrap_or_default()))
-        }
+        Ending::Exited { code: 0 } => (
+            Verdict::Failed,
+            format!("exit code 0, but the output does not match `{}`", expect.unwrap_or_default()),
+        ),
         Ending::Exited { code } => (Verdict::Failed, format!("exit code {code}{last}")),
         Ending::Signalled { signal } => (Verdict::Failed, format!("ended by signal {signal}{last}")),
         Ending::NotStarted { why } => (Verdict::Unknown, format!("could not be run: {why}")),

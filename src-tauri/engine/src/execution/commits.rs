@@ -63,13 +63,27 @@ async fn try_integrate(matter: &Matter, head: &Oid, scratch: &Path, at: At) -> R
     let author = author(&git, at).await;
     let message = format!(
         "{}: {}\n\nPilothouse-Task: {}\nPilothouse-Attempt: {}\nPilothouse-Agent: {}\nPilothouse-Change: {}\n",
-        task.spec.id, task.spec.title, task.spec.id, matter.attempt.id, matter.run.policy.agent.name, candidate.patch
+        task.spec.id,
+        task.spec.title,
+        task.spec.id,
+        matter.attempt.id,
+        matter.run.policy.agent.name,
+        candidate.patch
     );
     let commit = git.commit(&tree, &[head], &message, &author).await.map_err(in_words)?;
     let path = format!("{}/tasks.md", matter.spec.folder);
-    let file = git.file(&commit, &path).await.map_err(in_words)?.ok_or_else(|| format!("{path} is not there any more"))?;
+    let file = git
+        .file(&commit, &path)
+        .await
+        .map_err(in_words)?
+        .ok_or_else(|| format!("{path} is not there any more"))?;
     let done = matter.run.policy.done_lines.then(|| Done {
-        says: format!("{} {} {}", commit.short(), utc(at), matter.attempt.evidence.last().map(ToString::to_string).unwrap_or_default()),
+        says: format!(
+            "{} {} {}",
+            commit.short(),
+            utc(at),
+            matter.attempt.evidence.last().map(ToString::to_string).unwrap_or_default()
+        ),
     });
     let ticked = tick(&file, &task.spec.id, done.as_ref()).map_err(|error| error.to_string())?;
     let ticked = git.tree_with(&commit, &[(path, ticked)], scratch).await.map_err(in_words)?;
@@ -77,11 +91,15 @@ async fn try_integrate(matter: &Matter, head: &Oid, scratch: &Path, at: At) -> R
     let tick = git.commit(&ticked, &[&commit], &message, &author).await.map_err(in_words)?;
     let kept = RefName(format!("refs/pilothouse/attempts/{}", matter.attempt.id));
     super::attempts::keep(&git, &kept, &tick).await.map_err(in_words)?;
-    Ok(Integrated::Made { candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate } })
+    Ok(Integrated::Made {
+        candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate },
+    })
 }
 
 fn utc(at: At) -> String {
-    jiff::Timestamp::from_second(at.seconds()).map(|it| it.strftime("%Y-%m-%dT%H:%MZ").to_string()).unwrap_or_default()
+    jiff::Timestamp::from_second(at.seconds())
+        .map(|it| it.strftime("%Y-%m-%dT%H:%MZ").to_string())
+        .unwrap_or_default()
 }
 
 /// Moves the item branch from where it must stand, or finds it moved.
@@ -98,7 +116,9 @@ pub async fn advance(git: &Git, branch: &RefName, old: &Oid, new: &Oid) -> Advan
             Ok(()) => return Advanced::Moved,
             // Somebody may have been quicker: look again.
             Err(error) => match git.commit_of(branch.as_str()).await {
-                Ok(stands) if stands.as_ref() == Some(old) => return Advanced::Failed { why: error.to_string() },
+                Ok(stands) if stands.as_ref() == Some(old) => {
+                    return Advanced::Failed { why: error.to_string() };
+                }
                 _ => {}
             },
         }
@@ -113,7 +133,13 @@ pub async fn advance(git: &Git, branch: &RefName, old: &Oid, new: &Oid) -> Advan
 ///
 /// # Errors
 /// In words.
-pub async fn write_record(fleet: &Fleet, run: &Run, head: &Oid, scratch: &Path, at: At) -> Result<Oid, String> {
+pub async fn write_record(
+    fleet: &Fleet,
+    run: &Run,
+    head: &Oid,
+    scratch: &Path,
+    at: At,
+) -> Result<Oid, String> {
     let in_words = |error: GitError| error.to_string();
     let project = fleet.projects.get(&run.project).ok_or("its project is not there any more")?;
     let item = fleet.items.get(&run.item).ok_or("its item is not there any more")?;
@@ -145,7 +171,8 @@ fn record(fleet: &Fleet, run: &Run) -> String {
         let evidence: Vec<&Evidence> =
             attempt.iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id)).collect();
         let proof = evidence.iter().rev().find(|it| it.gate == Gate::Verify && it.passed());
-        let change = attempt.and_then(|it| it.candidate.as_ref()).map(|it| it.patch.clone()).unwrap_or_default();
+        let change =
+            attempt.and_then(|it| it.candidate.as_ref()).map(|it| it.patch.clone()).unwrap_or_default();
         text.push_str(&format!(
             "| {} {} | {} | {} | {} | {} |\n",
             task.spec.id,
@@ -153,7 +180,9 @@ fn record(fleet: &Fleet, run: &Run) -> String {
             change.get(..12).unwrap_or(&change),
             proof.map(|it| format!("`{}`", cell(&it.command))).unwrap_or_default(),
             proof.map(|it| it.why.clone()).unwrap_or_default(),
-            proof.map(|it| it.output_hash.get(..16).unwrap_or(&it.output_hash).to_owned()).unwrap_or_default(),
+            proof
+                .map(|it| it.output_hash.get(..16).unwrap_or(&it.output_hash).to_owned())
+                .unwrap_or_default(),
         ));
     }
     text

@@ -112,7 +112,9 @@ impl Sessions {
     #[must_use]
     pub fn was_held(&self, session: SessionId) -> bool {
         let place = self.place(session);
-        place.is_held().unwrap_or(true) || matches!(place.held(), Ok(Some(_))) || matches!(place.exit(), Ok(Some(_)))
+        place.is_held().unwrap_or(true)
+            || matches!(place.held(), Ok(Some(_)))
+            || matches!(place.exit(), Ok(Some(_)))
     }
 
     /// Starts a session, or finds it started. Fails in words for people.
@@ -135,7 +137,9 @@ impl Sessions {
             socket: self.sockets.join(format!("{session}.sock")),
             limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
         };
-        let in_words = |error: io::Error| format!("its folder {} could not be written: {error}", place.folder().display());
+        let in_words = |error: io::Error| {
+            format!("its folder {} could not be written: {error}", place.folder().display())
+        };
         match place.make() {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -154,7 +158,9 @@ impl Sessions {
             .create(true)
             .append(true)
             .open(place.folder().join("holder.err"))
-            .map_err(|error| format!("its folder {} could not be written: {error}", place.folder().display()))?;
+            .map_err(|error| {
+                format!("its folder {} could not be written: {error}", place.folder().display())
+            })?;
         let mut child = tokio::process::Command::new(&self.program)
             .arg(place.folder())
             .env_clear()
@@ -164,7 +170,9 @@ impl Sessions {
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
-            .map_err(|error| format!("the holder {} could not be started: {error}", self.program.display()))?;
+            .map_err(|error| {
+                format!("the holder {} could not be started: {error}", self.program.display())
+            })?;
         if let Some(out) = child.stdout.take() {
             let mut said = String::new();
             // One line, or the end of it: both say that it got as far as it will.
@@ -182,9 +190,10 @@ impl Sessions {
         for pause_ms in [0, 10, 20, 50, 100, 200, 400, 800] {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             if let Some(exit) = place.exit().map_err(in_words)?
-                && let Some(why) = exit.not_started {
-                    return Err(why);
-                }
+                && let Some(why) = exit.not_started
+            {
+                return Err(why);
+            }
             if let Some(held) = place.held().map_err(in_words)? {
                 let at = std::fs::metadata(place.folder().join("holder.json"))
                     .and_then(|it| it.modified())
@@ -264,7 +273,12 @@ impl Sessions {
             _ => "its holder is gone and left no word",
         };
         let output_bytes = self.log(session).end().unwrap_or_default();
-        End { at: clock::now(), how: Ending::Lost { why: why.to_owned() }, output_bytes, left_behind: Vec::new() }
+        End {
+            at: clock::now(),
+            how: Ending::Lost { why: why.to_owned() },
+            output_bytes,
+            left_behind: Vec::new(),
+        }
     }
 
     async fn listen(
@@ -329,7 +343,8 @@ impl Sessions {
     pub fn count_viewer(&self, session: SessionId, comes: bool) {
         if let Some(live) = self.lock().get(&session) {
             live.sight.send_modify(|it| {
-                it.pulse.viewers = if comes { it.pulse.viewers + 1 } else { it.pulse.viewers.saturating_sub(1) };
+                it.pulse.viewers =
+                    if comes { it.pulse.viewers + 1 } else { it.pulse.viewers.saturating_sub(1) };
             });
         }
     }
@@ -366,7 +381,10 @@ impl Sessions {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        place.write_exit(&Exit { not_started: Some("it was stopped before it began".to_owned()), ..Exit::default() })
+        place.write_exit(&Exit {
+            not_started: Some("it was stopped before it began".to_owned()),
+            ..Exit::default()
+        })
     }
 
     /// Ends a session: politely, then by force. Waits for its end.

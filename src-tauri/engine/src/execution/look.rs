@@ -91,7 +91,15 @@ fn runs_commands(name: &str, value: &str) -> bool {
         || (name == "core.fsmonitor" && !matches!(value, "" | "true" | "false"))
         || matches!(
             name.as_str(),
-            "core.sshcommand" | "core.editor" | "core.pager" | "core.askpass" | "core.hookspath" | "credential.helper"
-                | "gpg.program" | "sequence.editor" | "diff.external" | "core.gitproxy"
+            "core.sshcommand"
+                | "core.editor"
+                | "core.pager"
+                | "core.askpass"
+                | "core.hookspath"
+                | "credential.helper"
+                | "gpg.program"
+                | "sequence.editor"
+                | "diff.external"
+                | "core.gitproxy"
         )
 }

@@ -127,10 +127,17 @@ impl Remover {
         write_note(place, &note)?;
         let common = Git::at(git_dir);
         let base = format!("refs/pilothouse/recovery/{}-{}", worktree.id, now.0);
-        let author = Author { name: "Pilothouse".to_owned(), email: "recovery@pilothouse.invalid".to_owned(), at: now };
+        let author = Author {
+            name: "Pilothouse".to_owned(),
+            email: "recovery@pilothouse.invalid".to_owned(),
+            at: now,
+        };
         let files = snapshot(tree, &head, &place.join("index.files"), &[]).await?;
         let mut kept = vec![("head", head.clone())];
-        kept.push(("files", common.commit(&files, &[&head], "The files of a removed worktree", &author).await?));
+        kept.push((
+            "files",
+            common.commit(&files, &[&head], "The files of a removed worktree", &author).await?,
+        ));
         // Writing a tree writes to the index too, so a copy is asked. An index with unmerged entries has no tree; its
         // bytes are in the copy of the git folder all the same.
         let copy = place.join("index.copy");
@@ -138,7 +145,10 @@ impl Remover {
         let index = git.with_index(&copy).text(&["write-tree"]).await;
         let _gone = tokio::fs::remove_file(&copy).await;
         if let Ok(index) = index {
-            kept.push(("index", common.commit(&Oid(index), &[&head], "The index of a removed worktree", &author).await?));
+            kept.push((
+                "index",
+                common.commit(&Oid(index), &[&head], "The index of a removed worktree", &author).await?,
+            ));
         }
         for (name, oid) in kept {
             let reference = RefName(format!("{base}/{name}"));
@@ -203,7 +213,10 @@ impl Remover {
         })?;
         let _turn = self.trees.turn(&note.git_dir).await;
         let kept = place.join(TREE);
-        let occupied = || TreeError::NotOurs { path: note.path.clone(), why: "something else stands there now".to_owned() };
+        let occupied = || TreeError::NotOurs {
+            path: note.path.clone(),
+            why: "something else stands there now".to_owned(),
+        };
         let stands = Folder::open(&note.path).and_then(|it| it.identity()).ok();
         match stands {
             Some(identity) if identity == note.identity => {}
@@ -261,7 +274,11 @@ impl Remover {
             tokio::fs::copy(&index, tree.admin.join("index")).await.map_err(at(&index))?;
         }
         let ours = place.join(ADMIN).join("pilothouse.json");
-        if let Some(mut ours) = tokio::fs::read(&ours).await.ok().and_then(|it| serde_json::from_slice::<super::trees::Ours>(&it).ok()) {
+        if let Some(mut ours) = tokio::fs::read(&ours)
+            .await
+            .ok()
+            .and_then(|it| serde_json::from_slice::<super::trees::Ours>(&it).ok())
+        {
             ours.identity = tree.identity;
             let to = tree.admin.join("pilothouse.json");
             tokio::fs::write(&to, serde_json::to_vec(&ours).unwrap_or_default()).await.map_err(at(&to))?;
@@ -299,7 +316,12 @@ impl Remover {
 ///
 /// # Errors
 /// See [`TreeError`].
-pub(super) async fn snapshot(tree: &Tree, base: &Oid, index: &Path, wanted: &[String]) -> Result<Oid, TreeError> {
+pub(super) async fn snapshot(
+    tree: &Tree,
+    base: &Oid,
+    index: &Path,
+    wanted: &[String],
+) -> Result<Oid, TreeError> {
     let git = tree.git().with_index(index);
     git.run(&["read-tree", base.as_str()], b"").await?;
     git.run(&["add", "--all", "--", "."], b"").await?;
@@ -327,7 +349,10 @@ fn rename_away(tree: &Tree, place: &Path) -> Result<(), TreeError> {
     }
     // Somebody put something else there between the look and the deed: it goes back where it was.
     to.rename(TREE, &from, name).map_err(at(&tree.path))?;
-    Err(TreeError::NotOurs { path: tree.path.clone(), why: "it was swapped for something else this very moment".to_owned() })
+    Err(TreeError::NotOurs {
+        path: tree.path.clone(),
+        why: "it was swapped for something else this very moment".to_owned(),
+    })
 }
 
 fn rename_back(place: &Path, note: &Note) -> Result<(), TreeError> {
@@ -404,7 +429,9 @@ impl From<TreeError> for Fault {
             TreeError::Git(_) | TreeError::Files { .. } => Self::environment(error.to_string()),
         };
         match &error {
-            TreeError::NotOurs { .. } => fault.hint("look at what stands there; Pilothouse removes only what it made"),
+            TreeError::NotOurs { .. } => {
+                fault.hint("look at what stands there; Pilothouse removes only what it made")
+            }
             _ => fault,
         }
     }

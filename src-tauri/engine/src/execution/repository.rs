@@ -21,25 +21,37 @@ pub async fn look(path: &str, worktrees: &Path) -> Result<ProjectFacts, Fault> {
     let given = Path::new(path);
     match version().await {
         Ok((number, words)) if number < OLDEST => {
-            return Err(Fault::environment(format!("git {words} is too old: {}.{} or newer is needed", OLDEST.0, OLDEST.1))
-                .hint("install a newer git"));
+            return Err(Fault::environment(format!(
+                "git {words} is too old: {}.{} or newer is needed",
+                OLDEST.0, OLDEST.1
+            ))
+            .hint("install a newer git"));
         }
         Ok(_) => {}
         Err(error) => return Err(Fault::environment(error.to_string()).hint("install git")),
     }
-    let folder = given
-        .canonicalize()
-        .map_err(|error| Fault::refused(format!("{path} cannot be looked at: {error}")).hint("give the path of a git repository"))?;
+    let folder = given.canonicalize().map_err(|error| {
+        Fault::refused(format!("{path} cannot be looked at: {error}"))
+            .hint("give the path of a git repository")
+    })?;
     if !folder.is_dir() {
-        return Err(Fault::refused(format!("{path} is not a folder")).hint("give the folder of a git repository"));
+        return Err(
+            Fault::refused(format!("{path} is not a folder")).hint("give the folder of a git repository")
+        );
     }
     let git = Git::found_from(&folder);
-    let asked = git.text(&["rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-common-dir"]).await;
+    let asked =
+        git.text(&["rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-common-dir"]).await;
     let says = match asked {
         Ok(says) => says,
         Err(GitError::Failed { says, .. }) if says.contains("dubious ownership") => {
-            return Err(Fault::refused(format!("{path} belongs to another user, and git will not work there"))
-                .command("say that you trust its owner", format!("git config --global --add safe.directory {path}")));
+            return Err(Fault::refused(format!(
+                "{path} belongs to another user, and git will not work there"
+            ))
+            .command(
+                "say that you trust its owner",
+                format!("git config --global --add safe.directory {path}"),
+            ));
         }
         Err(GitError::Failed { says, .. }) => {
             return Err(Fault::refused(format!("{path} is not a git repository"))
@@ -71,7 +83,9 @@ pub async fn look(path: &str, worktrees: &Path) -> Result<ProjectFacts, Fault> {
         .commit_of(default_branch.as_str())
         .await
         .map_err(|error| Fault::environment(error.to_string()))?
-        .ok_or_else(|| Fault::refused(format!("{path}: the branch {} has no commit", default_branch.short())))?;
+        .ok_or_else(|| {
+            Fault::refused(format!("{path}: the branch {} has no commit", default_branch.short()))
+        })?;
     let name = top.file_name().map_or_else(|| "project".to_owned(), |it| short_name(&it.to_string_lossy()));
     Ok(ProjectFacts {
         name,
@@ -94,12 +108,13 @@ async fn main_checkout(git_dir: &Path, folder: &Path) -> Result<PathBuf, Fault> 
 /// main or master, else whichever of these exists, else the branch that is checked out.
 async fn default_branch(git: &Git) -> Result<Option<RefName>, GitError> {
     if let Ok(remote) = git.text(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]).await
-        && let Some(name) = remote.strip_prefix("refs/remotes/origin/") {
-            let local = RefName::branch(name);
-            if git.commit_of(local.as_str()).await?.is_some() {
-                return Ok(Some(local));
-            }
+        && let Some(name) = remote.strip_prefix("refs/remotes/origin/")
+    {
+        let local = RefName::branch(name);
+        if git.commit_of(local.as_str()).await?.is_some() {
+            return Ok(Some(local));
         }
+    }
     let head = git.text(&["symbolic-ref", "--quiet", "HEAD"]).await.ok().map(RefName);
     let usual = ["main", "master"].map(RefName::branch);
     let mut candidates: Vec<RefName> = head.iter().filter(|it| usual.contains(it)).cloned().collect();
@@ -147,9 +162,14 @@ pub async fn specs_at(git: &Git, commit: &Oid) -> Result<Vec<ItemFound>, GitErro
         let others = files.iter().filter_map(|path| path.strip_prefix(&inside)).map(str::to_owned).collect();
         let text = |name: &str| {
             let path = format!("{inside}{name}");
-            async move { Ok::<_, GitError>(git.file(commit, &path).await?.map(|it| String::from_utf8_lossy(&it).into_owned())) }
+            async move {
+                Ok::<_, GitError>(
+                    git.file(commit, &path).await?.map(|it| String::from_utf8_lossy(&it).into_owned()),
+                )
+            }
         };
-        let sources = Sources { folder, spec: text("spec.md").await?, tasks: text("tasks.md").await?, others };
+        let sources =
+            Sources { folder, spec: text("spec.md").await?, tasks: text("tasks.md").await?, others };
         found.push(ItemFound { slug, base: commit.clone(), spec: read_spec(&sources) });
     }
     Ok(found)
@@ -166,14 +186,18 @@ fn is_numbered(folder: &str) -> bool {
 /// # Errors
 /// In words, if it holds what we do not know.
 pub async fn workflow_at(git: &Git, commit: &Oid) -> Result<Workflow, Fault> {
-    let bytes = git.file(commit, "WORKFLOW.md").await.map_err(|error| Fault::environment(error.to_string()))?;
+    let bytes =
+        git.file(commit, "WORKFLOW.md").await.map_err(|error| Fault::environment(error.to_string()))?;
     let text = bytes.map(|it| String::from_utf8_lossy(&it).into_owned());
     Workflow::read(text.as_deref(), &format!("WORKFLOW.md at {}", commit.short()))
         .map_err(|error| Fault::refused(error.to_string()).hint("mend WORKFLOW.md and commit it"))
 }
 
 /// Where a ref stands and who moved it there, as far as git tells.
-pub async fn who_moved(git: &Git, reference: &RefName) -> Result<(Option<Oid>, String, Option<AttemptId>), GitError> {
+pub async fn who_moved(
+    git: &Git,
+    reference: &RefName,
+) -> Result<(Option<Oid>, String, Option<AttemptId>), GitError> {
     let found = git.commit_of(reference.as_str()).await?;
     let mover = git.last_mover(reference).await.filter(|it| Some(&it.to) == found.as_ref());
     Ok(match mover {

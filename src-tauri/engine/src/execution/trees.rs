@@ -133,7 +133,8 @@ impl Trees {
         // A making that was broken off may have left an entry for a folder that is no longer there.
         forget(git_dir, &path).await?;
         let folder = path.to_string_lossy().into_owned();
-        let mut args = vec!["worktree", "add", "--quiet", "--lock", "--reason", "held by Pilothouse", "--no-track"];
+        let mut args =
+            vec!["worktree", "add", "--quiet", "--lock", "--reason", "held by Pilothouse", "--no-track"];
         match branch {
             // The name holds the attempt's number, so a branch of that name is what is left of a broken making.
             Some(branch) => args.extend(["-B", branch.short(), &folder, base.as_str()]),
@@ -177,7 +178,10 @@ impl Trees {
         }
         let admin = admin_of(&path).map_err(at(&path))?;
         let common = tokio::fs::canonicalize(git_dir).await.map_err(at(git_dir))?;
-        if !tokio::fs::canonicalize(&admin).await.is_ok_and(|real| real.parent() == Some(&common.join("worktrees"))) {
+        if !tokio::fs::canonicalize(&admin)
+            .await
+            .is_ok_and(|real| real.parent() == Some(&common.join("worktrees")))
+        {
             return Err(not_ours("it belongs to another repository"));
         }
         let file = admin.join(OURS);

@@ -139,7 +139,12 @@ fn budget() -> usize {
 
 /// The folders of a worktree that git does not ignore; nothing if they are more than so many.
 fn source_folders(path: &Path, most: usize) -> Option<Vec<PathBuf>> {
-    let walk = ignore::WalkBuilder::new(path).hidden(false).follow_links(false).require_git(false).filter_entry(|it| it.file_name() != ".git").build();
+    let walk = ignore::WalkBuilder::new(path)
+        .hidden(false)
+        .follow_links(false)
+        .require_git(false)
+        .filter_entry(|it| it.file_name() != ".git")
+        .build();
     let mut folders = Vec::new();
     for entry in walk.flatten().filter(|it| it.file_type().is_some_and(|kind| kind.is_dir())) {
         if folders.len() >= most {
@@ -214,7 +219,10 @@ mod tests {
         std::fs::create_dir_all(root.join("target/deep")).unwrap();
         std::fs::write(root.join(".gitignore"), "target/\n").unwrap();
         let folders = source_folders(&root, 100).unwrap();
-        assert!(folders.contains(&root.join("src/deep")) && !folders.contains(&root.join("target")), "{folders:?}");
+        assert!(
+            folders.contains(&root.join("src/deep")) && !folders.contains(&root.join("target")),
+            "{folders:?}"
+        );
         assert_eq!(source_folders(&root, 2), None, "beyond the budget");
         let (tell, mut told) = mpsc::unbounded_channel();
         let watch = Watch::new(tell);

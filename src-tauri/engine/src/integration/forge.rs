@@ -21,7 +21,13 @@ pub async fn merge(project: &Project, pull: &Pull, onto: &Oid, head: &Oid, by: &
     }
 }
 
-async fn try_merge(project: &Project, pull: &Pull, onto: &Oid, head: &Oid, by: &Author) -> Result<Merged, GitError> {
+async fn try_merge(
+    project: &Project,
+    pull: &Pull,
+    onto: &Oid,
+    head: &Oid,
+    by: &Author,
+) -> Result<Merged, GitError> {
     let git = Git::at(Path::new(&project.git_dir));
     let tree = match git.merge_tree(onto, head).await? {
         Ok(tree) => tree,
@@ -43,7 +49,6 @@ async fn try_merge(project: &Project, pull: &Pull, onto: &Oid, head: &Oid, by: &
     Ok(Merged::Made { result: MergeResult { onto: onto.clone(), head: head.clone(), commit, tree } })
 }
 
-
 /// The change of a pull request against its merge base, as a unified diff; and whether it was cut.
 ///
 /// # Errors
@@ -53,7 +58,9 @@ pub async fn diff(project: &Project, pull: &Pull) -> Result<(String, bool), GitE
     // Once it has landed, the default branch holds the head: what it was merged onto tells the change.
     let onto = pull.result.as_ref().map_or(&project.main, |it| &it.onto);
     let base = git.text(&["merge-base", onto.as_str(), pull.head.as_str()]).await?;
-    let out = git.run(&["diff", "--no-color", "--no-ext-diff", "--no-textconv", &base, pull.head.as_str()], b"").await?;
+    let out = git
+        .run(&["diff", "--no-color", "--no-ext-diff", "--no-textconv", &base, pull.head.as_str()], b"")
+        .await?;
     let cut = out.len() > DIFF_MAX;
     Ok((String::from_utf8_lossy(out.get(..DIFF_MAX).unwrap_or(&out)).into_owned(), cut))
 }

@@ -40,7 +40,12 @@ where
     }
 }
 
-async fn try_land<F>(project: &Project, old: &Oid, new: &Oid, look: impl Fn() -> F) -> Result<Landing, GitError>
+async fn try_land<F>(
+    project: &Project,
+    old: &Oid,
+    new: &Oid,
+    look: impl Fn() -> F,
+) -> Result<Landing, GitError>
 where
     F: Future<Output = Result<Found, GitError>>,
 {
@@ -119,17 +124,29 @@ pub async fn checkout_of(git: &Git, branch: &RefName) -> Result<Option<Checkout>
 async fn in_the_way(git: &Git, checkout: &Checkout, old: &Oid, new: &Oid) -> Result<Vec<String>, GitError> {
     let lands = git.changed(old, new).await?;
     let here = Git::found_from(&checkout.path);
-    let status = here.list(&["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]).await?;
+    let status =
+        here.list(&["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]).await?;
     let dirty: Vec<String> = status.iter().filter_map(|it| it.get(3..)).map(str::to_owned).collect();
     let clash = |path: &String| {
         dirty.iter().any(|it| {
             // A folder in the way of a file, or a file in the way of a folder, is in the way too.
-            it == path || it.starts_with(&format!("{path}/")) || path.starts_with(&format!("{}/", it.trim_end_matches('/')))
+            it == path
+                || it.starts_with(&format!("{path}/"))
+                || path.starts_with(&format!("{}/", it.trim_end_matches('/')))
         })
     };
     let mut paths: BTreeSet<String> = lands.into_iter().filter(clash).collect();
     // An ignored file where a new one would come is overwritten by git without a word: it is in the way.
-    let added = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", old.as_str(), new.as_str()];
+    let added = [
+        "diff-tree",
+        "-r",
+        "-z",
+        "--name-only",
+        "--no-renames",
+        "--diff-filter=A",
+        old.as_str(),
+        new.as_str(),
+    ];
     for path in git.list(&added).await? {
         if checkout.path.join(&path).symlink_metadata().is_ok() {
             paths.insert(path);
@@ -139,7 +156,10 @@ async fn in_the_way(git: &Git, checkout: &Checkout, old: &Oid, new: &Oid) -> Res
 }
 
 async fn fast_forward(checkout: &Checkout, new: &Oid) -> Result<(), GitError> {
-    Git::found_from(&checkout.path).run(&["merge", "--ff-only", "--quiet", "--no-autostash", new.as_str()], b"").await.map(drop)
+    Git::found_from(&checkout.path)
+        .run(&["merge", "--ff-only", "--quiet", "--no-autostash", new.as_str()], b"")
+        .await
+        .map(drop)
 }
 
 /// Moves the default branch back from where it was found to where our record has it. What it pointed to is kept by a

@@ -31,7 +31,12 @@ pub struct Followed {
 }
 
 /// Follows a log until `ended` says so, then reads the rest. `signs` changes whenever there may be more.
-pub async fn follow<T: Send + Sync>(store: Store, followed: Followed, mut signs: watch::Receiver<T>, ended: fn(&T) -> bool) {
+pub async fn follow<T: Send + Sync>(
+    store: Store,
+    followed: Followed,
+    mut signs: watch::Receiver<T>,
+    ended: fn(&T) -> bool,
+) {
     let mut read = match store.trajectory_read(followed.session).await {
         Ok(Some(read)) if read.whole => return,
         Ok(read) => read.unwrap_or_default(),
@@ -147,7 +152,13 @@ mod tests {
         let followed = Followed { session: SessionId(1), file: file.clone(), read_line };
         let mut read = TrajectoryRead::default();
         let add = |text: &str| {
-            std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap().write_all(text.as_bytes()).unwrap();
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&file)
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap();
         };
         take(&store, &followed, &mut read, false).await.unwrap();
         add("a:one\nb:tw");

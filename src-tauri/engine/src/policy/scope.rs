@@ -77,7 +77,11 @@ pub fn overlap(one: Option<&Scope>, other: Option<&Scope>) -> Option<String> {
     for a in &one.include {
         for b in &other.include {
             if globs_may_meet(a, b) {
-                return Some(if a == b { format!("both may write {a}") } else { format!("{a} may meet {b}") });
+                return Some(if a == b {
+                    format!("both may write {a}")
+                } else {
+                    format!("{a} may meet {b}")
+                });
             }
         }
     }
@@ -91,7 +95,9 @@ pub fn globs_may_meet(a: &str, b: &str) -> bool {
         // Alternatives can hold slashes, so a pattern with one is taken as anything from there on.
         let text = text.trim_end_matches('/').to_lowercase();
         let (head, open) = match text.find('{') {
-            Some(at) => (text.get(..text.get(..at).and_then(|it| it.rfind('/')).unwrap_or(0)).unwrap_or(""), true),
+            Some(at) => {
+                (text.get(..text.get(..at).and_then(|it| it.rfind('/')).unwrap_or(0)).unwrap_or(""), true)
+            }
             None => (text.as_str(), false),
         };
         let mut parts: Vec<String> = head.split('/').filter(|it| !it.is_empty()).map(str::to_owned).collect();
@@ -151,7 +157,8 @@ mod tests {
         for yes in ["src/csv.rs", "tests/a.rs", "docs/a/b.md"] {
             assert!(allows(&it, yes), "{yes}");
         }
-        for no in ["src/csv", "src/csv.rs.bak", "tests/deep/a.rs", "tests/secret.rs", "docsy/a", "Cargo.toml"] {
+        for no in ["src/csv", "src/csv.rs.bak", "tests/deep/a.rs", "tests/secret.rs", "docsy/a", "Cargo.toml"]
+        {
             assert!(!allows(&it, no), "{no}");
         }
     }

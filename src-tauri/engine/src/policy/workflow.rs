@@ -79,7 +79,15 @@ pub fn built_in(name: &str) -> Option<AgentChoice> {
         // there to answer. It is no sandbox: what the agent runs, it runs with the user's rights.
         "claude" => choice(
             Adapter::ClaudeCode,
-            &["claude", "--permission-mode", "acceptEdits", "--permission-prompts", "none", "--allowedTools", "Bash"],
+            &[
+                "claude",
+                "--permission-mode",
+                "acceptEdits",
+                "--permission-prompts",
+                "none",
+                "--allowedTools",
+                "Bash",
+            ],
         ),
         "rehearsal" => choice(Adapter::Rehearsal, &["sh", "{agent_file}"]),
         _ => None,
@@ -108,9 +116,12 @@ impl Workflow {
         if let Some(bad) = settings.warm.iter().find(|it| it.contains("..") || it.starts_with('/')) {
             return Err(BadWorkflow(format!("warm: `{bad}` is not a folder inside the repository")));
         }
-        for (name, zero) in
-            [("attempts", settings.attempts), ("slots", settings.slots), ("check_s", settings.check_s), ("stall_s", settings.stall_s)]
-        {
+        for (name, zero) in [
+            ("attempts", settings.attempts),
+            ("slots", settings.slots),
+            ("check_s", settings.check_s),
+            ("stall_s", settings.stall_s),
+        ] {
             if zero == Some(0) {
                 return Err(BadWorkflow(format!("{name}: must be at least 1")));
             }
@@ -121,7 +132,8 @@ impl Workflow {
     /// Commands that the file holds, for the trust decision: where, what.
     #[must_use]
     pub fn commands(&self) -> Vec<(String, String)> {
-        let agents = self.settings.agents.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
+        let agents =
+            self.settings.agents.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
         let checks = self.settings.checks.iter().map(|it| ("checks".to_owned(), it.clone()));
         agents.chain(checks).collect()
     }
@@ -136,7 +148,11 @@ impl Workflow {
             if own.command.is_empty() {
                 return Err(BadWorkflow(format!("agents.{name}: the command is empty")));
             }
-            return Ok(AgentChoice { name: name.to_owned(), adapter: Adapter::Command, command: own.command.clone() });
+            return Ok(AgentChoice {
+                name: name.to_owned(),
+                adapter: Adapter::Command,
+                command: own.command.clone(),
+            });
         }
         built_in(name).ok_or_else(|| {
             BadWorkflow(format!(
@@ -174,7 +190,11 @@ impl Workflow {
 /// The text between the first line `---` and the next.
 fn front_matter(text: &str) -> Option<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let body = text.strip_prefix("---")?.strip_prefix('\r').unwrap_or_else(|| text.get(3..).unwrap_or("")).strip_prefix('\n')?;
+    let body = text
+        .strip_prefix("---")?
+        .strip_prefix('\r')
+        .unwrap_or_else(|| text.get(3..).unwrap_or(""))
+        .strip_prefix('\n')?;
     let mut at = 0;
     for line in body.split_inclusive('\n') {
         if line.trim_end() == "---" {
@@ -202,7 +222,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_by_name() {
-        let bad = |body: &str| Workflow::read(Some(&format!("---\npilothouse:\n  {body}\n---\n")), "x").unwrap_err().to_string();
+        let bad = |body: &str| {
+            Workflow::read(Some(&format!("---\npilothouse:\n  {body}\n---\n")), "x").unwrap_err().to_string()
+        };
         assert!(bad("aprove: policy").contains("aprove"), "{}", bad("aprove: policy"));
         assert!(bad("protected: ['../x']").contains("../x"));
         assert!(bad("attempts: 0").contains("at least 1"));

@@ -103,7 +103,12 @@ impl Git {
                 command.env(name, value);
             }
         }
-        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_PAGER", "cat")]);
+        command.envs([
+            ("LC_ALL", "C"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_PAGER", "cat"),
+        ]);
         for setting in [
             "core.hooksPath=/dev/null",
             "core.fsmonitor=false",
@@ -186,7 +191,11 @@ impl Git {
     /// See [`GitError`].
     pub async fn list(&self, args: &[&str]) -> Result<Vec<String>, GitError> {
         let out = self.run(args, b"").await?;
-        Ok(out.split(|byte| *byte == 0).filter(|it| !it.is_empty()).map(|it| String::from_utf8_lossy(it).into_owned()).collect())
+        Ok(out
+            .split(|byte| *byte == 0)
+            .filter(|it| !it.is_empty())
+            .map(|it| String::from_utf8_lossy(it).into_owned())
+            .collect())
     }
 
     /// Where a ref or another name of a commit stands; nothing if there is none.
@@ -194,10 +203,17 @@ impl Git {
     /// # Errors
     /// See [`GitError`].
     pub async fn commit_of(&self, name: &str) -> Result<Option<Oid>, GitError> {
-        match self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]).await {
+        match self
+            .text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])
+            .await
+        {
             Ok(oid) => Ok(Some(Oid(oid))),
             Err(GitError::Failed { code: Some(1), .. }) => Ok(None),
-            Err(GitError::Failed { code: Some(128), says, .. }) if says.contains("Needed a single revision") => Ok(None),
+            Err(GitError::Failed { code: Some(128), says, .. })
+                if says.contains("Needed a single revision") =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -207,7 +223,9 @@ impl Git {
     /// # Errors
     /// See [`GitError`].
     pub async fn tree_of(&self, commit: &Oid) -> Result<Oid, GitError> {
-        Ok(Oid(self.text(&["rev-parse", "--verify", "--end-of-options", &format!("{commit}^{{tree}}")]).await?))
+        Ok(Oid(self
+            .text(&["rev-parse", "--verify", "--end-of-options", &format!("{commit}^{{tree}}")])
+            .await?))
     }
 
     /// Whether one commit is another, or an ancestor of it.
@@ -226,11 +244,22 @@ impl Git {
     ///
     /// # Errors
     /// See [`GitError`]; then the ref stands where it stood.
-    pub async fn move_ref(&self, reference: &RefName, new: &Oid, old: Option<&Oid>, why: &str) -> Result<(), GitError> {
+    pub async fn move_ref(
+        &self,
+        reference: &RefName,
+        new: &Oid,
+        old: Option<&Oid>,
+        why: &str,
+    ) -> Result<(), GitError> {
         let zero = "0".repeat(new.as_str().len());
         let old = old.map_or(zero.as_str(), Oid::as_str);
         let message = format!("pilothouse: {why}");
-        self.run(&["update-ref", "--create-reflog", "-m", &message, reference.as_str(), new.as_str(), old], b"").await.map(drop)
+        self.run(
+            &["update-ref", "--create-reflog", "-m", &message, reference.as_str(), new.as_str(), old],
+            b"",
+        )
+        .await
+        .map(drop)
     }
 
     /// Deletes a ref that must stand somewhere.
@@ -245,7 +274,13 @@ impl Git {
     ///
     /// # Errors
     /// See [`GitError`].
-    pub async fn commit(&self, tree: &Oid, parents: &[&Oid], message: &str, by: &Author) -> Result<Oid, GitError> {
+    pub async fn commit(
+        &self,
+        tree: &Oid,
+        parents: &[&Oid],
+        message: &str,
+        by: &Author,
+    ) -> Result<Oid, GitError> {
         let date = format!("@{} +0000", by.at.seconds());
         let mut args = vec!["commit-tree", tree.as_str()];
         for parent in parents {
@@ -271,7 +306,9 @@ impl Git {
         let entry = self.list(&["ls-tree", "-z", commit.as_str(), "--", path]).await?;
         let Some(blob) = entry.first().and_then(|it| it.split_once('\t')).and_then(|(head, _)| {
             let mut words = head.split(' ');
-            (words.next().is_some_and(|mode| mode.starts_with("100")) && words.next() == Some("blob")).then(|| words.next()).flatten()
+            (words.next().is_some_and(|mode| mode.starts_with("100")) && words.next() == Some("blob"))
+                .then(|| words.next())
+                .flatten()
         }) else {
             return Ok(None);
         };
@@ -290,11 +327,18 @@ impl Git {
     ///
     /// # Errors
     /// See [`GitError`].
-    pub async fn tree_with(&self, commit: &Oid, files: &[(String, Vec<u8>)], scratch: &Path) -> Result<Oid, GitError> {
+    pub async fn tree_with(
+        &self,
+        commit: &Oid,
+        files: &[(String, Vec<u8>)],
+        scratch: &Path,
+    ) -> Result<Oid, GitError> {
         let git = self.with_index(scratch);
         git.run(&["read-tree", commit.as_str()], b"").await?;
         for (path, bytes) in files {
-            let blob = String::from_utf8_lossy(&git.run(&["hash-object", "-w", "--stdin"], bytes).await?).trim().to_owned();
+            let blob = String::from_utf8_lossy(&git.run(&["hash-object", "-w", "--stdin"], bytes).await?)
+                .trim()
+                .to_owned();
             git.run(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")], b"").await?;
         }
         let tree = Oid(git.text(&["write-tree"]).await?);
@@ -307,7 +351,15 @@ impl Git {
     /// # Errors
     /// See [`GitError`].
     pub async fn merge_tree(&self, ours: &Oid, theirs: &Oid) -> Result<Result<Oid, Vec<String>>, GitError> {
-        let args = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours.as_str(), theirs.as_str()];
+        let args = [
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--name-only",
+            "--no-messages",
+            ours.as_str(),
+            theirs.as_str(),
+        ];
         let read = |text: &str| -> Vec<String> {
             text.split('\0').map(|it| it.trim_matches('\n').to_owned()).filter(|it| !it.is_empty()).collect()
         };
@@ -340,7 +392,12 @@ impl Git {
     /// # Errors
     /// See [`GitError`].
     pub async fn patch_id(&self, old: &Oid, new: &Oid) -> Result<String, GitError> {
-        let diff = self.run(&["diff-tree", "-p", "--no-renames", "--full-index", "--binary", old.as_str(), new.as_str()], b"").await?;
+        let diff = self
+            .run(
+                &["diff-tree", "-p", "--no-renames", "--full-index", "--binary", old.as_str(), new.as_str()],
+                b"",
+            )
+            .await?;
         let out = self.run(&["patch-id", "--stable"], &diff).await?;
         Ok(String::from_utf8_lossy(&out).split(' ').next().unwrap_or_default().trim().to_owned())
     }

@@ -96,14 +96,16 @@ impl From<StoreError> for Fault {
         };
         let fault = Fault::environment(error.to_string());
         match &error {
-            StoreError::Full { .. } => fault.hint(format!("free some space for {folder}; agents that run go on")),
-            StoreError::ReadOnly { .. } => {
-                fault.hint(format!("make {folder} writable for you, or set PILOTHOUSE_HOME to a folder that is"))
+            StoreError::Full { .. } => {
+                fault.hint(format!("free some space for {folder}; agents that run go on"))
             }
-            StoreError::Newer { .. } => fault.hint("install the newer version again, or set PILOTHOUSE_HOME to another folder"),
-            StoreError::Damaged { .. } => {
-                fault.hint(format!("put back a copy of the database, such as {folder}/pilothouse.db.version-*"))
+            StoreError::ReadOnly { .. } => fault
+                .hint(format!("make {folder} writable for you, or set PILOTHOUSE_HOME to a folder that is")),
+            StoreError::Newer { .. } => {
+                fault.hint("install the newer version again, or set PILOTHOUSE_HOME to another folder")
             }
+            StoreError::Damaged { .. } => fault
+                .hint(format!("put back a copy of the database, such as {folder}/pilothouse.db.version-*")),
             StoreError::Row { source, .. } => fault.because(source),
             StoreError::Sql { source, .. } => fault.because(source),
         }

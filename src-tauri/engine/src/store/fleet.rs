@@ -20,28 +20,61 @@ pub(super) async fn put(
     for row in touched {
         match row {
             Touched::Project(id) => {
-                write(to, "INSERT OR REPLACE INTO project (id, body) VALUES (?, ?)", id.0, fleet.projects.get(id)).await?;
+                write(
+                    to,
+                    "INSERT OR REPLACE INTO project (id, body) VALUES (?, ?)",
+                    id.0,
+                    fleet.projects.get(id),
+                )
+                .await?;
             }
             Touched::Item(id) => {
-                write(to, "INSERT OR REPLACE INTO item (id, body) VALUES (?, ?)", id.0, fleet.items.get(id)).await?;
+                write(to, "INSERT OR REPLACE INTO item (id, body) VALUES (?, ?)", id.0, fleet.items.get(id))
+                    .await?;
             }
             Touched::Run(id) => {
-                write(to, "INSERT OR REPLACE INTO run (id, body) VALUES (?, ?)", id.0, fleet.runs.get(id)).await?;
+                write(to, "INSERT OR REPLACE INTO run (id, body) VALUES (?, ?)", id.0, fleet.runs.get(id))
+                    .await?;
             }
             Touched::Attempt(id) => {
-                write(to, "INSERT OR REPLACE INTO attempt (id, body) VALUES (?, ?)", id.0, fleet.attempts.get(id)).await?;
+                write(
+                    to,
+                    "INSERT OR REPLACE INTO attempt (id, body) VALUES (?, ?)",
+                    id.0,
+                    fleet.attempts.get(id),
+                )
+                .await?;
             }
             Touched::Session(id) => {
-                write(to, "INSERT OR REPLACE INTO session (id, body) VALUES (?, ?)", id.0, fleet.sessions.get(id)).await?;
+                write(
+                    to,
+                    "INSERT OR REPLACE INTO session (id, body) VALUES (?, ?)",
+                    id.0,
+                    fleet.sessions.get(id),
+                )
+                .await?;
             }
             Touched::Worktree(id) => {
-                write(to, "INSERT OR REPLACE INTO worktree (id, body) VALUES (?, ?)", id.0, fleet.worktrees.get(id)).await?;
+                write(
+                    to,
+                    "INSERT OR REPLACE INTO worktree (id, body) VALUES (?, ?)",
+                    id.0,
+                    fleet.worktrees.get(id),
+                )
+                .await?;
             }
             Touched::Pull(id) => {
-                write(to, "INSERT OR REPLACE INTO pull (id, body) VALUES (?, ?)", id.0, fleet.pulls.get(id)).await?;
+                write(to, "INSERT OR REPLACE INTO pull (id, body) VALUES (?, ?)", id.0, fleet.pulls.get(id))
+                    .await?;
             }
             Touched::Evidence(id) => {
-                write(to, "INSERT OR REPLACE INTO evidence (id, body) VALUES (?, ?)", id.0, fleet.evidence.get(id)).await?;
+                write(
+                    to,
+                    "INSERT OR REPLACE INTO evidence (id, body) VALUES (?, ?)",
+                    id.0,
+                    fleet.evidence.get(id),
+                )
+                .await?;
             }
         }
     }
@@ -85,11 +118,15 @@ async fn read<K: Ord, T: DeserializeOwned>(
     sql: &'static str,
     id: fn(u32) -> K,
 ) -> Result<BTreeMap<K, T>, StoreError> {
-    let rows = sqlx::query(sql).fetch_all(&store.read).await.map_err(|error| StoreError::of(&store.path, error))?;
+    let rows =
+        sqlx::query(sql).fetch_all(&store.read).await.map_err(|error| StoreError::of(&store.path, error))?;
     rows.into_iter()
         .map(|row| {
-            let body = serde_json::from_str(row.get("body"))
-                .map_err(|source| StoreError::Row { path: store.path.clone(), table, source })?;
+            let body = serde_json::from_str(row.get("body")).map_err(|source| StoreError::Row {
+                path: store.path.clone(),
+                table,
+                source,
+            })?;
             Ok((id(u32::try_from(row.get::<i64, _>("id")).unwrap_or_default()), body))
         })
         .collect()

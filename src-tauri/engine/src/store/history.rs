@@ -9,16 +9,18 @@ use super::{Store, StoreError};
 pub(super) async fn put(to: &mut Transaction<'_, Sqlite>, records: &[Record]) -> Result<(), sqlx::Error> {
     for record in records {
         let (project, run) = subject(&record.event);
-        sqlx::query("INSERT INTO event (seq, at, kind, who, project, run, body) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(i64::try_from(record.seq).unwrap_or(i64::MAX))
-            .bind(record.at.0)
-            .bind(record.event.word())
-            .bind(json(&record.who))
-            .bind(project.map(i64::from))
-            .bind(run.map(i64::from))
-            .bind(json(&record.event))
-            .execute(&mut **to)
-            .await?;
+        sqlx::query(
+            "INSERT INTO event (seq, at, kind, who, project, run, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(i64::try_from(record.seq).unwrap_or(i64::MAX))
+        .bind(record.at.0)
+        .bind(record.event.word())
+        .bind(json(&record.who))
+        .bind(project.map(i64::from))
+        .bind(run.map(i64::from))
+        .bind(json(&record.event))
+        .execute(&mut **to)
+        .await?;
     }
     Ok(())
 }
@@ -47,7 +49,9 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::Integrating { run, .. } => (None, Some(run.0)),
         Event::AttemptStarted { attempt } => (None, Some(attempt.run.0)),
         Event::SessionAsked { session } => (session.project.map(|it| it.0), session.run.map(|it| it.0)),
-        Event::EvidenceGathered { evidence } => (Some(evidence.subject.project.0), Some(evidence.subject.run.0)),
+        Event::EvidenceGathered { evidence } => {
+            (Some(evidence.subject.project.0), Some(evidence.subject.run.0))
+        }
         Event::PullOpened { pull } => (Some(pull.project.0), Some(pull.run.0)),
         Event::Refused { project, run, .. } => (project.map(|it| it.0), run.map(|it| it.0)),
         Event::Notice { project, .. } => (project.map(|it| it.0), None),

@@ -1,48 +1,72 @@
 //! The store over a real database file.
 
+use std::collections::BTreeSet;
+
+use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::trajectory::StepKind;
-use pilothouse_contract::{At, Fleet, Oid, RefName, SessionId, Who};
+use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, Record, RefName, SessionId, Touched, Who};
 
-use super::{Store, StoreError, TrajectoryRead};
-use crate::coordination::{EffectKey, Input, Outcome, ProjectFacts, decide};
+use super::{OutboxEnd, OutboxRow, Store, StoreError, TrajectoryRead, Written};
 
-fn add(fleet: &mut Fleet, name: &str) -> crate::coordination::Decision {
-    let facts = ProjectFacts {
-        name: name.to_owned(),
-        path: format!("/{name}"),
-        git_dir: format!("/{name}/.git"),
+fn added() -> Record {
+    let project = Project {
+        id: ProjectId(1),
+        name: "one".to_owned(),
+        path: "/one".to_owned(),
+        git_dir: "/one/.git".to_owned(),
         default_branch: RefName::branch("main"),
         main: Oid("1".repeat(40)),
+        trust: Trust::Undecided,
+        line: Line::Open,
+        added: At(5),
+        removed: false,
     };
-    decide(fleet, EffectKey(1), Input::AddProject(facts), Who::Person("a".to_owned()), At(5)).unwrap()
+    Record { seq: 1, at: At(5), who: Who::Person("a".to_owned()), event: Event::ProjectAdded { project } }
 }
 
 #[tokio::test]
-async fn a_decision_is_there_after_a_restart() {
+async fn what_was_decided_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).await.unwrap();
     let mut fleet = store.load().await.unwrap().fleet;
-    let decision = add(&mut fleet, "one");
-    store.commit(&decision, &fleet, None).await.unwrap();
+    let records = [added()];
+    let touched: BTreeSet<Touched> = fleet.apply(&records[0]).into_iter().collect();
+    let written = Written { records: &records, effects: &[], fleet: &fleet, touched: &touched, done: None };
+    store.commit(&written).await.unwrap();
     store.close().await;
     let again = Store::open(folder.path()).await.unwrap();
     assert_eq!(again.load().await.unwrap().fleet, fleet);
-    assert_eq!(again.records_after(0, 10).await.unwrap(), decision.records);
+    assert_eq!(again.records_after(0, 10).await.unwrap(), records);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_whole_is_not_stored_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let mut fleet = Fleet::default();
+    let touched: BTreeSet<Touched> = fleet.apply(&added()).into_iter().collect();
+    // The same number twice: the second row breaks the whole.
+    let records = [added(), added()];
+    let written = Written { records: &records, effects: &[], fleet: &fleet, touched: &touched, done: None };
+    assert!(store.commit(&written).await.is_err());
+    assert_eq!(store.load().await.unwrap().fleet, Fleet::default());
+    assert_eq!(store.records_after(0, 10).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn an_effect_is_pending_until_its_outcome_is_stored() {
-    use crate::coordination::{Decision, Effect, PendingEffect};
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).await.unwrap();
-    let effect = PendingEffect { key: EffectKey(3), at: At(1), effect: Effect::EndSession { session: SessionId(1) } };
-    let decision = Decision { effects: vec![effect.clone()], ..Decision::default() };
-    store.commit(&decision, &Fleet::default(), None).await.unwrap();
-    assert_eq!(store.load().await.unwrap().pending, [effect]);
-    store.commit(&Decision::default(), &Fleet::default(), Some((EffectKey(3), &Outcome::Done, At(2)))).await.unwrap();
+    let (fleet, touched) = (Fleet::default(), BTreeSet::new());
+    let effects = [OutboxRow { key: 3, at: At(1), kind: "end-session", body: "{}".to_owned() }];
+    let written = |effects, done| Written { records: &[], effects, fleet: &fleet, touched: &touched, done };
+    store.commit(&written(&effects, None)).await.unwrap();
+    let pending = store.load().await.unwrap().pending;
+    assert_eq!((pending.len(), pending[0].key, pending[0].body.as_str()), (1, 3, "{}"));
+    let end = OutboxEnd { key: 3, at: At(2), outcome: "{}".to_owned() };
+    store.commit(&written(&[], Some(end))).await.unwrap();
     let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.pending, []);
-    assert_eq!(loaded.next_effect, EffectKey(4), "a number is never given twice");
+    assert_eq!((loaded.pending, loaded.next_effect), (vec![], 4), "a number is never given twice");
 }
 
 #[tokio::test]
@@ -52,7 +76,14 @@ async fn steps_that_are_read_again_replace_themselves() {
     let said = |text: &str| StepKind::Message { text: text.to_owned() };
     let read = TrajectoryRead { file: "log".to_owned(), to: 10, damaged: 0, whole: false };
     let session = SessionId(4);
-    store.put_steps(session, &read, &[("a".to_owned(), None, said("one")), ("b".to_owned(), None, said("two"))]).await.unwrap();
+    store
+        .put_steps(
+            session,
+            &read,
+            &[("a".to_owned(), None, said("one")), ("b".to_owned(), None, said("two"))],
+        )
+        .await
+        .unwrap();
     let read = TrajectoryRead { to: 20, ..read };
     store.put_steps(session, &read, &[("a".to_owned(), Some(At(7)), said("ONE"))]).await.unwrap();
     let steps = store.steps(session, 0, 9).await.unwrap();

@@ -47,7 +47,12 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`]; then nothing of it is stored.
-    pub async fn put_steps(&self, session: SessionId, read: &Read, steps: &[NewStep]) -> Result<(), StoreError> {
+    pub async fn put_steps(
+        &self,
+        session: SessionId,
+        read: &Read,
+        steps: &[NewStep],
+    ) -> Result<(), StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
         let id = i64::from(session.0);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
@@ -118,8 +123,11 @@ impl Store {
         .map_err(|error| StoreError::of(&self.path, error))?;
         rows.into_iter()
             .map(|row| {
-                let kind = serde_json::from_str(row.get("body"))
-                    .map_err(|source| StoreError::Row { path: self.path.clone(), table: "step", source })?;
+                let kind = serde_json::from_str(row.get("body")).map_err(|source| StoreError::Row {
+                    path: self.path.clone(),
+                    table: "step",
+                    source,
+                })?;
                 Ok(Step {
                     session,
                     ordinal: u32::try_from(row.get::<i64, _>("ordinal")).unwrap_or_default(),

@@ -13,7 +13,8 @@ use pilothouse_contract::{
     At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
 };
 use pilothouse_engine::coordination::{
-    Advanced, CheckAsked, Checked, Effect, HeadChange, Input, Integrated, Landing, Merged, Outcome, PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, HeadChange, Input, Integrated, Landing, Merged, Outcome,
+    PendingEffect,
 };
 
 type Marks = BTreeSet<String>;
@@ -282,7 +283,9 @@ impl World {
             Effect::Check(asked) => Outcome::Checked(Box::new(self.check(asked, fleet, now))),
             Effect::Read { attempt } => Outcome::Read(Ok(self.read(*attempt, fleet))),
             Effect::Integrate { attempt, head } => Outcome::Integrated(self.integrate(*attempt, head, fleet)),
-            Effect::Advance { run, old, new, change } => Outcome::Advanced(self.advance(*run, old, new, change, fleet)),
+            Effect::Advance { run, old, new, change } => {
+                Outcome::Advanced(self.advance(*run, old, new, change, fleet))
+            }
             Effect::WriteRecord { run, head } => {
                 let mut marks = self.marks(head);
                 marks.insert(format!("record {run}"));
@@ -325,7 +328,8 @@ impl World {
         *self.starts.entry(asked.session).or_default() += 1;
         let marks = self.marks(&asked.commit);
         let attempt = asked.attempt.and_then(|id| fleet.attempts.get(&id));
-        let name = attempt.and_then(|it| fleet.runs.get(&it.run).map(|run| format!("{}/{}", run.item, it.task)));
+        let name =
+            attempt.and_then(|it| fleet.runs.get(&it.run).map(|run| format!("{}/{}", run.item, it.task)));
         let holds = match (&name, asked.gate) {
             (Some(name), _) => marks.contains(name),
             (None, _) => asked.commands.iter().all(|command| {
@@ -363,7 +367,12 @@ impl World {
                 session: Some(asked.session),
                 environment: "simulation".to_owned(),
             },
-            end: End { at: now, how: Ending::Exited { code: i32::from(!holds) }, output_bytes: 0, left_behind: vec![] },
+            end: End {
+                at: now,
+                how: Ending::Exited { code: i32::from(!holds) },
+                output_bytes: 0,
+                left_behind: vec![],
+            },
             running: Some(Running { holder: 1, pid: 2, at: now, native: None }),
         };
         self.checks.insert(asked.session, checked.clone());
@@ -396,8 +405,12 @@ impl World {
     }
 
     fn integrate(&mut self, attempt: AttemptId, head: &Oid, fleet: &Fleet) -> Integrated {
-        let Some(it) = fleet.attempts.get(&attempt) else { return Integrated::Failed { why: "gone".to_owned() } };
-        let Some(candidate) = it.candidate.clone() else { return Integrated::Failed { why: "gone".to_owned() } };
+        let Some(it) = fleet.attempts.get(&attempt) else {
+            return Integrated::Failed { why: "gone".to_owned() };
+        };
+        let Some(candidate) = it.candidate.clone() else {
+            return Integrated::Failed { why: "gone".to_owned() };
+        };
         let Some(run) = fleet.runs.get(&it.run) else { return Integrated::Failed { why: "gone".to_owned() } };
         if candidate.onto != *head && self.rng.u32(0..15) == 0 && !self.kind {
             return Integrated::Clash { paths: vec!["shared".to_owned()] };
@@ -410,7 +423,9 @@ impl World {
         let mut ticked = marks;
         ticked.insert(format!("tick {}/{}", run.item, it.task));
         let tick = self.commit(ticked, vec![commit.clone()]);
-        Integrated::Made { candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate } }
+        Integrated::Made {
+            candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate },
+        }
     }
 
     fn advance(&mut self, run: RunId, old: &Oid, new: &Oid, change: &HeadChange, fleet: &Fleet) -> Advanced {
@@ -452,7 +467,8 @@ impl World {
     }
 
     fn discard(&mut self, worktree: WorktreeId, fleet: &Fleet, now: At) -> Result<Recovery, Fault> {
-        let owner = fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
+        let owner =
+            fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
         if owner.is_some_and(|it| !it.state.is_over()) {
             self.faults.push(format!("{worktree} was removed under its attempt"));
         }

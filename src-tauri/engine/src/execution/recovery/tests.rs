@@ -39,7 +39,9 @@ async fn scene() -> Scene {
     let repo = root.join("repo");
     std::fs::create_dir(&repo).unwrap();
     git(&repo, &["init", "-q", "-b", "main"]);
-    for (name, text) in [("a.txt", "a\n"), ("b.txt", "b\n"), ("gone.txt", "gone\n"), (".gitignore", "target/\n")] {
+    for (name, text) in
+        [("a.txt", "a\n"), ("b.txt", "b\n"), ("gone.txt", "gone\n"), (".gitignore", "target/\n")]
+    {
         std::fs::write(repo.join(name), text).unwrap();
     }
     git(&repo, &["add", "."]);
@@ -56,8 +58,10 @@ async fn scene() -> Scene {
         seen: None,
         asked: At(0),
     };
-    let tree =
-        trees.make(&repo.join(".git"), "w3", &worktree.path, Some(&worktree.branch), &worktree.base).await.unwrap();
+    let tree = trees
+        .make(&repo.join(".git"), "w3", &worktree.path, Some(&worktree.branch), &worktree.base)
+        .await
+        .unwrap();
     let at = &tree.path;
     std::fs::write(at.join("committed.txt"), "by the agent\n").unwrap();
     git(at, &["add", "committed.txt"]);
@@ -145,11 +149,16 @@ async fn without_the_renamed_folder_refs_and_bundle_bring_back_what_git_knows() 
     std::fs::remove_dir_all(Path::new(&recovery.folder).join("tree")).unwrap();
     let lost = scene.remover().restore(&recovery).await.unwrap();
     assert!(lost.iter().any(|it| it.contains("ignores")), "{lost:?}");
-    files.retain(|path, _| !path.starts_with("target") && path != Path::new("empty") && path != Path::new(".git"));
+    files.retain(|path, _| {
+        !path.starts_with("target") && path != Path::new("empty") && path != Path::new(".git")
+    });
     let mut back = bytes(&scene.tree.path);
     back.remove(Path::new(".git"));
     assert_eq!(differ(&back, &files), Vec::<PathBuf>::new());
-    assert!(git(&scene.tree.path, &["diff", "--cached", "--name-only"]).contains("a.txt"), "the index is back");
+    assert!(
+        git(&scene.tree.path, &["diff", "--cached", "--name-only"]).contains("a.txt"),
+        "the index is back"
+    );
 }
 
 #[tokio::test]
@@ -195,25 +204,43 @@ async fn what_is_not_ours_is_refused_in_words() {
     std::fs::rename(&scene.tree.path, scene.root.join("kept")).unwrap();
     std::fs::rename(&scene.repo, &scene.tree.path).unwrap();
     let moved = scene.tree.path.join(".git");
-    assert!(why(remover.remove(&scene.worktree, &moved, At(1)).await.unwrap_err()).contains("repository of its own"));
+    assert!(
+        why(remover.remove(&scene.worktree, &moved, At(1)).await.unwrap_err())
+            .contains("repository of its own")
+    );
     std::fs::rename(&scene.tree.path, &scene.repo).unwrap();
     // A link.
     symlink(scene.root.join("kept"), &scene.tree.path).unwrap();
-    assert!(why(remover.remove(&scene.worktree, &scene.git_dir(), At(1)).await.unwrap_err()).contains("symbolic link"));
+    assert!(
+        why(remover.remove(&scene.worktree, &scene.git_dir(), At(1)).await.unwrap_err())
+            .contains("symbolic link")
+    );
     std::fs::remove_file(&scene.tree.path).unwrap();
     // A copy: another inode in its place.
     std::fs::create_dir(&scene.tree.path).unwrap();
     std::fs::copy(scene.root.join("kept/.git"), scene.tree.path.join(".git")).unwrap();
-    assert!(why(remover.remove(&scene.worktree, &scene.git_dir(), At(1)).await.unwrap_err()).contains("another folder"));
+    assert!(
+        why(remover.remove(&scene.worktree, &scene.git_dir(), At(1)).await.unwrap_err())
+            .contains("another folder")
+    );
     std::fs::remove_dir_all(&scene.tree.path).unwrap();
     std::fs::rename(scene.root.join("kept"), &scene.tree.path).unwrap();
     // A worktree that a person made.
-    git(&scene.repo, &["worktree", "add", "-q", "-b", "own", scene.root.join("worktrees/demo/own").to_str().unwrap()]);
+    git(
+        &scene.repo,
+        &["worktree", "add", "-q", "-b", "own", scene.root.join("worktrees/demo/own").to_str().unwrap()],
+    );
     let own = Worktree { path: "demo/own".to_owned(), ..scene.worktree.clone() };
-    assert!(why(remover.remove(&own, &scene.git_dir(), At(1)).await.unwrap_err()).contains("did not make it"));
+    assert!(
+        why(remover.remove(&own, &scene.git_dir(), At(1)).await.unwrap_err()).contains("did not make it")
+    );
     // One that another Pilothouse made.
-    let stranger = Remover::new(&Trees::new("other", &scene.root.join("worktrees")), &scene.root.join("recovery"));
-    assert!(why(stranger.remove(&scene.worktree, &scene.git_dir(), At(1)).await.unwrap_err()).contains("another Pilothouse"));
+    let stranger =
+        Remover::new(&Trees::new("other", &scene.root.join("worktrees")), &scene.root.join("recovery"));
+    assert!(
+        why(stranger.remove(&scene.worktree, &scene.git_dir(), At(1)).await.unwrap_err())
+            .contains("another Pilothouse")
+    );
     assert!(scene.tree.path.join("committed.txt").exists());
 }
 

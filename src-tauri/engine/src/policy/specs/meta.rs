@@ -21,7 +21,13 @@ pub(super) fn line(text: &str) -> Option<(&str, &str)> {
 
 /// The words between backticks; if there are none, the whole value.
 fn quoted(value: &str) -> Vec<String> {
-    let inside: Vec<String> = value.split('`').skip(1).step_by(2).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+    let inside: Vec<String> = value
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|it| it.trim().to_owned())
+        .filter(|it| !it.is_empty())
+        .collect();
     if inside.is_empty() && !value.is_empty() { vec![value.to_owned()] } else { inside }
 }
 
@@ -109,7 +115,11 @@ fn scope(value: &str) -> Scope {
     }
     if scope.include.is_empty() && scope.exclude.is_empty() {
         // Without backticks: the words between commas, as long as they are paths and not sentences.
-        scope.include = list(value).into_iter().map(|it| it.trim_end_matches("(new)").trim().to_owned()).filter(|it| !it.contains(' ')).collect();
+        scope.include = list(value)
+            .into_iter()
+            .map(|it| it.trim_end_matches("(new)").trim().to_owned())
+            .filter(|it| !it.contains(' '))
+            .collect();
     }
     scope
 }

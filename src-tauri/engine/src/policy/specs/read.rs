@@ -41,11 +41,18 @@ pub fn read_spec(sources: &Sources) -> Spec {
             spec.tasks = read.tasks;
             spec.remarks.extend(read.remarks);
         }
-        None => spec.remarks.push(remark("tasks.md", 0, "is missing: without tasks nothing can be run", true)),
+        None => {
+            spec.remarks.push(remark("tasks.md", 0, "is missing: without tasks nothing can be run", true))
+        }
     }
     for phase in &spec.phases {
         if let Some(detail) = phase.detail.as_ref().filter(|detail| !sources.others.contains(detail)) {
-            spec.remarks.push(remark("tasks.md", 0, &format!("phase '{}' names {detail}, which is not there", phase.title), false));
+            spec.remarks.push(remark(
+                "tasks.md",
+                0,
+                &format!("phase '{}' names {detail}, which is not there", phase.title),
+                false,
+            ));
         }
     }
     spec
@@ -150,9 +157,8 @@ pub(super) fn split_id(text: &str) -> Option<(&str, &str)> {
 /// The length of an id at the front: `T` and three or more digits; or numbers with dots, an optional letter and
 /// `-word` or `-word-n` behind it.
 fn id_length(text: &str) -> Option<usize> {
-    let digits = |from: usize| {
-        text.get(from..).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count())
-    };
+    let digits =
+        |from: usize| text.get(from..).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     let at = |place: usize| text.as_bytes().get(place).copied();
     if matches!(at(0), Some(b'T')) {
         let count = digits(1);
@@ -170,12 +176,16 @@ fn id_length(text: &str) -> Option<usize> {
         end += 1 + more;
     }
     let dotted = end > digits(0);
-    if at(end).is_some_and(|byte| byte.is_ascii_lowercase()) && !at(end + 1).is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+    if at(end).is_some_and(|byte| byte.is_ascii_lowercase())
+        && !at(end + 1).is_some_and(|byte| byte.is_ascii_alphanumeric())
+    {
         end += 1;
     }
     if dotted && at(end) == Some(b'-') {
         let word = text.get(end + 1..).map_or(0, |rest| {
-            rest.bytes().take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-').count()
+            rest.bytes()
+                .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+                .count()
         });
         if word > 0 {
             end += 1 + word;
@@ -193,7 +203,9 @@ pub(super) fn fence(line: &str) -> Option<(char, usize)> {
 }
 
 /// Lines of a file without those inside fenced blocks, with their number from 0.
-pub(super) fn outside_fences<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (usize, &'a str)> {
+pub(super) fn outside_fences<'a>(
+    lines: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = (usize, &'a str)> {
     let mut open: Option<(char, usize)> = None;
     lines.enumerate().filter(move |(_, line)| match (open, fence(line)) {
         (None, Some(mark)) => {
@@ -232,7 +244,10 @@ pub fn read_tasks(text: &str) -> TaskFile {
                 current = Some((file.tasks.len(), found.indent));
                 file.tasks.push(task);
             } else if looks_like_an_id(found.rest) {
-                let says = format!("'{}' begins like a task but its id is none: write T and three digits, or numbers with dots", found.rest);
+                let says = format!(
+                    "'{}' begins like a task but its id is none: write T and three digits, or numbers with dots",
+                    found.rest
+                );
                 file.remarks.push(remark("tasks.md", number, &says, true));
             }
         } else if let Some((key, value)) = meta::line(line) {
@@ -304,8 +319,11 @@ fn marker(text: &str) -> Option<(&str, &str)> {
     };
     let (word, rest) = inner.split_once(close)?;
     let known = word == "P"
-        || word.strip_prefix("US").is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()))
-        || (close == ']' && word.strip_prefix('P').is_some_and(|digit| matches!(digit, "0" | "1" | "2" | "3" | "4")));
+        || word
+            .strip_prefix("US")
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()))
+        || (close == ']'
+            && word.strip_prefix('P').is_some_and(|digit| matches!(digit, "0" | "1" | "2" | "3" | "4")));
     (known && rest.starts_with([' ', '\t'])).then(|| (word, rest.trim_start()))
 }
 
@@ -334,7 +352,8 @@ fn looks_broken(line: &str) -> bool {
     let Some((state, rest)) = inner.split_once(']') else {
         return inner.contains(" T0");
     };
-    state.trim().len() <= 1 && split_id(rest.trim_start_matches('*').trim()).is_some_and(|(id, _)| id.starts_with('T'))
+    state.trim().len() <= 1
+        && split_id(rest.trim_start_matches('*').trim()).is_some_and(|(id, _)| id.starts_with('T'))
 }
 
 /// What can only be seen once the file is read: ids twice, dependencies on nothing or in a circle, tasks without proof.
@@ -342,7 +361,8 @@ fn check(file: &mut TaskFile) {
     let mut lines: BTreeMap<TaskId, usize> = BTreeMap::new();
     for task in &file.tasks {
         if let Some(first) = lines.insert(task.id.clone(), task.line) {
-            let says = format!("{} stands here and in line {first}: ids are unique and never given twice", task.id);
+            let says =
+                format!("{} stands here and in line {first}: ids are unique and never given twice", task.id);
             file.remarks.push(remark("tasks.md", task.line, &says, true));
         }
     }
@@ -358,7 +378,10 @@ fn check(file: &mut TaskFile) {
         }
         match &task.verify {
             Verify::Unsaid => {
-                let says = format!("{} has no Verify: add '  - Verify: `command`', the proof that it is done", task.id);
+                let says = format!(
+                    "{} has no Verify: add '  - Verify: `command`', the proof that it is done",
+                    task.id
+                );
                 file.remarks.push(remark("tasks.md", task.line, &says, true));
             }
             Verify::Manual(_) | Verify::Human(_) => {
@@ -367,16 +390,33 @@ fn check(file: &mut TaskFile) {
             }
             Verify::Commands(_) => {}
         }
-        if let Some(bad) = task.files.iter().flat_map(|it| it.include.iter().chain(&it.exclude)).find_map(|it| scope::glob(it).err()) {
+        if let Some(bad) = task
+            .files
+            .iter()
+            .flat_map(|it| it.include.iter().chain(&it.exclude))
+            .find_map(|it| scope::glob(it).err())
+        {
             file.remarks.push(remark("tasks.md", task.line, &format!("{}: {bad}", task.id), true));
         }
         if let Some(bad) = task.expect.as_ref().and_then(|it| regex::Regex::new(it).err()) {
-            file.remarks.push(remark("tasks.md", task.line, &format!("{}: Expect is no regular expression: {bad}", task.id), true));
+            file.remarks.push(remark(
+                "tasks.md",
+                task.line,
+                &format!("{}: Expect is no regular expression: {bad}", task.id),
+                true,
+            ));
         }
     }
     if let Some(circle) = circle(&file.tasks) {
         let line = lines.get(&circle).copied().unwrap_or(0);
-        file.remarks.push(remark("tasks.md", line, &format!("{circle} waits for itself, by way of others: look at Depends and at the order of the phases"), true));
+        file.remarks.push(remark(
+            "tasks.md",
+            line,
+            &format!(
+                "{circle} waits for itself, by way of others: look at Depends and at the order of the phases"
+            ),
+            true,
+        ));
     }
     file.remarks.sort_by_key(|it| it.line);
 }

@@ -45,7 +45,10 @@ fn the_native_form_is_read() {
     let ids: Vec<&str> = file.tasks.iter().map(|task| task.id.as_str()).collect();
     assert_eq!(ids, ["T007", "T008", "2.1", "2.2-fix"]);
     let csv = &file.tasks[0];
-    assert_eq!((csv.title.as_str(), csv.parallel, csv.phase, csv.line), ("Write the CSV encoder", true, Some(0), 10));
+    assert_eq!(
+        (csv.title.as_str(), csv.parallel, csv.phase, csv.line),
+        ("Write the CSV encoder", true, Some(0), 10)
+    );
     let scope = csv.files.as_ref().unwrap();
     assert_eq!(scope.include, ["src/csv.rs", "tests/csv.rs"]);
     assert_eq!(scope.new, ["src/csv.rs", "tests/csv.rs"]);
@@ -122,8 +125,14 @@ fn a_tick_changes_one_byte() {
 
 #[test]
 fn a_tick_never_touches_what_is_not_ours() {
-    assert_eq!(tick(NATIVE.as_bytes(), &"T900".into(), None), Err(TickError::Missing { task: "T900".into() }));
-    assert_eq!(tick(NATIVE.as_bytes(), &"2.1".into(), None), Err(TickError::Marked { task: "2.1".into(), mark: '~' }));
+    assert_eq!(
+        tick(NATIVE.as_bytes(), &"T900".into(), None),
+        Err(TickError::Missing { task: "T900".into() })
+    );
+    assert_eq!(
+        tick(NATIVE.as_bytes(), &"2.1".into(), None),
+        Err(TickError::Marked { task: "2.1".into(), mark: '~' })
+    );
     assert_eq!(tick(b"- [ ] T001 \xff", &"T001".into(), None), Err(TickError::NotText));
 }
 
@@ -132,9 +141,15 @@ fn a_done_line_goes_to_the_end_of_the_block() {
     let done = Done { says: "3f2a9c1 2026-11-20T12:00Z e4".to_owned() };
     let ticked = tick(NATIVE.as_bytes(), &"T007".into(), Some(&done)).unwrap();
     let text = String::from_utf8(ticked).unwrap();
-    assert!(text.contains("  - Covers: FR-003, SC-002\n  - Done: 3f2a9c1 2026-11-20T12:00Z e4\n- [x] **T008**"), "{text}");
+    assert!(
+        text.contains("  - Covers: FR-003, SC-002\n  - Done: 3f2a9c1 2026-11-20T12:00Z e4\n- [x] **T008**"),
+        "{text}"
+    );
     let last = tick(b"- [ ] T001 a\n  - Verify: `x`", &"T001".into(), Some(&done)).unwrap();
-    assert_eq!(String::from_utf8(last).unwrap(), "- [x] T001 a\n  - Verify: `x`\n  - Done: 3f2a9c1 2026-11-20T12:00Z e4\n");
+    assert_eq!(
+        String::from_utf8(last).unwrap(),
+        "- [x] T001 a\n  - Verify: `x`\n  - Done: 3f2a9c1 2026-11-20T12:00Z e4\n"
+    );
 }
 
 proptest! {

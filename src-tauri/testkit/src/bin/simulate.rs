@@ -1,0 +1,66 @@
+//! `simulate FROM SEEDS [--json]`: runs seeds of the simulation on both cores and says what they came to. Exit code 1 if
+//! one did not hold; its number is printed, and running it alone shows it again.
+#![allow(clippy::print_stdout, reason = "a program that talks to whoever runs it")]
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use pilothouse_testkit::sim::{self, Outcome};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let mut number = || args.next().and_then(|it| it.parse::<u64>().ok());
+    let (Some(from), Some(seeds)) = (number(), number()) else {
+        println!("usage: simulate FROM SEEDS [--json]");
+        return ExitCode::from(2);
+    };
+    let json = args.any(|it| it == "--json");
+    let begun = Instant::now();
+    let next = AtomicU64::new(from);
+    let work = || {
+        let mut mine: Vec<Outcome> = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + seeds {
+                return mine;
+            }
+            mine.push(sim::run(seed));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running.into_iter().flat_map(|it| it.join().unwrap_or_default()).collect()
+    });
+    let sum = |of: fn(&Outcome) -> u32| outcomes.iter().map(|it| u64::from(of(it))).sum::<u64>();
+    let faulty: Vec<&Outcome> = outcomes.iter().filter(|it| !it.faults.is_empty()).collect();
+    let document = serde_json::json!({
+        "seeds": outcomes.len(),
+        "runs": sum(|it| it.landed + it.parked + it.stopped),
+        "landed": sum(|it| it.landed),
+        "parked": sum(|it| it.parked),
+        "kills": sum(|it| it.kills),
+        "decisions": sum(|it| it.decisions),
+        "effects": sum(|it| it.effects),
+        "faulty": faulty.iter().map(|it| serde_json::json!({ "seed": it.seed, "faults": it.faults })).collect::<Vec<_>>(),
+        "seconds": begun.elapsed().as_secs_f64(),
+    });
+    if json {
+        println!("{document:#}");
+    } else {
+        println!(
+            "{} seeds in {:.1} s: {} runs landed, {} parked, over {} kills and {} decisions",
+            outcomes.len(),
+            begun.elapsed().as_secs_f64(),
+            sum(|it| it.landed),
+            sum(|it| it.parked),
+            sum(|it| it.kills),
+            sum(|it| it.decisions)
+        );
+        for outcome in &faulty {
+            println!("seed {}: {}", outcome.seed, outcome.faults.join("; "));
+        }
+    }
+    ExitCode::from(u8::from(!faulty.is_empty()))
+}

@@ -1,0 +1,201 @@
+//! Benchmarks: rows of figures beside a named baseline that runs in the same minute. They print and judge nothing;
+//! `benches/README.md` keeps dated results with their method.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::step;
+
+/// The benchmarks there are.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Name {
+    /// A whole rehearsal, beside the same agents and proofs run one after the other by a shell
+    Rehearsal,
+    /// Output through a held session, beside script(1), which logs a terminal too
+    Holder,
+}
+
+/// One figure.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    unit: &'static str,
+    ours: f64,
+    baseline: f64,
+    baseline_name: &'static str,
+    ratio: f64,
+    n: usize,
+    /// Half the distance between the fastest and the slowest of ours, as a part of the median.
+    spread: f64,
+}
+
+fn row(
+    name: &str,
+    unit: &'static str,
+    ours: &mut [f64],
+    baseline: &mut [f64],
+    baseline_name: &'static str,
+) -> Row {
+    let (mid, base) = (median(ours), median(baseline));
+    let spread = (ours.last().copied().unwrap_or(mid) - ours.first().copied().unwrap_or(mid)) / 2.0 / mid;
+    Row {
+        name: name.to_owned(),
+        unit,
+        ours: mid,
+        baseline: base,
+        baseline_name,
+        ratio: mid / base,
+        n: ours.len(),
+        spread,
+    }
+}
+
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Runs one and prints its rows.
+pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
+    step::cargo_quietly(&["build", "--release", "--bins"])?;
+    let bin = step::target().join("release");
+    let rows = match name {
+        Name::Rehearsal => rehearsal(&bin)?,
+        Name::Holder => holder(&bin)?,
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        for it in &rows {
+            println!(
+                "{:<28} {:>10.2} {:<5} {:>10.2} {} (ratio {:.2}, n {}, spread ±{:.0} %)",
+                it.name,
+                it.ours,
+                it.unit,
+                it.baseline,
+                it.baseline_name,
+                it.ratio,
+                it.n,
+                it.spread * 100.0
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder that goes away.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("ph-bench-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn must(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| step::words(command))?;
+    if !output.status.success() {
+        bail!(
+            "{} failed: {}{}",
+            step::words(command),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(output.stdout)
+}
+
+fn rehearsal(bin: &Path) -> Result<Vec<Row>> {
+    let home = Scratch::new("rehearsal")?;
+    let program = bin.join("pilothouse");
+    let engine = |args: &[&str]| must(Command::new(&program).args(args).env("PILOTHOUSE_HOME", &home.0));
+    let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let said = engine(&["rehearse", "--headless", "--speed", "100", "--json"])?;
+        let summary: serde_json::Value = serde_json::from_slice(&said)?;
+        ours.push(summary.get("seconds").and_then(serde_json::Value::as_f64).context("no seconds")?);
+        let path = summary.get("path").and_then(serde_json::Value::as_str).context("no path")?.to_owned();
+        plain.push(by_shell(Path::new(&path), &home.0)?);
+    }
+    engine(&["engine", "stop"])?;
+    Ok(vec![row(
+        "rehearsal, whole",
+        "s",
+        &mut ours,
+        &mut plain,
+        "the same agents and proofs by a shell, one after the other",
+    )])
+}
+
+/// The same work without worktrees, holders, red checks, audits, evidence and landing.
+fn by_shell(repo: &Path, home: &Path) -> Result<f64> {
+    let clone = home.join("by-shell");
+    let _earlier = std::fs::remove_dir_all(&clone);
+    let first = must(Command::new("git").args(["rev-list", "--max-parents=0", "main"]).current_dir(repo))?;
+    must(Command::new("git").args(["clone", "--quiet"]).arg(repo).arg(&clone))?;
+    must(
+        Command::new("git")
+            .args(["reset", "--quiet", "--hard", String::from_utf8_lossy(&first).trim()])
+            .current_dir(&clone),
+    )?;
+    let agent = home.join("data/rehearsals/agent.sh");
+    let begun = Instant::now();
+    for (task, proof) in [
+        ("T001", "sh tests/t-parse.sh"),
+        ("T002", "sh tests/t-height.sh"),
+        ("T003", "sh tests/t-next.sh"),
+        ("T004", "sh tests/t-table.sh"),
+        ("T005", "sh tests/t-cli.sh"),
+        ("T006", "grep -q 'bin/tide next' README.md"),
+    ] {
+        let brief = home.join("brief.md");
+        std::fs::write(&brief, format!("Proof, must exit 0: `{proof}`\n## Your task: {task} x\n"))?;
+        must(
+            Command::new("sh")
+                .arg(&agent)
+                .args(["smooth", "100"])
+                .env("PILOTHOUSE_BRIEF", &brief)
+                .current_dir(&clone),
+        )?;
+        must(Command::new("sh").args(["-c", proof]).current_dir(&clone))?;
+    }
+    must(Command::new("sh").arg("tests/all.sh").current_dir(&clone))?;
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+fn holder(bin: &Path) -> Result<Vec<Row>> {
+    const MIB: f64 = 64.0;
+    let scratch = Scratch::new("holder")?;
+    let flood = format!("head -c {} /dev/zero | tr '\\0' x | fold -w 79", (MIB * 1024.0 * 1024.0) as u64);
+    let (mut ours, mut script) = (Vec::new(), Vec::new());
+    for n in 0..5 {
+        let folder = scratch.0.join(n.to_string());
+        std::fs::create_dir(&folder)?;
+        let asked = serde_json::json!({
+            "version": 1, "argv": ["sh", "-c", flood], "cwd": scratch.0, "mode": "pty", "columns": 80, "rows": 24,
+            "segment_bytes": 16 * 1024 * 1024, "socket": scratch.0.join("s.sock"), "limit_ms": 0,
+        });
+        std::fs::write(folder.join("session.json"), asked.to_string())?;
+        let begun = Instant::now();
+        must(Command::new(bin.join("pilothouse-hold")).arg(&folder))?;
+        ours.push(MIB / begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        must(Command::new("script").args(["-q", "-c", &flood]).arg(folder.join("typescript")))?;
+        script.push(MIB / begun.elapsed().as_secs_f64());
+        std::fs::remove_dir_all(&folder)?;
+    }
+    Ok(vec![row("output through a session", "MB/s", &mut ours, &mut script, "script(1)")])
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask test`: set-up, then every check and every test, on shared build output.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::{need, step};
+
+/// Runs it all; stops at the first that fails.
+pub(crate) fn run(yes: bool) -> Result<ExitCode> {
+    let begun = Instant::now();
+    need::all(&[need::GIT, need::CC, need::WEBKIT, need::UNSHARE, need::WASM, need::NPM, need::CLAUDE], yes)?;
+    step::cargo("Format", &["fmt", "--all", "--check"], &[])?;
+    step::cargo(
+        "Build the pages",
+        &["run", "--quiet", "--package", "xtask", "--features", "pages", "--", "pages"],
+        &[],
+    )?;
+    step::cargo(
+        "Build the programs",
+        &["build", "--workspace", "--exclude", "pilothouse-ui", "--bins"],
+        &[],
+    )?;
+    step::cargo(
+        "Lint",
+        &[
+            "clippy",
+            "--workspace",
+            "--exclude",
+            "pilothouse-ui",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )?;
+    let programs = step::target().join("debug");
+    let claude = step::top().join("target/agents/node_modules/.bin/claude");
+    step::cargo(
+        "Test",
+        &["test", "--workspace", "--exclude", "pilothouse-ui", "--no-fail-fast"],
+        &[
+            ("PILOTHOUSE_BIN_DIR", &programs.to_string_lossy()),
+            ("PILOTHOUSE_CLAUDE", &claude.to_string_lossy()),
+            ("PILOTHOUSE_ALL", "1"),
+            ("RUST_BACKTRACE", "0"),
+        ],
+    )?;
+    println!("\nEverything holds. It took {:.0} s.", begun.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
