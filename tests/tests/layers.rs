@@ -132,7 +132,7 @@ fn what_must_never_be_reached_is_not_reached() {
                 }
             }
         }
-        for dep in way.keys().filter(|dep| never.contains(&names[*dep].as_str())) {
+        if let Some(dep) = way.keys().find(|dep| never.contains(&names[*dep].as_str())) {
             let mut path = vec![names[dep].as_str()];
             let mut at = dep;
             while let Some(before) = way.get(at) {
