@@ -56,8 +56,11 @@ pub struct Found {
     pub kind: FoundKind,
     /// Where it stands.
     pub place: String,
-    /// What it says, one line.
+    /// What it says; lines stay lines, and only what is very long is cut.
     pub says: String,
+    /// The beginning of the SHA-256 of all it says: a change beyond what is shown is a change.
+    #[serde(default)]
+    pub hash: String,
 }
 
 /// Kinds of things that can run commands.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::coordination::{Decision, Effect, EffectKey, Input, Outcome, PendingEffect, decide};
 use crate::execution::attempts::Attempts;
 use crate::execution::checks::Checks;
-use crate::execution::held::Sessions;
+use crate::execution::held::{Key, Sessions};
 use crate::execution::recovery::Remover;
 use crate::execution::trees::Trees;
 use crate::execution::watch::Watch;
@@ -171,10 +171,10 @@ impl Engine {
         pending: Vec<PendingEffect>,
         orders: mpsc::UnboundedReceiver<Order>,
     ) {
-        let checks: Vec<SessionId> = pending
+        let checks: Vec<Key> = pending
             .iter()
             .filter_map(|it| match &it.effect {
-                Effect::Check(asked) => Some(asked.session),
+                Effect::Check(asked) => fleet.sessions.get(&asked.session).map(Key::from),
                 _ => None,
             })
             .collect();
@@ -256,6 +256,11 @@ impl Engine {
         self.inner.removing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&worktree)
     }
 
+    /// What a session is known by outside the fleet; nothing if there is no such session.
+    pub(crate) fn key(&self, session: SessionId) -> Option<Key> {
+        self.fleet().sessions.get(&session).map(Key::from)
+    }
+
     /// The id that we choose for an agent's own session: always the same for the same session of ours.
     pub(crate) fn native_id(&self, session: SessionId) -> String {
         Uuid::new_v5(&self.inner.namespace, session.to_string().as_bytes()).to_string()
@@ -305,7 +310,7 @@ impl Engine {
                 Ok(outcome) => outcome,
                 Err(error) => {
                     tracing::error!(effect = effect.word(), %error, "an effect panicked");
-                    crate::perform::failed(&effect, &format!("a defect of Pilothouse: {error}"))
+                    crate::perform::failed(&engine, &effect, &format!("a defect of Pilothouse: {error}"))
                 }
             };
             let follow = match (&effect, &outcome) {

@@ -8,10 +8,12 @@ use pilothouse_contract::project::Project;
 use pilothouse_contract::session::{Mode, SessionKind};
 use pilothouse_contract::{At, Fault, Oid, RunId, SessionId, WorktreeId};
 
-use crate::coordination::{Advanced, Effect, Integrated, Landing, Merged, Outcome, PendingEffect};
+use crate::coordination::{
+    Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
+};
 use crate::engine::Engine;
 use crate::execution::attempts::Matter;
-use crate::execution::held::ToHold;
+use crate::execution::held::{Key, Stage, ToHold};
 use crate::execution::{commits, env, repository};
 use crate::integration::{forge, lander};
 use crate::ports::clock;
@@ -22,9 +24,13 @@ const GRACE: Duration = Duration::from_secs(2);
 const GONE: &str = "what it is about is not there any more";
 
 /// The outcome of an effect that could not even be tried.
-pub(crate) fn failed(effect: &Effect, why: &str) -> Outcome {
+pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
     let why = why.to_owned();
     match effect {
+        Effect::Check(asked) => {
+            let task = engine.task_of(asked);
+            Outcome::Checked(Box::new(engine.inner.checks.not_run(asked, task, &why)))
+        }
         Effect::MakeBranch { .. } => Outcome::Branch(Err(why)),
         Effect::Prepare { .. } => Outcome::Prepared(Err(why)),
         Effect::Launch { .. } => Outcome::Launched(Err(why)),
@@ -38,7 +44,7 @@ pub(crate) fn failed(effect: &Effect, why: &str) -> Outcome {
         Effect::TakeBack { .. } => Outcome::TakenBack(Err(Fault::bug(why))),
         Effect::Discard { .. } => Outcome::Discarded(Err(Fault::bug(why))),
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::bug(why))),
-        Effect::Check(_) | Effect::EndSession { .. } | Effect::DropBranch { .. } => Outcome::Done,
+        Effect::EndSession { .. } | Effect::DropBranch { .. } => Outcome::Done,
     }
 }
 
@@ -71,9 +77,9 @@ impl Engine {
                 }
                 None => None,
             },
-            Effect::Advance { run, old, new, .. } => match self.run_and_git(*run) {
-                Some((branch, git)) => {
-                    Some(Outcome::Advanced(commits::advance(&git, &branch, old, new).await))
+            Effect::Advance { run, old, new, .. } => match self.run_and_project(*run) {
+                Some((branch, project)) => {
+                    Some(Outcome::Advanced(commits::advance(&project, &branch, old, new).await))
                 }
                 None => None,
             },
@@ -136,7 +142,7 @@ impl Engine {
                 Some(Outcome::Done)
             }
         };
-        done.unwrap_or_else(|| failed(&pending.effect, GONE))
+        done.unwrap_or_else(|| failed(self, &pending.effect, GONE))
     }
 
     fn matter(&self, attempt: pilothouse_contract::AttemptId) -> Option<Matter> {
@@ -147,15 +153,15 @@ impl Engine {
         self.inner.options.data.join("scratch").join(name)
     }
 
-    fn run_and_git(&self, run: RunId) -> Option<(pilothouse_contract::RefName, Git)> {
+    fn run_and_project(&self, run: RunId) -> Option<(pilothouse_contract::RefName, Project)> {
         let fleet = self.fleet();
         let run = fleet.runs.get(&run)?;
-        Some((run.branch.clone(), git_of(fleet.projects.get(&run.project)?)))
+        Some((run.branch.clone(), fleet.projects.get(&run.project)?.clone()))
     }
 
     async fn make_branch(&self, run: RunId, to: &Oid, at: At) -> Option<Outcome> {
-        let (branch, git) = self.run_and_git(run)?;
-        let made = commits::make_branch(&git, &branch, to, at).await;
+        let (branch, project) = self.run_and_project(run)?;
+        let made = commits::make_branch(&git_of(&project), &branch, to, at).await;
         Some(Outcome::Branch(made.map_err(|error| error.to_string())))
     }
 
@@ -168,12 +174,16 @@ impl Engine {
             let matter = it.attempt.and_then(|attempt| Matter::of(&fleet, attempt));
             (it, matter)
         };
+        let key = Key::from(&it);
         let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over());
         if it.end.is_some() || over {
-            let prevented = self.inner.sessions.prevent(session).map_err(|error| error.to_string());
-            return Some(Outcome::Launched(Err(prevented
-                .err()
-                .unwrap_or_else(|| "it was stopped before it began".to_owned()))));
+            // A holder that has it all the same is told of like any other; whoever ended it ends it then.
+            let prevented = self.inner.sessions.prevent(key);
+            return Some(Outcome::Launched(match prevented {
+                Ok(true) => Err("it was stopped before it began".to_owned()),
+                Ok(false) => self.inner.sessions.running(key).await,
+                Err(error) => Err(error.to_string()),
+            }));
         }
         let native = self.native_id(session);
         let started = match (&matter, it.kind) {
@@ -196,7 +206,7 @@ impl Engine {
                     limit: Duration::ZERO,
                     env: environment,
                 };
-                self.inner.sessions.start(session, &what).await
+                self.inner.sessions.start(key, &what).await
             }
         };
         let known = it.kind == SessionKind::Agent;
@@ -207,29 +217,33 @@ impl Engine {
     }
 
     async fn end_session(&self, session: SessionId) -> Option<Outcome> {
-        let began = {
+        let key = self.key(session)?;
+        let prevented = {
             let _turn = self.inner.launches.lock().await;
-            let began = self.inner.sessions.was_held(session);
-            if !began {
-                // Its end is told by whoever asked for its beginning.
-                let _unwritten = self.inner.sessions.prevent(session);
-            }
-            began
+            // Its end is told by whoever asked for its beginning.
+            matches!(self.inner.sessions.stage(key), Stage::None | Stage::Asked)
+                && self.inner.sessions.prevent(key).unwrap_or(false)
         };
-        if began {
-            self.inner.sessions.stop(session, GRACE).await;
+        if !prevented {
+            self.inner.sessions.stop(key, GRACE).await;
         }
         Some(Outcome::Done)
     }
 
-    async fn check(&self, asked: &crate::coordination::CheckAsked) -> Option<Outcome> {
-        let (project, policy, task) = {
+    async fn check(&self, asked: &CheckAsked) -> Option<Outcome> {
+        let (key, project, policy) = {
             let fleet = self.fleet();
             let run = fleet.runs.get(&asked.run)?;
-            let task = asked.attempt.and_then(|id| fleet.attempts.get(&id)).map(|it| it.task.clone());
-            (fleet.projects.get(&asked.project)?.clone(), run.policy.clone(), task)
+            let key = Key::from(fleet.sessions.get(&asked.session)?);
+            (key, fleet.projects.get(&asked.project)?.clone(), run.policy.clone())
         };
-        Some(Outcome::Checked(Box::new(self.inner.checks.run(asked, &project, &policy, task).await)))
+        let task = self.task_of(asked);
+        Some(Outcome::Checked(Box::new(self.inner.checks.run(key, asked, &project, &policy, task).await)))
+    }
+
+    /// The task that a check is about, if it is about one.
+    fn task_of(&self, asked: &CheckAsked) -> Option<pilothouse_contract::TaskId> {
+        asked.attempt.and_then(|id| self.fleet().attempts.get(&id).map(|it| it.task.clone()))
     }
 
     async fn propose(&self, run: RunId, head: &Oid) -> Option<Outcome> {

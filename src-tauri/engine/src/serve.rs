@@ -19,6 +19,7 @@ use crate::answer::{Caller, Desk};
 use crate::coordination::Input;
 use crate::engine::Engine;
 use crate::execution::env::MARK;
+use crate::execution::held::Key;
 
 /// A viewer gets bytes in pieces of at most this, so that none is waited for long.
 const PIECE: usize = 64 * 1024;
@@ -252,11 +253,11 @@ impl Connection {
             Err(fault) => return self.send_value(Tag::Fault, &fault).await,
         };
         let session = asked.session;
-        if !self.desk.engine.fleet().sessions.contains_key(&session) {
+        let Some(key) = self.desk.engine.key(session) else {
             return self
                 .send_value(Tag::Fault, &Fault::missing(format!("there is no session {session}")))
                 .await;
-        }
+        };
         if asked.keyboard {
             if let Err(fault) = self.desk.admit(Access::Act, "typing into a session") {
                 return self.send_value(Tag::Fault, &fault).await;
@@ -264,14 +265,13 @@ impl Connection {
             self.desk.engine.tell(Input::Typed { session });
         }
         let sessions = self.desk.engine.inner.sessions.clone();
-        sessions.count_viewer(session, true);
-        let streamed = self.stream_bytes(&asked).await;
-        sessions.count_viewer(session, false);
+        sessions.count_viewer(key, true);
+        let streamed = self.stream_bytes(&asked, key).await;
+        sessions.count_viewer(key, false);
         streamed
     }
 
-    async fn stream_bytes(&mut self, asked: &Attach) -> Over {
-        let session = asked.session;
+    async fn stream_bytes(&mut self, asked: &Attach, session: Key) -> Over {
         let sessions = self.desk.engine.inner.sessions.clone();
         let mut log = sessions.log(session);
         let end = log.end()?;
@@ -291,7 +291,7 @@ impl Connection {
                 at += length as u64;
             }
             if over || !asked.follow {
-                return self.send_value(Tag::Ended, &self.ended(session)).await;
+                return self.send_value(Tag::Ended, &self.ended(asked.session)).await;
             }
             let Some(sight) = sight.as_mut() else { continue };
             tokio::select! {
@@ -315,7 +315,7 @@ impl Connection {
         let Some(it) = fleet.sessions.get(&session) else { return Ended { code: None, why: String::new() } };
         // The end may be written down and not yet told.
         let end = it.end.clone().or_else(|| {
-            let exit = self.desk.engine.inner.sessions.place(session).exit().ok().flatten()?;
+            let exit = self.desk.engine.inner.sessions.place(it.into()).exit().ok().flatten()?;
             Some(crate::execution::held::end_of(&exit))
         });
         let code = end.as_ref().and_then(|end| match end.how {

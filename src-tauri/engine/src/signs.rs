@@ -226,8 +226,9 @@ impl Engine {
 
     /// Follows a running session: its output, its trajectory, its stall limit.
     pub(crate) fn follow_session(&self, session: SessionId) {
-        self.inner.sessions.follow(session);
-        let Some(sight) = self.inner.sessions.sight(session) else { return };
+        let Some(key) = self.key(session) else { return };
+        self.inner.sessions.follow(key);
+        let Some(sight) = self.inner.sessions.sight(key) else { return };
         if let Some(followed) = self.followed(&self.fleet(), session) {
             let store = self.inner.store.clone();
             let ended = |sight: &Sight| sight.end.is_some();
@@ -247,7 +248,7 @@ impl Engine {
         let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent)?;
         let adapter = fleet.runs.get(&it.run?)?.policy.agent.adapter;
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
-        let place = self.inner.sessions.place(session);
+        let place = self.inner.sessions.place(it.into());
         let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;
         Some(Followed { session, file, read_line: agents::reader(adapter) })
     }

@@ -15,7 +15,7 @@ impl Answer<ask::evidence::Show> for Desk {
         let id = call.evidence;
         let evidence =
             self.look(|fleet| fleet.evidence.get(&id).cloned(), || format!("there is no evidence {id}"))?;
-        let Some(session) = evidence.session else {
+        let Some(session) = evidence.session.and_then(|it| self.engine.key(it)) else {
             return Ok(ask::evidence::EvidencePage { output: String::new(), left_out: 0, evidence });
         };
         let mut log = self.engine.inner.sessions.log(session);

@@ -28,7 +28,7 @@ impl Answer<ask::session::List> for Desk {
         Ok(sessions
             .into_iter()
             .map(|session| {
-                let pulse = self.engine.inner.sessions.pulse(session.id);
+                let pulse = self.engine.inner.sessions.pulse((&session).into());
                 let (state, why) = session.state(pulse.as_ref(), now());
                 ask::session::SessionLine { session, state, why, pulse }
             })

@@ -328,8 +328,10 @@ pub enum Landing {
     InTheWay {
         /// The checkout.
         checkout: String,
-        /// The paths in the way.
+        /// The paths in the way, as far as they are known.
         paths: Vec<String>,
+        /// What git said.
+        says: String,
     },
     /// The default branch stands somewhere else than our record says.
     Elsewhere {

@@ -297,8 +297,12 @@ impl Work<'_> {
                 });
                 self.land_next(project.id);
             }
-            Landing::InTheWay { checkout, paths } => {
-                let why = format!("{checkout} has changes in the way: {}", paths.join(", "));
+            Landing::InTheWay { checkout, paths, says } => {
+                let why = if paths.is_empty() {
+                    format!("{checkout} cannot be moved along: {says}")
+                } else {
+                    format!("{checkout} has changes in the way: {}", paths.join(", "))
+                };
                 self.move_pull(pull, PullState::WaitsForCheckout { checkout, paths }, &why, &[]);
                 self.land_next(project.id);
             }

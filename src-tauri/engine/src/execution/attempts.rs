@@ -9,11 +9,11 @@ use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Run;
 use pilothouse_contract::session::{Mode, Running, Session};
 use pilothouse_contract::worktree::Worktree;
-use pilothouse_contract::{At, Fleet, Oid, RefName, SessionId};
+use pilothouse_contract::{At, Fleet, Oid, RefName};
 use sha2::{Digest, Sha256};
 
 use super::brief::{self, Before};
-use super::held::{Sessions, ToHold};
+use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at};
 use super::{agents, env, fence, repository};
@@ -33,7 +33,7 @@ pub struct Matter {
     /// The spec that it works by.
     pub spec: pilothouse_contract::spec::Spec,
     /// How the attempt before it failed, and the session whose output says so.
-    pub before: Option<(Before, Option<SessionId>)>,
+    pub before: Option<(Before, Option<Key>)>,
 }
 
 impl Matter {
@@ -53,7 +53,8 @@ impl Matter {
             let failed = evidence.filter(|it| it.verdict != Verdict::Passed).find_map(|it| it.session);
             let words =
                 Before { word: failure.word().to_owned(), why: it.why.clone(), output: String::new() };
-            (words, failed.or(it.session))
+            let session = failed.or(it.session).and_then(|it| fleet.sessions.get(&it));
+            (words, session.map(Key::from))
         });
         Some(Self { attempt, run, project, worktree, spec, before })
     }
@@ -160,7 +161,7 @@ impl Attempts {
         let brief = tokio::fs::read_to_string(&brief_file)
             .await
             .map_err(|error| format!("its brief {} could not be read: {error}", brief_file.display()))?;
-        let place = self.sessions.place(session.id);
+        let place = self.sessions.place(session.into());
         let sitting = agents::Sitting {
             session: session.id,
             folder: place.folder(),
@@ -179,18 +180,19 @@ impl Attempts {
             env::set(&mut environment, &format!("GIT_{role}_EMAIL"), &email);
         }
         let folder = self.folder.join(matter.attempt.id.to_string());
-        fence::raise(&folder, &matter.git(), &matter.worktree.branch, &mut environment)
+        let cwd = self.trees.path(&matter.worktree.path);
+        fence::raise(&folder, &matter.project, &cwd, &matter.worktree.branch, &mut environment)
             .await
             .map_err(|error| format!("its fence could not be raised: {error}"))?;
         let what = ToHold {
             argv: agents::command(agent, &sitting),
-            cwd: self.trees.path(&matter.worktree.path),
+            cwd,
             mode: Mode::Pty,
             size: (120, 40),
             limit: Duration::ZERO,
             env: environment,
         };
-        self.sessions.start(session.id, &what).await
+        self.sessions.start(session.into(), &what).await
     }
 
     /// Reads what a worktree holds as a commit on its base; nothing if nothing changed.

@@ -1,7 +1,8 @@
 //! Checks: commands run by the engine on an exact commit in a clean tree, and the evidence of it. They run in worktrees
 //! of the engine's own, called runners; a check survives the engine like any session.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,20 +11,21 @@ use pilothouse_contract::evidence::{Evidence, Subject, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Ending, Mode};
-use pilothouse_contract::{EvidenceId, Oid, SessionId, TaskId, text};
+use pilothouse_contract::{EvidenceId, Oid, TaskId, text};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::Asked;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use super::env;
-use super::held::{Sessions, ToHold};
+use super::held::{Key, Sessions, Stage, ToHold};
 use super::trees::{Tree, TreeError, Trees};
 use crate::coordination::{CheckAsked, Checked};
 use crate::ports::clock;
 
-/// Runs each argument by a shell of its own, and says which.
-const SCRIPT: &str = r#"for command do printf '$ %s\n' "$command"; sh -c "$command" || exit $?; done"#;
+/// Runs each argument by a shell of its own. It does not say which: what `Expect` is looked for in must come from the
+/// commands and from nobody else.
+const SCRIPT: &str = r#"for command do sh -c "$command" || exit $?; done"#;
 /// How much of an output `Expect` is looked for in, from its end, in bytes.
 const EXPECT_BYTES: u64 = 1024 * 1024;
 
@@ -36,9 +38,12 @@ pub struct Checks {
     environment: String,
     busy: Arc<Mutex<BTreeSet<String>>>,
     freed: Arc<Notify>,
+    /// Runners of checks that an earlier engine began.
+    begun: Arc<Mutex<BTreeMap<Key, Turn>>>,
 }
 
 /// A runner that is ours for as long as this lives.
+#[derive(Debug)]
 struct Turn {
     relative: String,
     busy: Arc<Mutex<BTreeSet<String>>>,
@@ -63,6 +68,7 @@ impl Checks {
             environment: environment.to_owned(),
             busy: Arc::default(),
             freed: Arc::default(),
+            begun: Arc::default(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Checks {
     /// Runs a check, or joins one that an earlier engine began.
     pub async fn run(
         &self,
+        session: Key,
         asked: &CheckAsked,
         project: &Project,
         policy: &Policy,
@@ -99,30 +106,26 @@ impl Checks {
         let git = crate::ports::git::Git::at(Path::new(&project.git_dir));
         let tree = git.tree_of(&asked.commit).await;
         let end = match &tree {
-            Ok(_) => self.hold(asked, project, policy).await,
+            Ok(_) => self.hold(session, asked, project, policy).await,
             Err(error) => Err(error.to_string()),
         };
-        let end = end.unwrap_or_else(|why| End {
-            at: clock::now(),
-            how: Ending::NotStarted { why },
-            output_bytes: 0,
-            left_behind: Vec::new(),
-        });
-        let over_limit =
-            self.sessions.place(asked.session).exit().ok().flatten().is_some_and(|exit| exit.over_limit);
-        let log = self.sessions.log(asked.session);
+        let end = match end {
+            Ok(end) => end,
+            Err(why) => return self.not_run(asked, task, &why),
+        };
+        let place = self.sessions.place(session);
+        let over_limit = place.exit().ok().flatten().is_some_and(|exit| exit.over_limit);
+        let log = self.sessions.log(session);
         let expect = asked.expect.clone();
         let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref()))
             .await
             .unwrap_or_default();
         let (verdict, why) = judge(&end, over_limit, &read, asked.expect.as_deref(), policy.check_s);
-        let running = self.sessions.place(asked.session).held().ok().flatten().map(|held| {
-            pilothouse_contract::session::Running {
-                holder: held.holder,
-                pid: held.pid,
-                at: started,
-                native: None,
-            }
+        let running = place.held().ok().flatten().map(|held| pilothouse_contract::session::Running {
+            holder: held.holder,
+            pid: held.pid,
+            at: started,
+            native: None,
         });
         Checked {
             evidence: Evidence {
@@ -156,17 +159,69 @@ impl Checks {
         }
     }
 
+    /// What comes of a check that could not be run: nothing is known by it.
+    #[must_use]
+    pub fn not_run(&self, asked: &CheckAsked, task: Option<TaskId>, why: &str) -> Checked {
+        let at = clock::now();
+        Checked {
+            evidence: Evidence {
+                id: EvidenceId(0),
+                gate: asked.gate,
+                subject: Subject {
+                    project: asked.project,
+                    run: asked.run,
+                    task,
+                    attempt: asked.attempt,
+                    pull: asked.pull,
+                },
+                commit: asked.commit.clone(),
+                tree: Oid::default(),
+                command: asked.commands.join(" && "),
+                started: at,
+                ended: at,
+                exit: None,
+                verdict: Verdict::Unknown,
+                why: format!("could not be run: {why}"),
+                output_hash: String::new(),
+                output_bytes: 0,
+                session: Some(asked.session),
+                environment: self.environment.clone(),
+            },
+            end: End {
+                at,
+                how: Ending::NotStarted { why: why.to_owned() },
+                output_bytes: 0,
+                left_behind: Vec::new(),
+            },
+            running: None,
+        }
+    }
+
     /// Holds the commands of a check to their end.
-    async fn hold(&self, asked: &CheckAsked, project: &Project, policy: &Policy) -> Result<End, String> {
-        let session = asked.session;
-        if let Some(begun) = self.sessions.begun(session).filter(|_| self.sessions.was_held(session)) {
-            // An earlier engine began it. Its runner was marked as taken before anything new began; it is free with its
-            // end.
-            let end = self.sessions.end(session).await;
-            if let Some(relative) = self.runner_of(&begun) {
-                drop(Turn { relative, busy: Arc::clone(&self.busy), freed: Arc::clone(&self.freed) });
+    async fn hold(
+        &self,
+        session: Key,
+        asked: &CheckAsked,
+        project: &Project,
+        policy: &Policy,
+    ) -> Result<End, String> {
+        let mut environment = env::of(asked.session, &policy.env, &self.program);
+        env::set(&mut environment, "TERM", "dumb");
+        let begun = self.begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&session);
+        match (self.sessions.stage(session), begun) {
+            (Stage::Held | Stage::Over, begun) => {
+                let end = self.sessions.end(session).await;
+                drop(begun);
+                return Ok(end);
             }
-            return Ok(end);
+            // An earlier engine made its runner clean and came no further; nothing ran there since.
+            (Stage::Asked, Some(turn)) => {
+                self.sessions.start_again(session, &environment).await?;
+                let end = self.sessions.end(session).await;
+                drop(turn);
+                return Ok(end);
+            }
+            _ => {}
         }
         let turn = self.runner(project, policy.slots).await;
         let tree = self
@@ -175,8 +230,6 @@ impl Checks {
             .map_err(|error| error.to_string())?;
         let mut argv: Vec<String> = ["sh", "-c", SCRIPT, "sh"].map(str::to_owned).to_vec();
         argv.extend(asked.commands.iter().cloned());
-        let mut environment = env::of(session, &policy.env, &self.program);
-        env::set(&mut environment, "TERM", "dumb");
         let what = ToHold {
             argv,
             cwd: tree.path,
@@ -200,35 +253,41 @@ impl Checks {
     ) -> Result<Tree, TreeError> {
         let git_dir = Path::new(&project.git_dir);
         let name = relative.rsplit('/').next().unwrap_or(relative);
-        let tree = self.trees.make(git_dir, name, relative, None, &asked.commit).await?;
-        let git = tree.git();
-        // What an earlier check told the index to overlook must not be overlooked now.
-        let _none = tokio::fs::remove_file(tree.admin.join("index")).await;
-        git.run(&["checkout", "--quiet", "--force", "--detach", asked.commit.as_str()], b"").await?;
-        let mut clean = vec!["clean", "-ffdxq"];
-        for folder in &policy.warm {
-            clean.extend(["-e", folder.as_str()]);
+        let mut tree = self.trees.make(git_dir, name, relative, None, &asked.commit).await?;
+        let left = match clean(&tree, asked, policy).await {
+            Ok(left) if left.is_empty() => return Ok(tree),
+            // What a check made unwritable is made writable: then it can be deleted.
+            _ => {
+                make_writable(&tree.path).await;
+                clean(&tree, asked, policy).await
+            }
+        };
+        if matches!(&left, Ok(left) if left.is_empty()) {
+            return Ok(tree);
         }
-        git.run(&clean, b"").await?;
-        let left = git.text(&["status", "--porcelain", "--untracked-files=all"]).await?;
-        if !left.is_empty() {
-            return Err(TreeError::NotOurs {
-                path: tree.path,
-                why: format!("it would not come clean: {}", text::line(&left, 200)),
-            });
+        // It will not come clean: another takes its place.
+        self.trees.put_aside(git_dir, relative).await?;
+        tree = self.trees.make(git_dir, name, relative, None, &asked.commit).await?;
+        let left = clean(&tree, asked, policy).await?;
+        if left.is_empty() {
+            return Ok(tree);
         }
-        Ok(tree)
+        Err(TreeError::NotOurs {
+            path: tree.path,
+            why: format!("it would not come clean: {}", text::line(&left, 200)),
+        })
     }
 
     /// Marks the runners of checks that an earlier engine began as taken, before anything new is begun.
-    pub fn expect(&self, sessions: &[SessionId]) {
+    pub fn expect(&self, sessions: &[Key]) {
+        let mut begun = self.begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for session in sessions {
-            let begun = self.sessions.begun(*session).filter(|_| self.sessions.was_held(*session));
-            if let Some(turn) =
-                begun.and_then(|begun| self.runner_of(&begun)).and_then(|relative| self.claim(&relative))
-            {
-                // It is given back when that check ends.
-                std::mem::forget(turn);
+            if !matches!(self.sessions.stage(*session), Stage::Asked | Stage::Held) {
+                continue;
+            }
+            let asked = self.sessions.asked(*session);
+            if let Some(turn) = asked.and_then(|it| self.runner_of(&it)).and_then(|it| self.claim(&it)) {
+                begun.insert(*session, turn);
             }
         }
     }
@@ -236,6 +295,40 @@ impl Checks {
     fn runner_of(&self, begun: &Asked) -> Option<String> {
         Some(begun.cwd.strip_prefix(self.trees.path("")).ok()?.to_string_lossy().into_owned())
     }
+}
+
+/// Makes a tree hold exactly the commit that is asked about; returns what is left that should not be there.
+async fn clean(tree: &Tree, asked: &CheckAsked, policy: &Policy) -> Result<String, TreeError> {
+    let git = tree.git();
+    // What an earlier check told the index to overlook must not be overlooked now.
+    let _none = tokio::fs::remove_file(tree.admin.join("index")).await;
+    git.run(&["checkout", "--quiet", "--force", "--detach", asked.commit.as_str()], b"").await?;
+    let mut clean = vec!["clean", "-ffdxq"];
+    for folder in &policy.warm {
+        clean.extend(["-e", folder.as_str()]);
+    }
+    git.run(&clean, b"").await?;
+    Ok(git.text(&["status", "--porcelain", "--untracked-files=all"]).await?)
+}
+
+/// Lets the user write and enter every folder below a path; links are not followed.
+async fn make_writable(path: &Path) {
+    let path = path.to_owned();
+    let walk = move || {
+        let mut folders = vec![path];
+        while let Some(folder) = folders.pop() {
+            let Ok(meta) = folder.symlink_metadata() else { continue };
+            let mut mode = meta.permissions();
+            mode.set_mode(mode.mode() | 0o700);
+            // What cannot be changed will be said by whoever cannot delete it.
+            let _refused = std::fs::set_permissions(&folder, mode);
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            folders.extend(
+                entries.filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir())).map(|it| it.path()),
+            );
+        }
+    };
+    let _panicked = tokio::task::spawn_blocking(walk).await;
 }
 
 /// What was read of an output.

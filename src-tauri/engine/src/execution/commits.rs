@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate};
+use pilothouse_contract::project::Project;
 use pilothouse_contract::pull::Size;
 use pilothouse_contract::run::{Run, TaskState};
 use pilothouse_contract::{At, Fleet, Oid, RefName};
@@ -102,31 +103,47 @@ fn utc(at: At) -> String {
         .unwrap_or_default()
 }
 
-/// Moves the item branch from where it must stand, or finds it moved.
-pub async fn advance(git: &Git, branch: &RefName, old: &Oid, new: &Oid) -> Advanced {
-    let stands = match git.commit_of(branch.as_str()).await {
-        Ok(stands) => stands,
-        Err(error) => return Advanced::Failed { why: error.to_string() },
-    };
+/// Moves the item branch from where it must stand, or finds it moved. A checkout of it that a person made is moved with
+/// it, as at a landing.
+pub async fn advance(project: &Project, branch: &RefName, old: &Oid, new: &Oid) -> Advanced {
+    match try_advance(project, branch, old, new).await {
+        Ok(advanced) => advanced,
+        Err(why) => Advanced::Failed { why },
+    }
+}
+
+async fn try_advance(project: &Project, branch: &RefName, old: &Oid, new: &Oid) -> Result<Advanced, String> {
+    let in_words = |error: GitError| error.to_string();
+    let git = Git::at(Path::new(&project.git_dir));
+    let stands = git.commit_of(branch.as_str()).await.map_err(in_words)?;
     if stands.as_ref() == Some(new) {
-        return Advanced::Moved;
+        return Ok(Advanced::Moved);
     }
     if stands.as_ref() == Some(old) {
-        match git.move_ref(branch, new, Some(old), "task done").await {
-            Ok(()) => return Advanced::Moved,
-            // Somebody may have been quicker: look again.
-            Err(error) => match git.commit_of(branch.as_str()).await {
-                Ok(stands) if stands.as_ref() == Some(old) => {
-                    return Advanced::Failed { why: error.to_string() };
+        let checkout = git.checkout_of(branch, Path::new(&project.path)).await.map_err(in_words)?;
+        let moved = match &checkout {
+            None => git.move_ref(branch, new, Some(old), "task done").await.map_err(in_words),
+            Some(checkout) => {
+                let place = checkout.path.display();
+                match &checkout.busy {
+                    Some(busy) => Err(format!("{busy} in {place}; end it, then let the run go on")),
+                    None => checkout.fast_forward(branch, new).await.map_err(|error| {
+                        format!("it is checked out in {place}, where something is in the way: {error}")
+                    }),
                 }
-                _ => {}
-            },
+            }
+        };
+        // Whether it was done all the same, or somebody was quicker, the branch itself tells.
+        let stands = git.commit_of(branch.as_str()).await.map_err(in_words)?;
+        if stands.as_ref() == Some(new) {
+            return Ok(Advanced::Moved);
+        }
+        if stands.as_ref() == Some(old) {
+            return Err(moved.err().unwrap_or_else(|| "git said yes and moved something else".to_owned()));
         }
     }
-    match who_moved(git, branch).await {
-        Ok((found, named, _)) => Advanced::Elsewhere { found, named },
-        Err(error) => Advanced::Failed { why: error.to_string() },
-    }
+    let (found, named, _) = who_moved(&git, branch).await.map_err(in_words)?;
+    Ok(Advanced::Elsewhere { found, named })
 }
 
 /// Makes the commit that writes the evidence down in the spec folder.
@@ -201,7 +218,9 @@ pub async fn measure(git: &Git, onto: &Oid, head: &Oid) -> Result<(u32, Size), G
     let commits = git.text(&["rev-list", "--count", "--no-merges", &format!("{onto}..{head}")]).await?;
     let base = git.text(&["merge-base", onto.as_str(), head.as_str()]).await?;
     let mut size = Size::default();
-    for line in git.text(&["diff", "--numstat", "--no-renames", &base, head.as_str()]).await?.lines() {
+    let numbers =
+        ["diff", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", &base, head.as_str()];
+    for line in git.text(&numbers).await?.lines() {
         let mut numbers = line.split('\t').map(|it| it.parse::<u32>().unwrap_or_default());
         size.files += 1;
         size.added += numbers.next().unwrap_or_default();

@@ -7,11 +7,12 @@
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pilothouse_contract::RefName;
+use pilothouse_contract::project::Project;
 
-use super::env;
+use super::{env, look};
 use crate::ports::git::Git;
 
 /// Allowed are the attempt's own branch and what is a worktree's own anyway: HEAD and its kin (names without a slash),
@@ -33,20 +34,25 @@ done
 exit $refused
 "#;
 
-/// Writes the hooks of a session and sets them in its environment.
+/// Writes the hooks of a session and sets them in its environment. Of the user's own hooks those run on that a person
+/// saw when they trusted the project; one that came since does not.
 ///
 /// # Errors
 /// Whatever the file system says.
 pub async fn raise(
     folder: &Path,
-    git: &Git,
+    project: &Project,
+    worktree: &Path,
     reference: &RefName,
     environment: &mut Vec<(String, OsString)>,
 ) -> std::io::Result<()> {
     let hooks = folder.join("hooks");
     std::fs::create_dir_all(&hooks)?;
     write_hook(&hooks.join("reference-transaction"), HOOK)?;
-    for own in own_hooks(git).await {
+    let git = Git::at(Path::new(&project.git_dir));
+    let new = look::new_since_trusted(project).await.map_err(std::io::Error::other)?;
+    let own = look::hooks(&git, worktree).await.map_err(std::io::Error::other)?;
+    for own in own.into_iter().filter(|own| !new.iter().any(|it| it.place == own.display().to_string())) {
         if let Some(name) = own.file_name().filter(|name| *name != "reference-transaction") {
             let call = format!("#!/bin/sh\nexec {} \"$@\"\n", quoted(&own));
             write_hook(&hooks.join(name), &call)?;
@@ -62,17 +68,6 @@ pub async fn raise(
 fn write_hook(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(path, text)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
-}
-
-/// The user's own hooks, where their settings say they are.
-async fn own_hooks(git: &Git) -> Vec<PathBuf> {
-    let Ok(folder) = git.hooks_folder().await else { return Vec::new() };
-    let Ok(list) = std::fs::read_dir(&folder) else { return Vec::new() };
-    list.flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_none_or(|it| it != "sample"))
-        .filter(|path| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0))
-        .collect()
 }
 
 fn quoted(path: &Path) -> String {

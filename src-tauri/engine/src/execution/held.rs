@@ -1,15 +1,19 @@
 //! Held sessions as the engine sees them: started once, followed, written to, ended. The holder does the holding; what
 //! the engine knows of a session it reads from the holder's folder, so that a restarted engine knows the same.
+//!
+//! A session is known by its [`Key`], and by nothing less: a database that was put back from a copy gives numbers again,
+//! and must not take the sessions of its other life for its own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::session::{End, Ending, Mode, Pulse, Running};
+use pilothouse_contract::session::{End, Ending, Mode, Pulse, Running, Session};
 use pilothouse_contract::{At, SessionId};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Exit, Place, boot_id};
@@ -24,6 +28,46 @@ use crate::ports::clock;
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
 /// Capacity of a log segment of a check, in bytes: they are many, and mostly say little.
 const SEGMENT_PIPE: u64 = 1024 * 1024;
+
+/// Which session: its number, and when it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    id: SessionId,
+    asked: At,
+}
+
+impl From<&Session> for Key {
+    fn from(session: &Session) -> Self {
+        Self { id: session.id, asked: session.asked }
+    }
+}
+
+/// The name of its folder and its socket: `s12-mh2k4t1c`. The time is in base 36, for a socket's path must be short.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut digits = Vec::new();
+        let mut left = self.asked.0.unsigned_abs();
+        while left > 0 || digits.is_empty() {
+            let digit = u32::try_from(left % 36).unwrap_or_default();
+            digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+            left /= 36;
+        }
+        write!(f, "{}-{}", self.id, digits.iter().rev().collect::<String>())
+    }
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing of it is there.
+    None,
+    /// It was asked for; no holder ever had it.
+    Asked,
+    /// A holder has it, or cannot be told not to.
+    Held,
+    /// It ended, or its holder is gone. It is never started again.
+    Over,
+}
 
 /// What is to be held.
 #[derive(Debug, Clone)]
@@ -62,7 +106,7 @@ pub struct Sessions {
     folder: PathBuf,
     sockets: PathBuf,
     program: PathBuf,
-    live: Arc<Mutex<BTreeMap<SessionId, Live>>>,
+    live: Arc<Mutex<BTreeMap<Key, Live>>>,
     ended: mpsc::UnboundedSender<(SessionId, End)>,
 }
 
@@ -92,36 +136,44 @@ impl Sessions {
 
     /// The folder of a session.
     #[must_use]
-    pub fn place(&self, session: SessionId) -> Place {
+    pub fn place(&self, session: Key) -> Place {
         Place(self.folder.join(session.to_string()))
     }
 
     /// A reader of a session's log.
     #[must_use]
-    pub fn log(&self, session: SessionId) -> LogReader {
+    pub fn log(&self, session: Key) -> LogReader {
         LogReader::new(self.place(session).folder())
     }
 
-    /// What was asked for, if the session was begun before.
+    /// What was asked for, if it was.
     #[must_use]
-    pub fn begun(&self, session: SessionId) -> Option<Asked> {
+    pub fn asked(&self, session: Key) -> Option<Asked> {
         self.place(session).asked().ok()
     }
 
-    /// Whether a holder has or had it: then it is never started again.
+    /// How far a session has come.
     #[must_use]
-    pub fn was_held(&self, session: SessionId) -> bool {
+    pub fn stage(&self, session: Key) -> Stage {
         let place = self.place(session);
-        place.is_held().unwrap_or(true)
-            || matches!(place.held(), Ok(Some(_)))
-            || matches!(place.exit(), Ok(Some(_)))
+        match (place.exit(), place.is_held(), place.held()) {
+            (Ok(Some(_)), ..) | (_, Ok(false), Ok(Some(_))) => Stage::Over,
+            (Ok(None), Ok(false), Ok(None)) if place.asked().is_ok() => Stage::Asked,
+            (Ok(None), Ok(false), Ok(None)) => Stage::None,
+            // What cannot be looked at must not be begun anew.
+            _ => Stage::Held,
+        }
+    }
+
+    fn socket(&self, session: Key) -> PathBuf {
+        self.sockets.join(format!("{session}.sock"))
     }
 
     /// Starts a session, or finds it started. Fails in words for people.
     ///
     /// # Errors
     /// If it could not be started, with the reason.
-    pub async fn start(&self, session: SessionId, what: &ToHold) -> Result<Running, String> {
+    pub async fn start(&self, session: Key, what: &ToHold) -> Result<Running, String> {
         let place = self.place(session);
         let asked = Asked {
             version: VERSION,
@@ -134,7 +186,7 @@ impl Sessions {
             columns: what.size.0,
             rows: what.size.1,
             segment_bytes: if what.mode == Mode::Pty { SEGMENT_PTY } else { SEGMENT_PIPE },
-            socket: self.sockets.join(format!("{session}.sock")),
+            socket: self.socket(session),
             limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
         };
         let in_words = |error: io::Error| {
@@ -149,7 +201,16 @@ impl Sessions {
             place.write_asked(&asked).map_err(in_words)?;
         }
         self.start_holder(&place, &what.env).await?;
-        self.running(&place).await
+        self.running(session).await
+    }
+
+    /// Starts the holder of a session that was asked for and never had one.
+    ///
+    /// # Errors
+    /// If it could not be started, with the reason.
+    pub async fn start_again(&self, session: Key, env: &[(String, OsString)]) -> Result<Running, String> {
+        self.start_holder(&self.place(session), env).await?;
+        self.running(session).await
     }
 
     /// Starts a holder for a session. If there is one, or it is over, the new one goes away by itself.
@@ -184,7 +245,11 @@ impl Sessions {
     }
 
     /// Facts of the program that a holder started.
-    async fn running(&self, place: &Place) -> Result<Running, String> {
+    ///
+    /// # Errors
+    /// If it was not started, with the reason.
+    pub async fn running(&self, session: Key) -> Result<Running, String> {
+        let place = &self.place(session);
         let in_words = |error: io::Error| format!("{}: {error}", place.folder().display());
         // A holder that another engine started may be between its lock and its note.
         for pause_ms in [0, 10, 20, 50, 100, 200, 400, 800] {
@@ -212,7 +277,7 @@ impl Sessions {
     }
 
     /// Follows a session to its end. Following twice is following once.
-    pub fn follow(&self, session: SessionId) {
+    pub fn follow(&self, session: Key) {
         let (sight, _) = watch::channel(Sight::default());
         let (orders, taken) = mpsc::unbounded_channel();
         {
@@ -232,18 +297,19 @@ impl Sessions {
             });
             sessions.lock().remove(&session);
             // Nobody listens only while the engine ends.
-            let _ending = sessions.ended.send((session, end));
+            let _ending = sessions.ended.send((session.id, end));
         });
     }
 
     async fn follow_to_end(
         &self,
-        session: SessionId,
+        session: Key,
         sight: &watch::Sender<Sight>,
         mut orders: mpsc::UnboundedReceiver<ToHolder>,
     ) -> End {
         let place = self.place(session);
-        let socket = self.sockets.join(format!("{session}.sock"));
+        // Where its holder listens was settled when it was asked for.
+        let socket = place.asked().map_or_else(|_| self.socket(session), |asked| asked.socket);
         let mut pause = Duration::from_millis(5);
         loop {
             if let Ok(stream) = UnixStream::connect(&socket).await {
@@ -267,7 +333,7 @@ impl Sessions {
         }
     }
 
-    fn lost(&self, session: SessionId, place: &Place) -> End {
+    fn lost(&self, session: Key, place: &Place) -> End {
         let why = match place.held() {
             Ok(Some(held)) if held.boot != boot_id() => "the machine was started anew since",
             _ => "its holder is gone and left no word",
@@ -283,7 +349,7 @@ impl Sessions {
 
     async fn listen(
         &self,
-        session: SessionId,
+        session: Key,
         mut stream: UnixStream,
         sight: &watch::Sender<Sight>,
         orders: &mut mpsc::UnboundedReceiver<ToHolder>,
@@ -329,18 +395,18 @@ impl Sessions {
 
     /// What is seen of a session, as it changes; nothing if it is not followed.
     #[must_use]
-    pub fn sight(&self, session: SessionId) -> Option<watch::Receiver<Sight>> {
+    pub fn sight(&self, session: Key) -> Option<watch::Receiver<Sight>> {
         self.lock().get(&session).map(|live| live.sight.subscribe())
     }
 
     /// What moves of a session now; nothing if it is not followed.
     #[must_use]
-    pub fn pulse(&self, session: SessionId) -> Option<Pulse> {
+    pub fn pulse(&self, session: Key) -> Option<Pulse> {
         self.lock().get(&session).map(|live| live.sight.borrow().pulse)
     }
 
     /// Counts a viewer in or out.
-    pub fn count_viewer(&self, session: SessionId, comes: bool) {
+    pub fn count_viewer(&self, session: Key, comes: bool) {
         if let Some(live) = self.lock().get(&session) {
             live.sight.send_modify(|it| {
                 it.pulse.viewers =
@@ -350,7 +416,7 @@ impl Sessions {
     }
 
     /// Waits for a session's end.
-    pub async fn end(&self, session: SessionId) -> End {
+    pub async fn end(&self, session: Key) -> End {
         if let Ok(Some(exit)) = self.place(session).exit() {
             return end_of(&exit);
         }
@@ -367,34 +433,45 @@ impl Sessions {
     }
 
     /// Gives an order to a session's holder. Returns whether the session is followed.
-    pub fn order(&self, session: SessionId, order: ToHolder) -> bool {
+    pub fn order(&self, session: Key, order: ToHolder) -> bool {
         self.lock().get(&session).is_some_and(|live| live.orders.send(order).is_ok())
     }
 
-    /// Sees to it that a session that was never started never is.
+    /// Sees to it that a session that was never started never is. Returns whether it is so: not if a holder has it.
     ///
     /// # Errors
     /// Whatever the file system says.
-    pub fn prevent(&self, session: SessionId) -> io::Result<()> {
+    pub fn prevent(&self, session: Key) -> io::Result<bool> {
         let place = self.place(session);
         match place.make() {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
+        // Whoever has the lock decides; a holder takes it before anything else.
+        let lock = place.lock_file()?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        if place.held()?.is_some() || place.exit()?.is_some() {
+            return Ok(false);
+        }
         place.write_exit(&Exit {
             not_started: Some("it was stopped before it began".to_owned()),
             ..Exit::default()
-        })
+        })?;
+        Ok(true)
     }
 
     /// Ends a session: politely, then by force. Waits for its end.
-    pub async fn stop(&self, session: SessionId, grace: Duration) -> End {
+    pub async fn stop(&self, session: Key, grace: Duration) -> End {
         self.follow(session);
         self.order(session, ToHolder::Stop(u32::try_from(grace.as_millis()).unwrap_or(u32::MAX)));
         self.end(session).await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Live>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Live>> {
         self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -149,6 +149,8 @@ impl Trees {
         let ours = Ours { home: self.home.clone(), worktree: name.to_owned(), identity };
         let file = admin.join(OURS);
         tokio::fs::write(&file, serde_json::to_vec(&ours).unwrap_or_default()).await.map_err(at(&file))?;
+        // Patterns that git copied from a checkout of parts: a worktree of ours holds everything.
+        let _none = tokio::fs::remove_file(admin.join("info/sparse-checkout")).await;
         Ok(Tree { path, admin, identity })
     }
 
@@ -197,6 +199,17 @@ impl Trees {
             return Err(not_ours("another folder stands in its place"));
         }
         Ok(Tree { path, admin, identity })
+    }
+
+    /// Moves a worktree that cannot be used any more aside, and has its repository forget it.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn put_aside(&self, git_dir: &Path, relative: &str) -> Result<(), TreeError> {
+        let _turn = self.turn(git_dir).await;
+        let path = self.path(relative);
+        self.move_aside(&path).await?;
+        forget(git_dir, &path).await
     }
 
     /// Moves whatever stands at a path aside, under a name that says so.

@@ -1,6 +1,7 @@
 //! The lander: moves the default branch to a commit whose tree was checked, and the checkout of it with it. Checked
 //! out: `git merge --ff-only` there, which keeps edits that are not in the way. Not checked out: compare and swap.
-//! It never moves the branch from anywhere but where our record has it.
+//! It never moves the branch from anywhere but where our record has it. Git is asked first and judges what is in the way;
+//! only what it refuses is explained.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use pilothouse_contract::project::Project;
 use pilothouse_contract::{AttemptId, Fault, Oid, RefName};
 
 use crate::coordination::Landing;
-use crate::ports::git::{Git, GitError};
+use crate::ports::git::{Checkout, Git, GitError};
 
 /// Who moved a ref, as found by whoever can tell.
 #[derive(Debug, Clone)]
@@ -20,13 +21,6 @@ pub struct Found {
     pub named: String,
     /// The attempt whose name is on it.
     pub attempt: Option<AttemptId>,
-}
-
-/// A checkout of a branch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkout {
-    /// Its folder.
-    pub path: PathBuf,
 }
 
 /// Lands a commit, or finds it landed. `look` tells where the default branch stands and who moved it there.
@@ -54,32 +48,52 @@ where
     if let Some(settled) = settled(&git, branch, old, new, &look).await? {
         return Ok(settled);
     }
-    let moved = match checkout_of(&git, branch).await? {
+    let checkout = git.checkout_of(branch, Path::new(&project.path)).await?;
+    let moved = match &checkout {
         None => git.move_ref(branch, new, Some(old), "landing").await,
-        Some(checkout) => {
-            let paths = in_the_way(&git, &checkout, old, new).await?;
-            if !paths.is_empty() {
-                return Ok(Landing::InTheWay { checkout: checkout.path.display().to_string(), paths });
-            }
-            fast_forward(&checkout, new).await
-        }
+        Some(Checkout { busy: Some(_), .. }) => Ok(()),
+        Some(checkout) => checkout.fast_forward(branch, new).await,
     };
-    let Err(error) = moved else { return Ok(Landing::Landed) };
-    // It said no. Whether it was done all the same, or somebody was quicker, the branch itself tells.
+    // Whatever git said: whether it was done, or somebody was quicker, the branch itself tells.
     if let Some(settled) = settled(&git, branch, old, new, &look).await? {
         return Ok(settled);
     }
-    if let Some(checkout) = checkout_of(&git, branch).await? {
-        let mut paths = in_the_way(&git, &checkout, old, new).await?;
-        let says = error.to_string();
-        if paths.is_empty() && says.contains(".lock") {
-            paths.push("index.lock: another git command is at work there".to_owned());
+    let says = moved.err().map_or_else(
+        || "git said yes and the branch stands where it stood; somebody switched branches there".to_owned(),
+        |error| error.to_string(),
+    );
+    match checkout {
+        Some(checkout) => {
+            let paths = in_the_way(&git, &checkout, old, new).await?;
+            let says = checkout.busy.unwrap_or(says);
+            Ok(Landing::InTheWay { checkout: checkout.path.display().to_string(), paths, says })
         }
-        if !paths.is_empty() {
-            return Ok(Landing::InTheWay { checkout: checkout.path.display().to_string(), paths });
-        }
+        None => Ok(Landing::Failed { why: says }),
     }
-    Err(error)
+}
+
+/// What stands in the way of a landing that waits: to be compared with what was told before it is tried again.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn obstacles(project: &Project, old: &Oid, new: &Oid) -> Result<Option<Obstacles>, GitError> {
+    let git = Git::at(Path::new(&project.git_dir));
+    let Some(checkout) = git.checkout_of(&project.default_branch, Path::new(&project.path)).await? else {
+        return Ok(None);
+    };
+    let paths = in_the_way(&git, &checkout, old, new).await?;
+    Ok(Some(Obstacles { checkout: checkout.path, paths, busy: checkout.busy }))
+}
+
+/// What stands in the way in a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacles {
+    /// The checkout.
+    pub checkout: PathBuf,
+    /// Paths that the landing would write and that hold something else.
+    pub paths: Vec<String>,
+    /// What is under way there.
+    pub busy: Option<String>,
 }
 
 /// What the branch itself says: landed (there, or beyond), moved elsewhere, or nothing yet.
@@ -104,62 +118,31 @@ where
     }
 }
 
-/// The checkout of a branch, if it is checked out anywhere: by git's own list of worktrees.
-///
-/// # Errors
-/// See [`GitError`].
-pub async fn checkout_of(git: &Git, branch: &RefName) -> Result<Option<Checkout>, GitError> {
-    let mut path = None;
-    for line in git.list(&["worktree", "list", "--porcelain", "-z"]).await? {
-        if let Some(folder) = line.strip_prefix("worktree ") {
-            path = Some(PathBuf::from(folder));
-        } else if line.strip_prefix("branch ") == Some(branch.as_str()) {
-            return Ok(path.filter(|it| it.is_dir()).map(|path| Checkout { path }));
-        }
-    }
-    Ok(None)
-}
-
-/// The paths that a landing would write and that hold changes, staged, unstaged or untracked, in the checkout.
+/// The paths that a landing would write and that hold changes, staged, unstaged, untracked or ignored, in the checkout.
 async fn in_the_way(git: &Git, checkout: &Checkout, old: &Oid, new: &Oid) -> Result<Vec<String>, GitError> {
     let lands = git.changed(old, new).await?;
     let here = Git::found_from(&checkout.path);
-    let status =
-        here.list(&["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]).await?;
-    let dirty: Vec<String> = status.iter().filter_map(|it| it.get(3..)).map(str::to_owned).collect();
-    let clash = |path: &String| {
-        dirty.iter().any(|it| {
-            // A folder in the way of a file, or a file in the way of a folder, is in the way too.
-            it == path
-                || it.starts_with(&format!("{path}/"))
-                || path.starts_with(&format!("{}/", it.trim_end_matches('/')))
+    let status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignored", "--no-renames"];
+    let status = here.list(&status).await?;
+    // An ignored folder is told as one entry: only what really stands in a path's place is in its way.
+    let stands = |path: &String| {
+        Path::new(path).ancestors().filter(|it| !it.as_os_str().is_empty()).any(|it| {
+            let there = checkout.path.join(it).symlink_metadata();
+            there.is_ok_and(|there| !there.is_dir() || it == Path::new(path))
         })
     };
-    let mut paths: BTreeSet<String> = lands.into_iter().filter(clash).collect();
-    // An ignored file where a new one would come is overwritten by git without a word: it is in the way.
-    let added = [
-        "diff-tree",
-        "-r",
-        "-z",
-        "--name-only",
-        "--no-renames",
-        "--diff-filter=A",
-        old.as_str(),
-        new.as_str(),
-    ];
-    for path in git.list(&added).await? {
-        if checkout.path.join(&path).symlink_metadata().is_ok() {
-            paths.insert(path);
-        }
-    }
+    let clash = |path: &String| {
+        status.iter().any(|line| {
+            let (ignored, it) = (line.starts_with("!!"), line.get(3..).unwrap_or_default());
+            // A folder in the way of a file, or a file in the way of a folder, is in the way too.
+            let meets = it == path
+                || it.starts_with(&format!("{path}/"))
+                || path.starts_with(&format!("{}/", it.trim_end_matches('/')));
+            meets && (!ignored || stands(path))
+        })
+    };
+    let paths: BTreeSet<String> = lands.into_iter().filter(clash).collect();
     Ok(paths.into_iter().collect())
-}
-
-async fn fast_forward(checkout: &Checkout, new: &Oid) -> Result<(), GitError> {
-    Git::found_from(&checkout.path)
-        .run(&["merge", "--ff-only", "--quiet", "--no-autostash", new.as_str()], b"")
-        .await
-        .map(drop)
 }
 
 /// Moves the default branch back from where it was found to where our record has it. What it pointed to is kept by a
@@ -185,8 +168,11 @@ pub async fn take_back(project: &Project, found: Option<&Oid>, to: &Oid, stamp: 
             git.move_ref(&kept, stands, None, "taken back").await.map_err(in_words)?;
         }
     }
-    match checkout_of(&git, branch).await.map_err(in_words)? {
+    match git.checkout_of(branch, Path::new(&project.path)).await.map_err(in_words)? {
         None => git.move_ref(branch, to, found, "taken back").await.map_err(in_words),
+        Some(Checkout { path, busy: Some(busy) }) => {
+            Err(Fault::refused(format!("{busy} in {}", path.display())).hint("end it, then try again"))
+        }
         // A ref that was moved under its checkout left index and files where they were: moving it back is all there is.
         Some(checkout) if stands_at(&git, &checkout, stands.as_ref(), to).await.map_err(in_words)? => {
             git.move_ref(branch, to, found, "taken back").await.map_err(in_words)

@@ -129,13 +129,15 @@ impl Workflow {
         Ok(Self { source: source.to_owned(), settings })
     }
 
-    /// Commands that the file holds, for the trust decision: where, what.
+    /// Commands that the file holds, and variables that it hands to them, for the trust decision: where, what.
     #[must_use]
     pub fn commands(&self) -> Vec<(String, String)> {
         let agents =
             self.settings.agents.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
         let checks = self.settings.checks.iter().map(|it| ("checks".to_owned(), it.clone()));
-        agents.chain(checks).collect()
+        let env = (!self.settings.env.is_empty())
+            .then(|| ("env".to_owned(), format!("agents and checks get {}", self.settings.env.join(", "))));
+        agents.chain(checks).chain(env).collect()
     }
 
     /// The agent by name, or the file's own choice.

@@ -1,9 +1,10 @@
 //! The git command line. Every call names its repository by its git folder and never by where it stands; runs without
-//! hooks, fsmonitor, prompts, or maintenance in the background; and has a time limit.
+//! hooks, fsmonitor, signature programs, prompts, or maintenance in the background; and has a time limit at which git and
+//! all it started are killed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use pilothouse_contract::{At, Oid, RefName};
@@ -14,6 +15,26 @@ use tokio::process::Command;
 pub const OLDEST: (u32, u32) = (2, 38);
 
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// What no call of ours lets a repository's settings do: start programs of their own, or leave files out. Filters and
+/// merge drivers are not among them, for they are part of what the files are; they are shown before a repository is
+/// trusted, and nothing that runs them is called before that.
+const QUIET: [&str; 14] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "core.sparseCheckout=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "advice.detachedHead=false",
+    "log.showSignature=false",
+    "merge.verifySignatures=false",
+    "gpg.program=false",
+    "gpg.openpgp.program=false",
+    "gpg.ssh.program=false",
+    "gpg.x509.program=false",
+];
 
 /// What went wrong with a git command.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +116,8 @@ impl Git {
         Self { index: Some(index.to_owned()), ..self.clone() }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// Git as the user's own settings have it, with an environment of its own.
+    fn plain_command(&self) -> Command {
         let mut command = Command::new("git");
         command.env_clear();
         for name in ["PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "SSH_AUTH_SOCK"] {
@@ -109,15 +131,18 @@ impl Git {
             ("GIT_OPTIONAL_LOCKS", "0"),
             ("GIT_PAGER", "cat"),
         ]);
-        for setting in [
-            "core.hooksPath=/dev/null",
-            "core.fsmonitor=false",
-            "core.quotePath=false",
-            "gc.auto=0",
-            "maintenance.auto=false",
-            "submodule.recurse=false",
-            "advice.detachedHead=false",
-        ] {
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        if let Some(from) = &self.from {
+            command.current_dir(from);
+        }
+        command
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.plain_command();
+        for setting in QUIET {
             command.args(["-c", setting]);
         }
         if let Some(git_dir) = &self.git_dir {
@@ -129,12 +154,6 @@ impl Git {
             let mut word = OsString::from("--work-tree=");
             word.push(work_tree);
             command.arg(word);
-        }
-        if let Some(index) = &self.index {
-            command.env("GIT_INDEX_FILE", index);
-        }
-        if let Some(from) = &self.from {
-            command.current_dir(from);
         }
         command.args(args);
         command
@@ -149,31 +168,10 @@ impl Git {
     }
 
     async fn run_with(&self, args: &[&str], input: &[u8], env: &[(&str, &str)]) -> Result<Vec<u8>, GitError> {
-        let name = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
         let mut command = self.command(args);
         command.envs(env.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(GitError::NotThere)?;
-        let stdin = child.stdin.take();
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // A command that does not read its input closes it; that is no fault.
-                let _closed = stdin.write_all(input).await;
-            }
-        };
-        let both = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let output = tokio::time::timeout(LIMIT, both)
-            .await
-            .map_err(|_| GitError::TooLong { command: name.clone(), seconds: LIMIT.as_secs() })?
-            .map_err(GitError::NotThere)?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        let mut says = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if says.is_empty() {
-            says = String::from_utf8_lossy(&output.stdout).trim().chars().take(500).collect();
-        }
-        Err(GitError::Failed { command: name, code: output.status.code(), says })
+        let output = finish(command, &name_of(args), input).await?;
+        if output.status.success() { Ok(output.stdout) } else { Err(refusal(name_of(args), &output)) }
     }
 
     /// Runs a command; returns its standard output as text without the last line break.
@@ -363,9 +361,7 @@ impl Git {
         let read = |text: &str| -> Vec<String> {
             text.split('\0').map(|it| it.trim_matches('\n').to_owned()).filter(|it| !it.is_empty()).collect()
         };
-        let mut command = self.command(&args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = command.output().await.map_err(GitError::NotThere)?;
+        let output = finish(self.command(&args), "merge-tree", b"").await?;
         let says = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut parts = read(&says);
         match output.status.code() {
@@ -379,11 +375,7 @@ impl Git {
                 parts.dedup();
                 Ok(Err(parts))
             }
-            code => Err(GitError::Failed {
-                command: "merge-tree".to_owned(),
-                code,
-                says: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            }),
+            _ => Err(refusal("merge-tree".to_owned(), &output)),
         }
     }
 
@@ -394,7 +386,17 @@ impl Git {
     pub async fn patch_id(&self, old: &Oid, new: &Oid) -> Result<String, GitError> {
         let diff = self
             .run(
-                &["diff-tree", "-p", "--no-renames", "--full-index", "--binary", old.as_str(), new.as_str()],
+                &[
+                    "diff-tree",
+                    "-p",
+                    "--no-renames",
+                    "--no-ext-diff",
+                    "--no-textconv",
+                    "--full-index",
+                    "--binary",
+                    old.as_str(),
+                    new.as_str(),
+                ],
                 b"",
             )
             .await?;
@@ -410,26 +412,178 @@ impl Git {
         Some(Mover { to: Oid(parts.next()?), name: parts.next()?, email: parts.next()?, says: parts.next()? })
     }
 
-    /// The folder of the user's own hooks, as their settings have it; ours, which turn hooks off, are left out.
+    /// The folder of the user's own hooks, as their settings have it for a checkout; ours, which turn hooks off, are left
+    /// out. A relative one is meant from the top of the checkout.
     ///
     /// # Errors
     /// See [`GitError`].
-    pub async fn hooks_folder(&self) -> Result<PathBuf, GitError> {
-        let mut command = Command::new("git");
-        command.args(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]);
+    pub async fn hooks_folder(&self, checkout: &Path) -> Result<PathBuf, GitError> {
+        let mut command = self.plain_command();
         if let Some(git_dir) = &self.git_dir {
             command.env("GIT_DIR", git_dir);
         }
-        if let Some(from) = &self.from {
-            command.current_dir(from);
+        command.current_dir(checkout);
+        command.args(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]);
+        let output = finish(command, "rev-parse", b"").await?;
+        if !output.status.success() {
+            return Err(refusal("rev-parse".to_owned(), &output));
         }
-        let output = command.output().await.map_err(GitError::NotThere)?;
         Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
+    }
+
+    /// The checkout of a branch, if it is checked out anywhere: by git's own list of worktrees. `main` is the folder of
+    /// the main checkout, which git itself cannot name where the git folder is kept apart.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn checkout_of(&self, branch: &RefName, main: &Path) -> Result<Option<Checkout>, GitError> {
+        for (n, entry) in self.worktrees().await?.into_iter().enumerate() {
+            let path = if n == 0 { main.to_owned() } else { entry.path };
+            if entry.branch.as_ref() == Some(branch) {
+                return Ok(path.is_dir().then_some(Checkout { path, busy: None }));
+            }
+            // A rebase or a bisection detaches HEAD and comes back to the branch at its end.
+            if let Some(busy) = entry.detached.then(|| under_way(&path, branch)).flatten() {
+                return Ok(Some(Checkout { path, busy: Some(busy) }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Git's own list of worktrees, the main one first.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn worktrees(&self) -> Result<Vec<Entry>, GitError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for line in self.list(&["worktree", "list", "--porcelain", "-z"]).await? {
+            if let Some(folder) = line.strip_prefix("worktree ") {
+                entries.push(Entry {
+                    path: PathBuf::from(folder),
+                    branch: None,
+                    detached: false,
+                    bare: false,
+                });
+            } else if let Some(entry) = entries.last_mut() {
+                match line.strip_prefix("branch ") {
+                    Some(branch) => entry.branch = Some(RefName(branch.to_owned())),
+                    None => {
+                        entry.detached |= line == "detached";
+                        entry.bare |= line == "bare";
+                    }
+                }
+            }
+        }
+        Ok(entries)
     }
 
     /// The value of a setting; nothing if it is not set.
     pub async fn setting(&self, name: &str) -> Option<String> {
         self.text(&["config", "--get", name]).await.ok().filter(|it| !it.is_empty())
+    }
+}
+
+/// One of a repository's worktrees, by git's own list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The branch that is checked out there.
+    pub branch: Option<RefName>,
+    /// Whether a commit is checked out and no branch.
+    pub detached: bool,
+    /// Whether it is a bare repository and has no files.
+    pub bare: bool,
+}
+
+/// A checkout of a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What is under way there that will come back to the branch.
+    pub busy: Option<String>,
+}
+
+impl Checkout {
+    /// Brings the branch, its index and its files to a commit that comes after it. Edits that are not in the way are
+    /// kept; where a file, ignored or not, would be lost, nothing is done.
+    ///
+    /// # Errors
+    /// See [`GitError`]: mostly that something is in the way.
+    pub async fn fast_forward(&self, branch: &RefName, to: &Oid) -> Result<(), GitError> {
+        let options = format!("branch.{}.mergeOptions=", branch.short());
+        let merge = [
+            "-c",
+            &options,
+            "merge",
+            "--ff-only",
+            "--quiet",
+            "--no-autostash",
+            "--no-overwrite-ignore",
+            to.as_str(),
+        ];
+        Git::found_from(&self.path).run(&merge, b"").await.map(drop)
+    }
+}
+
+/// What is under way in a checkout whose HEAD is detached, if it will come back to a branch. Source: git's own
+/// `wt-status.c` names these files; `head-name` holds a full ref, `BISECT_START` a short one.
+fn under_way(checkout: &Path, branch: &RefName) -> Option<String> {
+    let dot_git = checkout.join(".git");
+    let admin = if dot_git.is_dir() {
+        dot_git
+    } else {
+        let text = std::fs::read_to_string(&dot_git).ok()?;
+        checkout.join(text.strip_prefix("gitdir: ")?.trim_end())
+    };
+    let names = |file: &str, name: &str| {
+        std::fs::read_to_string(admin.join(file)).is_ok_and(|it| it.trim_end() == name)
+    };
+    if names("rebase-merge/head-name", branch.as_str()) || names("rebase-apply/head-name", branch.as_str()) {
+        return Some(format!("a rebase of {} is under way", branch.short()));
+    }
+    names("BISECT_START", branch.short()).then(|| format!("a bisection of {} is under way", branch.short()))
+}
+
+/// The first words of a command, for people.
+fn name_of(args: &[&str]) -> String {
+    let words = args.iter().skip(if args.first() == Some(&"-c") { 2 } else { 0 });
+    words.take(2).copied().collect::<Vec<_>>().join(" ")
+}
+
+fn refusal(command: String, output: &Output) -> GitError {
+    let mut says = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if says.is_empty() {
+        says = String::from_utf8_lossy(&output.stdout).trim().chars().take(500).collect();
+    }
+    GitError::Failed { command, code: output.status.code(), says }
+}
+
+/// Runs a command to its end. At the limit it is killed with all it started.
+async fn finish(mut command: Command, name: &str, input: &[u8]) -> Result<Output, GitError> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    let mut child = command.spawn().map_err(GitError::NotThere)?;
+    let leader = child.id();
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // A command that does not read its input closes it; that is no fault.
+            let _closed = stdin.write_all(input).await;
+        }
+    };
+    let both = async { tokio::join!(feed, child.wait_with_output()).1 };
+    match tokio::time::timeout(LIMIT, both).await {
+        Ok(output) => output.map_err(GitError::NotThere),
+        Err(_) => {
+            let leader =
+                leader.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+            if let Some(leader) = leader {
+                let _gone = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+            }
+            Err(GitError::TooLong { command: name.to_owned(), seconds: LIMIT.as_secs() })
+        }
     }
 }
 

@@ -458,7 +458,11 @@ impl World {
             self.checkout_dirty = true;
         }
         if self.checkout_dirty {
-            return Landing::InTheWay { checkout: "/sim".to_owned(), paths: vec!["shared".to_owned()] };
+            return Landing::InTheWay {
+                checkout: "/sim".to_owned(),
+                paths: vec!["shared".to_owned()],
+                says: String::new(),
+            };
         }
         self.moved_by = None;
         self.move_ref(main_ref(), new.clone());
