@@ -94,18 +94,16 @@ async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
 
 fn who(pid: u32, sessions: &[(SessionId, u32, u32)]) -> Caller {
     let Some(line) = proc::ancestry(pid) else { return Caller::Unknown };
+    // Ancestry goes before the mark: a program can take the mark off, or put another session's on.
     for ancestor in &line {
         if let Some((session, ..)) =
             sessions.iter().find(|(_, holder, pid)| holder == ancestor || pid == ancestor)
         {
             return Caller::Session(*session);
         }
-        // The mark is inherited; taking it off does not take the ancestry off.
-        if let Some(session) = proc::variable(*ancestor, MARK).and_then(|it| it.parse().ok()) {
-            return Caller::Session(session);
-        }
     }
-    Caller::Person(user_name())
+    let mut marks = line.iter().filter_map(|it| proc::variable(*it, MARK)?.parse().ok());
+    marks.next().map_or_else(|| Caller::Person(user_name()), Caller::Session)
 }
 
 /// The name of the user that the engine, and so its caller, runs as.
