@@ -43,6 +43,9 @@ enum Verb {
     /// Held programs
     #[command(subcommand)]
     Session(verbs::session::Verb),
+    /// What agents ask, and your answers
+    #[command(subcommand)]
+    Question(verbs::question::Verb),
     /// Worktrees that Pilothouse made
     #[command(subcommand)]
     Worktree(verbs::worktree::Verb),
@@ -99,6 +102,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Run(verb) => verbs::run::run(verb, out).await,
         Verb::Task(verb) => verbs::task::run(verb, out).await,
         Verb::Session(verb) => verbs::session::run(verb, out).await,
+        Verb::Question(verb) => verbs::question::run(verb, out).await,
         Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,

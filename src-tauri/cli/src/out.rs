@@ -46,6 +46,13 @@ impl Out {
         }
     }
 
+    /// Says something aside, on standard error; nothing with `--json`.
+    pub(crate) fn aside(self, says: &str) {
+        if !self.json {
+            eprintln!("{}", text::plain(says, true));
+        }
+    }
+
     /// Prints why something could not be run. The exit code for it.
     pub(crate) fn fault(self, fault: &Fault) -> ExitCode {
         if self.json {

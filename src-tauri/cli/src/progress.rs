@@ -75,6 +75,11 @@ async fn each_until_lost(
 
 /// Shows a run's progress until it is over. Returns the run.
 pub(crate) async fn follow(run: RunId, out: Out) -> Result<Run, Fault> {
+    follow_and(run, out, |_| {}).await
+}
+
+/// The same, with an ear for every record that concerns the run.
+pub(crate) async fn follow_and(run: RunId, out: Out, mut heard: impl FnMut(&Record)) -> Result<Run, Fault> {
     let page = desk::call(ask::run::Show { run }).await?;
     if !page.run.state.is_live() {
         return Ok(page.run);
@@ -82,6 +87,9 @@ pub(crate) async fn follow(run: RunId, out: Out) -> Result<Run, Fault> {
     let begun = page.run.started;
     let mut told = std::collections::BTreeSet::new();
     each_record(Some(page.history.first().map_or(0, |it| it.seq.saturating_sub(1))), |record, fleet| {
+        if concerns(record, fleet, run) {
+            heard(record);
+        }
         if let Some(words) = words(record).filter(|_| concerns(record, fleet, run) && is_news(&record.event))
             && told.insert(record.seq)
         {
@@ -124,6 +132,10 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         Event::AttemptStarted { attempt: it } => it.run == run,
         Event::AttemptMoved { attempt: it, .. } | Event::AttemptFailed { attempt: it, .. } => attempt(it),
         Event::EvidenceGathered { evidence } => evidence.subject.run == run,
+        Event::QuestionAsked { question: it } => it.run == Some(run),
+        Event::QuestionAnswered { question: it, .. } | Event::QuestionWithdrawn { question: it, .. } => {
+            fleet.questions.get(it).is_some_and(|it| it.run == Some(run))
+        }
         Event::PullOpened { pull: it } => it.run == run,
         Event::PullMerged { pull: it, .. }
         | Event::PullChecked { pull: it, .. }
@@ -197,6 +209,13 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::SessionEnded { session, end } => {
             format!("session {session} ended: {:?}, {} bytes", end.how, end.output_bytes)
         }
+        Event::QuestionAsked { question } => {
+            format!("session {} ASKS {}: {}", question.session, question.id, says(&question.asks))
+        }
+        Event::QuestionAnswered { question, answer } => {
+            format!("{question} answered by {}: {}", answer.by, says(&answer.text))
+        }
+        Event::QuestionWithdrawn { question, why } => format!("{question} withdrawn: {}", says(why)),
         Event::WorktreeMade { worktree } => format!("{worktree} made"),
         Event::WorktreeGone { worktree, why } => format!("{worktree} gone: {}", says(why)),
         Event::WorktreeRemoved { worktree, .. } => format!("{worktree} removed; undo brings it back"),

@@ -8,6 +8,7 @@ pub(crate) mod hook;
 pub(crate) mod item;
 pub(crate) mod pr;
 pub(crate) mod project;
+pub(crate) mod question;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod session;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{EvidenceId, ItemId, ProjectId, PullId, RunId, SessionId, TaskId, WorktreeId};
+use crate::ids::{EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, TaskId, WorktreeId};
 
 macro_rules! asks {
     ($( $(#[$doc:meta])* $name:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => { $(
@@ -286,6 +286,30 @@ pub mod session {
     }
 }
 
+/// Questions of agents.
+pub mod question {
+    use super::*;
+
+    asks! {
+        /// Questions that wait for an answer, or all; oldest first.
+        List {
+            /// Also those that were answered or withdrawn.
+            all: bool,
+        }
+        /// Answers a question. A person only.
+        Answer {
+            /// Which.
+            question: QuestionId,
+            /// One of its choices by text or number; if it has none, anything.
+            text: String,
+            /// The standing rule that answers, if no person made up their mind about this question: then the rule is
+            /// named as who answers, and the run stays hands-off.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            policy: Option<String>,
+        }
+    }
+}
+
 /// Worktrees.
 pub mod worktree {
     use super::*;
@@ -460,6 +484,20 @@ pub mod hook {
             from: String,
             /// Where it was to go.
             to: String,
+        }
+        /// Asks the session's person something. The same words from the same session are the same question.
+        Ask {
+            /// The session the caller says it is in; checked against its ancestry.
+            session: SessionId,
+            /// What is asked.
+            asks: String,
+            /// What may be answered; if there are none, anything.
+            choices: Vec<String>,
+        }
+        /// Where a question stands, for the session that asked it.
+        Answered {
+            /// Which.
+            question: QuestionId,
         }
     }
 }

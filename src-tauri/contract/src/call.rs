@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::item::Item;
 use crate::project::Project;
 use crate::pull::Pull;
+use crate::question::Question;
 use crate::run::Run;
 use crate::session::Session;
 use crate::wire;
@@ -136,6 +137,11 @@ calls! {
     /// Ends a session.
     SessionKill(ask::session::Kill) -> Session, Destroy;
 
+    /// Questions of agents.
+    QuestionList(ask::question::List) -> Vec<Question>, Read;
+    /// Answers one.
+    QuestionAnswer(ask::question::Answer) -> Question, Act;
+
     /// Worktrees.
     WorktreeList(ask::worktree::List) -> Vec<Worktree>, Read;
     /// Removes a worktree so that it can be brought back.
@@ -165,6 +171,10 @@ calls! {
     RehearsalStart(ask::rehearsal::Start) -> ask::rehearsal::Rehearsal, Act;
     /// The fence in an agent's git refused a move of a ref.
     HookRefRefused(ask::hook::RefRefused) -> (), Hook;
+    /// A session asks its person something.
+    HookAsk(ask::hook::Ask) -> crate::ids::QuestionId, Hook;
+    /// Where a session's question stands.
+    HookAnswered(ask::hook::Answered) -> Question, Hook;
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::{Attempt, AttemptState, Candidate, Failure};
 use crate::evidence::Evidence;
 use crate::ids::{
-    AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId,
+    AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, TaskId,
+    WorktreeId,
 };
 use crate::item::{Item, ItemState};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{MergeResult, Pull, PullApproval, PullState};
+use crate::question::{Question, QuestionAnswer};
 use crate::run::{Run, RunState, TaskState, Touch};
 use crate::session::{End, Running, Session};
 use crate::time::At;
@@ -83,6 +85,13 @@ pub enum Event {
     SessionRuns { session: SessionId, running: Running },
     /// It ended.
     SessionEnded { session: SessionId, end: End },
+
+    /// A session asks its person something.
+    QuestionAsked { question: Question },
+    /// A question was answered.
+    QuestionAnswered { question: QuestionId, answer: QuestionAnswer },
+    /// Nobody waits for the answer to a question any more.
+    QuestionWithdrawn { question: QuestionId, why: String },
 
     /// A worktree was asked for.
     WorktreeAsked { worktree: Worktree },
@@ -167,6 +176,9 @@ impl Event {
             Self::SessionAsked { .. } => "session-asked",
             Self::SessionRuns { .. } => "session-runs",
             Self::SessionEnded { .. } => "session-ended",
+            Self::QuestionAsked { .. } => "question-asked",
+            Self::QuestionAnswered { .. } => "question-answered",
+            Self::QuestionWithdrawn { .. } => "question-withdrawn",
             Self::WorktreeAsked { .. } => "worktree-asked",
             Self::WorktreeMade { .. } => "worktree-made",
             Self::WorktreeGone { .. } => "worktree-gone",

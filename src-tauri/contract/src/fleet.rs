@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::{Attempt, AttemptState, Failure};
 use crate::event::{Event, Record};
 use crate::evidence::Evidence;
-use crate::ids::{AttemptId, EvidenceId, ItemId, ProjectId, PullId, RunId, SessionId, WorktreeId};
+use crate::ids::{
+    AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, WorktreeId,
+};
 use crate::item::Item;
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
+use crate::question::Question;
 use crate::run::{Run, TaskRun, TaskState};
 use crate::session::{Session, SessionKind};
 use crate::worktree::{Worktree, WorktreeState};
@@ -39,6 +42,9 @@ pub struct Fleet {
     pub pulls: BTreeMap<PullId, Pull>,
     /// Evidence.
     pub evidence: BTreeMap<EvidenceId, Evidence>,
+    /// What agents ask their person.
+    #[serde(default)]
+    pub questions: BTreeMap<QuestionId, Question>,
 }
 
 /// What a fold changed: the rows that a store writes and the signals that a window sets.
@@ -60,6 +66,8 @@ pub enum Touched {
     Pull(PullId),
     /// An evidence record.
     Evidence(EvidenceId),
+    /// A question.
+    Question(QuestionId),
 }
 
 fn after<K: Copy + Ord + Default, V>(map: &BTreeMap<K, V>, next: impl Fn(K) -> K) -> K {
@@ -225,6 +233,17 @@ impl Fleet {
             }
             Event::SessionEnded { session, end } => self.session(*session, |it| it.end = Some(end.clone())),
 
+            Event::QuestionAsked { question } => {
+                self.questions.insert(question.id, question.clone());
+                Some(Touched::Question(question.id))
+            }
+            Event::QuestionAnswered { question, answer } => {
+                self.question(*question, |it| it.answer = Some(answer.clone()))
+            }
+            Event::QuestionWithdrawn { question, why } => {
+                self.question(*question, |it| it.withdrawn = Some(why.clone()))
+            }
+
             Event::WorktreeAsked { worktree } => {
                 self.worktrees.insert(worktree.id, worktree.clone());
                 Some(Touched::Worktree(worktree.id))
@@ -303,6 +322,10 @@ impl Fleet {
 
     fn session(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) -> Option<Touched> {
         self.sessions.get_mut(&id).map(change).map(|()| Touched::Session(id))
+    }
+
+    fn question(&mut self, id: QuestionId, change: impl FnOnce(&mut Question)) -> Option<Touched> {
+        self.questions.get_mut(&id).map(change).map(|()| Touched::Question(id))
     }
 
     fn worktree(&mut self, id: WorktreeId, change: impl FnOnce(&mut Worktree)) -> Option<Touched> {

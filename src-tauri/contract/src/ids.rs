@@ -79,6 +79,8 @@ counted! {
     PullId = "pr";
     /// A record that a command ran on a tree and what came of it.
     EvidenceId = "e";
+    /// Something that an agent asks its person.
+    QuestionId = "q";
 }
 
 macro_rules! named {

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod item;
 pub mod project;
 pub mod pull;
+pub mod question;
 pub mod run;
 pub mod session;
 pub mod spec;

@@ -238,6 +238,8 @@ pub enum TouchKind {
     Ended,
     /// Somebody restarted parked tasks.
     Restarted,
+    /// Somebody answered an agent's question.
+    Answered,
 }
 
 /// Who says yes to a landing.

@@ -53,6 +53,23 @@ edit() {
     note "\"kind\":\"result\",\"call\":\"$call\",\"failed\":false,\"text\":\"written\""
     pause 5
 }
+# ask QUESTION CHOICE... sets answer to what the person says. Only the honest voyage asks; the others decide themselves.
+ask() {
+    question=$1
+    shift
+    answer=$1
+    [ "$script" = voyage ] || return 0
+    for choice in "$@"; do
+        set -- "$@" --choice "$choice"
+        shift
+    done
+    printf '  \033[36mask %s\033[0m\n' "$question"
+    note "\"kind\":\"call\",\"call\":\"c$count\",\"tool\":\"ask\",\"says\":\"$(quote "$question")\""
+    call="c$((count - 1))"
+    answer=$("$PILOTHOUSE_BIN" hook ask "$question" "$@") || { say 'Nobody will answer.'; exit 5; }
+    note "\"kind\":\"result\",\"call\":\"$call\",\"failed\":false,\"text\":\"$(quote "$answer")\""
+    printf '    %s\n' "$answer"
+}
 finish() {
     run "git add -A && git commit -qm '$task: $title' && git log --oneline -1"
     note "\"kind\":\"tokens\",\"model\":\"scripted\",\"input\":$((count * 900)),\"cached\":$((count * 400)),\"output\":$((count * 60))"
@@ -108,28 +125,40 @@ echo 'height: 4 cases hold'
 END
 }
 next() {
-    edit lib/next.sh <<'END'
+    later='no, only water that comes later'
+    ask 'A tide at just the minute that is asked for: is it the next one?' "$later" 'yes, it counts'
+    if [ "$answer" = "$later" ]; then
+        say 'So only later water counts.'
+        when='after now' than='-gt'
+        case="if tide_next high 1001 tests/harbour.txt; then echo 'found the tide that is there already'; exit 1; fi"
+    else
+        say 'So water at that minute counts.'
+        when='at now or after' than='-ge'
+        case="[ \"\$(tide_next high 1001 tests/harbour.txt)\" = '16:41 high 4.1' ] || exit 1"
+    fi
+    edit lib/next.sh <<END
 . lib/parse.sh
-# tide_next KIND NOW_MINUTES FILE prints the first line of that kind after now; fails if there is none.
+# tide_next KIND NOW_MINUTES FILE prints the first line of that kind $when; fails if there is none.
 tide_next() {
-    wanted=$1
-    now=$2
+    wanted=\$1
+    now=\$2
     while IFS= read -r line; do
-        tide_parse "$line" || continue
-        if [ "$kind" = "$wanted" ] && [ "$minutes" -gt "$now" ]; then
-            echo "$line"
+        tide_parse "\$line" || continue
+        if [ "\$kind" = "\$wanted" ] && [ "\$minutes" $than "\$now" ]; then
+            echo "\$line"
             return 0
         fi
-    done <"$3"
+    done <"\$3"
     return 1
 }
 END
-    edit tests/t-next.sh <<'END'
+    edit tests/t-next.sh <<END
 . lib/next.sh
-[ "$(tide_next high 300 tests/harbour.txt)" = '16:41 high 4.1' ] || exit 1
-[ "$(tide_next low 0 tests/harbour.txt)" = '10:30 low 0.8' ] || exit 1
+[ "\$(tide_next high 300 tests/harbour.txt)" = '16:41 high 4.1' ] || exit 1
+[ "\$(tide_next low 0 tests/harbour.txt)" = '10:30 low 0.8' ] || exit 1
+$case
 if tide_next high 1439 tests/harbour.txt; then echo 'found a tide after midnight'; exit 1; fi
-echo 'next: 3 cases hold'
+echo 'next: 4 cases hold'
 END
 }
 table() {

@@ -3,6 +3,7 @@
 mod items;
 mod projects;
 mod pulls;
+mod questions;
 mod records;
 mod runs;
 mod sessions;

@@ -9,6 +9,7 @@ mod effect;
 mod input;
 mod line;
 mod pulls;
+mod questions;
 mod runs;
 pub mod schedule;
 mod sessions;
@@ -78,6 +79,8 @@ pub fn decide(
         Input::StartSession(facts) => work.start_session(facts)?,
         Input::KillSession { session } => work.kill_session(session)?,
         Input::Typed { session } => work.typed(session),
+        Input::AskQuestion { session, asks, choices } => work.ask_question(session, &asks, &choices)?,
+        Input::AnswerQuestion { question, text } => work.answer_question(question, &text)?,
         Input::SessionEnded { session, end } => work.session_ended(session, end),
         Input::Stalled { session, quiet_s } => work.stalled(session, quiet_s),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,

@@ -276,8 +276,10 @@ impl Engine {
         let begun = now();
         let limit_ms = i64::from(stall_s) * 1000;
         loop {
-            let last =
-                self.last_sign(&sight.borrow_and_update().clone(), worktree).unwrap_or(begun).max(begun);
+            let seen = self.last_sign(&sight.borrow_and_update().clone(), worktree);
+            // Whoever waits for a person's answer is silent for a reason.
+            let waited = self.fleet().waited_until(session, now());
+            let last = seen.max(waited).unwrap_or(begun).max(begun);
             let left_ms = limit_ms - now().since_ms(last);
             if left_ms <= 0 {
                 self.tell(Input::Stalled { session, quiet_s: stall_s });

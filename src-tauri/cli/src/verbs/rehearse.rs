@@ -1,18 +1,25 @@
 //! `pilothouse rehearse`: scripted agents carry a small spec to a landed change. No account, no network, only sh and git.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pilothouse_contract::event::Event;
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::project::Line;
+use pilothouse_contract::question::Question;
 use pilothouse_contract::run::{Approval, RunState, TaskState};
-use pilothouse_contract::{Fault, ask};
+use pilothouse_contract::{Fault, FaultCode, ask};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use super::run::Yes;
 use crate::desk::{self, End, HOLDS, does_not_hold};
 use crate::out::{Out, short};
 use crate::progress;
+
+/// Who answers the questions of a headless rehearsal.
+const RULE: &str = "rehearse --headless takes the first choice";
+/// How often an answer is said again to an engine that died over it.
+const TRIES: u32 = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -62,7 +69,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
     if !args.headless {
         out.value(&started, |it| {
             format!(
-                "{} carries {} in {}.\nWatch: pilothouse event follow   Where it stands: pilothouse run show {}",
+                "{} carries {} in {}.\nOne agent will ask you something: pilothouse question list\nWatch: pilothouse event follow   Where it stands: pilothouse run show {}",
                 it.run, it.item, it.path, it.run
             )
         });
@@ -72,7 +79,15 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
     if approve == Approval::Person {
         out.text("It will wait for your yes: pilothouse pr list, then pilothouse pr approve PR, in another terminal.");
     }
-    let run = progress::follow(started.run, out).await?;
+    let (asked, questions) = mpsc::unbounded_channel();
+    tokio::spawn(answer_by_first_choice(questions));
+    let run = progress::follow_and(started.run, out, |record| {
+        if let Event::QuestionAsked { question } = &record.event {
+            // Whoever answers is there as long as this is.
+            let _gone = asked.send(question.clone());
+        }
+    })
+    .await?;
     let summary = summarise(&args.script, &started, begun).await?;
     out.value(&summary, |it| {
         let mut says = format!(
@@ -98,6 +113,24 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
         says
     });
     Ok(if run.state == RunState::Landed { HOLDS } else { does_not_hold() })
+}
+
+/// Nobody sits at a headless rehearsal: its agents' questions are answered by a rule that is named as who answers.
+async fn answer_by_first_choice(mut questions: mpsc::UnboundedReceiver<Question>) {
+    while let Some(question) = questions.recv().await {
+        let text = question.choices.first().cloned().unwrap_or_else(|| "as you think best".to_owned());
+        let answer = ask::question::Answer { question: question.id, text, policy: Some(RULE.to_owned()) };
+        for lost in 1..=TRIES {
+            match desk::call(answer.clone()).await {
+                // The engine died over it: what it did not store is said again.
+                Err(fault) if !matches!(fault.code, FaultCode::Refused | FaultCode::Missing) => {
+                    tokio::time::sleep(Duration::from_millis(u64::from(lost) * 50)).await;
+                }
+                // A refusal says that somebody was quicker.
+                _ => break,
+            }
+        }
+    }
 }
 
 async fn summarise(

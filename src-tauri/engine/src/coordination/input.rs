@@ -5,7 +5,9 @@ use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Mode};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Seen;
-use pilothouse_contract::{AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, WorktreeId};
+use pilothouse_contract::{
+    AttemptId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, WorktreeId,
+};
 
 use super::effect::{Effect, Outcome};
 
@@ -94,6 +96,22 @@ pub enum Input {
     Typed {
         /// Which.
         session: SessionId,
+    },
+    /// A session asks its person something.
+    AskQuestion {
+        /// Which session.
+        session: SessionId,
+        /// What it asks.
+        asks: String,
+        /// What may be answered; if there are none, anything.
+        choices: Vec<String>,
+    },
+    /// A person answers, or a rule that one wrote down.
+    AnswerQuestion {
+        /// Which question.
+        question: QuestionId,
+        /// One of its choices by text or number; if it has none, anything.
+        text: String,
     },
     /// A session ended.
     SessionEnded {

@@ -68,6 +68,7 @@ impl Work<'_> {
         };
         let how = end.how.clone();
         self.engine(Event::SessionEnded { session, end });
+        self.withdraw_questions(session);
         // What a check's end means comes with the check's own outcome.
         if let (SessionKind::Agent, Some(attempt)) = (it.kind, it.attempt) {
             self.agent_ended(attempt, &how);

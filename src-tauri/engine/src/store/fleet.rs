@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilothouse_contract::{
-    AttemptId, EvidenceId, Fleet, ItemId, ProjectId, PullId, RunId, SessionId, Touched, WorktreeId,
+    AttemptId, EvidenceId, Fleet, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, Touched,
+    WorktreeId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +77,15 @@ pub(super) async fn put(
                 )
                 .await?;
             }
+            Touched::Question(id) => {
+                write(
+                    to,
+                    "INSERT OR REPLACE INTO question (id, body) VALUES (?, ?)",
+                    id.0,
+                    fleet.questions.get(id),
+                )
+                .await?;
+            }
         }
     }
     Ok(())
@@ -109,6 +119,7 @@ pub(super) async fn load(store: &Store) -> Result<Fleet, StoreError> {
         worktrees: read(store, "worktree", "SELECT id, body FROM worktree", WorktreeId).await?,
         pulls: read(store, "pull", "SELECT id, body FROM pull", PullId).await?,
         evidence: read(store, "evidence", "SELECT id, body FROM evidence", EvidenceId).await?,
+        questions: read(store, "question", "SELECT id, body FROM question", QuestionId).await?,
     })
 }
 

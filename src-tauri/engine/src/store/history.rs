@@ -49,6 +49,7 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::Integrating { run, .. } => (None, Some(run.0)),
         Event::AttemptStarted { attempt } => (None, Some(attempt.run.0)),
         Event::SessionAsked { session } => (session.project.map(|it| it.0), session.run.map(|it| it.0)),
+        Event::QuestionAsked { question } => (question.project.map(|it| it.0), question.run.map(|it| it.0)),
         Event::EvidenceGathered { evidence } => {
             (Some(evidence.subject.project.0), Some(evidence.subject.run.0))
         }
@@ -85,8 +86,10 @@ impl Store {
             "WITH mine AS (
                  SELECT json_extract(body, '$.attempt.id') AS attempt,
                         json_extract(body, '$.session.id') AS session,
-                        json_extract(body, '$.pull.id') AS pull
-                 FROM event WHERE run = ?1 AND kind IN ('attempt-started', 'session-asked', 'pull-opened'))
+                        json_extract(body, '$.pull.id') AS pull,
+                        json_extract(body, '$.question.id') AS question
+                 FROM event WHERE run = ?1
+                    AND kind IN ('attempt-started', 'session-asked', 'pull-opened', 'question-asked'))
              SELECT seq, at, who, body FROM event
              WHERE run = ?1
                 OR (kind IN ('attempt-moved', 'attempt-failed', 'brief-written', 'candidate-read')
@@ -95,6 +98,8 @@ impl Store {
                     AND json_extract(body, '$.session') IN (SELECT session FROM mine))
                 OR (kind IN ('pull-merged', 'pull-checked', 'pull-approved', 'pull-moved')
                     AND json_extract(body, '$.pull') IN (SELECT pull FROM mine))
+                OR (kind IN ('question-answered', 'question-withdrawn')
+                    AND json_extract(body, '$.question') IN (SELECT question FROM mine))
              ORDER BY seq",
         )
         .bind(i64::from(run.0))
