@@ -1,6 +1,7 @@
 //! Sifts a terminal's bytes for a viewer: what an agent's screen needs goes through; what would reach beyond the screen
-//! does not. Taken out are the string sequences (OSC with its clipboard and links, DCS, APC, PM, SOS) and, for viewers
-//! without the keyboard, queries, whose answers the viewer's own terminal would type into its shell.
+//! does not. Taken out are the string sequences (OSC with its clipboard and links, DCS, APC, PM, SOS), the printer, and,
+//! for viewers without the keyboard, queries, whose answers the viewer's own terminal would type into its shell. The
+//! controls U+0080 to U+009F are taken for the escapes that they stand for.
 //!
 //! Source of the syntax: ECMA-48, and xterm's documentation of control sequences.
 
@@ -19,7 +20,12 @@ pub(crate) struct Sieve {
     state: State,
     held: Vec<u8>,
     queries: bool,
+    /// Whether the last byte was the first of those that begin U+0080 to U+00BF.
+    lead: bool,
 }
+
+/// The first byte in UTF-8 of U+0080 to U+00BF.
+const LEAD: u8 = 0xc2;
 
 /// A sequence longer than this is none.
 const LONGEST: usize = 256;
@@ -27,7 +33,7 @@ const LONGEST: usize = 256;
 impl Sieve {
     /// A sieve; `queries` lets queries through, for whoever can answer them.
     pub(crate) fn new(queries: bool) -> Self {
-        Self { state: State::Ground, held: Vec::new(), queries }
+        Self { state: State::Ground, held: Vec::new(), queries, lead: false }
     }
 
     /// Sifts a piece.
@@ -40,6 +46,30 @@ impl Sieve {
     }
 
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.lead) {
+            match byte {
+                0x80..=0x9f => return self.control(byte - 0x40, out),
+                _ => self.step(LEAD, out),
+            }
+        }
+        if byte == LEAD {
+            self.lead = true;
+        } else {
+            self.step(byte, out);
+        }
+    }
+
+    /// A control of eight bits, by the second byte of its escape. In a string it is the end, or something new.
+    fn control(&mut self, second: u8, out: &mut Vec<u8>) {
+        if second == b'\\' && matches!(self.state, State::String | State::StringEscape) {
+            self.state = State::Ground;
+        } else {
+            self.begin();
+            self.step(second, out);
+        }
+    }
+
+    fn step(&mut self, byte: u8, out: &mut Vec<u8>) {
         match self.state {
             State::Ground if byte == 0x1b => self.hold(byte, State::Escape),
             State::Ground => out.push(byte),
@@ -57,6 +87,8 @@ impl Sieve {
                 _ => self.release(byte, out),
             },
             State::Csi => match byte {
+                // Media copy reaches the viewer's printer, whoever has the keyboard.
+                b'i' => self.drop_held(),
                 0x40..=0x7e if self.is_query(byte) => self.drop_held(),
                 0x40..=0x7e => self.release(byte, out),
                 0x1b => self.begin(),
@@ -73,7 +105,7 @@ impl Sieve {
                 // Not the end of the string, but the beginning of something new.
                 _ => {
                     self.begin();
-                    self.take(byte, out);
+                    self.step(byte, out);
                 }
             },
         }
@@ -112,6 +144,8 @@ impl Sieve {
             b'q' => has(b'>'),
             b'u' => has(b'?'),
             b't' => true,
+            // DECREQTPARM; with an intermediate it fills a rectangle or says how.
+            b'x' => !has(b'$') && !has(b'*'),
             _ => false,
         }
     }
@@ -144,6 +178,28 @@ mod tests {
             "\x1b[31mx",
             "a string that is broken off by a new sequence ends"
         );
+    }
+
+    #[test]
+    fn controls_of_eight_bits_are_the_escapes_they_stand_for() {
+        assert_eq!(sifted("a\u{9d}52;c;ZXZpbA==\u{9c}b"), "ab", "OSC and ST");
+        assert_eq!(sifted("a\x1b]52;c;ZXZpbA==\u{9c}b"), "ab", "a string ends at U+009C");
+        assert_eq!(sifted("a\x1bPq\u{9c}b\u{90}q\x1b\\\u{9f}x\u{9c}\u{98}y\u{9c}\u{9e}z\u{9c}c"), "abc");
+        assert_eq!(sifted("a\u{9b}6nb\u{9a}c\x1b[\u{9b}6nd"), "abcd", "queries");
+        assert_eq!(sifted("\u{9b}1mred\u{9b}0m"), "\x1b[1mred\x1b[0m");
+        assert_eq!(
+            sifted("\x1b]0;t\u{9b}1mx"),
+            "\x1b[1mx",
+            "a string that is broken off by a new sequence ends"
+        );
+        assert_eq!(sifted("£ é ¿ ö"), "£ é ¿ ö", "letters with the same first byte go through");
+    }
+
+    #[test]
+    fn neither_the_printer_nor_terminal_parameters_are_reached() {
+        assert_eq!(sifted("a\x1b[5ib\x1b[?4ic\x1b[xd\x1b[1xe"), "abcde");
+        assert_eq!(Sieve::new(true).sift(b"a\x1b[5ib"), b"ab");
+        assert_eq!(sifted("\x1b[88;1;1;2;2$x"), "\x1b[88;1;1;2;2$x");
     }
 
     #[test]
