@@ -68,6 +68,29 @@ fn a_session_is_ended_with_everything_it_started() {
 }
 
 #[test]
+fn whoever_follows_starts_no_engine() {
+    let home = Home::new();
+    let session = home.json(&["session", "start", "--", "true"])["id"].as_str().unwrap().to_owned();
+    home.json(&["engine", "stop"]);
+    let mut following = home.command(&["event", "follow", "--json"]).stdout(Stdio::null()).spawn().unwrap();
+    let watched = home.try_json(&["attach", &session]);
+    assert!(watched.fault().contains("the engine does not answer"), "{watched:?}");
+    assert_eq!(following.wait().unwrap().code(), Some(2));
+    let status = home.try_json(&["engine", "status"]);
+    assert_eq!((status.code, &status.json()["running"]), (1, &serde_json::Value::from(false)));
+}
+
+#[test]
+fn a_hook_cannot_write_escapes_into_history() {
+    let home = Home::new();
+    let program = home.command(&[]).get_program().to_str().unwrap().to_owned();
+    let tell = format!("{program} --json hook ref-refused \"$(printf 'refs/heads/\\033[2J')\" 0 0");
+    let told = home.run(&["hold", "--", "sh", "-c", &tell]);
+    assert!(told.out.contains("no plain line"), "{told:?}");
+    assert!(!home.history().iter().any(|it| matches!(it.event, Event::RefTouched { .. })));
+}
+
+#[test]
 fn hold_ends_as_its_command_ends() {
     let home = Home::new();
     let well = home.run(&["hold", "--", "sh", "-c", "echo hello; exit 0"]);

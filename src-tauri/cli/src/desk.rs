@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pilothouse_client::{Client, Places, ensure_engine};
 use pilothouse_contract::item::Item;
 use pilothouse_contract::project::Project;
-use pilothouse_contract::{Call, Fault, ask};
+use pilothouse_contract::{Call, Fault, FaultCode, ask};
 
 /// The end of a verb: an exit code, or why it could not be run.
 pub(crate) type End = Result<ExitCode, Fault>;
@@ -29,6 +30,40 @@ pub(crate) fn program() -> Result<PathBuf, Fault> {
 /// A connection to the engine, which is started if it does not run.
 pub(crate) async fn engine() -> Result<Client, Fault> {
     ensure_engine(&Places::find()?, &program()?).await
+}
+
+/// A connection to the engine that runs: whoever only follows starts none.
+pub(crate) async fn running() -> Result<Client, Fault> {
+    Client::connect(&Places::find()?).await
+}
+
+/// How often a lost engine is looked for before it is called lost.
+const TRIES: u32 = 20;
+
+/// The patience of whoever follows an engine that may die: its watcher starts it again.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    lost: u32,
+}
+
+impl Patience {
+    /// It answers.
+    pub(crate) fn found(&mut self) {
+        self.lost = 0;
+    }
+
+    /// Waits a little for an engine that does not answer.
+    ///
+    /// # Errors
+    /// The fault itself, if it is another, or if the engine is lost for good.
+    pub(crate) async fn after(&mut self, fault: Fault) -> Result<(), Fault> {
+        if fault.code != FaultCode::Unreachable || self.lost >= TRIES {
+            return Err(fault);
+        }
+        self.lost += 1;
+        tokio::time::sleep(Duration::from_millis(u64::from(self.lost) * 50)).await;
+        Ok(())
+    }
 }
 
 /// One call.

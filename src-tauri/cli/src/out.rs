@@ -39,10 +39,10 @@ impl Out {
         let _gone = writeln!(std::io::stdout(), "{document}");
     }
 
-    /// Prints text for people; nothing with `--json`.
+    /// Prints text for people; nothing with `--json`. Whatever it was made of, no escape sequence gets out here.
     pub(crate) fn text(self, says: &str) {
         if !self.json && !says.is_empty() {
-            let _gone = writeln!(std::io::stdout(), "{says}");
+            let _gone = writeln!(std::io::stdout(), "{}", text::plain(says, true));
         }
     }
 
@@ -102,6 +102,20 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// A text whole: each of its lines broken at a width, all of them set in. What a person decides on is not cut.
+pub(crate) fn whole(says: &str, indent: usize, width: usize) -> String {
+    let room = width.saturating_sub(indent).max(20);
+    let blank = " ".repeat(indent);
+    let mut out = String::new();
+    for line in text::plain(says, true).replace('\t', " ").lines() {
+        let letters: Vec<char> = line.chars().collect();
+        for piece in letters.chunks(room) {
+            let _ = writeln!(out, "{blank}{}", piece.iter().collect::<String>());
+        }
+    }
+    out
+}
+
 /// Text of others on one line, cut at a width that a terminal has.
 pub(crate) fn short(says: &str, width: usize) -> String {
     text::line(says, width)
@@ -128,6 +142,17 @@ pub(crate) fn span(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_shown_whole() {
+        let long = format!("{}\nand \x1b[1A more", "x".repeat(70));
+        let shown = whole(&long, 2, 40);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(
+            lines,
+            [&format!("  {}", "x".repeat(38)), &format!("  {}", "x".repeat(32)), "  and \u{241b}[1A more"]
+        );
+    }
 
     #[test]
     fn tables_line_up_and_hold_no_escapes() {

@@ -1,18 +1,13 @@
 //! History in words, and following it over deaths of the engine: whoever follows comes back to where it was.
 
-use std::time::Duration;
-
 use pilothouse_client::FromFeed;
 use pilothouse_contract::event::{Event, Record};
 use pilothouse_contract::project::Line;
 use pilothouse_contract::run::Run;
-use pilothouse_contract::{Fault, FaultCode, Fleet, RunId, ask};
+use pilothouse_contract::{Fault, Fleet, RunId, ask};
 
-use crate::desk;
+use crate::desk::{self, Patience};
 use crate::out::{Out, short};
-
-/// How often a lost engine is looked for before it is called lost.
-const TRIES: u32 = 20;
 
 /// Hands every record to `take`, with the fleet as it was after it, until `take` says stop. Without a number, from now.
 pub(crate) async fn each_record(
@@ -21,14 +16,11 @@ pub(crate) async fn each_record(
 ) -> Result<(), Fault> {
     let mut fleet = Fleet::default();
     let mut last = after;
-    let mut lost = 0;
+    let mut patience = Patience::default();
     loop {
-        match each_until_lost(&mut fleet, &mut last, &mut take).await {
-            Err(fault) if fault.code == FaultCode::Unreachable && lost < TRIES => {
-                lost += 1;
-                tokio::time::sleep(Duration::from_millis(u64::from(lost) * 50)).await;
-            }
-            other => return other,
+        match each_until_lost(&mut fleet, &mut last, &mut patience, &mut take).await {
+            Err(fault) => patience.after(fault).await?,
+            Ok(()) => return Ok(()),
         }
     }
 }
@@ -36,11 +28,13 @@ pub(crate) async fn each_record(
 async fn each_until_lost(
     fleet: &mut Fleet,
     last: &mut Option<u64>,
+    patience: &mut Patience,
     take: &mut impl FnMut(&Record, &Fleet) -> bool,
 ) -> Result<(), Fault> {
     // The mirror needs a snapshot first; what was asked for from before it comes as history.
     let wanted = *last;
-    let mut feed = desk::engine().await?.subscribe(if fleet.seq > 0 { wanted } else { None }).await?;
+    let mut feed = desk::running().await?.subscribe(if fleet.seq > 0 { wanted } else { None }).await?;
+    patience.found();
     loop {
         let records = match feed.next().await? {
             FromFeed::Snapshot(snapshot) => {
@@ -48,7 +42,7 @@ async fn each_until_lost(
                 *fleet = *snapshot;
                 let mut seq = wanted.unwrap_or(upto);
                 while seq < upto {
-                    let missed = desk::call(ask::event::Since { seq, most: 1000 }).await?;
+                    let missed = desk::running().await?.call(ask::event::Since { seq, most: 1000 }).await?;
                     let Some(newest) = missed.last().map(|it| it.seq) else { break };
                     for record in missed.iter().filter(|it| it.seq <= upto) {
                         *last = Some(record.seq);

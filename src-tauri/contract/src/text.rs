@@ -2,13 +2,14 @@
 //! through here before a terminal shows it.
 
 /// Makes a text safe to print on a terminal: control characters, escape sequences and bidirectional overrides become
-/// visible marks. A line break stays one when `lines` is true, else it becomes a space.
+/// visible marks. Line breaks and tabs stay when `lines` is true, else they
+/// become spaces.
 #[must_use]
 pub fn plain(text: &str, lines: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\n' if lines => out.push('\n'),
+            '\n' | '\t' if lines => out.push(c),
             '\n' | '\r' | '\t' => out.push(' '),
             // C0 controls and DEL have pictures of their own in Unicode.
             '\u{0}'..='\u{1f}' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
@@ -43,7 +44,7 @@ mod tests {
     #[test]
     fn hostile_text_is_shown_as_text() {
         assert_eq!(plain("a\x1b[31mb\u{202e}c\nd", false), "a\u{241b}[31mb\u{fffd}c d");
-        assert_eq!(plain("a\nb", true), "a\nb");
+        assert_eq!(plain("a\n\tb\r", true), "a\n\tb ");
         assert_eq!(line("abcdef", 4), "abc…");
     }
 }

@@ -6,12 +6,12 @@ use std::io::{IsTerminal, Write};
 use pilothouse_client::FromSession;
 use pilothouse_contract::session::Mode;
 use pilothouse_contract::wire::{Attach, Ended};
-use pilothouse_contract::{Fault, FaultCode, SessionId};
+use pilothouse_contract::{Fault, SessionId};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::session;
-use crate::desk::{self, End, HOLDS, does_not_hold, id};
+use crate::desk::{self, End, HOLDS, Patience, does_not_hold, id};
 use crate::out::Out;
 use crate::screen::{self, Raw};
 use crate::sift::Sieve;
@@ -92,17 +92,24 @@ fn say_end(ended: Option<&Ended>, out: Out) -> std::process::ExitCode {
 async fn view(mut attach: Attach, raw: bool) -> Result<Option<Ended>, Fault> {
     let _raw_mode = if attach.keyboard { Raw::begin() } else { None };
     let mut sieve = Sieve::new(attach.keyboard);
+    let mut patience = Patience::default();
     loop {
-        match view_once(&mut attach, raw, &mut sieve).await {
-            // The engine ended: the next call starts it again, and the output goes on where it was.
-            Err(fault) if fault.code == FaultCode::Unreachable => {}
-            other => return other,
+        match view_once(&mut attach, raw, &mut sieve, &mut patience).await {
+            // The engine died: its watcher starts it again, and the output goes on where it was.
+            Err(fault) => patience.after(fault).await?,
+            Ok(ended) => return Ok(ended),
         }
     }
 }
 
-async fn view_once(attach: &mut Attach, raw: bool, sieve: &mut Sieve) -> Result<Option<Ended>, Fault> {
-    let mut attachment = desk::engine().await?.attach(attach).await?;
+async fn view_once(
+    attach: &mut Attach,
+    raw: bool,
+    sieve: &mut Sieve,
+    patience: &mut Patience,
+) -> Result<Option<Ended>, Fault> {
+    let mut attachment = desk::running().await?.attach(attach).await?;
+    patience.found();
     let mut typed = [0; 4096];
     let mut keys = tokio::io::stdin();
     let mut resized =

@@ -5,7 +5,8 @@ use pilothouse_contract::project::{FoundKind, Line, Project, Trust};
 use pilothouse_contract::{Fault, ask};
 
 use crate::desk::{self, End, HOLDS};
-use crate::out::{Out, short, table};
+use crate::out::{Out, short, table, whole};
+use crate::screen;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -145,12 +146,12 @@ async fn trust(named: &str, yes: bool, out: Out) -> End {
     if page.found.is_empty() {
         says.push_str("  nothing was found\n");
     } else {
-        let rows: Vec<Vec<String>> = page
-            .found
-            .iter()
-            .map(|it| vec![kind(it.kind).to_owned(), it.place.clone(), short(&it.says, 70)])
-            .collect();
-        says.push_str(&table(&["KIND", "WHERE", "SAYS"], &rows));
+        // Whole: what would be cut off is what somebody would hide.
+        let width = usize::from(screen::size().columns);
+        for it in &page.found {
+            says.push_str(&whole(&format!("{}: {}", kind(it.kind), it.place.replace('\n', " ")), 2, width));
+            says.push_str(&whole(&it.says, 6, width));
+        }
     }
     says.push_str(
         "\nAllowing means: agents start in worktrees of it, and its checks and hooks and what agents write run with your \

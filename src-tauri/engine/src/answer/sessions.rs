@@ -3,13 +3,23 @@
 use std::path::Path;
 
 use pilothouse_contract::session::Session;
-use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask};
+use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask, text};
 
 use super::{Caller, Desk};
 use crate::coordination::{Input, Outcome, SessionFacts};
 use crate::perform::now;
 
+/// A ref's name is at most so long, in bytes.
+const REF_MAX: usize = 1024;
+
 impl Desk {
+    /// A session with its state as it is derived now.
+    pub(super) fn session_line(&self, session: Session) -> ask::session::SessionLine {
+        let pulse = self.engine.inner.sessions.pulse((&session).into());
+        let (state, why) = session.state(pulse.as_ref(), now());
+        ask::session::SessionLine { session, state, why, pulse }
+    }
+
     fn session(&self, session: SessionId) -> Result<Session, Fault> {
         self.look(|fleet| fleet.sessions.get(&session).cloned(), || format!("there is no session {session}"))
     }
@@ -25,14 +35,7 @@ impl Answer<ask::session::List> for Desk {
             .filter(|it| call.all || it.end.is_none())
             .cloned()
             .collect();
-        Ok(sessions
-            .into_iter()
-            .map(|session| {
-                let pulse = self.engine.inner.sessions.pulse((&session).into());
-                let (state, why) = session.state(pulse.as_ref(), now());
-                ask::session::SessionLine { session, state, why, pulse }
-            })
-            .collect())
+        Ok(sessions.into_iter().map(|session| self.session_line(session)).collect())
     }
 }
 
@@ -74,6 +77,11 @@ impl Answer<ask::hook::RefRefused> for Desk {
         // What the caller says of itself counts only if its ancestry says the same.
         if self.caller != Caller::Session(call.session) {
             return Err(Fault::refused("this is for hooks inside the session that they speak of"));
+        }
+        // Git lets no ref have such a name, so nothing true is lost.
+        let told = [&call.reference, &call.from, &call.to];
+        if told.iter().any(|it| it.len() > REF_MAX || text::plain(it, false) != **it) {
+            return Err(Fault::refused("a ref whose name is no plain line cannot be told of"));
         }
         let oid = |text: &str| {
             (!text.is_empty() && !text.bytes().all(|it| it == b'0')).then(|| Oid(text.to_owned()))
