@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, TaskId, WorktreeId};
+use crate::ids::{
+    AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, TaskId, WorktreeId,
+};
 
 macro_rules! asks {
     ($( $(#[$doc:meta])* $name:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => { $(
@@ -237,6 +239,49 @@ pub mod task {
             task: TaskRun,
             /// Why it waits, if it does.
             wait: Option<Wait>,
+        }
+    }
+}
+
+/// Attempts.
+pub mod attempt {
+    use super::*;
+    use crate::attempt::Attempt;
+    use crate::evidence::Evidence;
+    use crate::ids::Oid;
+
+    asks! {
+        /// One attempt with everything about it.
+        Show {
+            /// Which.
+            attempt: AttemptId,
+        }
+        /// What an attempt changed: its candidate, or else what its worktree holds now.
+        Diff {
+            /// Which.
+            attempt: AttemptId,
+        }
+        /// An attempt's page.
+        AttemptPage {
+            /// The attempt.
+            attempt: Attempt,
+            /// Its sessions, oldest first: its agent's and those of its checks.
+            sessions: Vec<super::session::SessionLine>,
+            /// Its brief; empty until it is written.
+            brief: String,
+            /// The evidence gathered for it.
+            evidence: Vec<Evidence>,
+        }
+        /// What an attempt changed.
+        AttemptDiff {
+            /// A unified diff, untracked files as additions; cut at 1 MiB.
+            diff: String,
+            /// Whether it was cut.
+            cut: bool,
+            /// The commit it is held against.
+            onto: Oid,
+            /// The candidate's commit; nothing if the worktree was looked at as it is now.
+            commit: Option<Oid>,
         }
     }
 }

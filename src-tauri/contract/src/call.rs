@@ -130,6 +130,11 @@ calls! {
     /// The tasks of an item.
     TaskList(ask::task::List) -> ask::task::Tasks, Read;
 
+    /// One attempt.
+    AttemptShow(ask::attempt::Show) -> ask::attempt::AttemptPage, Read;
+    /// What it changed.
+    AttemptDiff(ask::attempt::Diff) -> ask::attempt::AttemptDiff, Read;
+
     /// Sessions.
     SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;
     /// Starts any command as a held session.

@@ -1,9 +1,9 @@
 //! `pilothouse task …`
 
 use clap::Subcommand;
-use pilothouse_contract::ask;
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::spec::Verify;
+use pilothouse_contract::{AttemptId, Fault, ask};
 
 use crate::desk::{self, End, HOLDS};
 use crate::out::{Out, short, table};
@@ -15,14 +15,85 @@ pub(crate) enum Verb {
         /// The item's id or short name
         item: String,
     },
+    /// The newest attempt at a task: its sessions, its evidence, its brief
+    Show {
+        /// The item's id or short name
+        item: String,
+        /// The task's id
+        task: String,
+    },
+    /// What the newest attempt at a task changed, as a diff: its commit, or its worktree as it is now
+    Diff {
+        /// The item's id or short name
+        item: String,
+        /// The task's id
+        task: String,
+    },
 }
 
 pub(crate) async fn run(verb: Verb, out: Out) -> End {
-    let Verb::List { item } = verb;
-    let item = desk::item(&item).await?;
-    let tasks = desk::call(ask::task::List { item: item.id }).await?;
-    out.value(&tasks, show);
+    match verb {
+        Verb::List { item } => {
+            let item = desk::item(&item).await?;
+            let tasks = desk::call(ask::task::List { item: item.id }).await?;
+            out.value(&tasks, show);
+        }
+        Verb::Show { item, task } => {
+            let page = desk::call(ask::attempt::Show { attempt: newest(&item, &task).await? }).await?;
+            out.value(&page, attempt);
+        }
+        Verb::Diff { item, task } => {
+            let page = desk::call(ask::attempt::Diff { attempt: newest(&item, &task).await? }).await?;
+            out.value(&page, |page| page.diff.clone());
+            if page.cut {
+                out.aside("The diff is longer; the rest is left out.");
+            }
+        }
+    }
     Ok(HOLDS)
+}
+
+fn attempt(page: &ask::attempt::AttemptPage) -> String {
+    let it = &page.attempt;
+    let mut says =
+        format!("{} {}, try {}: {}: {}\n", it.id, it.task, it.number, it.state.word(), short(&it.why, 300));
+    for line in &page.sessions {
+        let of = &line.session;
+        says.push_str(&format!(
+            "\n{} {}: {}: {}",
+            of.id,
+            short(&of.title, 60),
+            line.state.word(),
+            short(&line.why, 120)
+        ));
+    }
+    for evidence in &page.evidence {
+        says.push_str(&format!(
+            "\n{} `{}`: {}",
+            evidence.id,
+            short(&evidence.command, 60),
+            short(&evidence.why, 120)
+        ));
+    }
+    if !page.brief.is_empty() {
+        says.push_str(&format!("\n\nIts brief:\n\n{}", page.brief));
+    }
+    says
+}
+
+/// The newest attempt at a task.
+async fn newest(item: &str, task: &str) -> Result<AttemptId, Fault> {
+    let item = desk::item(item).await?;
+    let tasks = desk::call(ask::task::List { item: item.id }).await?.tasks;
+    let found = tasks.iter().find(|it| it.task.spec.id.as_str().eq_ignore_ascii_case(task));
+    let found = found.ok_or_else(|| {
+        Fault::missing(format!("{} has no task '{task}'", item.slug))
+            .command("see which it has", format!("pilothouse task list {}", item.id))
+    })?;
+    found.task.attempts.last().copied().ok_or_else(|| {
+        Fault::refused(format!("nobody has tried {task} of {} yet", item.slug))
+            .command("see why it waits", format!("pilothouse task list {}", item.id))
+    })
 }
 
 fn show(page: &ask::task::Tasks) -> String {

@@ -195,6 +195,30 @@ impl Attempts {
         self.sessions.start(session.into(), &what).await
     }
 
+    /// The brief of an attempt, as its agent has it; nothing until it is written.
+    pub async fn brief_text(&self, attempt: pilothouse_contract::AttemptId) -> Option<String> {
+        let file = self.folder.join(attempt.to_string()).join("brief.md");
+        tokio::fs::read_to_string(file).await.ok()
+    }
+
+    /// The tree of what a worktree holds this moment, for somebody who looks on: nothing of it is kept by a ref, and
+    /// the agent's own index is not asked.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn look_on(&self, matter: &Matter) -> Result<Oid, TreeError> {
+        let git_dir = Path::new(&matter.project.git_dir);
+        let tree = self.trees.find(git_dir, &matter.worktree.id.to_string(), &matter.worktree.path).await?;
+        let scope = matter.run.task(&matter.attempt.task).and_then(|it| it.spec.files.as_ref());
+        let named = scope.map(|it| it.include.clone()).unwrap_or_default();
+        // An index for just this look: several may look at once, and the engine may be reading.
+        let index =
+            self.folder.join(matter.attempt.id.to_string()).join(format!("look-{}", uuid::Uuid::new_v4()));
+        let made = snapshot(&tree, &matter.attempt.base, &index, &named).await;
+        let _gone_already = tokio::fs::remove_file(&index).await;
+        made
+    }
+
     /// Reads what a worktree holds as a commit on its base; nothing if nothing changed.
     ///
     /// # Errors
