@@ -348,13 +348,21 @@ impl Engine {
 
 impl Core {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        // Kept over the turns of the loop: orders that keep coming must not put the next try off for ever.
+        let mut retry_at = tokio::time::Instant::now();
         loop {
+            if self.stuck.is_empty() {
+                retry_at = tokio::time::Instant::now() + STORE_RETRY;
+            }
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order).await,
                     None => return,
                 },
-                () = tokio::time::sleep(STORE_RETRY), if !self.stuck.is_empty() => self.retry().await,
+                () = tokio::time::sleep_until(retry_at), if !self.stuck.is_empty() => {
+                    self.retry().await;
+                    retry_at = tokio::time::Instant::now() + STORE_RETRY;
+                }
             }
         }
     }
