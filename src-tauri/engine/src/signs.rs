@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::coordination::Input;
 use crate::engine::Engine;
 use crate::execution::held::Sight;
+use crate::execution::trees::name_of;
 use crate::execution::watch::{SWEEP, Sign, Wanted};
 use crate::execution::{agents, repository};
 use crate::observability::trajectories::{self, Followed};
@@ -186,7 +187,7 @@ impl Engine {
                 .and_then(|it| Some((fleet.projects.get(&it.project)?.git_dir.clone(), it)))
         };
         let Some((git_dir, it)) = found else { return };
-        match self.inner.trees.find(Path::new(&git_dir), &it.id.to_string(), &it.path).await {
+        match self.inner.trees.find(Path::new(&git_dir), &name_of(&it), &it.path).await {
             Ok(tree) => {
                 let git = tree.git();
                 let head = git.commit_of("HEAD").await.ok().flatten();
