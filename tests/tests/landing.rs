@@ -18,22 +18,28 @@ struct Scene {
 
 /// A repository with a one-task spec whose agent edits `shared.txt` and makes `made.txt`.
 fn scene() -> Scene {
-    let tasks =
-        task_file(&[("T001", "shared.txt`, `made.txt", "grep -q agent shared.txt && test -s made.txt")]);
-    let repo = Repo::new(
-        "shop",
-        &[
-            ("shared.txt", "first\n"),
-            ("other.txt", "other\n"),
-            (".gitignore", "*.log\n"),
-            ("specs/001-work/spec.md", "# Work\n\n## Summary\n\nIt must be done.\n"),
-            ("specs/001-work/tasks.md", &tasks),
-        ],
-    );
+    scene_of(
+        &[],
+        ("shared.txt`, `made.txt", "grep -q agent shared.txt && test -s made.txt"),
+        "echo agent > shared.txt; echo made > made.txt",
+    )
+}
+
+/// A repository with more files, a one-task spec with these files and this proof, and an agent that does this.
+fn scene_of(more: &[(&str, &str)], (files, proof): (&str, &str), agent: &str) -> Scene {
+    let tasks = task_file(&[("T001", files, proof)]);
+    let first = [
+        ("shared.txt", "first\n"),
+        ("other.txt", "other\n"),
+        (".gitignore", "*.log\n"),
+        ("specs/001-work/spec.md", "# Work\n\n## Summary\n\nIt must be done.\n"),
+        ("specs/001-work/tasks.md", &tasks),
+    ];
+    let repo = Repo::new("shop", &[&first, more].concat());
     let home = Home::new();
     home.json(&["project", "add", &repo.name()]);
     home.json(&["project", "trust", "shop", "--yes"]);
-    Scene { home, repo, agent: ShellAgent::new("echo agent > shared.txt; echo made > made.txt") }
+    Scene { home, repo, agent: ShellAgent::new(agent) }
 }
 
 impl Scene {
@@ -152,6 +158,62 @@ fn an_ignored_or_untracked_file_in_the_way_is_never_overwritten() {
     );
     assert_eq!(scene.repo.read("made.txt"), "mine, untracked\n");
     std::fs::remove_file(scene.repo.path().join("made.txt")).unwrap();
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("made.txt"), "made\n");
+}
+
+#[test]
+fn an_ignored_file_where_a_folder_lands_is_kept_until_it_is_out_of_the_way() {
+    let scene = scene_of(&[], ("build/x", "test -s build/x"), "mkdir -p build; echo made > build/x");
+    scene.repo.write(".git/info/exclude", "build\n");
+    scene.repo.write("build", "mine, ignored\n");
+    let before = scene.main();
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["build/x"]),
+        "{state:?}"
+    );
+    assert_eq!((scene.main(), scene.repo.read("build")), (before, "mine, ignored\n".to_owned()));
+    std::fs::remove_file(scene.repo.path().join("build")).unwrap();
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("build/x"), "made\n");
+}
+
+#[test]
+fn a_folder_where_a_file_lands_is_kept_until_it_is_out_of_the_way() {
+    // A tracked folder becomes a file, and holds a file of the user's own that git ignores.
+    let scene =
+        scene_of(&[("lib/a.txt", "a\n")], ("lib`, `lib/a.txt", "test -f lib"), "rm -r lib; echo made > lib");
+    scene.repo.write("lib/mine.log", "mine, ignored\n");
+    let before = scene.main();
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["lib"]), "{state:?}");
+    assert_eq!(
+        (scene.main(), scene.repo.read("lib/mine.log"), scene.repo.read("lib/a.txt")),
+        (before, "mine, ignored\n".to_owned(), "a\n".to_owned())
+    );
+    std::fs::remove_file(scene.repo.path().join("lib/mine.log")).unwrap();
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("lib"), "made\n");
+}
+
+#[test]
+fn an_untracked_folder_where_a_file_lands_is_kept_until_it_is_out_of_the_way() {
+    let scene = scene();
+    scene.repo.write("made.txt/mine", "mine, untracked\n");
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["made.txt"]),
+        "{state:?}"
+    );
+    assert_eq!(scene.repo.read("made.txt/mine"), "mine, untracked\n");
+    std::fs::remove_dir_all(scene.repo.path().join("made.txt")).unwrap();
     scene.wait_landed();
     assert_eq!(scene.repo.read("made.txt"), "made\n");
 }
