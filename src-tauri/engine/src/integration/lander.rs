@@ -10,7 +10,8 @@ use pilothouse_contract::project::Project;
 use pilothouse_contract::{AttemptId, Fault, Oid, RefName};
 
 use crate::coordination::Landing;
-use crate::ports::git::{Checkout, Git, GitError};
+use crate::ports::checkouts::Checkout;
+use crate::ports::git::{Git, GitError};
 
 /// Who moved a ref, as found by whoever can tell.
 #[derive(Debug, Clone)]
