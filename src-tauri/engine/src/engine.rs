@@ -63,6 +63,8 @@ pub(crate) struct Inner {
     /// Worktrees whose removal is under way: missing is as it should be.
     pub(crate) removing: Mutex<BTreeSet<pilothouse_contract::WorktreeId>>,
     pub(crate) launches: tokio::sync::Mutex<()>,
+    /// What came up since a project was trusted and was told, by place and hash.
+    pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
     namespace: Uuid,
     fleet: RwLock<Fleet>,
     alarm: Mutex<Option<Fault>>,
@@ -144,6 +146,7 @@ impl Engine {
                 specs_read: Mutex::default(),
                 removing: Mutex::default(),
                 launches: tokio::sync::Mutex::default(),
+                drift_told: Mutex::default(),
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),

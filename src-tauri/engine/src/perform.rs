@@ -52,6 +52,9 @@ impl Engine {
     /// Performs one effect.
     pub(crate) async fn perform(&self, pending: &PendingEffect) -> Outcome {
         let at = pending.at;
+        if let Some(held_back) = self.held_back(&pending.effect).await {
+            return held_back;
+        }
         let done = match &pending.effect {
             Effect::MakeBranch { run, at: to } => self.make_branch(*run, to, at).await,
             Effect::Prepare { attempt } => match self.matter(*attempt) {

@@ -102,6 +102,7 @@ impl Engine {
         for sign in signs {
             match sign {
                 Sign::Project(project) => {
+                    self.notice_drift(project).await;
                     self.look_at_main(project).await;
                     self.tell(Input::CheckoutChanged { project });
                 }
@@ -142,6 +143,7 @@ impl Engine {
     pub(crate) async fn look_everywhere(&self) {
         let projects: Vec<ProjectId> = self.fleet().listed().map(|it| it.id).collect();
         for project in projects {
+            self.notice_drift(project).await;
             self.look_at_main(project).await;
             self.tell(Input::CheckoutChanged { project });
         }
@@ -184,10 +186,15 @@ impl Engine {
                 .get(&worktree)
                 .filter(|it| it.state == WorktreeState::Live && !self.is_removing(it.id))
                 .cloned()
-                .and_then(|it| Some((fleet.projects.get(&it.project)?.git_dir.clone(), it)))
+                .and_then(|it| Some((fleet.projects.get(&it.project)?.clone(), it)))
         };
-        let Some((git_dir, it)) = found else { return };
-        match self.inner.trees.find(Path::new(&git_dir), &name_of(&it), &it.path).await {
+        let Some((project, it)) = found else { return };
+        // Even a look has git read changed files through their filters.
+        if let Err(fault) = self.hold_back(&project).await {
+            tracing::warn!(%worktree, %fault, "a worktree was not looked at");
+            return;
+        }
+        match self.inner.trees.find(Path::new(&project.git_dir), &name_of(&it), &it.path).await {
             Ok(tree) => {
                 let git = tree.git();
                 let head = git.commit_of("HEAD").await.ok().flatten();
