@@ -139,6 +139,12 @@ fn edits_in_the_way_make_the_landing_wait_and_name_them() {
     scene.repo.git(&["checkout", "--quiet", "--", "shared.txt"]);
     assert_eq!(scene.wait_landed(), scene.main());
     assert_eq!(scene.repo.read("shared.txt"), "agent\n");
+    // What git leaves behind at a try is no reason for another: one by the engine, one that was asked for.
+    let history = scene.home.history();
+    let waited = history
+        .iter()
+        .filter(|it| matches!(&it.event, Event::PullMoved { to: PullState::WaitsForCheckout { .. }, .. }));
+    assert_eq!(waited.count(), 2);
 }
 
 #[test]
@@ -241,6 +247,38 @@ fn a_checkout_in_a_worktree_of_the_users_own_comes_along() {
     scene.wait_landed();
     assert_eq!(std::fs::read_to_string(beside.join("shared.txt")).unwrap(), "agent\n");
     assert_eq!(scene.repo.read("shared.txt"), "first\n");
+}
+
+#[test]
+fn a_rebase_in_a_worktree_of_the_users_own_is_waited_for_and_its_end_noticed() {
+    let scene = scene();
+    scene.repo.commit(&[("more.txt", "more\n")], "More");
+    scene.repo.git(&["checkout", "--quiet", "-b", "elsewhere"]);
+    let beside = scene.repo.path().with_file_name("beside");
+    let beside = beside.to_str().unwrap();
+    scene.repo.git(&["worktree", "add", "--quiet", beside, "main"]);
+    scene.repo.git(&[
+        "-C",
+        beside,
+        "-c",
+        "sequence.editor=sed -i 1ibreak",
+        "rebase",
+        "--quiet",
+        "-i",
+        "HEAD~1",
+    ]);
+    let before = scene.main();
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { checkout, paths } if checkout == beside && paths.is_empty()),
+        "{state:?}"
+    );
+    assert_eq!(scene.main(), before);
+    scene.repo.git(&["-C", beside, "rebase", "--abort"]);
+    assert_eq!(scene.wait_landed(), scene.main());
+    assert_eq!(std::fs::read_to_string(format!("{beside}/made.txt")).unwrap(), "made\n");
 }
 
 #[test]

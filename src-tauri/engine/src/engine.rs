@@ -63,6 +63,9 @@ pub(crate) struct Inner {
     /// Worktrees whose removal is under way: missing is as it should be.
     pub(crate) removing: Mutex<BTreeSet<pilothouse_contract::WorktreeId>>,
     pub(crate) launches: tokio::sync::Mutex<()>,
+    /// What stood in the way of landings that wait for a checkout, at their last try, and when that was.
+    pub(crate) obstacles:
+        Mutex<BTreeMap<pilothouse_contract::PullId, (crate::integration::lander::Obstacles, At)>>,
     /// What came up since a project was trusted and was told, by place and hash.
     pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
     namespace: Uuid,
@@ -146,6 +149,7 @@ impl Engine {
                 specs_read: Mutex::default(),
                 removing: Mutex::default(),
                 launches: tokio::sync::Mutex::default(),
+                obstacles: Mutex::default(),
                 drift_told: Mutex::default(),
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
