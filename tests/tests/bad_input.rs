@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use pilothouse_contract::event::Event;
 use pilothouse_testkit::agent::{ShellAgent, task_file};
 use pilothouse_testkit::home::{Home, kill_at_once, ran};
 use pilothouse_testkit::repo::Repo;
@@ -62,6 +63,48 @@ fn a_repository_is_added_once_and_comes_back_as_itself() {
 }
 
 #[test]
+fn a_git_folder_that_is_kept_apart_and_a_bare_one_with_worktrees_are_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let place = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    let git = |at: &str, args: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"];
+        let done = Command::new("git").args(identity).args(args).current_dir(root.join(at)).output().unwrap();
+        assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let home = Home::new();
+    git("", &["init", "-q", "-b", "main", "--separate-git-dir", &place("apart.git"), "shop"]);
+    git("shop", &["commit", "-q", "--allow-empty", "-m", "x"]);
+    git("shop", &["worktree", "add", "-q", "-b", "other", &place("linked")]);
+    let refused = home.try_json(&["project", "add", &place("linked")]).fault();
+    assert!(
+        refused.contains("kept apart") && refused.contains("add the folder of the main checkout"),
+        "{refused}"
+    );
+    std::fs::create_dir(root.join("shop/deep")).unwrap();
+    let added = home.json(&["project", "add", &place("shop/deep")]);
+    assert_eq!(
+        (added["path"].as_str(), added["name"].as_str()),
+        (Some(place("shop").as_str()), Some("shop"))
+    );
+    git("", &["clone", "-q", "--bare", "shop", "bare.git"]);
+    git("bare.git", &["worktree", "add", "-q", &place("desk"), "main"]);
+    let added = home.json(&["project", "add", &place("desk")]);
+    assert_eq!(added["path"].as_str(), Some(place("desk").as_str()));
+    home.json(&["project", "trust", "desk", "--yes"]);
+}
+
+/// Puts something that looks like a signature into the commit that main stands at.
+fn sign_head(repo: &Repo) {
+    let commit = repo.git(&["cat-file", "commit", "HEAD"]);
+    let signature = "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n none\n -----END PGP SIGNATURE-----\n\n";
+    let file = repo.path().with_file_name("signed");
+    std::fs::write(&file, format!("{}\n", commit.replacen("\n\n", signature, 1))).unwrap();
+    let signed = repo.git(&["hash-object", "-t", "commit", "-w", file.to_str().unwrap()]);
+    repo.git(&["update-ref", "-m", "signed", "refs/heads/main", &signed]);
+}
+
+#[test]
 fn nothing_starts_before_a_person_looked_and_trusted() {
     let repo = spec(&task_file(&[("T001", "a", "touch pwned && test -e a")]));
     let mark = repo.path().with_file_name("ran");
@@ -71,6 +114,16 @@ fn nothing_starts_before_a_person_looked_and_trusted() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     repo.git(&["config", "core.fsmonitor", &format!("touch {}", mark.display())]);
+    // A signed commit, and a program that looks at signatures.
+    let program = repo.path().with_file_name("look-at-signature");
+    std::fs::write(&program, format!("#!/bin/sh\ntouch {}\n", mark.display())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    sign_head(&repo);
+    repo.git(&["config", "gpg.program", program.to_str().unwrap()]);
+    repo.git(&["config", "log.showSignature", "true"]);
+    repo.git(&["-c", "core.fsmonitor=false", "log", "-g", "-1", "main", "--"]);
+    assert!(mark.exists(), "git as such looks at signatures");
+    std::fs::remove_file(&mark).unwrap();
     let home = Home::new();
     home.json(&["project", "add", &repo.name()]);
     let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
@@ -78,9 +131,61 @@ fn nothing_starts_before_a_person_looked_and_trusted() {
     let looked = home.json(&["project", "trust", "shop"]);
     let found: Vec<&str> =
         looked["found"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
-    assert_eq!(found, ["hook", "hook", "hook", "git-command", "verify"], "{looked}");
+    assert_eq!(found, ["hook", "hook", "hook", "git-command", "git-command", "verify"], "{looked}");
     assert!(!mark.exists(), "looking ran something");
     assert_eq!(home.json(&["project", "list"])[0]["trust"]["state"], "undecided", "looking is not trusting");
+}
+
+#[test]
+fn what_an_agent_sets_in_git_is_not_run_until_a_person_looked_again() {
+    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
+    let mark = repo.path().with_file_name("ran");
+    let home = ready(&repo);
+    let agent = ShellAgent::new(&format!(
+        "git config filter.x.clean 'touch {}; cat'\n\
+         echo '* filter=x' >> \"$(git rev-parse --git-common-dir)/info/attributes\"\necho a > a",
+        mark.display()
+    ));
+    let command = agent.command();
+    let start = ["run", "start", "001-work", "--command", &command, "--approve", "policy", "--wait"];
+    let ran = home.try_json(&start);
+    assert_eq!((ran.code, ran.json()["state"].as_str()), (1, Some("parked")), "{ran:?}");
+    assert!(!mark.exists(), "it was run");
+    let says = "filter.x.clean was set since you trusted shop";
+    let history = home.history();
+    let notices = history.iter().filter(
+        |it| matches!(&it.event, Event::Notice { says: it, .. } if it.starts_with(says) && it.contains("project trust shop")),
+    );
+    assert_eq!(notices.count(), 1, "a person is told once");
+    assert!(
+        history.iter().any(|it| matches!(&it.event, Event::AttemptFailed { why, .. } if why.contains(says))),
+        "the attempt says why"
+    );
+    let refused = home.try_json(&start).fault();
+    assert!(refused.contains(says) && refused.contains("pilothouse project trust shop"), "{refused}");
+    assert!(!mark.exists(), "it was run");
+    // Looked at and taken out, or looked at and trusted: either way it goes on.
+    home.json(&["project", "trust", "shop", "--yes"]);
+    assert_eq!(home.json(&start)["state"], "landed");
+    assert!(mark.exists(), "what was trusted is run");
+}
+
+#[test]
+fn a_hook_that_came_after_the_trust_is_told_and_stops_new_runs() {
+    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
+    let home = ready(&repo);
+    let hook = repo.path().join(".git/hooks/post-checkout");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let agent = ShellAgent::new("echo a > a");
+    let refused = home.try_json(&["run", "start", "001-work", "--command", &agent.command()]).fault();
+    assert!(refused.contains("post-checkout was set since you trusted shop"), "{refused}");
+    assert!(home.events(0).any(
+        |it| matches!(&it.event, Event::Notice { says, .. } if says.contains("post-checkout was set since"))
+    ));
+    std::fs::remove_file(&hook).unwrap();
+    home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy", "--wait"]);
 }
 
 #[test]

@@ -18,22 +18,28 @@ struct Scene {
 
 /// A repository with a one-task spec whose agent edits `shared.txt` and makes `made.txt`.
 fn scene() -> Scene {
-    let tasks =
-        task_file(&[("T001", "shared.txt`, `made.txt", "grep -q agent shared.txt && test -s made.txt")]);
-    let repo = Repo::new(
-        "shop",
-        &[
-            ("shared.txt", "first\n"),
-            ("other.txt", "other\n"),
-            (".gitignore", "*.log\n"),
-            ("specs/001-work/spec.md", "# Work\n\n## Summary\n\nIt must be done.\n"),
-            ("specs/001-work/tasks.md", &tasks),
-        ],
-    );
+    scene_of(
+        &[],
+        ("shared.txt`, `made.txt", "grep -q agent shared.txt && test -s made.txt"),
+        "echo agent > shared.txt; echo made > made.txt",
+    )
+}
+
+/// A repository with more files, a one-task spec with these files and this proof, and an agent that does this.
+fn scene_of(more: &[(&str, &str)], (files, proof): (&str, &str), agent: &str) -> Scene {
+    let tasks = task_file(&[("T001", files, proof)]);
+    let first = [
+        ("shared.txt", "first\n"),
+        ("other.txt", "other\n"),
+        (".gitignore", "*.log\n"),
+        ("specs/001-work/spec.md", "# Work\n\n## Summary\n\nIt must be done.\n"),
+        ("specs/001-work/tasks.md", &tasks),
+    ];
+    let repo = Repo::new("shop", &[&first, more].concat());
     let home = Home::new();
     home.json(&["project", "add", &repo.name()]);
     home.json(&["project", "trust", "shop", "--yes"]);
-    Scene { home, repo, agent: ShellAgent::new("echo agent > shared.txt; echo made > made.txt") }
+    Scene { home, repo, agent: ShellAgent::new(agent) }
 }
 
 impl Scene {
@@ -133,6 +139,12 @@ fn edits_in_the_way_make_the_landing_wait_and_name_them() {
     scene.repo.git(&["checkout", "--quiet", "--", "shared.txt"]);
     assert_eq!(scene.wait_landed(), scene.main());
     assert_eq!(scene.repo.read("shared.txt"), "agent\n");
+    // What git leaves behind at a try is no reason for another: one by the engine, one that was asked for.
+    let history = scene.home.history();
+    let waited = history
+        .iter()
+        .filter(|it| matches!(&it.event, Event::PullMoved { to: PullState::WaitsForCheckout { .. }, .. }));
+    assert_eq!(waited.count(), 2);
 }
 
 #[test]
@@ -152,6 +164,62 @@ fn an_ignored_or_untracked_file_in_the_way_is_never_overwritten() {
     );
     assert_eq!(scene.repo.read("made.txt"), "mine, untracked\n");
     std::fs::remove_file(scene.repo.path().join("made.txt")).unwrap();
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("made.txt"), "made\n");
+}
+
+#[test]
+fn an_ignored_file_where_a_folder_lands_is_kept_until_it_is_out_of_the_way() {
+    let scene = scene_of(&[], ("build/x", "test -s build/x"), "mkdir -p build; echo made > build/x");
+    scene.repo.write(".git/info/exclude", "build\n");
+    scene.repo.write("build", "mine, ignored\n");
+    let before = scene.main();
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["build/x"]),
+        "{state:?}"
+    );
+    assert_eq!((scene.main(), scene.repo.read("build")), (before, "mine, ignored\n".to_owned()));
+    std::fs::remove_file(scene.repo.path().join("build")).unwrap();
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("build/x"), "made\n");
+}
+
+#[test]
+fn a_folder_where_a_file_lands_is_kept_until_it_is_out_of_the_way() {
+    // A tracked folder becomes a file, and holds a file of the user's own that git ignores.
+    let scene =
+        scene_of(&[("lib/a.txt", "a\n")], ("lib`, `lib/a.txt", "test -f lib"), "rm -r lib; echo made > lib");
+    scene.repo.write("lib/mine.log", "mine, ignored\n");
+    let before = scene.main();
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["lib"]), "{state:?}");
+    assert_eq!(
+        (scene.main(), scene.repo.read("lib/mine.log"), scene.repo.read("lib/a.txt")),
+        (before, "mine, ignored\n".to_owned(), "a\n".to_owned())
+    );
+    std::fs::remove_file(scene.repo.path().join("lib/mine.log")).unwrap();
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("lib"), "made\n");
+}
+
+#[test]
+fn an_untracked_folder_where_a_file_lands_is_kept_until_it_is_out_of_the_way() {
+    let scene = scene();
+    scene.repo.write("made.txt/mine", "mine, untracked\n");
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { paths, .. } if paths == &["made.txt"]),
+        "{state:?}"
+    );
+    assert_eq!(scene.repo.read("made.txt/mine"), "mine, untracked\n");
+    std::fs::remove_dir_all(scene.repo.path().join("made.txt")).unwrap();
     scene.wait_landed();
     assert_eq!(scene.repo.read("made.txt"), "made\n");
 }
@@ -179,6 +247,38 @@ fn a_checkout_in_a_worktree_of_the_users_own_comes_along() {
     scene.wait_landed();
     assert_eq!(std::fs::read_to_string(beside.join("shared.txt")).unwrap(), "agent\n");
     assert_eq!(scene.repo.read("shared.txt"), "first\n");
+}
+
+#[test]
+fn a_rebase_in_a_worktree_of_the_users_own_is_waited_for_and_its_end_noticed() {
+    let scene = scene();
+    scene.repo.commit(&[("more.txt", "more\n")], "More");
+    scene.repo.git(&["checkout", "--quiet", "-b", "elsewhere"]);
+    let beside = scene.repo.path().with_file_name("beside");
+    let beside = beside.to_str().unwrap();
+    scene.repo.git(&["worktree", "add", "--quiet", beside, "main"]);
+    scene.repo.git(&[
+        "-C",
+        beside,
+        "-c",
+        "sequence.editor=sed -i 1ibreak",
+        "rebase",
+        "--quiet",
+        "-i",
+        "HEAD~1",
+    ]);
+    let before = scene.main();
+    scene.start("policy");
+    let state =
+        scene.wait_for_pull(|state| matches!(state, PullState::WaitsForCheckout { .. }) || state.is_over());
+    assert!(
+        matches!(&state, PullState::WaitsForCheckout { checkout, paths } if checkout == beside && paths.is_empty()),
+        "{state:?}"
+    );
+    assert_eq!(scene.main(), before);
+    scene.repo.git(&["-C", beside, "rebase", "--abort"]);
+    assert_eq!(scene.wait_landed(), scene.main());
+    assert_eq!(std::fs::read_to_string(format!("{beside}/made.txt")).unwrap(), "made\n");
 }
 
 #[test]

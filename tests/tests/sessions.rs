@@ -51,6 +51,23 @@ fn a_held_command_outlives_the_engine_and_loses_no_byte() {
 }
 
 #[test]
+fn an_engine_whose_socket_was_deleted_answers_again() {
+    let home = Home::new();
+    home.json(&["engine", "start"]);
+    let pid = home.engine_pid();
+    let socket = home.data().join("run/engine.sock");
+    std::fs::remove_file(&socket).unwrap();
+    // The next command goes to the engine that runs, and starts none beside it.
+    assert_eq!(home.json(&["project", "list"]).as_array().unwrap().len(), 0);
+    assert_eq!(home.engine_pid(), pid);
+    // Another socket in its place, to which nobody listens.
+    std::fs::remove_file(&socket).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    assert_eq!(home.json(&["project", "list"]).as_array().unwrap().len(), 0);
+    assert_eq!(home.engine_pid(), pid);
+}
+
+#[test]
 fn a_session_is_ended_with_everything_it_started() {
     let home = Home::new();
     let pid_file = home.path().join("pid");

@@ -28,9 +28,18 @@ impl Client {
     /// Connects to the engine that runs.
     ///
     /// # Errors
-    /// `Unreachable` if none does; `Refused` if it speaks another protocol.
+    /// `Unreachable` if none does; `Refused` if it speaks another protocol, or is another user's.
     pub async fn connect(places: &Places) -> Result<Self, Fault> {
+        places.check_sockets()?;
         let stream = UnixStream::connect(places.socket()).await.map_err(|error| unreachable(&error))?;
+        let peer = stream.peer_cred().map_err(|error| unreachable(&error))?;
+        if peer.uid() != rustix::process::geteuid().as_raw() {
+            return Err(Fault::refused(format!(
+                "what answers at {} belongs to another user",
+                places.socket().display()
+            ))
+            .hint("set PILOTHOUSE_HOME to a folder of yours"));
+        }
         let mut client = Self { stream, received: Vec::new(), version: String::new() };
         let hello = Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() };
         client.send(Tag::Hello, &wire::encode(&hello)?).await?;

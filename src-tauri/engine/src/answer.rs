@@ -46,7 +46,7 @@ impl Desk {
                 (Some(*session), why)
             }
             (Caller::Unknown, _) => {
-                (None, "nobody can tell who called: the program was gone at once".to_owned())
+                (None, "nobody can tell who called: the program was gone at once, or it is one that the engine's own git started".to_owned())
             }
         };
         let (session, why) = refused;

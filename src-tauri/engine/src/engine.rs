@@ -63,6 +63,11 @@ pub(crate) struct Inner {
     /// Worktrees whose removal is under way: missing is as it should be.
     pub(crate) removing: Mutex<BTreeSet<pilothouse_contract::WorktreeId>>,
     pub(crate) launches: tokio::sync::Mutex<()>,
+    /// What stood in the way of landings that wait for a checkout, at their last try, and when that was.
+    pub(crate) obstacles:
+        Mutex<BTreeMap<pilothouse_contract::PullId, (crate::integration::lander::Obstacles, At)>>,
+    /// What came up since a project was trusted and was told, by place and hash.
+    pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
     namespace: Uuid,
     fleet: RwLock<Fleet>,
     alarm: Mutex<Option<Fault>>,
@@ -144,6 +149,8 @@ impl Engine {
                 specs_read: Mutex::default(),
                 removing: Mutex::default(),
                 launches: tokio::sync::Mutex::default(),
+                obstacles: Mutex::default(),
+                drift_told: Mutex::default(),
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),
@@ -348,13 +355,21 @@ impl Engine {
 
 impl Core {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        // Kept over the turns of the loop: orders that keep coming must not put the next try off for ever.
+        let mut retry_at = tokio::time::Instant::now();
         loop {
+            if self.stuck.is_empty() {
+                retry_at = tokio::time::Instant::now() + STORE_RETRY;
+            }
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order).await,
                     None => return,
                 },
-                () = tokio::time::sleep(STORE_RETRY), if !self.stuck.is_empty() => self.retry().await,
+                () = tokio::time::sleep_until(retry_at), if !self.stuck.is_empty() => {
+                    self.retry().await;
+                    retry_at = tokio::time::Instant::now() + STORE_RETRY;
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod coordination;
+mod drift;
 pub mod engine;
 pub mod execution;
 pub mod integration;

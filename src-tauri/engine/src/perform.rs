@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::{Mode, SessionKind};
-use pilothouse_contract::{At, Fault, Oid, RunId, SessionId, WorktreeId};
+use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId};
 
 use crate::coordination::{
     Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
@@ -52,6 +52,9 @@ impl Engine {
     /// Performs one effect.
     pub(crate) async fn perform(&self, pending: &PendingEffect) -> Outcome {
         let at = pending.at;
+        if let Some(held_back) = self.held_back(&pending.effect).await {
+            return held_back;
+        }
         let done = match &pending.effect {
             Effect::MakeBranch { run, at: to } => self.make_branch(*run, to, at).await,
             Effect::Prepare { attempt } => match self.matter(*attempt) {
@@ -117,7 +120,7 @@ impl Engine {
                     fleet.pulls.get(pull).and_then(|it| fleet.projects.get(&it.project)).cloned()
                 };
                 match project {
-                    Some(project) => Some(Outcome::Landing(self.land(&project, old, new).await)),
+                    Some(project) => Some(Outcome::Landing(self.land(*pull, &project, old, new).await)),
                     None => None,
                 }
             }
@@ -255,13 +258,16 @@ impl Engine {
         Some(Outcome::Proposed(facts.map_err(|error| error.to_string())))
     }
 
-    async fn land(&self, project: &Project, old: &Oid, new: &Oid) -> Landing {
+    async fn land(&self, pull: PullId, project: &Project, old: &Oid, new: &Oid) -> Landing {
         let git = git_of(project);
-        lander::land(project, old, new, || async {
+        let (landing, met) = lander::land(project, old, new, || async {
             let (at, named, attempt) = repository::who_moved(&git, &project.default_branch).await?;
             Ok(lander::Found { at, named, attempt })
         })
-        .await
+        .await;
+        // Noted before it is told, so that whatever changes from here on is a change.
+        self.note_obstacles(pull, met);
+        landing
     }
 
     async fn discard(&self, worktree: WorktreeId, at: At) -> Option<Outcome> {

@@ -2,9 +2,10 @@
 //! task of its own; a broken or slow peer costs itself only.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::FutureExt;
 use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
@@ -24,6 +25,9 @@ use crate::execution::held::Key;
 /// A viewer gets bytes in pieces of at most this, so that none is waited for long.
 const PIECE: usize = 64 * 1024;
 
+/// So often the engine looks whether its socket is still there: one look at one file, and sooner than a caller gives up.
+const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);
+
 /// Opens the engine's socket. Only for whoever has the lock of the data folder: what stands there is left over.
 ///
 /// # Errors
@@ -34,13 +38,7 @@ pub fn listen(socket: &Path) -> Result<UnixListener, Fault> {
             .hint("set PILOTHOUSE_HOME to a folder of yours")
     };
     if let Some(folder) = socket.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(in_words)?;
-        let mine = rustix::fs::stat(folder).is_ok_and(|it| it.st_uid == rustix::process::geteuid().as_raw());
-        if !mine {
-            return Err(Fault::environment(format!("{} belongs to another user", folder.display()))
-                .hint("set XDG_RUNTIME_DIR to a folder of yours"));
-        }
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(in_words)?;
+        make_ours(folder, in_words)?;
     }
     if socket.symlink_metadata().is_ok_and(|it| it.file_type().is_socket()) {
         std::fs::remove_file(socket).map_err(in_words)?;
@@ -50,11 +48,56 @@ pub fn listen(socket: &Path) -> Result<UnixListener, Fault> {
     Ok(listener)
 }
 
-/// Serves until the engine is asked to end.
-pub async fn serve(engine: &Engine, listener: UnixListener) {
+/// Makes a folder that is the user's own and that nobody else may enter; refuses what is not, or is a link.
+fn make_ours(folder: &Path, in_words: impl Fn(io::Error) -> Fault) -> Result<(), Fault> {
+    if let Some(around) = folder.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(around).map_err(&in_words)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(in_words(error)),
+        _ => {}
+    }
+    // Of the name itself, and not of what a link may point to.
+    let it = rustix::fs::lstat(folder).map_err(|error| in_words(error.into()))?;
+    let wrong = if it.st_uid != rustix::process::geteuid().as_raw() {
+        "belongs to another user"
+    } else if rustix::fs::FileType::from_raw_mode(it.st_mode) != rustix::fs::FileType::Directory {
+        "is no folder of its own"
+    } else {
+        return std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(in_words);
+    };
+    Err(Fault::environment(format!("{} {wrong}: no socket is opened there", folder.display()))
+        .hint("take it away, or set XDG_RUNTIME_DIR or PILOTHOUSE_HOME to a folder of yours"))
+}
+
+/// What makes the socket file the one that we opened; nothing if there is none.
+fn file_of(socket: &Path) -> Option<(u64, u64)> {
+    let it = socket.symlink_metadata().ok().filter(|it| it.file_type().is_socket())?;
+    Some((it.dev(), it.ino()))
+}
+
+/// Serves until the engine is asked to end. A socket file that somebody deleted or replaced is made anew: without it
+/// nobody could reach this engine, and none other may begin while it lives.
+pub async fn serve(engine: &Engine, mut listener: UnixListener) {
+    let socket = socket_in(&engine.inner.options.sockets);
+    let mut ours = file_of(&socket);
+    let mut look = tokio::time::interval(LOOK_FOR_SOCKET);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = engine.stopped() => return,
+            _ = look.tick() => {
+                if ours.is_some() && file_of(&socket) == ours {
+                    continue;
+                }
+                match listen(&socket) {
+                    Ok(anew) => {
+                        tracing::warn!(socket = %socket.display(), "the socket was gone and is opened anew");
+                        (listener, ours) = (anew, file_of(&socket));
+                    }
+                    Err(fault) => tracing::error!(%fault, "the socket is gone"),
+                }
+            }
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let engine = engine.clone();
@@ -66,7 +109,7 @@ pub async fn serve(engine: &Engine, listener: UnixListener) {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a caller could not be taken");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
         }
@@ -88,11 +131,14 @@ async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
     };
     let pid = u32::try_from(peer.pid()?).ok()?;
     // Reads of /proc.
-    let caller = tokio::task::spawn_blocking(move || who(pid, &sessions)).await.unwrap_or(Caller::Unknown);
+    let own = std::process::id();
+    let caller = tokio::task::spawn_blocking(move || who(pid, &sessions, own)).await;
+    let caller = caller.unwrap_or(Caller::Unknown);
     Some(Desk { engine: engine.clone(), caller })
 }
 
-fn who(pid: u32, sessions: &[(SessionId, u32, u32)]) -> Caller {
+/// Whose a process is, by its line of ancestors. `own` is the engine's own process.
+fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32) -> Caller {
     let Some(line) = proc::ancestry(pid) else { return Caller::Unknown };
     // Ancestry goes before the mark: a program can take the mark off, or put another session's on.
     for ancestor in &line {
@@ -100,6 +146,11 @@ fn who(pid: u32, sessions: &[(SessionId, u32, u32)]) -> Caller {
             sessions.iter().find(|(_, holder, pid)| holder == ancestor || pid == ancestor)
         {
             return Caller::Session(*session);
+        }
+        // What the engine itself started and no session holds is a filter or a driver that a repository gave to our
+        // git: it is nobody's hand.
+        if *ancestor == own {
+            return Caller::Unknown;
         }
     }
     let mut marks = line.iter().filter_map(|it| proc::variable(*it, MARK)?.parse().ok());
@@ -360,4 +411,30 @@ async fn receive(stream: &mut UnixStream, received: &mut Vec<u8>) -> io::Result<
 #[must_use]
 pub fn socket_in(folder: &Path) -> PathBuf {
     folder.join("engine.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn what_the_engines_own_git_started_is_nobody() {
+        let me = std::process::id();
+        // Without our own environment, so that nothing marks it.
+        let mut child =
+            Command::new("cat").env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let pid = child.id();
+        assert!(matches!(who(pid, &[], me), Caller::Unknown), "a child of the engine");
+        assert!(matches!(who(pid, &[], u32::MAX), Caller::Person(_)), "a child of somebody else");
+        let held = [(SessionId(4), pid, 1)];
+        assert!(
+            matches!(who(pid, &held, me), Caller::Session(SessionId(4))),
+            "a holder is met before the engine"
+        );
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(matches!(who(pid, &[], me), Caller::Unknown), "one that is gone");
+    }
 }

@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilothouse_contract::project::Line;
-use pilothouse_contract::pull::PullState;
+use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::worktree::{Seen, Worktree, WorktreeState};
-use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, SessionId, WorktreeId};
+use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, PullId, SessionId, WorktreeId};
 use tokio::sync::mpsc;
 
 use crate::coordination::Input;
 use crate::engine::Engine;
 use crate::execution::held::Sight;
+use crate::execution::trees::{admin_of, name_of};
 use crate::execution::watch::{SWEEP, Sign, Wanted};
 use crate::execution::{agents, repository};
+use crate::integration::lander::{self, Obstacles};
 use crate::observability::trajectories::{self, Followed};
 use crate::perform::{git_of, now};
 
@@ -32,6 +34,37 @@ pub(crate) fn changes_what_is_watched(event: &Event) -> bool {
             | Event::WorktreeRestored { .. }
             | Event::PullMoved { .. }
     )
+}
+
+/// A landing that was refused for no reason that we know is tried again on a sign, but not within this long.
+const TRY_AGAIN_MS: i64 = 30_000;
+
+/// The folders where a change may clear the way of a landing: where its paths are or would be, and where git notes what
+/// is under way in the checkout.
+fn around(checkout: &Path, paths: &[String]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = paths
+        .iter()
+        .flat_map(|path| {
+            let whole = checkout.join(path);
+            // A file may stand where a folder is to come: then the folder that holds it tells of its end. A folder may
+            // stand where a file is to come: then what it holds counts too.
+            let nearest = whole.ancestors().skip(1).find(|it| it.is_dir()).map(Path::to_owned);
+            nearest.into_iter().chain(whole.is_dir().then_some(whole.clone()))
+        })
+        .collect();
+    let dot_git = checkout.join(".git");
+    folders.extend(if dot_git.is_dir() { Some(dot_git) } else { admin_of(checkout).ok() });
+    folders
+}
+
+/// When the files that a status names were written last.
+fn written_last(top: &Path, status: &[String]) -> Option<At> {
+    let times = status.iter().filter_map(|line| {
+        let written = top.join(line.get(3..)?).symlink_metadata().ok()?.modified().ok()?;
+        let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(At(i64::try_from(since.as_millis()).ok()?))
+    });
+    times.max()
 }
 
 impl Engine {
@@ -59,13 +92,12 @@ impl Engine {
             add(git_dir.join("worktrees"), Sign::Around(project.id));
             add(options.worktrees.join(&project.name), Sign::Around(project.id));
         }
-        // A landing that waits for a checkout is tried again when the paths in its way change.
+        // A landing that waits for a checkout is tried again when the paths in its way change, or what is under way there
+        // comes to its end.
         for pull in fleet.pulls.values() {
             if let PullState::WaitsForCheckout { checkout, paths } = &pull.state {
-                for path in paths {
-                    if let Some(parent) = Path::new(checkout).join(path).parent() {
-                        add(parent.to_owned(), Sign::Project(pull.project));
-                    }
+                for folder in around(Path::new(checkout), paths) {
+                    add(folder, Sign::Project(pull.project));
                 }
             }
         }
@@ -90,7 +122,7 @@ impl Engine {
                 },
                 () = tokio::time::sleep(SWEEP), if !unwatched.is_empty() => {
                     for worktree in unwatched {
-                        self.look_at_worktree(worktree).await;
+                        self.sweep_worktree(worktree).await;
                     }
                 }
             }
@@ -101,8 +133,9 @@ impl Engine {
         for sign in signs {
             match sign {
                 Sign::Project(project) => {
+                    self.notice_drift(project).await;
                     self.look_at_main(project).await;
-                    self.tell(Input::CheckoutChanged { project });
+                    self.look_at_checkout(project).await;
                 }
                 Sign::Worktree(worktree) => {
                     self.note_activity(worktree);
@@ -127,22 +160,45 @@ impl Engine {
                         self.stop();
                     }
                 }
+                // Before the signs of worktrees, so that what came into the new folder until now is seen by a look.
+                Sign::Folders => self.rewatch().await,
                 Sign::Everywhere => self.look_everywhere().await,
             }
         }
     }
 
     fn note_activity(&self, worktree: WorktreeId) {
+        self.note_activity_at(worktree, now());
+    }
+
+    fn note_activity_at(&self, worktree: WorktreeId, at: At) {
         let mut activity = self.inner.activity.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        activity.insert(worktree, now());
+        let last = activity.entry(worktree).or_insert(at);
+        *last = at.max(*last);
+    }
+
+    /// Looks at a worktree that is not watched: what was written there since the last look is a sign of work, as old as
+    /// the files say.
+    async fn sweep_worktree(&self, worktree: WorktreeId) {
+        let before = self.fleet().worktrees.get(&worktree).and_then(|it| it.seen.clone());
+        let Some((seen, touched)) = self.look_at_worktree(worktree).await else { return };
+        if let Some(touched) = touched {
+            self.note_activity_at(worktree, touched.min(now()));
+        }
+        // Files that went away, and commits, leave no time behind.
+        let what = |it: &Seen| (it.head.clone(), it.changed, it.untracked);
+        if before.is_some_and(|before| what(&before) != what(&seen)) {
+            self.note_activity(worktree);
+        }
     }
 
     /// Looks at everything once.
     pub(crate) async fn look_everywhere(&self) {
         let projects: Vec<ProjectId> = self.fleet().listed().map(|it| it.id).collect();
         for project in projects {
+            self.notice_drift(project).await;
             self.look_at_main(project).await;
-            self.tell(Input::CheckoutChanged { project });
+            self.look_at_checkout(project).await;
         }
         let worktrees: Vec<WorktreeId> = self.fleet().worktrees.keys().copied().collect();
         for worktree in worktrees {
@@ -169,13 +225,69 @@ impl Engine {
         }
     }
 
+    /// Tells that a checkout changed, if what stands in the way of a landing there is not what its last try met: git
+    /// leaves traces at every try, and those are no reason for another.
+    async fn look_at_checkout(&self, project: ProjectId) {
+        let (it, waiting) = {
+            let fleet = self.fleet();
+            let Some(it) = fleet.projects.get(&project).filter(|it| !it.removed).cloned() else { return };
+            let waits = |pull: &&Pull| {
+                pull.project == project && matches!(pull.state, PullState::WaitsForCheckout { .. })
+            };
+            let waiting: Vec<_> = fleet.pulls.values().filter(waits).cloned().collect();
+            (it, waiting)
+        };
+        for pull in waiting {
+            let Some(result) = &pull.result else { continue };
+            // To look is to have git read changed files.
+            let changed = match self.hold_back(&it).await {
+                Ok(()) => match lander::obstacles(&it, &result.onto, &result.commit).await {
+                    Ok(found) => self.is_another_matter(pull.id, found.as_ref()),
+                    Err(error) => {
+                        tracing::warn!(pull = %pull.id, %error, "its checkout could not be looked at");
+                        false
+                    }
+                },
+                Err(_) => false,
+            };
+            if changed {
+                self.tell(Input::CheckoutChanged { project });
+                return;
+            }
+        }
+    }
+
+    /// Keeps what a landing met at its last try; nothing if it met nothing.
+    pub(crate) fn note_obstacles(&self, pull: PullId, met: Option<Obstacles>) {
+        let mut all = self.inner.obstacles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match met {
+            Some(met) => all.insert(pull, (met, now())),
+            None => all.remove(&pull),
+        };
+    }
+
+    /// Whether what stands in the way is not what the last try met. A try that met nothing that we know of and was
+    /// refused all the same is worth another after a while.
+    fn is_another_matter(&self, pull: PullId, found: Option<&Obstacles>) -> bool {
+        let all = self.inner.obstacles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match (all.get(&pull), found) {
+            (Some((met, at)), Some(found)) => {
+                let nothing_known = met.paths.is_empty() && met.busy.is_none();
+                met != found || (nothing_known && now().since_ms(*at) > TRY_AGAIN_MS)
+            }
+            // Not checked out any more, or tried by an engine before this one.
+            _ => true,
+        }
+    }
+
     /// Whether the specs at a commit were not read before.
     pub(crate) fn is_news(&self, project: ProjectId, commit: &Oid) -> bool {
         let mut read = self.inner.specs_read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         read.insert(project, commit.clone()).as_ref() != Some(commit)
     }
 
-    async fn look_at_worktree(&self, worktree: WorktreeId) {
+    /// Looks at a worktree and hands in what is seen. Returns that, and when a changed file was written last.
+    async fn look_at_worktree(&self, worktree: WorktreeId) -> Option<(Seen, Option<At>)> {
         let found = {
             let fleet = self.fleet();
             fleet
@@ -183,19 +295,20 @@ impl Engine {
                 .get(&worktree)
                 .filter(|it| it.state == WorktreeState::Live && !self.is_removing(it.id))
                 .cloned()
-                .and_then(|it| Some((fleet.projects.get(&it.project)?.git_dir.clone(), it)))
+                .and_then(|it| Some((fleet.projects.get(&it.project)?.clone(), it)))
         };
-        let Some((git_dir, it)) = found else { return };
-        match self.inner.trees.find(Path::new(&git_dir), &it.id.to_string(), &it.path).await {
+        let (project, it) = found?;
+        // Even a look has git read changed files through their filters.
+        if let Err(fault) = self.hold_back(&project).await {
+            tracing::warn!(%worktree, %fault, "a worktree was not looked at");
+            return None;
+        }
+        match self.inner.trees.find(Path::new(&project.git_dir), &name_of(&it), &it.path).await {
             Ok(tree) => {
                 let git = tree.git();
                 let head = git.commit_of("HEAD").await.ok().flatten();
-                let Ok(lines) = git
-                    .list(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"])
-                    .await
-                else {
-                    return;
-                };
+                let status = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"];
+                let lines = git.list(&status).await.ok()?;
                 let untracked = lines.iter().filter(|it| it.starts_with("??")).count();
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 let seen = Seen {
@@ -205,9 +318,13 @@ impl Engine {
                     at: now(),
                     watched: self.inner.watch.words(worktree),
                 };
-                self.tell(Input::WorktreeSeen { worktree, seen });
+                self.tell(Input::WorktreeSeen { worktree, seen: seen.clone() });
+                Some((seen, written_last(&tree.path, &lines)))
             }
-            Err(error) => self.worktree_missing(&it, &error.to_string()),
+            Err(error) => {
+                self.worktree_missing(&it, &error.to_string());
+                None
+            }
         }
     }
 
@@ -282,6 +399,14 @@ impl Engine {
             let last = seen.max(waited).unwrap_or(begun).max(begun);
             let left_ms = limit_ms - now().since_ms(last);
             if left_ms <= 0 {
+                // What is only swept may have been written to since the last look.
+                if let Some(unseen) = worktree.filter(|it| self.inner.watch.unwatched().contains(it)) {
+                    self.sweep_worktree(unseen).await;
+                    let last = self.last_sign(&sight.borrow().clone(), worktree);
+                    if last.is_some_and(|last| now().since_ms(last) < limit_ms) {
+                        continue;
+                    }
+                }
                 self.tell(Input::Stalled { session, quiet_s: stall_s });
                 return;
             }
@@ -297,5 +422,37 @@ impl Engine {
         let activity = self.inner.activity.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let touched = worktree.and_then(|it| activity.get(&it).copied());
         sight.pulse.last_output.into_iter().chain(touched).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_clear_the_way_of_a_landing_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path();
+        std::fs::create_dir_all(top.join("made.txt")).unwrap();
+        std::fs::write(top.join("build"), "a file where a folder is to come").unwrap();
+        std::fs::create_dir(top.join(".git")).unwrap();
+        let paths = ["build/deep/x".to_owned(), "made.txt".to_owned()];
+        let folders = around(top, &paths);
+        assert_eq!(folders, [top.to_owned(), top.to_owned(), top.join("made.txt"), top.join(".git")]);
+    }
+
+    #[test]
+    fn the_newest_of_the_changed_files_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, at_s: u64| {
+            let file = std::fs::File::create(folder.path().join(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(at_s)).unwrap();
+        };
+        write("a", 100);
+        write("b c", 300);
+        write("clean", 500);
+        let status = [" M a".to_owned(), "?? b c".to_owned(), " D gone".to_owned()];
+        assert_eq!(written_last(folder.path(), &status), Some(At(300_000)));
+        assert_eq!(written_last(folder.path(), &[" D gone".to_owned()]), None);
     }
 }

@@ -211,8 +211,10 @@ impl<'a> Holder<'a> {
     fn take_slice(&mut self) -> bool {
         let output = self.program.output();
         let read = |into: &mut [u8]| Ok(rustix::io::read(output, into)?);
-        let taken = match self.log.read_in(read) {
-            // The disk is full. The agent goes on; what it says from here on is counted and not kept.
+        let full = self.log.published() >= self.asked.log_limit();
+        let kept = if full { Err(io::ErrorKind::StorageFull.into()) } else { self.log.read_in(read) };
+        let taken = match kept {
+            // The disk or the log is full. The agent goes on; what it says from here on is counted and not kept.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 let mut nowhere = vec![0; SLICE];
                 let taken = read(&mut nowhere);

@@ -10,6 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+/// The log of a check takes so many bytes: one that says more says it by mistake, and must not fill the disk.
+const LOG_MAX_PIPE: u64 = 256 * 1024 * 1024;
+/// The log of a terminal takes so many bytes: days of a busy screen.
+const LOG_MAX_PTY: u64 = 4 * 1024 * 1024 * 1024;
+
 /// How a program is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -37,12 +42,28 @@ pub struct Asked {
     pub rows: u16,
     /// Capacity of one log segment in bytes; rounded up to 64 KiB.
     pub segment_bytes: u64,
+    /// The log takes so many bytes, to within one piece that is read at once; 0 means what is usual for the mode. What
+    /// the program says beyond it is counted and not kept, and the program goes on.
+    #[serde(default)]
+    pub log_max: u64,
     /// The socket to listen at.
     pub socket: PathBuf,
     /// After this long the program is ended, in milliseconds; 0 means never. A holder keeps the limit even while no
     /// engine runs.
     #[serde(default)]
     pub limit_ms: u64,
+}
+
+impl Asked {
+    /// The most that its log takes, in bytes.
+    #[must_use]
+    pub fn log_limit(&self) -> u64 {
+        match (self.log_max, self.mode) {
+            (0, Mode::Pipe) => LOG_MAX_PIPE,
+            (0, Mode::Pty) => LOG_MAX_PTY,
+            (most, _) => most,
+        }
+    }
 }
 
 /// Who holds what.
@@ -72,7 +93,7 @@ pub struct Exit {
     pub over_limit: bool,
     /// Bytes in its log.
     pub output_bytes: u64,
-    /// Bytes that could not be logged because the disk was full.
+    /// Bytes that were not logged, because the disk or the log was full.
     pub lost_bytes: u64,
     /// Programs it left behind, which were ended with it.
     pub left_behind: Vec<String>,

@@ -35,17 +35,32 @@ pub fn one(pid: u32) -> Option<Process> {
     }
 }
 
-/// The ids of a process and its ancestors, itself first, as far as they can be followed. Nothing if it is gone.
+/// The ids of a process and its ancestors, itself first, as far as they can be followed. Nothing if the process itself
+/// is gone. An ancestor that cannot be read (where `/proc` hides the processes of others) ends the line.
 #[must_use]
 pub fn ancestry(pid: u32) -> Option<Vec<u32>> {
-    let mut line = Vec::new();
-    let mut next = pid;
-    while next > 1 && !line.contains(&next) {
-        let process = one(next)?;
-        line.push(next);
-        next = process.parent;
+    ancestry_by(pid, one)
+}
+
+fn ancestry_by(pid: u32, look: impl Fn(u32) -> Option<Process>) -> Option<Vec<u32>> {
+    // An ancestor that ends while it is looked for leaves its child to another parent: the walk begins anew, for what
+    // the new parent descends from counts. A line that changes all the time is not believed.
+    for _ in 0..64 {
+        let mut line = Vec::new();
+        let mut next = look(pid)?;
+        loop {
+            line.push(next.pid);
+            if next.parent <= 1 || line.contains(&next.parent) {
+                return Some(line);
+            }
+            match look(next.parent) {
+                Some(parent) => next = parent,
+                None if look(next.pid).is_some_and(|again| again.parent == next.parent) => return Some(line),
+                None => break,
+            }
+        }
     }
-    (!line.is_empty()).then_some(line)
+    None
 }
 
 /// The value of a variable in a process's environment as it was started with; nothing if it cannot be read.
@@ -146,5 +161,29 @@ mod tests {
         let line = ancestry(std::process::id()).unwrap();
         assert_eq!(line.first(), Some(&std::process::id()));
         assert!(line.len() > 1, "the test runner has a parent");
+    }
+
+    #[test]
+    fn an_ancestor_that_is_hidden_ends_the_line_and_one_that_ended_does_not() {
+        let process = |pid, parent| Process { pid, parent, name: String::new(), zombie: false };
+        let hidden = |pid| match pid {
+            30 => Some(process(30, 20)),
+            20 => Some(process(20, 10)),
+            _ => None,
+        };
+        assert_eq!(ancestry_by(30, hidden), Some(vec![30, 20]));
+        assert_eq!(ancestry_by(31, hidden), None, "the first one has to be there");
+        // 20 ends just before it is looked at, and 30 goes to 5.
+        let looks = std::cell::Cell::new(0);
+        let ends = |pid| {
+            looks.set(looks.get() + 1);
+            match pid {
+                30 if looks.get() == 1 => Some(process(30, 20)),
+                30 => Some(process(30, 5)),
+                5 => Some(process(5, 1)),
+                _ => None,
+            }
+        };
+        assert_eq!(ancestry_by(30, ends), Some(vec![30, 5]));
     }
 }

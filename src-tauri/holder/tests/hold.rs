@@ -34,6 +34,7 @@ fn scene(mode: Mode, argv: &[&str], limit_ms: u64) -> Scene {
             columns: 80,
             rows: 24,
             segment_bytes: 64 * 1024,
+            log_max: 0,
             socket: socket.clone(),
             limit_ms,
         })
@@ -255,4 +256,25 @@ fn a_peer_that_talks_nonsense_costs_itself_only() {
     good.send(&ToHolder::Input(b"still here\n".to_vec()));
     good.wait_for(&scene, "got still here");
     child.wait().unwrap();
+}
+
+#[test]
+fn beyond_its_cap_output_is_counted_and_the_program_goes_on() {
+    // Two megabytes into a log that takes 256 KiB; then it still does its work.
+    let scene = scene(Mode::Pipe, &["sh", "-c", "head -c 2000000 /dev/zero; echo last > done; exit 7"], 0);
+    let mut asked = scene.place.asked().unwrap();
+    asked.log_max = 256 * 1024;
+    scene.place.write_asked(&asked).unwrap();
+    let exit = scene.run();
+    assert_eq!((exit.code, exit.signal), (Some(7), None));
+    assert!(asked.cwd.join("done").exists(), "it went on unharmed");
+    assert_eq!(exit.output_bytes + exit.lost_bytes, 2_000_000, "{exit:?}");
+    assert!((256 * 1024..512 * 1024).contains(&exit.output_bytes), "{exit:?}");
+    assert_eq!(scene.output().len() as u64, exit.output_bytes);
+}
+
+#[test]
+fn a_log_has_a_cap_of_its_own_for_each_mode() {
+    let limit = |mode| scene(mode, &["true"], 0).place.asked().unwrap().log_limit();
+    assert_eq!((limit(Mode::Pipe), limit(Mode::Pty)), (256 * 1024 * 1024, 4 * 1024 * 1024 * 1024));
 }

@@ -23,6 +23,7 @@ impl Desk {
         // What a person committed a moment ago counts, whether the watcher has told of it or not.
         self.engine.look_at_main(item.project).await;
         let project = self.project(item.project)?;
+        self.engine.as_trusted(&project).await?;
         let git = git_of(&project);
         let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
         let found = repository::specs_at(&git, &project.main).await.map_err(in_words)?;

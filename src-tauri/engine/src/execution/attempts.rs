@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::brief::{self, Before};
 use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
-use super::trees::{TreeError, Trees, at};
+use super::trees::{TreeError, Trees, at, name_of};
 use super::{agents, env, fence, repository};
 use crate::ports::git::{Author, Git};
 
@@ -100,7 +100,7 @@ impl Attempts {
     pub async fn prepare(&self, matter: &Matter) -> Result<String, TreeError> {
         let git_dir = Path::new(&matter.project.git_dir);
         let (tree, attempt) = (&matter.worktree, &matter.attempt);
-        self.trees.make(git_dir, &tree.id.to_string(), &tree.path, Some(&tree.branch), &attempt.base).await?;
+        self.trees.make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &attempt.base).await?;
         let text = self.brief(matter).await?;
         let file = self.brief_file(matter);
         if let Some(folder) = file.parent() {
@@ -225,7 +225,7 @@ impl Attempts {
     /// See [`TreeError`].
     pub async fn read(&self, matter: &Matter, now: At) -> Result<Option<Candidate>, TreeError> {
         let git_dir = Path::new(&matter.project.git_dir);
-        let tree = self.trees.find(git_dir, &matter.worktree.id.to_string(), &matter.worktree.path).await?;
+        let tree = self.trees.find(git_dir, &name_of(&matter.worktree), &matter.worktree.path).await?;
         let (git, base) = (matter.git(), &matter.attempt.base);
         let index = self.folder.join(matter.attempt.id.to_string()).join("index");
         // A file that the task names is part of its work, even if git ignores it.

@@ -114,13 +114,19 @@ impl Checks {
             Err(why) => return self.not_run(asked, task, &why),
         };
         let place = self.sessions.place(session);
-        let over_limit = place.exit().ok().flatten().is_some_and(|exit| exit.over_limit);
+        let exit = place.exit().ok().flatten().unwrap_or_default();
         let log = self.sessions.log(session);
         let expect = asked.expect.clone();
         let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref()))
             .await
             .unwrap_or_default();
-        let (verdict, why) = judge(&end, over_limit, &read, asked.expect.as_deref(), policy.check_s);
+        let (verdict, mut why) = judge(&end, exit.over_limit, &read, asked.expect.as_deref(), policy.check_s);
+        if exit.lost_bytes > 0 {
+            why.push_str(&format!(
+                "; {} bytes of its output were not kept: the log or the disk was full",
+                exit.lost_bytes
+            ));
+        }
         let running = place.held().ok().flatten().map(|held| pilothouse_contract::session::Running {
             holder: held.holder,
             pid: held.pid,

@@ -186,6 +186,7 @@ impl Sessions {
             columns: what.size.0,
             rows: what.size.1,
             segment_bytes: if what.mode == Mode::Pty { SEGMENT_PTY } else { SEGMENT_PIPE },
+            log_max: 0,
             socket: self.socket(session),
             limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
         };

@@ -85,8 +85,7 @@ pub async fn look(project: &Project) -> Result<(Vec<Found>, String), Fault> {
 /// # Errors
 /// See [`GitError`].
 pub async fn outside_commits(project: &Project) -> Result<Vec<Found>, GitError> {
-    let git_dir = Path::new(&project.git_dir);
-    let git = Git::at(git_dir);
+    let git = Git::at(Path::new(&project.git_dir));
     let mut list = Vec::new();
     for hook in hooks(&git, Path::new(&project.path)).await? {
         let name = hook.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
@@ -94,6 +93,15 @@ pub async fn outside_commits(project: &Project) -> Result<Vec<Found>, GitError> 
         let says = format!("runs on {name}:\n{}", String::from_utf8_lossy(&bytes));
         list.push(found(FoundKind::Hook, &hook.display().to_string(), &says, &bytes));
     }
+    list.extend(settings(project).await?);
+    Ok(list)
+}
+
+/// Git's settings that run commands, those of single worktrees too.
+async fn settings(project: &Project) -> Result<Vec<Found>, GitError> {
+    let git_dir = Path::new(&project.git_dir);
+    let git = Git::at(git_dir);
+    let mut list = Vec::new();
     let mut settings = git.list(&["config", "--local", "--includes", "--list", "-z"]).await?;
     for file in worktree_settings(git_dir) {
         let file = file.to_string_lossy().into_owned();
@@ -117,20 +125,42 @@ pub async fn outside_commits(project: &Project) -> Result<Vec<Found>, GitError> 
 /// # Errors
 /// See [`GitError`].
 pub async fn new_since_trusted(project: &Project) -> Result<Vec<Found>, GitError> {
-    let Trust::Given { found: seen, .. } = &project.trust else { return Ok(Vec::new()) };
-    let now = outside_commits(project).await?;
+    if matches!(project.trust, Trust::Undecided) {
+        return Ok(Vec::new());
+    }
+    Ok(unseen(project, outside_commits(project).await?))
+}
+
+/// The same of git's settings alone: quicker, and all that our own calls of git can be made to run.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn settings_since_trusted(project: &Project) -> Result<Vec<Found>, GitError> {
+    if matches!(project.trust, Trust::Undecided) {
+        return Ok(Vec::new());
+    }
+    Ok(unseen(project, settings(project).await?))
+}
+
+/// What is not among what a person saw when they trusted a project.
+fn unseen(project: &Project, now: Vec<Found>) -> Vec<Found> {
+    let Trust::Given { found: seen, .. } = &project.trust else { return Vec::new() };
     let known = |it: &Found| {
         seen.iter().any(|seen| seen.kind == it.kind && seen.place == it.place && seen.hash == it.hash)
     };
-    Ok(now.into_iter().filter(|it| !known(it)).collect())
+    now.into_iter().filter(|it| !known(it)).collect()
 }
 
-/// Whether git runs it when the engine calls git: those are held back until a person looked.
+/// Whether git runs it when the engine calls git, or may find there what it runs: those are held back until a person
+/// looked. More settings may be pulled in for some folders only, so that asking the repository does not tell them.
 #[must_use]
 pub fn runs_in_our_git(found: &Found) -> bool {
     let name = found.place.to_lowercase();
     found.kind == FoundKind::GitCommand
-        && (name.starts_with("filter.") || (name.starts_with("merge.") && name.ends_with(".driver")))
+        && (name.starts_with("filter.")
+            || name.starts_with("include.")
+            || name.starts_with("includeif.")
+            || (name.starts_with("merge.") && name.ends_with(".driver")))
 }
 
 /// The executable hooks of a repository as its settings have them for a checkout.

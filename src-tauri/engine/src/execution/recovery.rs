@@ -13,8 +13,8 @@ use pilothouse_contract::worktree::{Recovery, Worktree};
 use pilothouse_contract::{At, Fault, Oid, RefName};
 use serde::{Deserialize, Serialize};
 
-use super::trees::{Tree, TreeError, Trees, at, forget};
-use crate::ports::folders::{Folder, Identity};
+use super::trees::{Tree, TreeError, Trees, at, forget, name_of};
+use crate::ports::folders::{Folder, Noted};
 use crate::ports::git::{Author, Git};
 
 /// How long a removed worktree can be brought back.
@@ -33,7 +33,7 @@ struct Note {
     admin: PathBuf,
     branch: RefName,
     head: Oid,
-    identity: Identity,
+    identity: Noted,
     refs: Vec<RefName>,
     bundled: u32,
     at: At,
@@ -90,7 +90,7 @@ impl Remover {
                 return self.finish(&place, note).await;
             }
         }
-        let tree = self.trees.find(git_dir, &worktree.id.to_string(), &worktree.path).await?;
+        let tree = self.trees.find(git_dir, &name_of(worktree), &worktree.path).await?;
         tokio::fs::create_dir_all(&place).await.map_err(at(&place))?;
         let note = self.keep(worktree, git_dir, &tree, &place, now).await?;
         if let Some(between) = &self.between {
@@ -118,7 +118,7 @@ impl Remover {
             admin: tree.admin.clone(),
             branch: worktree.branch.clone(),
             head: head.clone(),
-            identity: tree.identity,
+            identity: Noted::now(tree.identity),
             refs: Vec::new(),
             bundled: 0,
             at: now,
@@ -219,7 +219,7 @@ impl Remover {
         };
         let stands = Folder::open(&note.path).and_then(|it| it.identity()).ok();
         match stands {
-            Some(identity) if identity == note.identity => {}
+            Some(identity) if note.identity.is(identity) => {}
             Some(_) => return Err(occupied()),
             None if note.path.symlink_metadata().is_ok() => return Err(occupied()),
             None => {}
@@ -279,7 +279,7 @@ impl Remover {
             .ok()
             .and_then(|it| serde_json::from_slice::<super::trees::Ours>(&it).ok())
         {
-            ours.identity = tree.identity;
+            ours.identity = Noted::now(tree.identity);
             let to = tree.admin.join("pilothouse.json");
             tokio::fs::write(&to, serde_json::to_vec(&ours).unwrap_or_default()).await.map_err(at(&to))?;
         }

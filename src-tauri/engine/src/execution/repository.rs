@@ -96,12 +96,42 @@ pub async fn look(path: &str, worktrees: &Path) -> Result<ProjectFacts, Fault> {
     })
 }
 
-/// The top of the main checkout: the first entry of git's own list of worktrees.
+/// The top of the main checkout. Where its git folder is kept apart, git names it only from within; where the main
+/// repository is bare, there is none, and the worktree that was named stands for it.
 async fn main_checkout(git_dir: &Path, folder: &Path) -> Result<PathBuf, Fault> {
-    let list = Git::at(git_dir).list(&["worktree", "list", "--porcelain", "-z"]).await;
-    let list = list.map_err(|error| Fault::environment(error.to_string()))?;
-    let first = list.first().and_then(|it| it.strip_prefix("worktree ")).map(PathBuf::from);
-    Ok(first.unwrap_or_else(|| folder.to_owned()))
+    let asked = standing(folder).await;
+    if let Some((own, _, top)) = &asked
+        && own == git_dir
+    {
+        return Ok(top.clone());
+    }
+    let list = Git::at(git_dir).worktrees().await.map_err(|error| Fault::environment(error.to_string()))?;
+    if let Some(first) = list.into_iter().next() {
+        if first.bare
+            && let Some((_, _, top)) = asked
+        {
+            return Ok(top);
+        }
+        if let Some((_, common, top)) = standing(&first.path).await
+            && common == git_dir
+        {
+            return Ok(top);
+        }
+    }
+    Err(Fault::refused(format!(
+        "the main checkout of {} cannot be found: its git folder {} is kept apart from it",
+        folder.display(),
+        git_dir.display()
+    ))
+    .hint("add the folder of the main checkout itself"))
+}
+
+/// The git folder, the common git folder and the top of the checkout that a folder lies in; nothing if it lies in none.
+async fn standing(folder: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
+    let args = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--show-toplevel"];
+    let says = Git::found_from(folder).text(&args).await.ok()?;
+    let mut lines = says.lines().map(|line| PathBuf::from(line).canonicalize().ok());
+    Some((lines.next()??, lines.next()??, lines.next()??))
 }
 
 /// The branch that work lands on: what the remote calls its HEAD, else the branch that is checked out if it is called

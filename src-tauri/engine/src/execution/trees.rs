@@ -6,11 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use pilothouse_contract::worktree::Worktree;
 use pilothouse_contract::{Oid, RefName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::ports::folders::{Folder, Identity};
+use crate::ports::folders::{Folder, Identity, Noted};
 use crate::ports::git::{Git, GitError};
 
 /// The file that we write into a worktree's git folder.
@@ -52,10 +53,17 @@ pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
 pub struct Ours {
     /// The database that knows it.
     pub home: String,
-    /// Its name there: a worktree's id, or that of a runner.
+    /// Its name there: see [`name_of`], or that of a runner.
     pub worktree: String,
     /// The folder's identity.
-    pub identity: Identity,
+    pub identity: Noted,
+}
+
+/// The name under which a worktree is noted: its id, and when it was asked for. A database that was put back from a copy
+/// gives ids again, and must not take the worktrees of its other life for its own.
+#[must_use]
+pub fn name_of(worktree: &Worktree) -> String {
+    format!("{}@{}", worktree.id, worktree.asked.0)
 }
 
 /// A worktree that was found to be ours.
@@ -132,11 +140,15 @@ impl Trees {
         let git = Git::at(git_dir);
         // A making that was broken off may have left an entry for a folder that is no longer there.
         forget(git_dir, &path).await?;
+        if let Some(branch) = branch {
+            keep_branch(&git, branch, base).await?;
+        }
         let folder = path.to_string_lossy().into_owned();
         let mut args =
             vec!["worktree", "add", "--quiet", "--lock", "--reason", "held by Pilothouse", "--no-track"];
         match branch {
-            // The name holds the attempt's number, so a branch of that name is what is left of a broken making.
+            // The name holds the attempt's number, so a branch of that name is what is left of a broken making, or of
+            // another life of the database; then it was kept just now.
             Some(branch) => args.extend(["-B", branch.short(), &folder, base.as_str()]),
             None => {
                 args.retain(|it| *it != "--no-track");
@@ -146,7 +158,8 @@ impl Trees {
         git.run(&args, b"").await?;
         let identity = Folder::open(&path).and_then(|it| it.identity()).map_err(at(&path))?;
         let admin = admin_of(&path).map_err(at(&path))?;
-        let ours = Ours { home: self.home.clone(), worktree: name.to_owned(), identity };
+        let ours =
+            Ours { home: self.home.clone(), worktree: name.to_owned(), identity: Noted::now(identity) };
         let file = admin.join(OURS);
         tokio::fs::write(&file, serde_json::to_vec(&ours).unwrap_or_default()).await.map_err(at(&file))?;
         // Patterns that git copied from a checkout of parts: a worktree of ours holds everything.
@@ -195,7 +208,7 @@ impl Trees {
         if note.home != self.home || note.worktree != name {
             return Err(not_ours("another Pilothouse made it"));
         }
-        if note.identity != identity {
+        if !note.identity.is(identity) {
             return Err(not_ours("another folder stands in its place"));
         }
         Ok(Tree { path, admin, identity })
@@ -226,6 +239,18 @@ impl Trees {
         }
         Ok(())
     }
+}
+
+/// Keeps what a branch points to, before it is made anew from a commit: under a ref of recovery, if it holds anything else.
+async fn keep_branch(git: &Git, branch: &RefName, base: &Oid) -> Result<(), GitError> {
+    let Some(stands) = git.commit_of(branch.as_str()).await?.filter(|stands| stands != base) else {
+        return Ok(());
+    };
+    let kept = RefName(format!("refs/pilothouse/recovery/aside/{stands}"));
+    if git.commit_of(kept.as_str()).await?.is_none() {
+        git.move_ref(&kept, &stands, None, &format!("{} is made anew", branch.short())).await?;
+    }
+    Ok(())
 }
 
 /// The git folder that a worktree's `.git` file names. Format: git's documentation of repository layout, `gitdir:`.

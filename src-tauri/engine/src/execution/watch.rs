@@ -21,6 +21,9 @@ pub const SWEEP: Duration = Duration::from_secs(30);
 /// Where something changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sign {
+    /// A folder came up in a worktree that is watched: what is to be watched is settled anew. First of the signs, so
+    /// that it is heeded before those that look.
+    Folders,
     /// The refs or the index of a project's main checkout.
     Project(ProjectId),
     /// The files of a worktree.
@@ -201,15 +204,49 @@ fn note(
         for folder in path.ancestors() {
             if let Some(what) = signs.get(folder) {
                 told.extend(what);
+                let in_worktree = what.iter().any(|it| matches!(it, Sign::Worktree(_)));
+                if in_worktree && folder != path && brings(event.kind, path) {
+                    told.insert(Sign::Folders);
+                }
                 break;
             }
         }
     }
 }
 
+/// Whether a folder came up at a path: made there, or moved there.
+fn brings(kind: notify::EventKind, path: &Path) -> bool {
+    use notify::EventKind::{Create, Modify};
+    use notify::event::{CreateKind, ModifyKind};
+    match kind {
+        Create(CreateKind::Folder) => true,
+        Create(CreateKind::Any | CreateKind::Other) | Modify(ModifyKind::Name(_)) => {
+            path.symlink_metadata().is_ok_and(|it| it.is_dir())
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_came_up_is_watched_once_it_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let watch = Watch::new(tell);
+        let wanted = Wanted { trees: BTreeMap::from([(WorktreeId(1), root.clone())]), ..Wanted::default() };
+        watch.set(&wanted);
+        std::fs::create_dir(root.join("new")).unwrap();
+        let both = BTreeSet::from([Sign::Folders, Sign::Worktree(WorktreeId(1))]);
+        assert_eq!(told.recv().await.unwrap(), both);
+        assert_eq!(both.first(), Some(&Sign::Folders), "it is heeded first");
+        watch.set(&wanted);
+        std::fs::write(root.join("new/a.rs"), "x").unwrap();
+        assert_eq!(told.recv().await.unwrap(), BTreeSet::from([Sign::Worktree(WorktreeId(1))]));
+    }
 
     #[tokio::test]
     async fn a_changed_file_is_told_and_an_ignored_folder_is_not_watched() {

@@ -10,7 +10,8 @@ use pilothouse_contract::project::Project;
 use pilothouse_contract::{AttemptId, Fault, Oid, RefName};
 
 use crate::coordination::Landing;
-use crate::ports::git::{Checkout, Git, GitError};
+use crate::ports::checkouts::Checkout;
+use crate::ports::git::{Git, GitError};
 
 /// Who moved a ref, as found by whoever can tell.
 #[derive(Debug, Clone)]
@@ -23,14 +24,20 @@ pub struct Found {
     pub attempt: Option<AttemptId>,
 }
 
-/// Lands a commit, or finds it landed. `look` tells where the default branch stands and who moved it there.
-pub async fn land<F>(project: &Project, old: &Oid, new: &Oid, look: impl Fn() -> F) -> Landing
+/// Lands a commit, or finds it landed. `look` tells where the default branch stands and who moved it there. If it has to
+/// wait for a checkout, what stood in the way at this very try is told too.
+pub async fn land<F>(
+    project: &Project,
+    old: &Oid,
+    new: &Oid,
+    look: impl Fn() -> F,
+) -> (Landing, Option<Obstacles>)
 where
     F: Future<Output = Result<Found, GitError>>,
 {
     match try_land(project, old, new, look).await {
         Ok(landing) => landing,
-        Err(error) => Landing::Failed { why: error.to_string() },
+        Err(error) => (Landing::Failed { why: error.to_string() }, None),
     }
 }
 
@@ -39,14 +46,14 @@ async fn try_land<F>(
     old: &Oid,
     new: &Oid,
     look: impl Fn() -> F,
-) -> Result<Landing, GitError>
+) -> Result<(Landing, Option<Obstacles>), GitError>
 where
     F: Future<Output = Result<Found, GitError>>,
 {
     let git = Git::at(Path::new(&project.git_dir));
     let branch = &project.default_branch;
     if let Some(settled) = settled(&git, branch, old, new, &look).await? {
-        return Ok(settled);
+        return Ok((settled, None));
     }
     let checkout = git.checkout_of(branch, Path::new(&project.path)).await?;
     let moved = match &checkout {
@@ -56,7 +63,7 @@ where
     };
     // Whatever git said: whether it was done, or somebody was quicker, the branch itself tells.
     if let Some(settled) = settled(&git, branch, old, new, &look).await? {
-        return Ok(settled);
+        return Ok((settled, None));
     }
     let says = moved.err().map_or_else(
         || "git said yes and the branch stands where it stood; somebody switched branches there".to_owned(),
@@ -65,10 +72,12 @@ where
     match checkout {
         Some(checkout) => {
             let paths = in_the_way(&git, &checkout, old, new).await?;
-            let says = checkout.busy.unwrap_or(says);
-            Ok(Landing::InTheWay { checkout: checkout.path.display().to_string(), paths, says })
+            let says = checkout.busy.clone().unwrap_or(says);
+            let place = checkout.path.display().to_string();
+            let met = Obstacles { checkout: checkout.path, paths: paths.clone(), busy: checkout.busy };
+            Ok((Landing::InTheWay { checkout: place, paths, says }, Some(met)))
         }
-        None => Ok(Landing::Failed { why: says }),
+        None => Ok((Landing::Failed { why: says }, None)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use pilothouse_holder::place::boot_id;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, statat};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,32 @@ pub struct Identity {
     pub device: u64,
     /// The inode.
     pub inode: u64,
+}
+
+/// The identity of a folder as it is written down. Devices get their numbers when a machine starts: one of another boot
+/// says nothing, and only the inode counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// The identity.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// The boot that the device number is of; empty where it is not known.
+    #[serde(default)]
+    pub boot: String,
+}
+
+impl Noted {
+    /// An identity that was looked at just now.
+    #[must_use]
+    pub fn now(identity: Identity) -> Self {
+        Self { identity, boot: boot_id() }
+    }
+
+    /// Whether a folder that was looked at just now is this one.
+    #[must_use]
+    pub fn is(&self, found: Identity) -> bool {
+        self.identity.inode == found.inode && (self.boot != boot_id() || self.identity.device == found.device)
+    }
 }
 
 /// An open folder.
@@ -74,5 +101,24 @@ impl Folder {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         Ok(rustix::fs::renameat(&self.fd, name, &to.fd, new)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_number_of_another_boot_says_nothing() {
+        let here = Identity { device: 7, inode: 42 };
+        let noted = Noted::now(here);
+        assert!(noted.is(here));
+        assert!(!noted.is(Identity { device: 8, inode: 42 }) && !noted.is(Identity { device: 7, inode: 43 }));
+        let before = Noted { boot: "another boot".to_owned(), ..noted };
+        assert!(
+            before.is(Identity { device: 8, inode: 42 }) && !before.is(Identity { device: 7, inode: 43 })
+        );
+        let old: Noted = serde_json::from_str(r#"{"device": 7, "inode": 42}"#).unwrap();
+        assert_eq!((old.identity, old.boot.as_str()), (here, ""), "a note of an older version is read");
     }
 }

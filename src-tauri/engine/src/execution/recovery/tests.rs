@@ -9,7 +9,7 @@ use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{At, Oid, ProjectId, RefName, WorktreeId};
 
 use super::{KEPT, Remover};
-use crate::execution::trees::{Tree, TreeError, Trees};
+use crate::execution::trees::{Tree, TreeError, Trees, name_of};
 
 fn git(at: &Path, args: &[&str]) -> String {
     let out = Command::new("git")
@@ -59,7 +59,7 @@ async fn scene() -> Scene {
         asked: At(0),
     };
     let tree = trees
-        .make(&repo.join(".git"), "w3", &worktree.path, Some(&worktree.branch), &worktree.base)
+        .make(&repo.join(".git"), &name_of(&worktree), &worktree.path, Some(&worktree.branch), &worktree.base)
         .await
         .unwrap();
     let at = &tree.path;
@@ -138,7 +138,7 @@ async fn undo_restores_byte_for_byte() {
     assert_eq!(differ(&bytes(&scene.tree.admin), &admin), Vec::<PathBuf>::new());
     assert_eq!(git(&scene.tree.path, &["status", "--porcelain=v2", "--ignored"]), status);
     assert_eq!(scene.remover().restore(&recovery).await.unwrap(), Vec::<String>::new(), "twice is once");
-    scene.trees.find(&scene.git_dir(), "w3", &scene.worktree.path).await.unwrap();
+    scene.trees.find(&scene.git_dir(), &name_of(&scene.worktree), &scene.worktree.path).await.unwrap();
 }
 
 #[tokio::test]
@@ -263,4 +263,25 @@ async fn only_what_is_too_old_is_swept() {
     assert_eq!(scene.remover().sweep(recovery.until.plus_ms(1)).await.len(), 1);
     assert!(!Path::new(&recovery.folder).exists());
     assert!(git(&scene.repo, &["for-each-ref", "refs/pilothouse/recovery"]).is_empty());
+}
+
+#[tokio::test]
+async fn a_worktree_of_another_life_of_the_database_is_not_taken_for_its_namesake() {
+    let scene = scene().await;
+    let committed = git(&scene.tree.path, &["rev-parse", "HEAD"]);
+    // The database was put back from a copy and gives the same id to something else.
+    let other = Worktree { asked: At(77), ..scene.worktree.clone() };
+    let refused = scene.remover().remove(&other, &scene.git_dir(), At(1000)).await.unwrap_err();
+    assert!(matches!(refused, TreeError::NotOurs { .. }), "{refused}");
+    assert!(scene.tree.path.join("committed.txt").exists());
+    let made = scene
+        .trees
+        .make(&scene.git_dir(), &name_of(&other), &other.path, Some(&other.branch), &other.base)
+        .await
+        .unwrap();
+    assert!(!made.path.join("committed.txt").exists(), "a fresh tree");
+    let aside = made.path.with_file_name("w3.aside-1");
+    assert!(aside.join("new file ü.sh").exists(), "what stood there is moved aside, not lost");
+    let kept = git(&scene.repo, &["for-each-ref", "--format=%(objectname)", "refs/pilothouse/recovery"]);
+    assert_eq!(kept, committed, "and its commits are kept");
 }
