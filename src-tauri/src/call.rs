@@ -1,7 +1,6 @@
 //! `call`: bytes in, bytes out. The page encodes a request, the engine answers it; nothing is looked into but whether
 //! it is a request at all.
 
-use pilothouse_client::ensure_engine;
 use pilothouse_contract::{Fault, Request, wire};
 use tauri::State;
 use tauri::ipc::{InvokeBody, Response};
@@ -21,77 +20,56 @@ pub(crate) async fn call(
         return Err(Fault::refused("a call comes as bytes"));
     };
     let request: Request = wire::decode(bytes)?;
-    let mut client = ensure_engine(&engine.places, &engine.program).await?;
-    Ok(Response::new(client.call_any(&request).await?))
+    Ok(Response::new(engine.call(&request).await?))
 }
 
 #[cfg(test)]
 mod tests {
-    use pilothouse_client::Places;
     use pilothouse_contract::{Call, ask};
-    use pilothouse_testkit::home::Home;
-    use tauri::ipc::{CallbackFn, InvokeResponseBody};
-    use tauri::test::{INVOKE_KEY, MockRuntime, get_ipc_response, mock_builder};
-    use tauri::webview::InvokeRequest;
-    use tauri::{Manager, WebviewUrl, WebviewWindowBuilder};
+    use pilothouse_testkit::home::kill_at_once;
+    use tauri::ipc::InvokeResponseBody;
 
     use super::*;
+    use crate::rig::Rig;
 
-    /// What the page of a window gets for a call.
-    fn invoke(home: &Home, label: &str, body: InvokeBody) -> Result<InvokeResponseBody, serde_json::Value> {
-        let places = Places::at(
-            home.data(),
-            &std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into),
-        )
-        .unwrap();
-        let program = home.command(&[]).get_program().into();
-        // The real manifest and capabilities; the window of the configuration is made with the app.
-        let context: tauri::Context<MockRuntime> = tauri::generate_context!();
-        let app = crate::build(mock_builder(), Engine { places, program }).build(context).unwrap();
-        let window = app.get_webview_window(label).unwrap_or_else(|| {
-            WebviewWindowBuilder::new(&app, label, WebviewUrl::default()).build().unwrap()
-        });
-        let request = InvokeRequest {
-            cmd: "call".to_owned(),
-            callback: CallbackFn(0),
-            error: CallbackFn(1),
-            url: if cfg!(windows) { "http://tauri.localhost" } else { "tauri://localhost" }.parse().unwrap(),
-            body,
-            headers: tauri::http::HeaderMap::default(),
-            invoke_key: INVOKE_KEY.to_owned(),
-        };
-        get_ipc_response(&window, request)
+    fn call(rig: &Rig, label: &str, bytes: Vec<u8>) -> Result<Vec<u8>, serde_json::Value> {
+        match rig.invoke(label, "call", InvokeBody::Raw(bytes))? {
+            InvokeResponseBody::Raw(reply) => Ok(reply),
+            InvokeResponseBody::Json(json) => panic!("no bytes: {json}"),
+        }
     }
 
     #[test]
     fn a_call_goes_to_the_engine_and_its_reply_comes_back() {
-        let home = Home::new();
-        home.json(&["engine", "start"]);
-        let request = wire::encode(&ask::project::List {}.request()).unwrap();
-        let Ok(InvokeResponseBody::Raw(reply)) = invoke(&home, "main", InvokeBody::Raw(request)) else {
-            panic!("no bytes")
-        };
-        assert_eq!(reply, b"[]");
-        let fault = invoke(
-            &home,
-            "main",
-            InvokeBody::Raw(
-                wire::encode(&ask::run::Show { run: pilothouse_contract::RunId(9) }.request()).unwrap(),
-            ),
-        );
+        let rig = Rig::new();
+        let list = wire::encode(&ask::project::List {}.request()).unwrap();
+        assert_eq!(call(&rig, "main", list.clone()).unwrap(), b"[]");
+        let run = ask::run::Show { run: pilothouse_contract::RunId(9) };
+        let fault = call(&rig, "main", wire::encode(&run.request()).unwrap());
         assert_eq!(fault.unwrap_err()["message"], "there is no run r9");
+        // The connection that was kept is no good any more.
+        kill_at_once(rig.home.engine_pid());
+        assert_eq!(call(&rig, "main", list).unwrap(), b"[]");
     }
 
     #[test]
     fn nonsense_and_windows_without_a_right_are_refused() {
-        let home = Home::new();
-        let fault = invoke(&home, "main", InvokeBody::Json(serde_json::json!({}))).unwrap_err();
+        let rig = Rig::new();
+        let fault = rig.invoke("main", "call", InvokeBody::Json(serde_json::json!({}))).unwrap_err();
         assert_eq!(fault["message"], "a call comes as bytes");
-        let fault =
-            invoke(&home, "main", InvokeBody::Raw(b"{\"call\":\"engine-eat\"}".to_vec())).unwrap_err();
+        let fault = call(&rig, "main", b"{\"call\":\"engine-eat\"}".to_vec()).unwrap_err();
         assert_eq!(fault["code"], "refused");
-        let request = wire::encode(&ask::project::List {}.request()).unwrap();
-        let refused = invoke(&home, "other", InvokeBody::Raw(request)).unwrap_err();
-        assert!(refused.to_string().contains("not allowed"), "{refused}");
+        let list = wire::encode(&ask::project::List {}.request()).unwrap();
+        for (command, body) in [
+            ("call", InvokeBody::Raw(list)),
+            ("subscribe", InvokeBody::Json(serde_json::json!({ "channel": "__CHANNEL__:1" }))),
+            (
+                "attach",
+                InvokeBody::Json(serde_json::json!({ "order": { "do": "close", "id": 1 }, "channel": null })),
+            ),
+        ] {
+            let refused = rig.invoke("other", command, body).unwrap_err();
+            assert!(refused.to_string().contains("not allowed"), "{command}: {refused}");
+        }
     }
 }

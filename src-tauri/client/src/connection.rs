@@ -4,8 +4,9 @@ use std::io;
 
 use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
 use pilothouse_contract::{Call, Fault, FaultCode, Fleet, PROTOCOL, Record, Request};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::Places;
 
@@ -106,26 +107,45 @@ impl Client {
         Ok(Attachment { client: self })
     }
 
-    async fn send(&mut self, tag: Tag, payload: &[u8]) -> Result<(), Fault> {
-        self.stream.write_all(&wire::frame(tag, payload)).await.map_err(|error| unreachable(&error))
+    /// Whether it can be used for another call: the engine has neither left nor said anything unasked. A look, and no
+    /// promise: the engine may leave right after it.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let waits = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        self.received.is_empty() && self.stream.try_read(&mut [0; 1]).is_err_and(|error| waits(&error))
     }
 
-    /// The next frame. Can be dropped half-way: what was received stays.
+    async fn send(&mut self, tag: Tag, payload: &[u8]) -> Result<(), Fault> {
+        send(&mut self.stream, tag, payload).await
+    }
+
     async fn receive(&mut self) -> Result<(Tag, Vec<u8>), Fault> {
-        let mut piece = vec![0; 64 * 1024];
-        loop {
-            match take_frame(&mut self.received) {
-                Taken::Frame(tag, payload) => return Ok((tag, payload)),
-                Taken::Broken => {
-                    return Err(Fault::refused("what answers at the engine's socket is no Pilothouse"));
-                }
-                Taken::More => {}
+        receive(&mut self.stream, &mut self.received).await
+    }
+}
+
+async fn send(stream: &mut (impl AsyncWrite + Unpin), tag: Tag, payload: &[u8]) -> Result<(), Fault> {
+    stream.write_all(&wire::frame(tag, payload)).await.map_err(|error| unreachable(&error))
+}
+
+/// The next frame. Can be dropped half-way: what was received stays.
+async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    received: &mut Vec<u8>,
+) -> Result<(Tag, Vec<u8>), Fault> {
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match take_frame(received) {
+            Taken::Frame(tag, payload) => return Ok((tag, payload)),
+            Taken::Broken => {
+                return Err(Fault::refused("what answers at the engine's socket is no Pilothouse"));
             }
-            match self.stream.read(&mut piece).await {
-                Ok(0) => return Err(unreachable(&io::ErrorKind::UnexpectedEof.into())),
-                Ok(length) => self.received.extend(piece.get(..length).unwrap_or_default()),
-                Err(error) => return Err(unreachable(&error)),
-            }
+            Taken::More => {}
+        }
+        match stream.read(&mut piece).await {
+            Ok(0) => return Err(unreachable(&io::ErrorKind::UnexpectedEof.into())),
+            Ok(length) => received.extend(piece.get(..length).unwrap_or_default()),
+            Err(error) => return Err(unreachable(&error)),
         }
     }
 }
@@ -155,6 +175,20 @@ impl Feed {
             (Tag::Snapshot, payload) => Ok(FromFeed::Snapshot(Box::new(wire::decode(&payload)?))),
             (Tag::Records, payload) => Ok(FromFeed::Records(wire::decode(&payload)?)),
             (Tag::Fault, payload) => Err(wire::decode(&payload)?),
+            (tag, _) => Err(Fault::bug(format!("the engine's feed brought {tag:?}"))),
+        }
+    }
+}
+
+impl Feed {
+    /// Waits for the next frame and leaves it as it came, for whoever hands it on: a snapshot, records, or a fault, after
+    /// which the feed goes on. Can be dropped half-way.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn frame(&mut self) -> Result<(Tag, Vec<u8>), Fault> {
+        match self.client.receive().await? {
+            (tag @ (Tag::Snapshot | Tag::Records | Tag::Fault), payload) => Ok((tag, payload)),
             (tag, _) => Err(Fault::bug(format!("the engine's feed brought {tag:?}"))),
         }
     }
@@ -208,5 +242,59 @@ impl Attachment {
     /// `Unreachable` if the engine ended.
     pub async fn resize(&mut self, size: Size) -> Result<(), Fault> {
         self.client.send(Tag::Resize, &wire::encode(&size)?).await
+    }
+}
+
+impl Attachment {
+    /// Apart into the session's frames and its keyboard, for whoever types while the frames wait.
+    #[must_use]
+    pub fn split(self) -> (Frames, Keyboard) {
+        let (read, write) = self.client.stream.into_split();
+        (Frames { stream: read, received: self.client.received }, Keyboard { stream: write })
+    }
+}
+
+/// What an attachment brings, as it came, for whoever hands it on.
+#[derive(Debug)]
+pub struct Frames {
+    stream: OwnedReadHalf,
+    received: Vec<u8>,
+}
+
+impl Frames {
+    /// Waits for the next frame: bytes, or the end. Can be dropped half-way.
+    ///
+    /// # Errors
+    /// As [`Attachment::next`].
+    pub async fn next(&mut self) -> Result<(Tag, Vec<u8>), Fault> {
+        match receive(&mut self.stream, &mut self.received).await? {
+            (tag @ (Tag::Bytes | Tag::Ended), payload) => Ok((tag, payload)),
+            (Tag::Fault, payload) => Err(wire::decode(&payload)?),
+            (tag, _) => Err(Fault::bug(format!("an attachment brought {tag:?}"))),
+        }
+    }
+}
+
+/// An attachment's keyboard.
+#[derive(Debug)]
+pub struct Keyboard {
+    stream: OwnedWriteHalf,
+}
+
+impl Keyboard {
+    /// Types.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn input(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        send(&mut self.stream, Tag::Input, bytes).await
+    }
+
+    /// Sets the size of the terminal.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn resize(&mut self, size: Size) -> Result<(), Fault> {
+        send(&mut self.stream, Tag::Resize, &wire::encode(&size)?).await
     }
 }

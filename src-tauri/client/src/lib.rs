@@ -7,6 +7,6 @@ mod connection;
 mod places;
 mod start;
 
-pub use connection::{Attachment, Client, Feed, FromFeed, FromSession};
+pub use connection::{Attachment, Client, Feed, Frames, FromFeed, FromSession, Keyboard};
 pub use places::Places;
 pub use start::{Start, ensure_engine, readiness_line};

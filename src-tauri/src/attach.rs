@@ -1,0 +1,106 @@
+//! `attach`: what the page orders of its viewers. Each is a task of its own; see `viewer.rs`.
+
+use pilothouse_contract::wire::{Attach, Size};
+use pilothouse_contract::{Fault, SessionId};
+use serde::Deserialize;
+use tauri::ipc::JavaScriptChannelId;
+use tauri::{Runtime, State, Webview};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::Engine;
+use crate::page::{Page, Task, Viewer};
+use crate::viewer::view;
+
+/// An order; `id` is the page's own number for a viewer.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub(crate) enum Order {
+    /// Shows a session from a byte on; a negative number counts from the end.
+    Open {
+        /// The viewer.
+        id: u32,
+        /// What it shows.
+        session: SessionId,
+        /// From where.
+        from: i64,
+        /// Whether it takes the keyboard.
+        #[serde(default)]
+        keyboard: bool,
+    },
+    /// Types.
+    Input {
+        /// The viewer.
+        id: u32,
+        /// What was typed.
+        bytes: Vec<u8>,
+    },
+    /// Sets the terminal's size.
+    Resize {
+        /// The viewer.
+        id: u32,
+        /// The size.
+        #[serde(flatten)]
+        size: Size,
+    },
+    /// The page has shown everything before an offset.
+    Ack {
+        /// The viewer.
+        id: u32,
+        /// The offset.
+        offset: u64,
+    },
+    /// Ends a viewer.
+    Close {
+        /// The viewer.
+        id: u32,
+    },
+}
+
+/// Follows an order of the page.
+///
+/// # Errors
+/// In words, if it is no order, or cannot be followed as things are.
+#[tauri::command]
+pub(crate) async fn attach<R: Runtime>(
+    webview: Webview<R>,
+    order: serde_json::Value,
+    channel: Option<JavaScriptChannelId>,
+    engine: State<'_, Engine>,
+    page: State<'_, Page>,
+) -> Result<(), Fault> {
+    let order = serde_json::from_value(order)
+        .map_err(|error| Fault::refused("that is no order for a viewer").because(error))?;
+    let engine = engine.inner().clone();
+    page.with(|open| {
+        open.viewers.retain(|_, it| !it.orders.is_closed());
+        let (id, needed) = match &order {
+            Order::Open { id, session, from, keyboard } => {
+                let Some(channel) = channel else {
+                    return Err(Fault::refused(format!("viewer {id} has no channel for what it shows")));
+                };
+                if open.viewers.contains_key(id) {
+                    return Err(Fault::refused(format!("viewer {id} is open already"))
+                        .hint("close it first, or choose another number"));
+                }
+                let attach = Attach { session: *session, from: *from, follow: true, keyboard: *keyboard };
+                let (orders, come) = unbounded_channel();
+                let shows = view(engine, attach, channel.channel_on(webview), come);
+                let _task = Task(tauri::async_runtime::spawn(shows));
+                open.viewers.insert(*id, Viewer { orders, _task });
+                return Ok(());
+            }
+            Order::Close { id } => {
+                open.viewers.remove(id);
+                return Ok(());
+            }
+            // A session can end while the page takes note of its last bytes or fits its pane.
+            Order::Ack { id, .. } | Order::Resize { id, .. } => (*id, false),
+            Order::Input { id, .. } => (*id, true),
+        };
+        let sent = open.viewers.get(&id).is_some_and(|it| it.orders.send(order).is_ok());
+        if sent || !needed {
+            return Ok(());
+        }
+        Err(Fault::missing(format!("viewer {id} is not open, so nothing was typed")).hint("open it first"))
+    })
+}

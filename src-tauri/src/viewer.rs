@@ -1,0 +1,473 @@
+//! One viewer: a session's bytes from the engine to the page, each once and in order, over deaths of the engine too.
+//! A viewer that falls far behind goes on at the end; the page sees that by the offset.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use pilothouse_client::{Client, Frames, FromSession, Keyboard};
+use pilothouse_contract::wire::{self, Attach, Size, Tag};
+use pilothouse_contract::{Fault, FaultCode, SessionId};
+use tauri::ipc::{Channel, InvokeResponseBody};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::Engine;
+use crate::attach::Order;
+use crate::pace::Pace;
+use crate::page::{Task, send};
+use crate::reach::Patience;
+
+/// A viewer that goes on at the end shows so much of what was before.
+const TAIL: i64 = 256 * 1024;
+/// Who is further behind than this goes on at the end.
+const TOO_FAR: u64 = 4 * 1024 * 1024;
+/// A viewer that is always a little behind does not ask each time how far.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The way to the session.
+enum Line {
+    /// Being called.
+    Dialing(Soon<Result<(Frames, Keyboard), Fault>>),
+    /// Up.
+    Up(Frames),
+    /// There is no more.
+    Over,
+}
+
+/// What comes over the line.
+enum Heard {
+    /// It is up; the keyboard.
+    Up(Keyboard),
+    /// A frame.
+    Frame(Tag, Vec<u8>),
+}
+
+impl Line {
+    fn dial(engine: &Engine, attach: Attach, wait: Duration) -> Self {
+        let places = engine.places.clone();
+        Self::Dialing(Box::pin(async move {
+            tokio::time::sleep(wait).await;
+            Ok(Client::connect(&places).await?.attach(&attach).await?.split())
+        }))
+    }
+
+    /// Can be dropped half-way.
+    async fn next(&mut self) -> Result<Heard, Fault> {
+        match self {
+            Self::Dialing(soon) => {
+                let (frames, keyboard) = soon.await?;
+                *self = Self::Up(frames);
+                Ok(Heard::Up(keyboard))
+            }
+            Self::Up(frames) => frames.next().await.map(|(tag, payload)| Heard::Frame(tag, payload)),
+            Self::Over => pending().await,
+        }
+    }
+}
+
+/// What is typed goes by a task of its own: an engine that waits for the viewer would otherwise be waited for by it.
+struct Typing {
+    keys: UnboundedSender<Typed>,
+    _task: Task,
+}
+
+enum Typed {
+    Bytes(Vec<u8>),
+    Size(Size),
+}
+
+impl Typing {
+    fn begin(mut keyboard: Keyboard) -> Self {
+        let (keys, mut come) = unbounded_channel();
+        let types = async move {
+            while let Some(typed) = come.recv().await {
+                let sent = match typed {
+                    Typed::Bytes(bytes) => keyboard.input(&bytes).await,
+                    Typed::Size(size) => keyboard.resize(size).await,
+                };
+                // The frames say what is wrong with the line.
+                if sent.is_err() {
+                    return;
+                }
+            }
+        };
+        Self { keys, _task: Task(tauri::async_runtime::spawn(types)) }
+    }
+}
+
+/// Where a fresh viewer of the session would begin.
+async fn tail(engine: Engine, session: SessionId) -> Option<u64> {
+    let look = Attach { session, from: -TAIL, follow: false, keyboard: false };
+    let client = Client::connect(&engine.places).await.ok()?;
+    match client.attach(&look).await.ok()?.next().await.ok()? {
+        FromSession::Bytes(offset, _) => Some(offset),
+        FromSession::Ended(_) => None,
+    }
+}
+
+async fn maybe<T>(soon: &mut Option<Soon<T>>) -> T {
+    match soon {
+        Some(soon) => soon.await,
+        None => pending().await,
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Shows a session to the page until it ends, is closed, or the page is gone.
+pub(crate) async fn view(
+    engine: Engine,
+    attach: Attach,
+    channel: Channel<InvokeResponseBody>,
+    mut orders: UnboundedReceiver<Order>,
+) {
+    let mut line = Line::dial(&engine, attach.clone(), Duration::ZERO);
+    let mut viewer = View {
+        engine,
+        attach,
+        channel,
+        pace: Pace::default(),
+        patience: Patience::new(),
+        told: false,
+        typing: None,
+        early: Vec::new(),
+        size: None,
+        ended: None,
+        looked: None,
+        look: None,
+    };
+    loop {
+        let goes_on = tokio::select! {
+            heard = line.next(), if viewer.pace.has_room() => viewer.heard(heard, &mut line),
+            order = orders.recv() => order.is_some_and(|order| viewer.ordered(order)),
+            offset = maybe(&mut viewer.look) => viewer.looked(offset, &mut line),
+            () = at(viewer.pace.due(Instant::now())) => viewer.sends(),
+        };
+        if !goes_on {
+            return;
+        }
+        if let Some(ended) = viewer.ended.as_ref().filter(|_| viewer.pace.is_empty()) {
+            send(&viewer.channel, Tag::Ended, &[ended]);
+            return;
+        }
+    }
+}
+
+struct View {
+    engine: Engine,
+    attach: Attach,
+    channel: Channel<InvokeResponseBody>,
+    pace: Pace,
+    patience: Patience,
+    /// Whether the page knows that the engine is gone.
+    told: bool,
+    typing: Option<Typing>,
+    /// What was typed before the line was up.
+    early: Vec<u8>,
+    /// As last set; a new line is told again.
+    size: Option<Size>,
+    ended: Option<Vec<u8>>,
+    /// When it was last asked how far behind this is.
+    looked: Option<Instant>,
+    look: Option<Soon<Option<u64>>>,
+}
+
+/// Each returns whether the viewer goes on.
+impl View {
+    fn heard(&mut self, heard: Result<Heard, Fault>, line: &mut Line) -> bool {
+        match heard {
+            Ok(Heard::Up(keyboard)) => {
+                let typing = Typing::begin(keyboard);
+                if let Some(size) = self.size {
+                    let _line_gone = typing.keys.send(Typed::Size(size));
+                }
+                if !self.early.is_empty() {
+                    let _line_gone = typing.keys.send(Typed::Bytes(std::mem::take(&mut self.early)));
+                }
+                self.typing = Some(typing);
+                true
+            }
+            Ok(Heard::Frame(Tag::Ended, payload)) => {
+                self.ended = Some(payload);
+                *line = Line::Over;
+                true
+            }
+            Ok(Heard::Frame(_, payload)) => {
+                let Some((offset, bytes)) = payload.split_first_chunk::<8>() else {
+                    return self.fault(&Fault::bug("a piece of output came without its offset"));
+                };
+                self.pace.came(u64::from_le_bytes(*offset), bytes);
+                self.attach.from = i64::try_from(self.pace.end()).unwrap_or(i64::MAX);
+                (self.patience, self.told) = (Patience::new(), false);
+                true
+            }
+            Err(fault) if fault.code == FaultCode::Unreachable => {
+                // The feed starts the engine again; here it is only waited for.
+                let (wait, _) = self.patience.next();
+                (self.typing, self.early) = (None, Vec::new());
+                *line = Line::dial(&self.engine, self.attach.clone(), wait);
+                std::mem::replace(&mut self.told, true) || self.fault_told(&fault)
+            }
+            Err(fault) => self.fault(&fault),
+        }
+    }
+
+    fn ordered(&mut self, order: Order) -> bool {
+        let typed = match order {
+            Order::Open { .. } => return true,
+            Order::Close { .. } => return false,
+            Order::Ack { offset, .. } => {
+                self.acknowledged(offset);
+                return true;
+            }
+            // Once the page was told that there is no line: keys for a terminal that has gone on are better lost.
+            Order::Input { bytes, .. } if self.typing.is_none() => {
+                if !self.told {
+                    self.early.extend(bytes);
+                }
+                return true;
+            }
+            Order::Input { bytes, .. } => Typed::Bytes(bytes),
+            Order::Resize { size, .. } => {
+                self.size = Some(size);
+                Typed::Size(size)
+            }
+        };
+        if let Some(typing) = &self.typing {
+            let _line_gone = typing.keys.send(typed);
+        }
+        true
+    }
+
+    fn acknowledged(&mut self, offset: u64) {
+        let was_blocked = !self.pace.has_room();
+        self.pace.acknowledged(offset);
+        let long_ago = self.looked.is_none_or(|it| it.elapsed() >= LOOK_EVERY);
+        if was_blocked && self.pace.has_room() && long_ago && self.ended.is_none() {
+            self.looked = Some(Instant::now());
+            self.look = Some(Box::pin(tail(self.engine.clone(), self.attach.session)));
+        }
+    }
+
+    fn looked(&mut self, offset: Option<u64>, line: &mut Line) -> bool {
+        self.look = None;
+        if offset.is_some_and(|it| it > self.pace.end() + TOO_FAR) {
+            self.pace.skip();
+            self.typing = None;
+            self.attach.from = -TAIL;
+            *line = Line::dial(&self.engine, self.attach.clone(), Duration::ZERO);
+        }
+        true
+    }
+
+    fn sends(&mut self) -> bool {
+        let (offset, bytes) = self.pace.take(Instant::now());
+        send(&self.channel, Tag::Bytes, &[&offset.to_le_bytes(), &bytes])
+    }
+
+    fn fault_told(&self, fault: &Fault) -> bool {
+        send(&self.channel, Tag::Fault, &[&wire::encode(fault).unwrap_or_default()])
+    }
+
+    /// Nothing will mend it here.
+    fn fault(&self, fault: &Fault) -> bool {
+        self.fault_told(fault);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilothouse_contract::wire::Ended;
+    use pilothouse_testkit::home::kill_at_once;
+    use serde_json::json;
+    use tauri::Manager;
+
+    use super::*;
+    use crate::pace::WINDOW;
+    use crate::page::Page;
+    use crate::rig::Rig;
+
+    /// Starts a session and opens viewer 7 at its beginning.
+    fn shown(rig: &Rig, script: &str, keyboard: bool) -> Attach {
+        let session = rig.home.json(&["session", "start", "--", "sh", "-c", script]);
+        let session = session["id"].as_str().unwrap().parse().unwrap();
+        let attach = Attach { session, from: 0, follow: true, keyboard };
+        rig.open(7, &attach).unwrap();
+        attach
+    }
+
+    fn ack(rig: &Rig, offset: u64) {
+        rig.order(json!({ "do": "ack", "id": 7, "offset": offset })).unwrap();
+    }
+
+    /// What `seq` says in a terminal.
+    fn counted(to: u32) -> Vec<u8> {
+        (1..=to).flat_map(|it| format!("{it}\r\n").into_bytes()).collect()
+    }
+
+    /// Takes everything to the end, and demands that it follows on what came before. Returns how many faults came.
+    fn to_the_end(rig: &Rig, all: &mut Vec<u8>) -> usize {
+        let mut faults = 0;
+        loop {
+            match rig.next(7) {
+                (9, payload) => {
+                    let (offset, bytes) = payload.split_first_chunk::<8>().unwrap();
+                    assert_eq!(u64::from_le_bytes(*offset), all.len() as u64, "a gap, or twice the same");
+                    all.extend_from_slice(bytes);
+                    ack(rig, all.len() as u64);
+                }
+                (4, payload) => {
+                    assert_eq!(wire::decode::<Fault>(&payload).unwrap().code, FaultCode::Unreachable);
+                    faults += 1;
+                }
+                (tag, payload) => {
+                    assert_eq!((tag, wire::decode::<Ended>(&payload).unwrap().code), (12, Some(0)));
+                    return faults;
+                }
+            }
+        }
+    }
+
+    /// Takes without a word about it until the window is full.
+    fn until_full(rig: &Rig) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < WINDOW {
+            let (offset, bytes) = rig.bytes(7);
+            assert_eq!(offset, all.len() as u64);
+            all.extend(bytes);
+        }
+        assert_eq!(all.len(), WINDOW);
+        all
+    }
+
+    #[test]
+    fn every_byte_comes_once_and_then_the_end() {
+        let rig = Rig::new();
+        shown(&rig, "seq 100000", false);
+        let mut all = Vec::new();
+        assert_eq!(to_the_end(&rig, &mut all), 0);
+        assert!(all == counted(100_000), "{} bytes", all.len());
+        // What has ended takes no more orders, and its number is free.
+        let typed = rig.order(json!({ "do": "input", "id": 7, "bytes": [13] })).unwrap_err();
+        assert_eq!(typed["code"], "missing");
+    }
+
+    #[test]
+    fn a_page_that_takes_note_of_nothing_gets_no_more_than_the_window() {
+        let rig = Rig::new();
+        shown(&rig, "seq 200000", false);
+        let mut all = until_full(&rig);
+        ack(&rig, 1000);
+        let (offset, bytes) = rig.bytes(7);
+        assert_eq!((offset, bytes.len()), (WINDOW as u64, 1000), "just as much as there is room for");
+        all.extend(bytes);
+        ack(&rig, all.len() as u64);
+        to_the_end(&rig, &mut all);
+        assert!(all == counted(200_000), "{} bytes", all.len());
+    }
+
+    #[test]
+    fn a_killed_engine_costs_a_viewer_no_byte() {
+        let rig = Rig::new();
+        shown(&rig, "seq 200000; read line; seq 10", true);
+        let mut all = until_full(&rig);
+        kill_at_once(rig.home.engine_pid());
+        let first = counted(200_000);
+        ack(&rig, all.len() as u64);
+        let mut faults = 0;
+        while all.len() < first.len() || faults == 0 {
+            match rig.next(7) {
+                (9, payload) => {
+                    assert_eq!(payload[..8], (all.len() as u64).to_le_bytes());
+                    all.extend(&payload[8..]);
+                    ack(&rig, all.len() as u64);
+                }
+                (tag, payload) => {
+                    assert_eq!(tag, 4, "{}", String::from_utf8_lossy(&payload));
+                    faults += 1;
+                }
+            }
+        }
+        // The line that is up again types too.
+        rig.order(json!({ "do": "input", "id": 7, "bytes": b"on\r" })).unwrap();
+        assert_eq!(to_the_end(&rig, &mut all), 0);
+        let rest = String::from_utf8(all.split_off(first.len())).unwrap();
+        assert!(all == first);
+        assert!(rest.ends_with(&String::from_utf8(counted(10)).unwrap()), "{rest}");
+    }
+
+    #[test]
+    fn who_is_far_behind_goes_on_at_the_end() {
+        const ALL: usize = 12 * 1024 * 1024;
+        let rig = Rig::new();
+        // To its end first, so that there is something to be behind of.
+        let ran = rig.home.run(&["hold", "--", "sh", "-c", &format!("head -c {ALL} /dev/zero | tr '\\0' x")]);
+        assert_eq!((ran.code, ran.out.len()), (0, ALL));
+        let session = rig.home.json(&["session", "list", "--all"])[0]["session"]["id"].clone();
+        let session = session.as_str().unwrap().parse().unwrap();
+        rig.open(7, &Attach { session, from: 0, follow: true, keyboard: false }).unwrap();
+        let mut end = until_full(&rig).len();
+        ack(&rig, end as u64);
+        let mut jumps = 0;
+        loop {
+            let (tag, payload) = rig.next(7);
+            if tag == 12 {
+                break;
+            }
+            let offset = u64::from_le_bytes(*payload.first_chunk::<8>().unwrap()) as usize;
+            if offset != end {
+                assert_eq!(offset, ALL - TAIL as usize);
+                jumps += 1;
+            }
+            end = offset + payload.len() - 8;
+            ack(&rig, end as u64);
+        }
+        assert_eq!((jumps, end), (1, ALL));
+    }
+
+    #[test]
+    fn who_has_the_keyboard_types_and_sets_the_size() {
+        let rig = Rig::new();
+        shown(&rig, "read line; stty size; echo got $line", true);
+        rig.order(json!({ "do": "resize", "id": 7, "columns": 101, "rows": 33 })).unwrap();
+        rig.order(json!({ "do": "input", "id": 7, "bytes": b"this\r" })).unwrap();
+        let mut all = Vec::new();
+        to_the_end(&rig, &mut all);
+        assert_eq!(String::from_utf8(all).unwrap(), "this\r\n33 101\r\ngot this\r\n");
+    }
+
+    #[test]
+    fn orders_that_make_no_sense_are_refused_in_words() {
+        let rig = Rig::new();
+        for nonsense in
+            [json!({ "do": "eat", "id": 7 }), json!("open"), json!({ "do": "ack", "id": 7, "offset": -1 })]
+        {
+            assert_eq!(rig.order(nonsense).unwrap_err()["message"], "that is no order for a viewer");
+        }
+        let channelless = rig.order(json!({ "do": "open", "id": 7, "session": "s1", "from": 0 }));
+        assert_eq!(channelless.unwrap_err()["message"], "viewer 7 has no channel for what it shows");
+        let attach = shown(&rig, "read line", true);
+        assert_eq!(rig.open(7, &attach).unwrap_err()["message"], "viewer 7 is open already");
+        // Nobody is there for these, and nothing is wrong with that.
+        ack(&rig, 1);
+        rig.order(json!({ "do": "close", "id": 8 })).unwrap();
+        rig.open(9, &Attach { session: SessionId(99), ..attach }).unwrap();
+        let (tag, payload) = rig.next(9);
+        assert_eq!(
+            (tag, wire::decode::<Fault>(&payload).unwrap().message.as_str()),
+            (4, "there is no session s99")
+        );
+        // Another page comes: the viewers of the one before are gone.
+        rig.app.state::<Page>().leave();
+        let typed = rig.order(json!({ "do": "input", "id": 7, "bytes": [13] })).unwrap_err();
+        assert_eq!(typed["message"], "viewer 7 is not open, so nothing was typed");
+    }
+}

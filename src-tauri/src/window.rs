@@ -1,0 +1,41 @@
+//! The one window: its size, where the page keeps what it keeps, and its colour before there is a page.
+
+use std::fs::DirBuilder;
+#[cfg(unix)]
+use std::os::unix::fs::DirBuilderExt;
+
+use tauri::utils::config::Color;
+use tauri::{App, Manager, Runtime, Theme, WebviewUrl, WebviewWindowBuilder};
+
+use crate::Engine;
+
+/// The page's `--bg`, so that it does not flash when the page comes.
+const LIGHT: Color = Color(230, 232, 234, 255);
+/// The same of a dark system.
+const DARK: Color = Color(19, 21, 24, 255);
+
+/// Opens it.
+///
+/// # Errors
+/// If the data folder cannot be made, or there is no display.
+pub(crate) fn open<R: Runtime>(app: &App<R>) -> tauri::Result<()> {
+    // What the page keeps lies with everything else of a home, so that two homes never meet.
+    let keeps = app.state::<Engine>().places.data.join("window");
+    let mut folder = DirBuilder::new();
+    #[cfg(unix)]
+    folder.mode(0o700);
+    folder.recursive(true).create(&keeps)?;
+    let window = WebviewWindowBuilder::new(app, "main", WebviewUrl::default())
+        .title("Pilothouse")
+        .inner_size(1280.0, 800.0)
+        .min_inner_size(960.0, 640.0)
+        .data_directory(keeps)
+        .background_color(DARK)
+        .visible(false)
+        .build()?;
+    // Only a window knows whether the system is dark.
+    if !matches!(window.theme(), Ok(Theme::Dark)) {
+        window.set_background_color(Some(LIGHT))?;
+    }
+    window.show()
+}
