@@ -33,6 +33,8 @@ pub(crate) fn changes_what_is_watched(event: &Event) -> bool {
             | Event::WorktreeRemoved { .. }
             | Event::WorktreeRestored { .. }
             | Event::PullMoved { .. }
+            // What was held back may be looked at again.
+            | Event::ProjectTrusted { .. }
     )
 }
 
@@ -74,6 +76,15 @@ impl Engine {
         let wanted = engine.wanted();
         // Walks folders.
         let _panicked = tokio::task::spawn_blocking(move || engine.inner.watch.set(&wanted)).await;
+        // What cleared the way of a landing before it was watched has given no sign.
+        let waiting: BTreeSet<ProjectId> = {
+            let fleet = self.fleet();
+            let waits = |it: &&Pull| matches!(it.state, PullState::WaitsForCheckout { .. });
+            fleet.pulls.values().filter(waits).map(|it| it.project).collect()
+        };
+        for project in waiting {
+            self.look_at_checkout(project).await;
+        }
     }
 
     fn wanted(&self) -> Wanted {
