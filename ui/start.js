@@ -1,3 +1,3 @@
-// Starts the pages. A file of its own, because inline scripts are not allowed in the window.
+// Starts the pages.
 import init from "./pilothouse_ui.js";
 init({ module_or_path: "pilothouse_ui_bg.wasm" });

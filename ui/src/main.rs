@@ -1,7 +1,29 @@
-//! The pages of the window. Today one: whether the engine answers, and what it carries. The panes come next.
+//! The pages of the window: the engine's truth as a person reads it, and what a person does about it.
+//!
+//! Refuses any truth of its own: all that is kept here is where the window was.
+
+#![allow(unreachable_pub, reason = "the component macro makes its parts public")]
 
 mod app;
+mod board;
+mod chrome;
+mod commands;
+mod desk;
+mod diff;
 mod ipc;
+mod keys;
+mod kit;
+mod lists;
+mod mirror;
+mod overlays;
+mod place;
+mod project;
+mod pulls;
+mod queue;
+mod stage;
+mod trajectories;
+mod words;
+mod worktrees;
 
 fn main() {
     leptos::mount::mount_to_body(app::App);

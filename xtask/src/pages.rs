@@ -29,10 +29,12 @@ pub(crate) fn build() -> Result<()> {
         .out_name("pilothouse_ui")
         .generate(&dist)
         .context("the bindings of the pages could not be made")?;
-    for file in ["index.html", "start.js"] {
+    for file in ["index.html", "before.js", "start.js", "bridge.js", "terminal.js"] {
         fs::copy(step::top().join("ui").join(file), dist.join(file)).with_context(|| file.to_owned())?;
     }
-    copy_folder(&step::top().join("ui/style"), &dist.join("style"))?;
+    for folder in ["style", "vendor"] {
+        copy_folder(&step::top().join("ui").join(folder), &dist.join(folder))?;
+    }
     let size = fs::metadata(dist.join("pilothouse_ui_bg.wasm"))?.len();
     println!("== the pages are {} KiB of wasm", size / 1024);
     Ok(())

@@ -5,6 +5,8 @@
 
 pub mod ask;
 pub mod attempt;
+pub mod attention;
+pub mod board;
 pub mod call;
 pub mod event;
 pub mod evidence;

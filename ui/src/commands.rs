@@ -1,0 +1,387 @@
+//! The one registry of commands: id, title, key, where it counts, what it does. Keys, palette, tooltips and the sheet of
+//! keys are made from it; a test refuses clashes and verbs without a title.
+
+use leptos::prelude::*;
+use pilothouse_contract::Call;
+use pilothouse_contract::ask;
+use pilothouse_contract::attention::Deed;
+use pilothouse_contract::board::Subject;
+use pilothouse_contract::pull::PullState;
+use pilothouse_contract::run::{Approval, TaskState};
+use pilothouse_contract::worktree::WorktreeState;
+
+use crate::desk::Desk;
+use crate::place::{Confirm, Overlay, Pane, Place, Tab, View, keep};
+
+/// Where a key counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// Everywhere but in a terminal that has the keyboard.
+    Anywhere,
+    /// In lists and on the stage, not while text is typed.
+    Panes,
+    /// In the list at the left.
+    List,
+    /// In the queue.
+    Queue,
+}
+
+/// Something that a person can do.
+pub(crate) struct Command {
+    /// Its name in the page.
+    pub(crate) id: &'static str,
+    /// What it is called; a verb first.
+    pub(crate) title: &'static str,
+    /// Its keys, the first of them shown; `ctrl` is Command on macOS.
+    pub(crate) keys: &'static [&'static str],
+    /// Where they count.
+    pub(crate) place: Where,
+    /// Does it.
+    pub(crate) run: fn(Desk),
+}
+
+const fn command(
+    id: &'static str,
+    title: &'static str,
+    keys: &'static [&'static str],
+    place: Where,
+    run: fn(Desk),
+) -> Command {
+    Command { id, title, keys, place, run }
+}
+
+/// Every command.
+pub(crate) const COMMANDS: &[Command] = &[
+    command("palette", "Find or run", &["ctrl+k", "ctrl+shift+k"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Palette));
+    }),
+    command("keys", "Show all keys", &["ctrl+/", "?"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Keys));
+    }),
+    command("next-need", "Go to the next that needs me", &["ctrl+j"], Where::Anywhere, |desk| need(desk, 1)),
+    command("previous-need", "Go to the previous that needs me", &["ctrl+shift+j"], Where::Anywhere, |desk| {
+        need(desk, -1);
+    }),
+    command("first-answer", "Give the first answer", &["ctrl+enter"], Where::Anywhere, |desk| answer(desk, 0)),
+    command("board", "Go to the board", &["ctrl+1"], Where::Anywhere, |desk| go(desk, View::Board)),
+    command("worktrees", "Go to the worktrees", &["ctrl+2"], Where::Anywhere, |desk| go(desk, View::Worktrees)),
+    command("pulls", "Go to the pull requests", &["ctrl+3"], Where::Anywhere, |desk| go(desk, View::Pulls)),
+    command("trajectories", "Go to the trajectories", &["ctrl+4"], Where::Anywhere, |desk| {
+        go(desk, View::Trajectories);
+    }),
+    command("fold-board", "Fold or unfold the list", &["ctrl+b"], Where::Anywhere, |desk| {
+        desk.place.board_closed.update(|it| *it = !*it);
+    }),
+    command("fold-queue", "Fold or unfold the queue", &["ctrl+\\"], Where::Anywhere, |desk| {
+        if narrow() {
+            desk.place.queue_over.update(|it| *it = !*it);
+        } else {
+            desk.place.queue_closed.update(|it| *it = !*it);
+        }
+    }),
+    command("next-pane", "Go to the next pane", &["f6"], Where::Anywhere, |desk| pane(desk, 1)),
+    command("previous-pane", "Go to the previous pane", &["shift+f6"], Where::Anywhere, |desk| pane(desk, 2)),
+    command("interrupt", "End this agent's session", &["f8", "ctrl+."], Where::Anywhere, interrupt),
+    command("stop-run", "Stop this run", &["shift+f8"], Where::Anywhere, stop_run),
+    command("add", "Add a repository", &["ctrl+o"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::AddRepository));
+    }),
+    command("rehearse", "Start the rehearsal", &["ctrl+shift+r"], Where::Anywhere, rehearse),
+    command("undo", "Undo the last deed", &["z"], Where::Panes, Desk::undo_last),
+    command("timeline", "Show the timeline", &["e"], Where::Panes, |desk| tab(desk, Tab::Timeline)),
+    command("diff", "Show the diff", &["d"], Where::Panes, |desk| tab(desk, Tab::Diff)),
+    command("checks", "Show the checks", &["c"], Where::Panes, |desk| tab(desk, Tab::Checks)),
+    command("terminal", "Show the terminal", &["t"], Where::Panes, |desk| tab(desk, Tab::Terminal)),
+    command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
+    command("take", "Take the keyboard of this terminal", &["ctrl+shift+t"], Where::Anywhere, |desk| {
+        tab(desk, Tab::Terminal);
+        crate::stage::terminal::take();
+    }),
+    command("approve", "Approve this pull request", &["y"], Where::Panes, approve),
+    command("land", "Land this pull request", &["l"], Where::Panes, land),
+    command("remove-worktree", "Remove this worktree", &["shift+d"], Where::List, remove_worktree),
+    command("acknowledge", "Acknowledge", &["a"], Where::Queue, |desk| {
+        if let Some(key) = desk.place.alarm.get_untracked() {
+            desk.place.seen.update(|all| {
+                all.insert(key);
+            });
+        }
+    }),
+    command("shelve", "Put off for an hour", &["s"], Where::Queue, shelve),
+    command("unshelve", "Bring back what was put off", &["shift+s"], Where::Queue, |desk| {
+        desk.place.shelved.set(std::collections::BTreeMap::new());
+    }),
+    command("reply", "Reply in words", &["r"], Where::Queue, reply),
+    command("answer-1", "Give answer 1", &["1"], Where::Queue, |desk| answer(desk, 0)),
+    command("answer-2", "Give answer 2", &["2"], Where::Queue, |desk| answer(desk, 1)),
+    command("answer-3", "Give answer 3", &["3"], Where::Queue, |desk| answer(desk, 2)),
+    command("filter", "Narrow the list", &["/"], Where::Panes, |desk| desk.place.filtering.set(true)),
+    command("light", "Use the light theme", &[], Where::Anywhere, |_| theme("light")),
+    command("dark", "Use the dark theme", &[], Where::Anywhere, |_| theme("dark")),
+    command("system", "Use the system's theme", &[], Where::Anywhere, |_| theme("system")),
+    command("contrast", "Use high contrast, or not", &[], Where::Anywhere, |_| {
+        let high = crate::place::kept("ph.contrast").as_deref() == Some("high");
+        keep("ph.contrast", if high { "" } else { "high" });
+        retheme();
+    }),
+    command("all-projects", "Show all projects", &[], Where::Anywhere, |desk| desk.place.project.set(None)),
+];
+
+/// The command of an id.
+pub(crate) fn of(id: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|it| it.id == id)
+}
+
+/// The first key of a command as people read it.
+pub(crate) fn shown(id: &str) -> String {
+    of(id).and_then(|it| it.keys.first()).map(|key| crate::keys::shown(key)).unwrap_or_default()
+}
+
+fn narrow() -> bool {
+    window().inner_width().ok().and_then(|it| it.as_f64()).is_some_and(|it| it < 1200.0)
+}
+
+fn go(desk: Desk, view: View) {
+    desk.place.view.set(view);
+    desk.place.filter.set(String::new());
+    desk.place.pane.set(Pane::List);
+}
+
+fn tab(desk: Desk, tab: Tab) {
+    desk.place.tab.set(tab);
+}
+
+fn theme(name: &str) {
+    keep("ph.theme", name);
+    retheme();
+}
+
+fn retheme() {
+    // The page's first script knows how; it ran before this one.
+    if let Ok(run) = js_sys::Reflect::get(&window(), &"__theme".into())
+        && let Ok(run) = wasm_bindgen::JsCast::dyn_into::<js_sys::Function>(run)
+    {
+        let _unthemed = run.call0(&wasm_bindgen::JsValue::NULL);
+    }
+}
+
+fn pane(desk: Desk, step: usize) {
+    const ORDER: [Pane; 3] = [Pane::List, Pane::Stage, Pane::Queue];
+    let at = ORDER.iter().position(|it| *it == desk.place.pane.get_untracked()).unwrap_or_default();
+    let next = ORDER.get((at + step) % ORDER.len()).copied().unwrap_or_default();
+    if next == Pane::Queue {
+        show_queue(desk);
+    }
+    desk.place.pane.set(next);
+}
+
+/// Unfolds the queue, beside the stage or over it.
+pub(crate) fn show_queue(desk: Desk) {
+    if narrow() || desk.place.view.get_untracked() != View::Board {
+        desk.place.queue_over.set(true);
+    } else {
+        desk.place.queue_closed.set(false);
+    }
+}
+
+fn need(desk: Desk, step: isize) {
+    let alarms = untrack(|| desk.alarms());
+    let at = desk.place.alarm.get_untracked().and_then(|key| alarms.iter().position(|it| it.key == key));
+    let count = isize::try_from(alarms.len()).unwrap_or_default();
+    if count == 0 {
+        return;
+    }
+    let next = match at {
+        Some(at) => (isize::try_from(at).unwrap_or_default() + step).rem_euclid(count),
+        None => 0,
+    };
+    if let Some(alarm) = usize::try_from(next).ok().and_then(|it| alarms.get(it)) {
+        desk.place.alarm.set(Some(alarm.key.clone()));
+        show_queue(desk);
+        if let Some(subject) = &alarm.subject {
+            let over = desk.place.queue_over.get_untracked();
+            desk.place.open_subject(subject.clone());
+            desk.place.queue_over.set(over);
+        }
+        desk.place.pane.set(Pane::Queue);
+    }
+}
+
+/// Gives an answer of the chosen alarm, or of the first one.
+fn answer(desk: Desk, n: usize) {
+    let alarms = untrack(|| desk.alarms());
+    let key = desk.place.alarm.get_untracked();
+    let alarm = alarms.iter().find(|it| Some(&it.key) == key.as_ref()).or_else(|| alarms.first());
+    if let Some((label, deed)) = alarm.and_then(|it| it.answers.get(n)).map(|it| (&it.label, &it.deed)) {
+        desk.perform(label, deed);
+    }
+}
+
+fn reply(desk: Desk) {
+    let alarms = untrack(|| desk.alarms());
+    let key = desk.place.alarm.get_untracked();
+    let chosen = alarms.iter().find(|it| Some(&it.key) == key.as_ref()).or_else(|| alarms.first());
+    let question = chosen.and_then(|it| it.key.strip_prefix("question ")).and_then(|it| it.parse().ok());
+    if let Some(question) = question {
+        desk.perform("Reply", &Deed::Reply(question));
+    }
+}
+
+fn shelve(desk: Desk) {
+    const HOUR_MS: i64 = 3_600_000;
+    let alarms = untrack(|| desk.alarms());
+    let Some(key) = desk.place.alarm.get_untracked() else { return };
+    let Some(alarm) = alarms.iter().find(|it| it.key == key) else { return };
+    // What is being damaged cannot be put off for long.
+    let span = if alarm.priority == pilothouse_contract::attention::Priority::P1 { HOUR_MS / 2 } else { HOUR_MS };
+    let until = desk.mirror.now.get_untracked().plus_ms(span);
+    desk.place.shelved.update(|all| {
+        all.insert(key, until);
+    });
+}
+
+fn subject(desk: Desk) -> Option<Subject> {
+    untrack(|| desk.on_stage())
+}
+
+/// The session of the newest attempt of the task on the stage, if it runs.
+pub(crate) fn session_of(desk: Desk, subject: &Subject) -> Option<pilothouse_contract::SessionId> {
+    desk.mirror.fleet.with(|fleet| match subject {
+        Subject::Task(run, task) => {
+            let task = fleet.runs.get(run)?.task(task)?;
+            task.attempts.iter().rev().find_map(|id| fleet.attempts.get(id)?.session)
+        }
+        Subject::Session(session) => Some(*session),
+        _ => None,
+    })
+}
+
+fn interrupt(desk: Desk) {
+    let Some(subject) = subject(desk) else { return };
+    let Some(session) = untrack(|| session_of(desk, &subject)) else { return };
+    let live = desk.mirror.fleet.with_untracked(|it| it.sessions.get(&session).is_some_and(|it| it.end.is_none()));
+    if live {
+        desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
+            asks: format!("End {session}?"),
+            says: "Everything it started is ended too. What it wrote stays in its worktree; the task is tried again."
+                .to_owned(),
+            label: "End it".to_owned(),
+            deed: ask::session::Kill { session }.request(),
+        })));
+    }
+}
+
+fn stop_run(desk: Desk) {
+    let run = desk.mirror.fleet.with_untracked(|fleet| match subject(desk)? {
+        Subject::Task(run, _) => Some(run),
+        Subject::Pull(pull) => Some(fleet.pulls.get(&pull)?.run),
+        Subject::Item(item) => Some(fleet.run_of(item)?.id),
+        _ => None,
+    });
+    let Some(run) = run else { return };
+    desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
+        asks: format!("Stop {run}?"),
+        says: "Its sessions are ended. Its worktrees and branches stay.".to_owned(),
+        label: "Stop it".to_owned(),
+        deed: ask::run::Stop { run }.request(),
+    })));
+}
+
+/// Starts the rehearsal at the speed of somebody who watches, and goes where it is seen.
+pub(crate) fn rehearse(desk: Desk) {
+    let request =
+        ask::rehearsal::Start { script: "voyage".to_owned(), speed: 1, approve: Approval::Person }.request();
+    desk.act_then("Start the rehearsal", request, |desk, reply| {
+        if let Ok(it) = pilothouse_contract::wire::decode::<ask::rehearsal::Rehearsal>(reply) {
+            desk.place.project.set(Some(it.project));
+            desk.place.subject.set(Some(Subject::Item(it.item)));
+            go(desk, View::Board);
+        }
+    });
+}
+
+fn pull_of(desk: Desk) -> Option<pilothouse_contract::pull::Pull> {
+    let Some(Subject::Pull(pull)) = subject(desk) else { return None };
+    desk.mirror.fleet.with_untracked(|fleet| fleet.pulls.get(&pull).cloned())
+}
+
+fn approve(desk: Desk) {
+    if let Some(pull) = pull_of(desk).filter(|it| it.state == PullState::WaitsForApproval) {
+        desk.act("Approve", ask::pull::Approve { pull: pull.id }.request());
+    }
+}
+
+fn land(desk: Desk) {
+    if let Some(pull) = pull_of(desk).filter(|it| !it.state.is_over()) {
+        desk.act("Land", ask::pull::Land { pull: pull.id }.request());
+    }
+}
+
+fn remove_worktree(desk: Desk) {
+    if desk.place.view.get_untracked() != View::Worktrees {
+        return;
+    }
+    let Some(id) = desk.place.worktree.get_untracked() else { return };
+    ask_remove(desk, id);
+}
+
+/// Asks, naming what would be lost, and says that it can be undone.
+pub(crate) fn ask_remove(desk: Desk, id: pilothouse_contract::WorktreeId) {
+    let says = desk.mirror.fleet.with_untracked(|fleet| {
+        let it = fleet.worktrees.get(&id).filter(|it| it.state == WorktreeState::Live)?;
+        let busy = it.attempt.and_then(|id| fleet.attempts.get(&id)).is_some_and(|it| !it.state.is_over());
+        let (changed, untracked) = it.seen.as_ref().map_or((0, 0), |it| (it.changed, it.untracked));
+        let holds = format!("{changed} changed and {untracked} untracked files");
+        Some(if busy {
+            format!("An attempt is at work in it. It holds {holds}. It can be brought back for 14 days.")
+        } else {
+            format!("It holds {holds}. It can be brought back for 14 days.")
+        })
+    });
+    let Some(says) = says else { return };
+    desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
+        asks: format!("Remove {id}?"),
+        says,
+        label: format!("Remove {id}"),
+        deed: ask::worktree::Remove { worktree: id }.request(),
+    })));
+}
+
+/// Whether a task has come to its end.
+pub(crate) fn is_over(state: &TaskState) -> bool {
+    state.is_done() || matches!(state, TaskState::Parked { .. })
+}
+
+/// Whether a command can do anything where the window is now.
+pub(crate) fn able(place: Place, command: &Command) -> bool {
+    match command.id {
+        "remove-worktree" => place.view.get_untracked() == View::Worktrees,
+        "timeline" | "diff" | "checks" | "terminal" | "plan" | "take" | "interrupt" => {
+            place.view.get_untracked() == View::Board
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_commands_share_a_key_where_both_count_and_each_has_a_title() {
+        for (n, one) in COMMANDS.iter().enumerate() {
+            assert!(!one.title.is_empty() && !one.id.is_empty());
+            for other in COMMANDS.iter().skip(n + 1) {
+                assert_ne!(one.id, other.id);
+                let both = one.place == other.place
+                    || one.place == Where::Anywhere
+                    || other.place == Where::Anywhere
+                    || one.place == Where::Panes
+                    || other.place == Where::Panes;
+                for key in one.keys {
+                    assert!(!(both && other.keys.contains(key)), "{key}: {} and {}", one.id, other.id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The desk: the mirror, the place, and what a person does. Deeds go to the engine; what comes of them is seen in the
+//! mirror, never assumed. A fault stays until it is dismissed.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use pilothouse_contract::ask;
+use pilothouse_contract::attention::{Alarm, Deed};
+use pilothouse_contract::board::{Strip, Subject};
+use pilothouse_contract::{Call, Fault, Request};
+
+use crate::ipc;
+use crate::mirror::Mirror;
+use crate::place::{Overlay, Place, View};
+
+/// A deed that can be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Undo {
+    /// What was done.
+    pub(crate) says: String,
+    /// The call that undoes it.
+    pub(crate) deed: Request,
+}
+
+/// Everything that a part of the page needs. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Desk {
+    /// The fleet.
+    pub(crate) mirror: Mirror,
+    /// Where the window is.
+    pub(crate) place: Place,
+    /// The last fault, until it is dismissed.
+    pub(crate) fault: RwSignal<Option<Fault>>,
+    /// What is being done, in words.
+    pub(crate) doing: RwSignal<Vec<String>>,
+    /// The last deed that can be undone.
+    pub(crate) undo: RwSignal<Option<Undo>>,
+}
+
+/// The desk of this page.
+pub(crate) fn desk() -> Desk {
+    expect_context()
+}
+
+impl Desk {
+    /// Calls the engine, shows what is under way, and the fault if there is one.
+    pub(crate) fn act(self, says: &str, request: Request) {
+        self.act_then(says, request, |_, _| {});
+    }
+
+    /// The same, and goes on with the reply.
+    pub(crate) fn act_then(self, says: &str, request: Request, then: impl FnOnce(Self, &[u8]) + 'static) {
+        let says = says.to_owned();
+        // Twice the same at once is once: a key that is held down does not answer twice.
+        if self.doing.with_untracked(|all| all.contains(&says)) {
+            return;
+        }
+        self.doing.update(|all| all.push(says.clone()));
+        spawn_local(async move {
+            let done = ipc::request(&request).await;
+            self.doing.update(|all| all.retain(|it| *it != says));
+            match done {
+                Ok(reply) => {
+                    let undo = undo_of(&request);
+                    if undo.is_some() {
+                        self.undo.set(undo);
+                    }
+                    then(self, &reply);
+                }
+                Err(fault) => self.fault.set(Some(fault)),
+            }
+        });
+    }
+
+    /// Does what an answer says.
+    pub(crate) fn perform(self, label: &str, deed: &Deed) {
+        match deed {
+            Deed::Call(request) => self.act(label, (**request).clone()),
+            Deed::Open(subject) => self.place.open_subject(subject.clone()),
+            Deed::Reply(question) => self.place.overlay.set(Some(Overlay::Reply(*question))),
+        }
+    }
+
+    /// The strips of the project that is shown.
+    pub(crate) fn strips(self) -> Vec<Strip> {
+        let project = self.place.project.get();
+        let filter = self.place.filter.get().to_lowercase();
+        self.mirror.strips.with(|all| {
+            all.iter()
+                .filter(|it| project.is_none_or(|project| it.project == project))
+                .filter(|it| {
+                    filter.is_empty()
+                        || it.title.to_lowercase().contains(&filter)
+                        || it.call.to_lowercase().contains(&filter)
+                        || it.why.to_lowercase().contains(&filter)
+                })
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// The open alarms of the project that is shown, without those that were put off.
+    pub(crate) fn alarms(self) -> Vec<Alarm> {
+        let project = self.place.project.get();
+        let family = self.place.family.get();
+        let now = self.mirror.now.get_untracked();
+        let shelved = self.place.shelved.get();
+        self.mirror.alarms.with(|all| {
+            all.iter()
+                .filter(|it| project.is_none() || it.project.is_none() || it.project == project)
+                .filter(|it| family.is_none_or(|family| it.family == family))
+                .filter(|it| shelved.get(&it.key).is_none_or(|until| *until <= now))
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// The most urgent alarm of a subject.
+    pub(crate) fn alarm_of(self, subject: &Subject) -> Option<Alarm> {
+        self.mirror.alarms.with(|all| all.iter().find(|it| it.subject.as_ref() == Some(subject)).cloned())
+    }
+
+    /// What the stage shows.
+    pub(crate) fn on_stage(self) -> Option<Subject> {
+        match self.place.view.get() {
+            View::Pulls => self.place.pull.get(),
+            _ => self.place.subject.get(),
+        }
+    }
+
+    /// Undoes the last deed that can be undone.
+    pub(crate) fn undo_last(self) {
+        if let Some(undo) = self.undo.get_untracked() {
+            self.undo.set(None);
+            self.act("Undo", undo.deed);
+        }
+    }
+}
+
+fn undo_of(request: &Request) -> Option<Undo> {
+    match request {
+        Request::WorktreeRemove(ask::worktree::Remove { worktree }) => Some(Undo {
+            says: format!("Removed {worktree}"),
+            deed: ask::worktree::Undo { worktree: *worktree }.request(),
+        }),
+        _ => None,
+    }
+}

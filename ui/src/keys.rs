@@ -1,0 +1,126 @@
+//! Keys: one listener for the whole page. A key becomes a word like `ctrl+shift+k`, the word a command. What a webview
+//! does by itself on such keys (print, find, reload, zoom) is prevented here and nowhere else.
+
+use leptos::ev;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use crate::commands::{COMMANDS, Where};
+use crate::desk::Desk;
+use crate::place::Pane;
+use crate::{lists, overlays};
+
+/// What webviews do on keys by themselves and a control room does not want.
+const PREVENTED: [&str; 12] = [
+    "ctrl+p", "ctrl+s", "ctrl+f", "ctrl+g", "ctrl+r", "ctrl+u", "ctrl+n", "ctrl+w", "f5", "f7", "ctrl+d", "ctrl+h",
+];
+
+/// The word of a key.
+pub(crate) fn word(event: &web_sys::KeyboardEvent) -> String {
+    let mut word = String::new();
+    if event.ctrl_key() || event.meta_key() {
+        word.push_str("ctrl+");
+    }
+    if event.alt_key() {
+        word.push_str("alt+");
+    }
+    let key = event.key();
+    let printable = key.chars().count() == 1;
+    // Shift is part of a sign; with letters and named keys it is a key of its own.
+    if event.shift_key() && (!printable || key.chars().all(char::is_alphabetic)) {
+        word.push_str("shift+");
+    }
+    word.push_str(&if key == " " { "space".to_owned() } else { key.to_lowercase() });
+    word
+}
+
+/// A key as people read it.
+pub(crate) fn shown(word: &str) -> String {
+    let mac = window().navigator().platform().is_ok_and(|it| it.starts_with("Mac"));
+    let parts: Vec<String> = word
+        .split('+')
+        .map(|part| match part {
+            "ctrl" if mac => "⌘".to_owned(),
+            "ctrl" => "Ctrl".to_owned(),
+            "shift" => "Shift".to_owned(),
+            "enter" => "↵".to_owned(),
+            it if it.len() == 1 || it.starts_with('f') => it.to_owned(),
+            it => it.to_owned(),
+        })
+        .collect();
+    let modified = parts.len() > 1;
+    let mut parts = parts;
+    if let Some(last) = parts.last_mut()
+        && (modified || last.starts_with('f'))
+        && last.len() <= 3
+    {
+        *last = last.to_uppercase();
+    }
+    parts.join(if mac { "" } else { "+" })
+}
+
+fn typing(event: &web_sys::KeyboardEvent) -> bool {
+    let Some(target) = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok()) else { return false };
+    matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+}
+
+fn in_terminal(event: &web_sys::KeyboardEvent) -> bool {
+    let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|it| it.closest("[data-keyboard=ours]").ok().flatten().is_some())
+}
+
+/// Listens for as long as the page lives.
+pub(crate) fn listen(desk: Desk) {
+    let heard = window_event_listener_untyped("keydown", move |event| {
+        let Some(event) = event.dyn_ref::<web_sys::KeyboardEvent>() else { return };
+        heed(desk, event);
+    });
+    // For as long as the page lives.
+    std::mem::forget(heard);
+    let _ = ev::keydown;
+}
+
+fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
+    let word = word(event);
+    // A program that has the keyboard gets every key but the way out and the palette.
+    if in_terminal(event) {
+        let ours = matches!(word.as_str(), "shift+f6" | "ctrl+shift+k" | "ctrl+shift+j" | "ctrl+shift+t");
+        if !ours {
+            return;
+        }
+        event.stop_propagation();
+        if word == "shift+f6" || word == "ctrl+shift+t" {
+            event.prevent_default();
+            crate::stage::terminal::leave();
+            return;
+        }
+    }
+    if overlays::heed(desk, &word) {
+        event.prevent_default();
+        return;
+    }
+    if desk.place.overlay.get_untracked().is_some() {
+        return;
+    }
+    let typing = typing(event);
+    if !typing && lists::heed(desk, &word) {
+        event.prevent_default();
+        return;
+    }
+    let pane = desk.place.pane.get_untracked();
+    let found = COMMANDS.iter().find(|it| {
+        it.keys.contains(&word.as_str())
+            && match it.place {
+                Where::Anywhere => !typing || word.contains('+') || word.starts_with('f'),
+                Where::Panes => !typing,
+                Where::List => !typing && pane == Pane::List,
+                Where::Queue => !typing && pane == Pane::Queue,
+            }
+    });
+    if let Some(command) = found {
+        event.prevent_default();
+        (command.run)(desk);
+    } else if PREVENTED.contains(&word.as_str()) {
+        event.prevent_default();
+    }
+}

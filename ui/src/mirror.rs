@@ -1,0 +1,210 @@
+//! The mirror: the fleet as the engine has it, moved by the shared fold, once a frame. Everything that is shown derives
+//! from here.
+//!
+//! Refuses to guess: while the engine is not heard, the mirror says since when.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use pilothouse_contract::ask::engine::EngineStatus;
+use pilothouse_contract::ask::session::SessionLine;
+use pilothouse_contract::attention::{Alarm, Sights, alarms};
+use pilothouse_contract::board::{Strip, strips};
+use pilothouse_contract::{At, Fleet, Record, SessionId, ask};
+
+use crate::ipc::{self, FromFeed};
+
+/// So many of the newest records are kept for the status line and the timelines.
+const KEPT: usize = 2000;
+/// So often running sessions are looked at, in milliseconds.
+const LOOK_MS: i32 = 2000;
+
+/// Whether the engine is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Not yet.
+    Opening,
+    /// It is.
+    Heard,
+    /// Not since then.
+    Lost {
+        /// Since when.
+        since: At,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The mirror. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mirror {
+    /// The fleet.
+    pub(crate) fleet: RwSignal<Fleet>,
+    /// Whether the engine is heard.
+    pub(crate) link: RwSignal<Link>,
+    /// The newest records, oldest first.
+    pub(crate) recent: RwSignal<VecDeque<Record>>,
+    /// Running sessions with their derived state.
+    pub(crate) sessions: RwSignal<BTreeMap<SessionId, SessionLine>>,
+    /// What the engine says of itself.
+    pub(crate) engine: RwSignal<Option<EngineStatus>>,
+    /// Now, once a second: the one timer that moves ages.
+    pub(crate) now: RwSignal<At>,
+    /// Every strip.
+    pub(crate) strips: Memo<Vec<Strip>>,
+    /// Every open alarm.
+    pub(crate) alarms: Memo<Vec<Alarm>>,
+}
+
+/// The clock of this machine.
+pub(crate) fn now() -> At {
+    #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
+    At(js_sys::Date::now() as i64)
+}
+
+impl Mirror {
+    /// A mirror that nothing was heard for yet; starts to follow.
+    pub(crate) fn start() -> Self {
+        let fleet = RwSignal::new(Fleet::default());
+        let sessions = RwSignal::new(BTreeMap::<SessionId, SessionLine>::new());
+        let engine = RwSignal::new(None::<EngineStatus>);
+        let ticks = RwSignal::new(now());
+        let strips = Memo::new(move |_| fleet.with(strips));
+        // Alarms that time raises may come some seconds late; that they are worked out every second is not needed.
+        let slow = Memo::new(move |_| At(ticks.get().0 / 5000 * 5000));
+        let open = Memo::new(move |_| {
+            let pulses = sessions.with(|all| all.iter().filter_map(|(id, it)| Some((*id, it.pulse?))).collect());
+            let engine = engine.with(|it| it.as_ref().map(|it| it.alarms.clone()).unwrap_or_default());
+            fleet.with(|fleet| alarms(fleet, &Sights { pulses, engine, now: slow.get() }))
+        });
+        let mirror = Self {
+            fleet,
+            link: RwSignal::new(Link::Opening),
+            recent: RwSignal::new(VecDeque::new()),
+            sessions,
+            engine,
+            now: ticks,
+            strips,
+            alarms: open,
+        };
+        mirror.follow();
+        mirror.tick();
+        mirror.look();
+        mirror
+    }
+
+    /// Follows the fleet. What comes within a frame is folded in at its end, in one go.
+    fn follow(self) {
+        let waiting = Rc::new(RefCell::new(Vec::<FromFeed>::new()));
+        let heed = move |news: FromFeed| {
+            let first = {
+                let mut waiting = waiting.borrow_mut();
+                waiting.push(news);
+                waiting.len() == 1
+            };
+            if first {
+                let waiting = Rc::clone(&waiting);
+                request_animation_frame(move || self.fold(waiting.take()));
+            }
+        };
+        spawn_local(async move {
+            if let Err(fault) = ipc::subscribe(heed).await {
+                self.link.set(Link::Lost { since: now(), why: fault.message });
+            }
+        });
+    }
+
+    fn fold(self, news: Vec<FromFeed>) {
+        for news in news {
+            match news {
+                FromFeed::Snapshot(snapshot) => {
+                    self.fleet.set(*snapshot);
+                    self.link.set(Link::Heard);
+                    // Records that came while nobody listened are in the snapshot; the newest are read for the eye.
+                    spawn_local(self.read_recent());
+                }
+                FromFeed::Records(records) => {
+                    let fresh: Vec<Record> = self.fleet.with_untracked(|fleet| {
+                        records.into_iter().filter(|it| it.seq > fleet.seq).collect()
+                    });
+                    if fresh.is_empty() {
+                        continue;
+                    }
+                    self.fleet.update(|fleet| {
+                        for record in &fresh {
+                            fleet.apply(record);
+                        }
+                    });
+                    self.keep(fresh);
+                    if self.link.get_untracked() != Link::Heard {
+                        self.link.set(Link::Heard);
+                    }
+                }
+                FromFeed::Lost(fault) => {
+                    if !matches!(self.link.get_untracked(), Link::Lost { .. }) {
+                        self.link.set(Link::Lost { since: now(), why: fault.message });
+                    }
+                }
+            }
+        }
+    }
+
+    fn keep(self, records: Vec<Record>) {
+        self.recent.update(|kept| {
+            kept.extend(records);
+            while kept.len() > KEPT {
+                kept.pop_front();
+            }
+        });
+    }
+
+    async fn read_recent(self) {
+        let seq = self.fleet.with_untracked(|fleet| fleet.seq);
+        let last = self.recent.with_untracked(|kept| kept.back().map_or(0, |it| it.seq));
+        let from = last.max(seq.saturating_sub(200));
+        if let Ok(mut records) = ipc::call(ask::event::Since { seq: from, most: 200 }).await {
+            let last = self.recent.with_untracked(|kept| kept.back().map_or(0, |it| it.seq));
+            records.retain(|it| it.seq > last);
+            self.keep(records);
+        }
+    }
+
+    fn tick(self) {
+        set_interval(move || self.now.set(now()), std::time::Duration::from_secs(1));
+    }
+
+    /// Looks at what moves and is never stored: pulses of sessions, and the engine's own state.
+    fn look(self) {
+        let again = move || {
+            if self.link.get_untracked() != Link::Heard {
+                return;
+            }
+            spawn_local(async move {
+                if let Ok(lines) = ipc::call(ask::session::List { all: false }).await {
+                    let lines: BTreeMap<_, _> = lines.into_iter().map(|it| (it.session.id, it)).collect();
+                    if self.sessions.with_untracked(|known| *known != lines) {
+                        self.sessions.set(lines);
+                    }
+                }
+                if let Ok(status) = ipc::call(ask::engine::Status {}).await
+                    && self.engine.with_untracked(|known| known.as_ref() != Some(&status))
+                {
+                    self.engine.set(Some(status));
+                }
+            });
+        };
+        set_interval(again, std::time::Duration::from_millis(LOOK_MS.unsigned_abs().into()));
+        again();
+    }
+
+    /// The last sign of progress of a strip: its record, or its session's output.
+    pub(crate) fn progress(self, strip: &Strip) -> At {
+        let output = strip.session.and_then(|id| {
+            self.sessions.with(|all| all.get(&id).and_then(|it| it.pulse.as_ref()?.last_output))
+        });
+        output.map_or(strip.since, |it| it.max(strip.since))
+    }
+}

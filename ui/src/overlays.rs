@@ -1,0 +1,214 @@
+//! What lies over the panes: the palette, the sheet of keys, questions before a deed, an answer in words. The annunciator
+//! stays above. When it closes, the focus goes back to where it was.
+
+use leptos::prelude::*;
+use pilothouse_contract::board::Subject;
+use pilothouse_contract::{Call, QuestionId, ask};
+use wasm_bindgen::JsCast;
+
+use crate::commands::{self, COMMANDS, Command, Where};
+use crate::desk::{Desk, desk};
+use crate::kit::{Icon, Key};
+use crate::place::{Confirm, Overlay};
+use crate::project::AddRepository;
+use crate::words::{many, one};
+
+/// Heeds the keys that close what lies over the panes. Returns whether it was one.
+pub(crate) fn heed(desk: Desk, word: &str) -> bool {
+    let overlay = desk.place.overlay.get_untracked();
+    match (word, &overlay) {
+        ("escape", Some(_)) => desk.place.overlay.set(None),
+        ("escape", None) if desk.fault.get_untracked().is_some() => desk.fault.set(None),
+        ("enter" | "y", Some(Overlay::Confirm(it))) => confirm(desk, it),
+        ("n", Some(Overlay::Confirm(_))) => desk.place.overlay.set(None),
+        _ => return false,
+    }
+    true
+}
+
+fn confirm(desk: Desk, it: &Confirm) {
+    desk.place.overlay.set(None);
+    desk.act(&it.label, it.deed.clone());
+}
+
+/// Whatever is over the panes.
+#[component]
+pub(crate) fn Overlays() -> impl IntoView {
+    let desk = desk();
+    let close = move |_| desk.place.overlay.set(None);
+    // The focus comes back to where it was.
+    let before = StoredValue::new_local(None::<web_sys::HtmlElement>);
+    Effect::new(move |open: Option<bool>| {
+        let now = desk.place.overlay.with(Option::is_some);
+        if now && open != Some(true) {
+            before.set_value(document().active_element().and_then(|it| it.dyn_into().ok()));
+        } else if !now && open == Some(true) {
+            request_animation_frame(move || before.with_value(|it| if let Some(it) = it { let _gone = it.focus(); }));
+        }
+        now
+    });
+    move || desk.place.overlay.get().map(|overlay| {
+        let inner = match overlay {
+            Overlay::Palette => view! { <Palette/> }.into_any(),
+            Overlay::Keys => view! { <Keys/> }.into_any(),
+            Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
+            Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
+            Overlay::Confirm(it) => view! { <ConfirmDialog it=it/> }.into_any(),
+        };
+        view! { <div class="scrim" on:click=close></div><div class="over" data-name="overlay">{inner}</div> }
+    })
+}
+
+/// What the palette offers.
+#[derive(Clone)]
+enum Choice {
+    Command(&'static Command),
+    Open(Subject, String, String),
+}
+
+impl Choice {
+    fn title(&self) -> String {
+        match self {
+            Self::Command(it) => it.title.to_owned(),
+            Self::Open(_, call, title) => format!("{call} {title}"),
+        }
+    }
+}
+
+/// Whether all letters of what was typed come in this order, and how closely: less is closer.
+fn closeness(typed: &str, title: &str) -> Option<usize> {
+    let title = title.to_lowercase();
+    if let Some(at) = title.find(typed) {
+        return Some(at);
+    }
+    let mut from = 0;
+    let mut spread = 100;
+    for letter in typed.chars() {
+        let at = title.get(from..)?.find(letter)?;
+        spread += at;
+        from += at + letter.len_utf8();
+    }
+    Some(spread)
+}
+
+#[component]
+fn Palette() -> impl IntoView {
+    let desk = desk();
+    let typed = RwSignal::new(String::new());
+    let chosen = RwSignal::new(0_usize);
+    let field = NodeRef::<leptos::html::Input>::new();
+    Effect::new(move |_| if let Some(field) = field.get() { let _hidden = field.focus(); });
+    let found = move || {
+        let typed = typed.get().to_lowercase();
+        let mut all: Vec<Choice> = desk.mirror.strips.get_untracked().into_iter().map(|it| Choice::Open(it.subject, it.call, it.title)).collect();
+        all.extend(desk.mirror.fleet.with_untracked(|it| it.listed().map(|it| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone())).collect::<Vec<_>>()));
+        all.extend(COMMANDS.iter().filter(|it| it.place != Where::Queue && commands::able(desk.place, it)).map(Choice::Command));
+        let mut all: Vec<(usize, Choice)> = all.into_iter().filter_map(|it| Some((closeness(&typed, &it.title())?, it))).collect();
+        // Commands first while nothing is typed; then whatever fits best.
+        all.sort_by_key(|(near, it)| (*near, usize::from(typed.is_empty() && matches!(it, Choice::Open(..)))));
+        if typed.is_empty() {
+            all.sort_by_key(|(_, it)| usize::from(matches!(it, Choice::Open(..))));
+        }
+        all.into_iter().map(|it| it.1).take(12).collect::<Vec<_>>()
+    };
+    let run = move |it: &Choice| {
+        desk.place.overlay.set(None);
+        match it {
+            Choice::Command(command) => (command.run)(desk),
+            Choice::Open(subject, ..) => desk.place.open_subject(subject.clone()),
+        }
+    };
+    let heed = move |event: leptos::ev::KeyboardEvent| {
+        let count = found().len();
+        match event.key().as_str() {
+            "ArrowDown" => chosen.update(|it| *it = (*it + 1).min(count.saturating_sub(1))),
+            "ArrowUp" => chosen.update(|it| *it = it.saturating_sub(1)),
+            "Enter" => if let Some(it) = found().get(chosen.get_untracked()) { run(it) },
+            _ => return,
+        }
+        event.prevent_default();
+        event.stop_propagation();
+    };
+    let rows = move || found().into_iter().enumerate().map(|(n, it)| {
+        let of = it.clone();
+        let (icon, title, wher, key) = match &it {
+            Choice::Command(it) => ("right", it.title.to_owned(), "", it.keys.first().map(|it| crate::keys::shown(it))),
+            Choice::Open(_, call, title) => ("file", format!("{} {}", one(call), one(title)), "open", None),
+        };
+        view! {
+            <li role="option" aria-selected=move || (chosen.get() == n).to_string() on:click=move |_| run(&of)>
+                <Icon name=icon/><span class="cut">{title}</span><span class="where">{wher}</span><span>{key.map(|says| view! { <Key says=says/> })}</span>
+            </li>
+        }
+    }).collect_view();
+    let none = move || found().is_empty().then(|| view! { <p class="none">"Nothing matches."</p> });
+    view! {
+        <div class="palette" role="dialog" aria-label="Find or run" data-name="palette">
+            <div class="ask"><Icon name="search"/><input node_ref=field type="text" data-name="ask" placeholder="Find or run" prop:value=move || typed.get()
+                on:input=move |event| { typed.set(event_target_value(&event)); chosen.set(0); } on:keydown=heed/></div>
+            <ul role="listbox">{rows}</ul>{none}
+            <div class="foot"><span><Key says="↑ ↓"/>" choose"</span><span><Key says="↵"/>" run"</span><span><Key says="Esc"/>" close"</span></div>
+        </div>
+    }
+}
+
+#[component]
+fn Keys() -> impl IntoView {
+    let group = |title: &'static str, place: Where| {
+        let rows = COMMANDS.iter().filter(|it| it.place == place && !it.keys.is_empty()).map(|it| view! {
+            <li><span>{it.title}</span><span>{it.keys.iter().map(|key| view! { <Key says=crate::keys::shown(key)/>" " }).collect_view()}</span></li>
+        }).collect_view();
+        view! { <section><h3>{title}</h3><ul>{rows}</ul></section> }
+    };
+    view! {
+        <div class="dialog keysheet" role="dialog" aria-label="Keys" data-name="keys">
+            <h2>"Keys"</h2>
+            <div class="keycols">{group("Everywhere", Where::Anywhere)}
+                <div>{group("In lists and on the stage", Where::Panes)}{group("In the list", Where::List)}{group("In the queue", Where::Queue)}
+                <section><h3>"In every list"</h3><ul><li><span>"Move"</span><span><Key says="j"/>" "<Key says="k"/>" "<Key says="↑"/>" "<Key says="↓"/></span></li><li><span>"Open"</span><Key says="↵"/></li><li><span>"Back"</span><Key says="Esc"/></li></ul></section></div>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn ConfirmDialog(it: Confirm) -> impl IntoView {
+    let desk = desk();
+    let button = NodeRef::<leptos::html::Button>::new();
+    Effect::new(move |_| if let Some(button) = button.get() { let _hidden = button.focus(); });
+    let of = it.clone();
+    view! {
+        <div class="dialog" role="alertdialog" aria-label=it.asks.clone() data-name="confirm">
+            <h2>{it.asks.clone()}</h2><p>{it.says.clone()}</p>
+            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="confirm-yes" on:click=move |_| confirm(desk, &of)>{it.label.clone()} <Key says="y"/></button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Keep it" <Key says="n"/></button></div>
+        </div>
+    }
+}
+
+#[component]
+fn Reply(question: QuestionId) -> impl IntoView {
+    let desk = desk();
+    let words = RwSignal::new(String::new());
+    let field = NodeRef::<leptos::html::Textarea>::new();
+    Effect::new(move |_| if let Some(field) = field.get() { let _hidden = field.focus(); });
+    let it = desk.mirror.fleet.with_untracked(|fleet| fleet.questions.get(&question).cloned());
+    let asks = it.as_ref().map(|it| many(&it.asks)).unwrap_or_default();
+    let choices = it.map(|it| it.choices.iter().enumerate().map(|(n, it)| format!("{} {}", n + 1, one(it))).collect::<Vec<_>>().join(" · ")).unwrap_or_default();
+    let send = move || {
+        let text = words.get_untracked();
+        if text.trim().is_empty() { return; }
+        let request = ask::question::Answer { question, text, policy: None }.request();
+        desk.act_then("Reply", request, |desk, _| desk.place.overlay.set(None));
+    };
+    view! {
+        <div class="dialog" role="dialog" aria-label="Reply" data-name="reply">
+            <h2>{asks}</h2><p class="quiet">{choices}</p>
+            <div class="input tall"><textarea node_ref=field rows="4" data-name="words" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event))
+                on:keydown=move |event| if event.key() == "Enter" && event.ctrl_key() { event.prevent_default(); event.stop_propagation(); send() }></textarea></div>
+            {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
+            <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
+        </div>
+    }
+}

@@ -1,0 +1,270 @@
+//! Where the window is: the view, what is chosen, what is folded. Kept, so that reopening shows the same place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use leptos::prelude::*;
+use pilothouse_contract::board::{Bay, Subject};
+use pilothouse_contract::{At, ProjectId, SessionId, WorktreeId};
+use serde::{Deserialize, Serialize};
+
+/// The views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub(crate) enum View {
+    /// Strips in bays, one on the stage.
+    #[default]
+    Board,
+    /// Worktrees, and those that can come back.
+    Worktrees,
+    /// Pull requests.
+    Pulls,
+    /// What agents said and did.
+    Trajectories,
+}
+
+impl View {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 4] = [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories];
+
+    /// What its tab says.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Board => "Board",
+            Self::Worktrees => "Worktrees",
+            Self::Pulls => "Pull requests",
+            Self::Trajectories => "Trajectories",
+        }
+    }
+
+    /// Its name in the page, for styles and tests.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Board => "board",
+            Self::Worktrees => "worktrees",
+            Self::Pulls => "pulls",
+            Self::Trajectories => "trajectories",
+        }
+    }
+}
+
+/// The tabs of the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub(crate) enum Tab {
+    /// What happened, with reasons.
+    #[default]
+    Timeline,
+    /// What was changed.
+    Diff,
+    /// What was proved.
+    Checks,
+    /// The agent's own screen.
+    Terminal,
+    /// Where it stands in the plan.
+    Plan,
+}
+
+impl Tab {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Timeline, Self::Diff, Self::Checks, Self::Terminal, Self::Plan];
+
+    /// What it says.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Timeline => "Timeline",
+            Self::Diff => "Diff",
+            Self::Checks => "Checks",
+            Self::Terminal => "Terminal",
+            Self::Plan => "Plan",
+        }
+    }
+
+    /// The key that opens it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Timeline => "e",
+            Self::Diff => "d",
+            Self::Checks => "c",
+            Self::Terminal => "t",
+            Self::Plan => "p",
+        }
+    }
+}
+
+/// The panes, in the order of F6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Pane {
+    /// The list at the left.
+    #[default]
+    List,
+    /// The stage.
+    Stage,
+    /// The queue.
+    Queue,
+}
+
+/// What lies over the panes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Overlay {
+    /// Find or run.
+    Palette,
+    /// The keys.
+    Keys,
+    /// Add a repository.
+    AddRepository,
+    /// Answer a question in words.
+    Reply(pilothouse_contract::QuestionId),
+    /// Asks once before something that cannot simply be taken back.
+    Confirm(Confirm),
+}
+
+/// A question before a deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Confirm {
+    /// What is about to be done.
+    pub(crate) asks: String,
+    /// What it costs.
+    pub(crate) says: String,
+    /// What its button says.
+    pub(crate) label: String,
+    /// The call that does it.
+    pub(crate) deed: pilothouse_contract::Request,
+}
+
+/// What is kept of a place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    view: View,
+    project: Option<ProjectId>,
+    subject: Option<Subject>,
+    tab: Tab,
+    pull: Option<Subject>,
+    worktree: Option<WorktreeId>,
+    trajectory: Option<SessionId>,
+    open: BTreeSet<Bay>,
+    queue_closed: bool,
+    board_closed: bool,
+    seen: BTreeSet<String>,
+    shelved: BTreeMap<String, At>,
+}
+
+const KEY: &str = "ph.place";
+
+/// Where the window is. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// The view.
+    pub(crate) view: RwSignal<View>,
+    /// The one project that is shown; all if none.
+    pub(crate) project: RwSignal<Option<ProjectId>>,
+    /// What is on the stage of the board.
+    pub(crate) subject: RwSignal<Option<Subject>>,
+    /// Its tab.
+    pub(crate) tab: RwSignal<Tab>,
+    /// What is on the stage of the pull requests.
+    pub(crate) pull: RwSignal<Option<Subject>>,
+    /// The chosen worktree.
+    pub(crate) worktree: RwSignal<Option<WorktreeId>>,
+    /// The trajectory that is read.
+    pub(crate) trajectory: RwSignal<Option<SessionId>>,
+    /// Bays at the foot that are unfolded.
+    pub(crate) open: RwSignal<BTreeSet<Bay>>,
+    /// Whether the queue is folded to its rail.
+    pub(crate) queue_closed: RwSignal<bool>,
+    /// Whether the board is folded.
+    pub(crate) board_closed: RwSignal<bool>,
+    /// Alarms that were acknowledged.
+    pub(crate) seen: RwSignal<BTreeSet<String>>,
+    /// Alarms that were put off, until when.
+    pub(crate) shelved: RwSignal<BTreeMap<String, At>>,
+    /// The alarm that is chosen in the queue.
+    pub(crate) alarm: RwSignal<Option<String>>,
+    /// The family that the queue is narrowed to.
+    pub(crate) family: RwSignal<Option<pilothouse_contract::attention::Family>>,
+    /// The pane that keys go to.
+    pub(crate) pane: RwSignal<Pane>,
+    /// What lies over the panes.
+    pub(crate) overlay: RwSignal<Option<Overlay>>,
+    /// Whether the queue lies over the stage, where there is no room beside it.
+    pub(crate) queue_over: RwSignal<bool>,
+    /// What the list is narrowed to.
+    pub(crate) filter: RwSignal<String>,
+    /// Whether the narrowing is being typed.
+    pub(crate) filtering: RwSignal<bool>,
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
+/// What is kept under a name.
+pub(crate) fn kept(key: &str) -> Option<String> {
+    storage()?.get_item(key).ok().flatten()
+}
+
+/// Keeps something under a name. What cannot be kept is forgotten: it is comfort and no more.
+pub(crate) fn keep(key: &str, value: &str) {
+    if let Some(storage) = storage() {
+        let _full = storage.set_item(key, value);
+    }
+}
+
+impl Place {
+    /// Where the window was when it was closed.
+    pub(crate) fn restore() -> Self {
+        let kept: Kept = kept(KEY).and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        let place = Self {
+            view: RwSignal::new(kept.view),
+            project: RwSignal::new(kept.project),
+            subject: RwSignal::new(kept.subject),
+            tab: RwSignal::new(kept.tab),
+            pull: RwSignal::new(kept.pull),
+            worktree: RwSignal::new(kept.worktree),
+            trajectory: RwSignal::new(kept.trajectory),
+            open: RwSignal::new(kept.open),
+            queue_closed: RwSignal::new(kept.queue_closed),
+            board_closed: RwSignal::new(kept.board_closed),
+            seen: RwSignal::new(kept.seen),
+            shelved: RwSignal::new(kept.shelved),
+            alarm: RwSignal::new(None),
+            family: RwSignal::new(None),
+            pane: RwSignal::new(Pane::List),
+            overlay: RwSignal::new(None),
+            queue_over: RwSignal::new(false),
+            filter: RwSignal::new(String::new()),
+            filtering: RwSignal::new(false),
+        };
+        Effect::new(move |_| {
+            let kept = Kept {
+                view: place.view.get(),
+                project: place.project.get(),
+                subject: place.subject.get(),
+                tab: place.tab.get(),
+                pull: place.pull.get(),
+                worktree: place.worktree.get(),
+                trajectory: place.trajectory.get(),
+                open: place.open.get(),
+                queue_closed: place.queue_closed.get(),
+                board_closed: place.board_closed.get(),
+                seen: place.seen.get(),
+                shelved: place.shelved.get(),
+            };
+            if let Ok(text) = serde_json::to_string(&kept) {
+                keep(KEY, &text);
+            }
+        });
+        place
+    }
+
+    /// Opens something where it is read.
+    pub(crate) fn open_subject(self, subject: Subject) {
+        match &subject {
+            Subject::Pull(_) if self.view.get_untracked() == View::Pulls => self.pull.set(Some(subject)),
+            _ => {
+                self.view.set(View::Board);
+                self.subject.set(Some(subject));
+            }
+        }
+        self.queue_over.set(false);
+    }
+}

@@ -1,0 +1,77 @@
+//! The pull requests: what waits to land, and what landed; one of them on the stage.
+
+use leptos::prelude::*;
+use pilothouse_contract::board::Subject;
+use pilothouse_contract::pull::{Pull, PullState};
+
+use crate::board::Filter;
+use crate::desk::{Desk, desk};
+use crate::kit::Chip;
+use crate::words::{age, one};
+
+fn shown(desk: Desk) -> Vec<Pull> {
+    let project = desk.place.project.get();
+    let filter = desk.place.filter.get().to_lowercase();
+    let mut list: Vec<Pull> = desk.mirror.fleet.with(|fleet| {
+        fleet
+            .pulls
+            .values()
+            .filter(|it| project.is_none_or(|id| it.project == id) && (filter.is_empty() || it.title.to_lowercase().contains(&filter)))
+            .cloned()
+            .collect()
+    });
+    // Open ones first, the oldest of them on top; then what is over, the newest first.
+    list.sort_by_key(|it| (it.state.is_over(), if it.state.is_over() { -it.moved.0 } else { it.opened.0 }));
+    list
+}
+
+/// The pull requests in the order of the list.
+pub(crate) fn listed(desk: Desk) -> Vec<Subject> {
+    shown(desk).into_iter().map(|it| Subject::Pull(it.id)).collect()
+}
+
+/// The list at the left.
+#[component]
+pub(crate) fn PullList() -> impl IntoView {
+    let desk = desk();
+    let list = Memo::new(move |_| shown(desk));
+    Effect::new(move |_| {
+        let first = list.with(|all| all.first().map(|it| Subject::Pull(it.id)));
+        if desk.place.pull.get().is_none() && first.is_some() {
+            desk.place.pull.set(first);
+        }
+    });
+    let part = move |over: bool| {
+        list.get().into_iter().filter(|it| it.state.is_over() == over).map(|it| {
+            let subject = Subject::Pull(it.id);
+            let (of, choose) = (subject.clone(), subject.clone());
+            let selected = move || desk.place.pull.with(|chosen| chosen.as_ref() == Some(&of)).to_string();
+            let alarm = desk.alarm_of(&subject);
+            let p = alarm.as_ref().map(|it| it.priority.digit());
+            let seen = Signal::derive(|| false);
+            let moved = it.moved;
+            let why = match &it.state {
+                PullState::WaitsForApproval => "Ready for review".to_owned(),
+                PullState::Landed { commit } => format!("Landed as {}", commit.short()),
+                state if it.why.is_empty() => state.word().replace('-', " "),
+                _ => it.why.clone(),
+            };
+            view! {
+                <li class="strip" role="option" data-subject=it.id.to_string() data-p=p data-cocked=p.map(|_| "") aria-selected=selected on:click=move |_| desk.place.pull.set(Some(choose.clone()))>
+                    <div class="l"><span class="call">{it.id.to_string().to_uppercase()}</span>{alarm.map(|it| view! { <Chip p=it.priority seen=seen/> })}<span class="title cut">{one(&it.title)}</span><span class="age">{move || age(desk.mirror.now.get(), moved)}</span></div>
+                    <div class="l"><span class="why cut">{one(&why)}</span><span class="ctx">{format!("+{} −{}", it.size.added, it.size.removed)}</span></div>
+                </li>
+            }
+        }).collect_view()
+    };
+    let n = move |over: bool| list.with(|all| all.iter().filter(|it| it.state.is_over() == over).count());
+    view! {
+        <section class="pane board" data-pane="list" aria-label="Pull requests">
+            <Filter/>
+            <div class="bays" role="listbox" tabindex="0" data-focus="list" aria-label="Pull requests">
+                <section class="bay"><h2>"Open"<span class="n">{move || n(false)}</span></h2><ul>{move || part(false)}</ul></section>
+                <section class="bay"><h2>"Landed and sent back"<span class="n">{move || n(true)}</span></h2><ul>{move || part(true)}</ul></section>
+            </div>
+        </section>
+    }
+}

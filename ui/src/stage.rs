@@ -1,0 +1,134 @@
+//! The stage: everything about one thing. An agent's task with its timeline, diff, checks, terminal and plan; a pull
+//! request; a project; an item's plan; a person's session.
+
+mod checks;
+mod head;
+mod plan;
+mod pull;
+pub(crate) mod terminal;
+mod timeline;
+
+use leptos::prelude::*;
+use pilothouse_contract::board::Subject;
+use pilothouse_contract::{AttemptId, RunId, TaskId, ask};
+
+use crate::board::FirstRun;
+use crate::desk::{Desk, desk};
+use crate::diff::Diff;
+use crate::ipc;
+use crate::kit::{Calm, asked};
+use crate::mirror::Link;
+use crate::place::{Tab, View};
+use crate::project::{ItemPage, ProjectPage};
+
+/// The newest attempt of a task.
+pub(crate) fn attempt_of(desk: Desk, run: RunId, task: &TaskId) -> Option<AttemptId> {
+    desk.mirror.fleet.with(|it| it.runs.get(&run)?.task(task)?.attempts.last().copied())
+}
+
+/// The stage.
+#[component]
+pub(crate) fn Stage() -> impl IntoView {
+    let desk = desk();
+    let subject = Memo::new(move |_| desk.on_stage());
+    let empty = Memo::new(move |_| desk.mirror.fleet.with(|it| it.listed().next().is_none()));
+    let heard = Memo::new(move |_| desk.mirror.link.get() != Link::Opening);
+    let body = move || match subject.get() {
+        _ if !heard.get() => view! { <crate::kit::Reading what="the fleet"/> }.into_any(),
+        Some(Subject::Task(run, task)) => view! { <TaskStage run=run task=task/> }.into_any(),
+        Some(Subject::Pull(pull)) => view! { <pull::PullStage pull=pull/> }.into_any(),
+        Some(Subject::Project(project)) => view! { <ProjectPage project=project/> }.into_any(),
+        Some(Subject::Item(item)) => view! { <ItemPage item=item/> }.into_any(),
+        Some(Subject::Session(session)) => view! { <head::SessionHead session=session/><terminal::Terminal session=session/> }.into_any(),
+        None if empty.get() => view! { <FirstRun/> }.into_any(),
+        None if desk.place.view.get() == View::Pulls => view! { <Calm title="No pull request yet" says="One is opened when every task of a run is done."/> }.into_any(),
+        None => view! { <Calm title="Nothing is chosen" says="Choose a strip, or start a run."/> }.into_any(),
+    };
+    view! { <section class="pane stage" data-pane="stage" aria-label="Stage">{body}</section> }
+}
+
+#[component]
+fn TaskStage(run: RunId, task: TaskId) -> impl IntoView {
+    let desk = desk();
+    let tab = desk.place.tab;
+    let of = task.clone();
+    let counts = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| {
+            let run = fleet.runs.get(&run)?;
+            let task = run.task(&of)?;
+            let all: Vec<_> = task.attempts.iter().filter_map(|id| fleet.attempts.get(id)).flat_map(|it| &it.evidence).collect();
+            let held = all.iter().filter(|id| fleet.evidence.get(id).is_some_and(pilothouse_contract::evidence::Evidence::passed)).count();
+            Some((held, all.len(), run.done(), run.tasks.len()))
+        })
+    });
+    let tabs = Tab::ALL.into_iter().map(|it| {
+        let n = move || {
+            let (held, all, done, tasks) = counts.get()?;
+            match it {
+                Tab::Checks if all > 0 => Some(format!("{held} of {all} hold")),
+                Tab::Plan => Some(format!("{done} of {tasks}")),
+                _ => None,
+            }
+        };
+        view! {
+            <button class="tab" type="button" role="tab" tabindex="-1" data-tab=it.word() aria-selected=move || (tab.get() == it).to_string() on:click=move |_| tab.set(it)>
+                {it.word()} {move || n().map(|n| view! { <span class="n">{n}</span> })} <crate::kit::Key says=it.key()/>
+            </button>
+        }
+    }).collect_view();
+    let body = {
+        let task = task.clone();
+        move || {
+            let task = task.clone();
+            match tab.get() {
+                Tab::Timeline => view! { <timeline::Timeline run=run task=task/> }.into_any(),
+                Tab::Diff => view! { <TaskDiff run=run task=task/> }.into_any(),
+                Tab::Checks => view! { <checks::Checks run=run task=task/> }.into_any(),
+                Tab::Terminal => view! { <TaskTerminal run=run task=task/> }.into_any(),
+                Tab::Plan => view! { <plan::Plan run=run/> }.into_any(),
+            }
+        }
+    };
+    view! {
+        <head::TaskHead run=run task=task/>
+        <div class="tabs" role="tablist">{tabs}</div>
+        {body}
+    }
+}
+
+#[component]
+fn TaskTerminal(run: RunId, task: TaskId) -> impl IntoView {
+    let desk = desk();
+    let session = Memo::new(move |_| crate::commands::session_of(desk, &Subject::Task(run, task.clone())));
+    move || match session.get() {
+        Some(session) => view! { <terminal::Terminal session=session/> }.into_any(),
+        None => view! { <Calm title="No agent has begun" says="Its terminal is here as soon as one has."/> }.into_any(),
+    }
+}
+
+#[component]
+fn TaskDiff(run: RunId, task: TaskId) -> impl IntoView {
+    let desk = desk();
+    // Read anew when the attempt moves, or its worktree was seen to change.
+    let version = Memo::new(move |_| {
+        let id = attempt_of(desk, run, &task)?;
+        desk.mirror.fleet.with(|fleet| {
+            let it = fleet.attempts.get(&id)?;
+            let seen = fleet.worktrees.get(&it.worktree).and_then(|it| it.seen.as_ref()).map(|it| it.at);
+            Some((id, it.state, it.candidate.as_ref().map(|it| it.commit.clone()), seen))
+        })
+    });
+    move || match version.get() {
+        None => view! { <Calm title="Nothing was changed yet" says="No attempt has begun."/> }.into_any(),
+        Some((attempt, ..)) => asked(
+            "the diff",
+            move || ipc::call(ask::attempt::Diff { attempt }),
+            |page: ask::attempt::AttemptDiff| view! { <Diff text=page.diff cut=page.cut/> }.into_any(),
+        ),
+    }
+}
+
+/// The plan of an item, for its page.
+pub(crate) fn plan_of(item: pilothouse_contract::ItemId) -> AnyView {
+    view! { <plan::PlanOf item=item run=None/> }.into_any()
+}

@@ -1,0 +1,104 @@
+//! A pull request: what, why, how verified, its checks, its diff, and the bar that lands it.
+
+use leptos::prelude::*;
+use pilothouse_contract::board::Subject;
+use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::{EvidenceId, Fleet, PullId, ask};
+
+use super::checks::Proof;
+use super::head::AlarmChip;
+use crate::desk::desk;
+use crate::diff::Diff;
+use crate::ipc;
+use crate::kit::{CommandButton, Icon, asked};
+use crate::words::{age, clock, count, many, one};
+
+/// A pull request.
+#[component]
+pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
+    let desk = desk();
+    let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.pulls.get(&pull).cloned()));
+    let alarm = Memo::new(move |_| desk.alarm_of(&Subject::Pull(pull)));
+    let head = move || it.get().map(|it| {
+        let (opened, state) = (it.opened, it.state.word().replace('-', " "));
+        let spec = desk.mirror.fleet.with(|fleet| fleet.items.get(&it.item).map(|it| it.slug.clone())).unwrap_or_default();
+        view! {
+            <header class="head">
+                <div class="line"><span class="call">{pull.to_string().to_uppercase()}</span><h1 class="cut">{one(&it.title)}</h1><AlarmChip alarm=alarm/></div>
+                <div class="facts">
+                    <span>"Into "<b class="mono">{one(it.onto.short())}</b></span><span>"Spec "<b>{one(&spec)}</b></span>
+                    <span>"State "<b data-name="state">{state}</b></span><span>"Open "<b>{move || age(desk.mirror.now.get(), opened)}</b></span>
+                    <span>"Head "<b class="mono">{it.head.short().to_owned()}</b></span><span>{count(it.commits as usize, "commit")}</span>
+                    <span class="mono">{format!("+{} −{}", it.size.added, it.size.removed)}</span><span>{count(it.size.files as usize, "file")}</span>
+                </div>
+            </header>
+        }
+    });
+    let open = RwSignal::new(None::<EvidenceId>);
+    let prose = move || it.get().map(|it| desk.mirror.fleet.with(|fleet| prose(fleet, &it, open)));
+    let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
+    let narrow = RwSignal::new(false);
+    let diff = move || {
+        let _again = version.get();
+        asked("the diff", move || ipc::call(ask::pull::Show { pull }), |page: ask::pull::PullPage| view! { <Diff text=page.diff cut=page.cut/> }.into_any())
+    };
+    view! {
+        {head}
+        <div class="narrow tabs" role="tablist">
+            <button class="tab" type="button" role="tab" tabindex="-1" aria-selected=move || (!narrow.get()).to_string() on:click=move |_| narrow.set(false)>"About"</button>
+            <button class="tab" type="button" role="tab" tabindex="-1" data-tab="pull-diff" aria-selected=move || narrow.get().to_string() on:click=move |_| narrow.set(true)>"Diff"</button>
+        </div>
+        <div class="pr" data-narrow=move || if narrow.get() { "diff" } else { "about" }>
+            <div class="pane"><div class="scroll prose" tabindex="0" data-focus="stage" data-name="pull">{prose}</div></div>
+            <div class="pane">{diff}</div>
+        </div>
+        {move || it.get().map(|it| landbar(&it))}
+    }
+}
+
+fn prose(fleet: &Fleet, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyView {
+    let what = pull.body.what.iter().map(|it| view! { <p>{one(it)}</p> }).collect_view();
+    let mut held = 0;
+    let proofs = pull.body.verified.iter().map(|line| match fleet.evidence.get(&line.evidence) {
+        Some(evidence) => {
+            held += usize::from(evidence.passed());
+            view! { <Proof evidence=evidence.clone() open=open/> }.into_any()
+        }
+        None => view! { <li>{one(&line.says)}</li> }.into_any(),
+    }).collect_view();
+    let passed = pull.checks.iter().filter(|it| it.passed == Some(true)).count();
+    let checks = pull.checks.iter().map(|it| match it.evidence.and_then(|id| fleet.evidence.get(&id)) {
+        Some(evidence) => view! { <Proof evidence=evidence.clone() open=open/> }.into_any(),
+        None => view! { <li><span class="proof"><Icon name="clock"/><span class="mono cut">{one(&it.command)}</span><span class="res">"to come"</span><span></span></span></li> }.into_any(),
+    }).collect_view();
+    let result = pull.result.as_ref().map(|it| format!("on the merge result {}", it.tree.short()));
+    let approval = pull.approval.as_ref().map(|it| view! {
+        <section><h3>"Approval"</h3><p>{format!("{} said yes to {} at {}", crate::chrome::by(&it.by), it.head.short(), clock(it.at))}</p></section>
+    });
+    view! {
+        <section><h3>"What"</h3>{what}</section>
+        <section><h3>"Why"</h3><p>{many(&pull.body.why)}</p></section>
+        <section><h3>"How verified"<span class="n">{format!("{held} of {} proofs hold", pull.body.verified.len())}</span></h3><ul class="proofs">{proofs}</ul></section>
+        <section><h3>"Checks"<span class="n">{format!("{passed} of {} passed {}", pull.checks.len(), result.unwrap_or_default())}</span></h3><ul class="proofs" data-name="pull-checks">{checks}</ul></section>
+        {approval}
+    }.into_any()
+}
+
+fn landbar(pull: &Pull) -> AnyView {
+    let (icon, says) = match &pull.state {
+        PullState::Checking => ("clock", "The checks run on the merge result. It can be approved once they passed.".to_owned()),
+        PullState::WaitsForApproval => ("question", "Every check passed on exactly what will land. It waits for your yes.".to_owned()),
+        PullState::Landable => ("clock", "Approved and checked. It lands by itself.".to_owned()),
+        PullState::Landing => ("clock", "It is being landed.".to_owned()),
+        PullState::WaitsForCheckout { checkout, .. } => ("lock", format!("Changes in {checkout} are in the way.")),
+        PullState::WaitsForLine => ("lock", "The default branch was moved by somebody else. Landings are stopped.".to_owned()),
+        PullState::Landed { commit } => ("check", format!("Landed as {} on {}.", commit.short(), pull.onto.short())),
+        PullState::Bounced => ("cross", if pull.why.is_empty() { "Sent back.".to_owned() } else { pull.why.clone() }),
+    };
+    let buttons = match &pull.state {
+        PullState::WaitsForApproval => view! { <CommandButton id="approve" kind="primary" label="Approve and land"/> }.into_any(),
+        PullState::Landable | PullState::WaitsForCheckout { .. } | PullState::WaitsForLine => view! { <CommandButton id="land" label="Land now"/> }.into_any(),
+        _ => ().into_any(),
+    };
+    view! { <footer class="landbar" data-name="landbar" data-state=pull.state.word()><Icon name=icon/><span class="cut">{one(&says)}</span><span class="push">{buttons}</span></footer> }.into_any()
+}
