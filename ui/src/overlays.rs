@@ -102,7 +102,7 @@ fn Palette() -> impl IntoView {
         let typed = typed.get().to_lowercase();
         let mut all: Vec<Choice> = desk.mirror.strips.get_untracked().into_iter().map(|it| Choice::Open(it.subject, it.call, it.title)).collect();
         all.extend(desk.mirror.fleet.with_untracked(|it| it.listed().map(|it| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone())).collect::<Vec<_>>()));
-        all.extend(COMMANDS.iter().filter(|it| it.place != Where::Queue && commands::able(desk.place, it)).map(Choice::Command));
+        all.extend(COMMANDS.iter().filter(|it| it.place != Where::Queue && it.id != "palette" && commands::able(desk.place, it)).map(Choice::Command));
         let mut all: Vec<(usize, Choice)> = all.into_iter().filter_map(|it| Some((closeness(&typed, &it.title())?, it))).collect();
         // Commands first while nothing is typed; then whatever fits best.
         all.sort_by_key(|(near, it)| (*near, usize::from(typed.is_empty() && matches!(it, Choice::Open(..)))));

@@ -20,7 +20,7 @@ quote() { printf %s "$1" | tr '\n\t' '  ' | tr -d '\000-\037' | sed 's/\\/\\\\/g
 note() {
     [ -n "$PILOTHOUSE_TRAJECTORY" ] || return 0
     count=$((count + 1))
-    printf '{"id":"%s",%s}\n' "$count" "$1" >>"$PILOTHOUSE_TRAJECTORY"
+    printf '{"id":"%s","at":%s,%s}\n' "$count" "$(date +%s)" "$1" >>"$PILOTHOUSE_TRAJECTORY"
 }
 say() {
     printf '\033[1m•\033[0m %s\n' "$1"

@@ -122,7 +122,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
             <Icon name="lock"/><span class="cut"><b>"Hands off. "</b>"You are watching; keys go to Pilothouse."</span>
             <span class="push"><CommandButton id="take" label="Take the keyboard"/></span>
         }.into_any(),
-        (false, false) => view! { <Icon name="lock"/><span class="cut"><b>"Ended. "</b>{move || screen.get().ended.map(|it| one(&it))}" This is its last output."</span> }.into_any(),
+        (false, false) => view! { <Icon name="lock"/><span class="cut"><b>"Ended. "</b>{move || screen.get().ended.map(|it| format!("{}. ", one(&it)))}"This is its last output."</span> }.into_any(),
     };
     let notes = move || {
         let it = screen.get();

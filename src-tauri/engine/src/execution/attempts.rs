@@ -208,7 +208,7 @@ impl Attempts {
     /// See [`TreeError`].
     pub async fn look_on(&self, matter: &Matter) -> Result<Oid, TreeError> {
         let git_dir = Path::new(&matter.project.git_dir);
-        let tree = self.trees.find(git_dir, &matter.worktree.id.to_string(), &matter.worktree.path).await?;
+        let tree = self.trees.find(git_dir, &name_of(&matter.worktree), &matter.worktree.path).await?;
         let scope = matter.run.task(&matter.attempt.task).and_then(|it| it.spec.files.as_ref());
         let named = scope.map(|it| it.include.clone()).unwrap_or_default();
         // An index for just this look: several may look at once, and the engine may be reading.

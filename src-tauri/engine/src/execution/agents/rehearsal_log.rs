@@ -7,6 +7,9 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Line {
     id: String,
+    /// Seconds since 1970, if it says.
+    #[serde(default)]
+    at: Option<i64>,
     #[serde(flatten)]
     kind: StepKind,
 }
@@ -17,7 +20,7 @@ pub(crate) fn read_line(line: &str) -> Option<Vec<(String, Option<At>, StepKind)
         return Some(Vec::new());
     }
     let line: Line = serde_json::from_str(line).ok()?;
-    Some(vec![(line.id, None, line.kind)])
+    Some(vec![(line.id, line.at.map(|it| At(it * 1000)), line.kind)])
 }
 
 #[cfg(test)]
@@ -26,8 +29,8 @@ mod tests {
 
     #[test]
     fn a_line_is_a_step() {
-        let read = read_line(r#"{"id":"1","kind":"message","text":"hello"}"#).unwrap();
-        assert_eq!(read, [("1".to_owned(), None, StepKind::Message { text: "hello".to_owned() })]);
+        let read = read_line(r#"{"id":"1","at":7,"kind":"message","text":"hello"}"#).unwrap();
+        assert_eq!(read, [("1".to_owned(), Some(At(7000)), StepKind::Message { text: "hello".to_owned() })]);
         assert_eq!(read_line(r#"{"id":"1","kind"#), None);
     }
 }
