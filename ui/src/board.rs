@@ -118,7 +118,10 @@ fn StripOf(subject: Subject) -> impl IntoView {
     };
     let stale = move || matches!(desk.mirror.link.get(), Link::Lost { .. }).then_some("");
     let text = move |take: fn(&Strip) -> &str| strip.with(|it| it.as_ref().map(|it| one(take(it))).unwrap_or_default());
-    let why = move || alarm.get().map_or_else(|| text(|it| &it.why), |it| one(&it.2));
+    let why = move || {
+        let asks = alarm.get().map(|it| one(&it.2));
+        asks.filter(|it| *it != text(|it| &it.title)).unwrap_or_else(|| text(|it| &it.why))
+    };
     let old = move || strip.get().map(|it| age(desk.mirror.now.get(), desk.mirror.progress(&it))).unwrap_or_default();
     let chip = move || alarm.get().map(|it| view! { <Chip p=it.1 seen=seen/> });
     view! {

@@ -109,7 +109,7 @@ pub(crate) fn Worktrees() -> impl IntoView {
             <div class="removed" data-name="removed">
                 <h3 class="panehead">"Removed, can come back"<span class="n">{move || count(removed.with(Vec::len), "worktree")}</span></h3>
                 <div class="scroll">{move || removed.with(Vec::is_empty).then(|| view! { <p class="none">"None. What you remove stays here for 14 days."</p> })}
-                <table class="table undo"><tbody>{back}</tbody></table></div>
+                <table class="table undo"><colgroup><col class="c-time"/><col class="c-call"/><col/><col class="c-kept"/><col class="c-until"/><col class="c-undo"/></colgroup><tbody>{back}</tbody></table></div>
             </div>
         </section>
     }
@@ -122,7 +122,7 @@ fn undo_row(desk: Desk, it: &Worktree) -> AnyView {
     let undo = move |_| desk.act("Undo", ask::worktree::Undo { worktree: id }.request());
     view! {
         <tr data-removed=id.to_string()><td class="mono quiet">{clock(recovery.at)}</td><td class="call">{one(&words.call)}</td><td class="mono cut">{one(it.branch.short())}</td>
-            <td class="quiet">{count(recovery.bundled as usize, "untracked file")}" kept"</td><td class="quiet">"until "{day(recovery.until)}</td>
+            <td class="quiet cut">{count(recovery.bundled as usize, "new file")}" kept"</td><td class="quiet">"until "{day(recovery.until)}</td>
             <td class="num"><button class="button" data-size="small" type="button" on:click=undo>"Undo"</button></td></tr>
     }.into_any()
 }

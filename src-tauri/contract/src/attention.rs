@@ -266,7 +266,8 @@ fn trust(fleet: &Fleet, list: &mut Vec<Alarm>) {
 fn parked(fleet: &Fleet, list: &mut Vec<Alarm>) {
     for run in fleet.runs.values().filter(|it| it.state == RunState::Parked) {
         if fleet.run_of(run.item).is_none_or(|it| it.id != run.id)
-            || fleet.projects.get(&run.project).is_none_or(|it| it.removed)
+            // A stopped line is asked about once; what it parked goes on when it is settled.
+            || fleet.projects.get(&run.project).is_none_or(|it| it.removed || it.line != Line::Open)
         {
             continue;
         }

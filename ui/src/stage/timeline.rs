@@ -57,7 +57,14 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
         let mut rows: Vec<Row> = desk.mirror.fleet.with_untracked(|fleet| {
             records.iter().filter_map(|it| row_of(fleet, it, run, &of, &attempts)).collect()
         });
-        rows.extend(steps.get().unwrap_or_default().iter().filter_map(row_of_step));
+        // An agent's clock may be coarse: none of its steps comes before its session.
+        let begun = |session: &SessionId| {
+            desk.mirror.fleet.with_untracked(|it| it.sessions.get(session).and_then(|it| it.running.as_ref()).map_or(At(0), |it| it.at))
+        };
+        rows.extend(steps.get().unwrap_or_default().iter().filter_map(|step| {
+            let row = row_of_step(step)?;
+            Some(Row { at: row.at.max(begun(&step.session).plus_ms(i64::from(step.ordinal) + 1)), ..row })
+        }));
         rows.sort_by_key(|it| it.at);
         rows.reverse();
         rows.truncate(SHOWN);
