@@ -92,6 +92,13 @@ mod rig {
         later: std::cell::RefCell<Vec<Message>>,
     }
 
+    impl Drop for Rig {
+        fn drop(&mut self) {
+            // Before the home goes: a feed would start its engine again.
+            self.app.state::<crate::page::Page>().leave();
+        }
+    }
+
     impl Rig {
         pub(crate) fn new() -> Self {
             let home = Home::new();

@@ -1,4 +1,4 @@
-//! `cargo xtask run | test | bench <name>`: everything a developer types. Finds what is missing on the machine, says the
+//! `cargo xtask run | test | shots | bench <name>`: everything a developer types. Finds what is missing on the machine, says the
 //! one line that installs it, runs that line itself where it may, and fails in words that name the cure.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to whoever runs it")]
 
@@ -9,6 +9,7 @@ mod pages;
 mod sim;
 mod step;
 mod test;
+mod window;
 
 use std::process::ExitCode;
 
@@ -25,12 +26,12 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Build and run the rehearsal, showing its progress
+    /// Build everything and show a rehearsal: in the window, or here where there is no display
     Run {
         /// Install what is missing without asking (also as root, and where CI is set)
         #[arg(long)]
         yes: bool,
-        /// What follows goes to `pilothouse rehearse --headless`
+        /// What follows goes to `pilothouse rehearse`
         #[arg(last = true)]
         rest: Vec<String>,
     },
@@ -60,6 +61,15 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Take pictures of the window: every scene in every theme and size
+    Shots {
+        /// Where to; below target/ without it
+        #[arg(long)]
+        out: Option<std::path::PathBuf>,
+        /// Install what is missing without asking (also as root, and where CI is set)
+        #[arg(long)]
+        yes: bool,
+    },
     /// Build the pages of the window into ui/dist
     #[command(hide = true)]
     Pages,
@@ -67,7 +77,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Args::parse().task {
-        Task::Run { yes, rest } => run(yes, &rest),
+        Task::Run { yes, rest } => window::run(yes, &rest),
+        Task::Shots { out, yes } => window::shots(yes, out),
         Task::Test { yes } => test::run(yes),
         Task::Bench { name, json } => bench::run(name, json),
         Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
@@ -80,16 +91,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// Builds what the command line needs, then rehearses.
-fn run(yes: bool, rest: &[String]) -> Result<ExitCode> {
-    need::all(&[need::GIT, need::CC], yes)?;
-    step::cargo("Build", &["build", "--bins"], &[])?;
-    let mut command = std::process::Command::new(step::target().join("debug/pilothouse"));
-    command.args(["rehearse", "--headless"]).args(rest);
-    let status = command.status()?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
 }
 
 #[cfg(feature = "pages")]

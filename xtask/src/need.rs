@@ -44,6 +44,27 @@ pub(crate) const WEBKIT: Need = Need {
     ],
     root: true,
 };
+/// A display that nobody sees.
+pub(crate) const XVFB: Need = Need {
+    name: "a display without a screen (Xvfb)",
+    there: "command -v Xvfb",
+    install: &["apt-get install -y xvfb"],
+    root: true,
+};
+/// What drives the window in tests.
+pub(crate) const DRIVER: Need = Need {
+    name: "the driver of the window (WebKitWebDriver)",
+    there: "command -v WebKitWebDriver",
+    install: &["apt-get install -y webkit2gtk-driver"],
+    root: true,
+};
+/// A message bus of a test's own.
+pub(crate) const DBUS: Need = Need {
+    name: "a message bus (dbus-run-session)",
+    there: "command -v dbus-run-session",
+    install: &["apt-get install -y dbus"],
+    root: true,
+};
 /// The compiler's libraries for pages; from rustup, or else from Debian's own compiler.
 pub(crate) const WASM: Need = Need {
     name: "Rust's wasm target",

@@ -5,23 +5,16 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{need, step};
+use crate::{need, step, window};
 
 /// Runs it all; stops at the first that fails.
 pub(crate) fn run(yes: bool) -> Result<ExitCode> {
     let begun = Instant::now();
-    need::all(&[need::GIT, need::CC, need::WEBKIT, need::UNSHARE, need::WASM, need::NPM, need::CLAUDE], yes)?;
+    need::all(&window::NEEDS, yes)?;
+    need::all(&window::UNSEEN, yes)?;
+    need::all(&[need::UNSHARE, need::NPM, need::CLAUDE], yes)?;
     step::cargo("Format", &["fmt", "--all", "--check"], &[])?;
-    step::cargo(
-        "Build the pages",
-        &["run", "--quiet", "--package", "xtask", "--features", "pages", "--", "pages"],
-        &[],
-    )?;
-    step::cargo(
-        "Build the programs",
-        &["build", "--workspace", "--exclude", "pilothouse-ui", "--bins"],
-        &[],
-    )?;
+    window::build()?;
     step::cargo(
         "Lint",
         &[

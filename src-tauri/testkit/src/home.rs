@@ -90,6 +90,18 @@ impl Home {
         self.folder.path()
     }
 
+    /// A program of ours.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
+    /// What everything that it starts has in its environment.
+    #[must_use]
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -104,6 +116,9 @@ impl Home {
             .args(args)
             .env("PILOTHOUSE_HOME", self.folder.path())
             .env_remove("PILOTHOUSE_SESSION")
+            // No test opens a window on the display of whoever runs it.
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
@@ -206,6 +221,15 @@ pub fn kill_at_once(pid: u32) {
     let _gone_already = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
+/// Whoever starts an engine again when it dies.
+fn watcher(engine: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{engine}/stat")).ok()?;
+    // The name may hold anything, so what counts follows its last parenthesis: state, parent.
+    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    let words = std::fs::read(format!("/proc/{parent}/cmdline")).ok()?;
+    words.split(|byte| *byte == 0).any(|it| it == b"watch").then_some(parent)
+}
+
 /// Events as they happen.
 #[derive(Debug)]
 pub struct Events {
@@ -237,8 +261,10 @@ impl Drop for Home {
     fn drop(&mut self) {
         // Whoever watches the engine first, or it comes back; then the engine; then what is still held.
         let engine = std::fs::read_to_string(self.data().join("engine.lock")).unwrap_or_default();
+        let engine = engine.trim().parse().ok();
+        let watcher = engine.and_then(watcher);
         let _stopped = self.run(&["engine", "stop"]);
-        if let Ok(pid) = engine.trim().parse() {
+        for pid in [watcher, engine].into_iter().flatten() {
             kill_at_once(pid);
         }
         for entry in std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten() {

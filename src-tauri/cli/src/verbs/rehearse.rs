@@ -1,5 +1,7 @@
 //! `pilothouse rehearse`: scripted agents carry a small spec to a landed change. No account, no network, only sh and git.
 
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pilothouse_contract::event::Event;
@@ -23,9 +25,12 @@ const TRIES: u32 = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Show it here until it is over; without it, it is started and left to itself
+    /// Show it here until it is over; without it, it is started and the window shows it
     #[arg(long)]
     headless: bool,
+    /// Start it and open no window
+    #[arg(long, conflicts_with = "headless")]
+    no_window: bool,
     /// How many times faster than comfortable to watch, 1 to 100
     #[arg(long, default_value_t = 1)]
     speed: u32,
@@ -33,9 +38,9 @@ pub(crate) struct Args {
     /// strayer, ticker, self-approver, main-mover
     #[arg(long, default_value = "voyage")]
     script: String,
-    /// Who says yes to the landing
-    #[arg(long, default_value = "policy")]
-    approve: Yes,
+    /// Who says yes to the landing; the policy with --headless, else a person, in the window
+    #[arg(long)]
+    approve: Option<Yes>,
 }
 
 /// What a rehearsal came to.
@@ -63,7 +68,8 @@ struct Summary {
 
 pub(crate) async fn run(args: Args, out: Out) -> End {
     let begun = Instant::now();
-    let approve = Approval::from(args.approve);
+    let otherwise = if args.headless { Yes::Policy } else { Yes::Person };
+    let approve = Approval::from(args.approve.unwrap_or(otherwise));
     let started =
         desk::call(ask::rehearsal::Start { script: args.script.clone(), speed: args.speed, approve }).await?;
     if !args.headless {
@@ -73,6 +79,12 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
                 it.run, it.item, it.path, it.run
             )
         });
+        if !args.no_window {
+            match open_window() {
+                Ok(()) => out.text("The window shows it."),
+                Err(why) => out.text(&format!("{why}.")),
+            }
+        }
         return Ok(HOLDS);
     }
     out.text(&format!("A rehearsal ({}) in {}", args.script, started.path));
@@ -131,6 +143,34 @@ async fn answer_by_first_choice(mut questions: mpsc::UnboundedReceiver<Question>
             }
         }
     }
+}
+
+/// Opens the window, which outlives this program. Or says why not, and how to go on.
+fn open_window() -> Result<(), String> {
+    let display =
+        ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|it| std::env::var_os(it).is_some_and(|it| !it.is_empty()));
+    if !display && cfg!(not(target_os = "macos")) {
+        return Err(
+            "There is no display for the window, so go on here: pilothouse pr list, then pilothouse pr \
+                    approve PR; or see it all with pilothouse rehearse --headless"
+                .to_owned(),
+        );
+    }
+    let window = desk::program().map_err(|fault| fault.message)?.with_file_name("pilothouse-desktop");
+    let opened = Command::new(&window)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // What ends this terminal's programs does not end it.
+        .process_group(0)
+        .spawn();
+    opened.map(drop).map_err(|error| {
+        format!(
+            "The window {} could not be opened ({error}), so build it with cargo xtask run, or go on here: pilothouse \
+             pr list, then pilothouse pr approve PR",
+            window.display()
+        )
+    })
 }
 
 async fn summarise(

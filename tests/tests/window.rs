@@ -1,0 +1,75 @@
+//! The real window over a real engine: what a person sees, clicks and types.
+
+use std::process::Command;
+
+use pilothouse_testkit::home::{Home, ran};
+use pilothouse_testkit::window::{Options, Window};
+
+/// A page in good order was kept from nothing and complained of nothing.
+fn in_good_order(window: &Window) {
+    assert_eq!(window.violations(), Vec::<String>::new());
+    assert_eq!(window.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn the_window_opens_on_a_fresh_home_and_again_after_it_was_killed() {
+    let home = Home::new();
+    let mut window = Window::open(&home, Options { theme: "dark", ..Options::default() });
+    window.wait_text("body", "Add a repository");
+    in_good_order(&window);
+    let engine = home.engine_pid();
+    window.kill();
+    assert_eq!(window.pid(), None);
+    window.reopen();
+    window.wait_text("body", "Add a repository");
+    in_good_order(&window);
+    assert_eq!(home.engine_pid(), engine, "the engine does not notice");
+    assert_eq!(window.eval("return localStorage.getItem('ph.theme')"), "dark", "what the page keeps is kept");
+    // Two homes never meet: neither in the engine nor in what the page keeps.
+    let other = Home::new();
+    let elsewhere = Window::open(&other, Options::default());
+    elsewhere.wait_text("body", "Add a repository");
+    assert_ne!(other.engine_pid(), engine);
+    assert_eq!(elsewhere.eval("return localStorage.getItem('ph.theme')"), "system");
+}
+
+#[test]
+fn a_rehearsal_without_a_display_says_so_and_how_to_go_on() {
+    let home = Home::new();
+    let ran = home.run(&["rehearse", "--speed", "100"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.out.contains("There is no display for the window, so go on here: pilothouse pr list"),
+        "{ran:?}"
+    );
+    let run = home.json(&["run", "list"])[0].clone();
+    assert_eq!(run["policy"]["approve"], "person", "whoever looks at a window says yes there: {run}");
+}
+
+#[test]
+fn a_rehearsal_opens_the_window_that_lies_beside_the_program() {
+    let home = Home::new();
+    let beside = home.path().join("bin");
+    std::fs::create_dir(&beside).unwrap();
+    for name in ["pilothouse", "pilothouse-hold"] {
+        std::fs::copy(home.program(name), beside.join(name)).unwrap();
+    }
+    let rehearse = |args: &[&str]| {
+        let mut command = Command::new(beside.join("pilothouse"));
+        ran(command.arg("rehearse").args(args).env("PILOTHOUSE_HOME", home.path()).env("DISPLAY", ":9"))
+    };
+    let without = rehearse(&["--speed", "100"]);
+    assert!(without.out.contains("build it with cargo xtask run, or go on here"), "{without:?}");
+    // A window that says that it was opened: reading waits until somebody writes.
+    let told = home.path().join("told");
+    assert!(Command::new("mkfifo").arg(&told).status().unwrap().success());
+    let window = format!(
+        "printf '#!/bin/sh\\necho \"$PILOTHOUSE_HOME\" >{0}\\n' >{1} && chmod +x {1}",
+        told.display(),
+        beside.join("pilothouse-desktop").display()
+    );
+    assert!(Command::new("sh").args(["-c", &window]).status().unwrap().success());
+    let with = rehearse(&["--speed", "100"]);
+    assert!(with.out.contains("The window shows it."), "{with:?}");
+    assert_eq!(std::fs::read_to_string(&told).unwrap().trim(), home.path().to_str().unwrap());
+}

@@ -1,0 +1,77 @@
+//! What has to do with the window: building it, `cargo xtask run`, which shows a rehearsal in it, and
+//! `cargo xtask shots`, which takes pictures of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::need::{self, Need};
+use crate::step;
+
+/// What building the window needs.
+pub(crate) const NEEDS: [Need; 4] = [need::GIT, need::CC, need::WEBKIT, need::WASM];
+/// What looking at it needs where nobody sits.
+pub(crate) const UNSEEN: [Need; 3] = [need::XVFB, need::DRIVER, need::DBUS];
+
+/// Builds the pages and every program. `cargo xtask test` builds just the same, so that nothing is compiled twice: cargo
+/// compiles a library again for another choice of packages, because it may then have other features.
+pub(crate) fn build() -> Result<()> {
+    let pages = ["run", "--quiet", "--package", "xtask", "--features", "pages", "--", "pages"];
+    step::cargo("Build the pages", &pages, &[])?;
+    let programs = ["build", "--workspace", "--exclude", "pilothouse-ui", "--bins"];
+    step::cargo("Build the programs", &programs, &[])
+}
+
+/// Shows a rehearsal: in the window, or here where there is no display.
+pub(crate) fn run(yes: bool, rest: &[String]) -> Result<ExitCode> {
+    let home =
+        std::env::var_os("PILOTHOUSE_HOME").map_or_else(|| step::target().join("rehearsal"), PathBuf::from);
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|it| !it.is_empty());
+    let display = cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(is_set);
+    let bin = step::target().join("debug");
+    let ours = |name: &str| {
+        let mut command = Command::new(bin.join(name));
+        command.env("PILOTHOUSE_HOME", &home);
+        command
+    };
+    if !display {
+        need::all(&[need::GIT, need::CC], yes)?;
+        step::cargo("Build", &["build", "--bins"], &[])?;
+        println!(
+            "\nThere is no display (DISPLAY and WAYLAND_DISPLAY are not set), so the rehearsal is shown here."
+        );
+        return ended(ours("pilothouse").args(["rehearse", "--headless"]).args(rest));
+    }
+    need::all(&NEEDS, yes)?;
+    build()?;
+    let begun = ours("pilothouse").args(["rehearse", "--no-window"]).args(rest).status()?;
+    if !begun.success() {
+        bail!("the rehearsal could not be started; what it said stands above");
+    }
+    println!(
+        "\nThe window shows it. Closing it, or Ctrl-C here, ends this; the engine goes on in {}.",
+        home.display()
+    );
+    ended(&mut ours("pilothouse-desktop"))
+}
+
+/// Takes pictures of every scene, theme and size.
+pub(crate) fn shots(yes: bool, out: Option<PathBuf>) -> Result<ExitCode> {
+    need::all(&NEEDS, yes)?;
+    need::all(&UNSEEN, yes)?;
+    build()?;
+    let out = out.unwrap_or_else(|| step::target().join("shots"));
+    let bin = step::target().join("debug");
+    ended(Command::new(bin.join("shots")).arg(absolute(&out)?).env("PILOTHOUSE_BIN_DIR", &bin))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| path.display().to_string())
+}
+
+/// Runs a program of ours to its end, which is ours too.
+fn ended(command: &mut Command) -> Result<ExitCode> {
+    let status = command.status().with_context(|| step::words(command))?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
+}
