@@ -40,6 +40,14 @@ fn what_is_no_repository_is_refused_with_the_cure() {
     git(&["init", "--quiet", "empty"]);
     let empty = home.try_json(&["project", "add", &format!("{path}/empty")]).fault();
     assert!(empty.contains("no commits yet") && empty.contains("--allow-empty"), "{empty}");
+    git(&["init", "--quiet", "loose"]);
+    let here = ["-C", "loose", "-c", "user.name=t", "-c", "user.email=t@example.invalid"];
+    git(&[&here[..], &["commit", "--quiet", "--allow-empty", "-m", "x"]].concat());
+    git(&["-C", "loose", "branch", "-m", "topic"]);
+    git(&["-C", "loose", "switch", "--quiet", "--detach"]);
+    git(&["-C", "loose", "branch", "-D", "topic"]);
+    let loose = home.try_json(&["project", "add", &format!("{path}/loose")]).fault();
+    assert!(loose.contains("stands on no branch") && loose.contains("switch -c main"), "{loose}");
     assert_eq!(home.json(&["project", "list"]).as_array().unwrap().len(), 0);
 }
 
@@ -59,7 +67,9 @@ fn a_repository_is_added_once_and_comes_back_as_itself() {
     home.json(&["project", "remove", "shop"]);
     assert!(repo.path().join("deep/er/x").exists());
     let back = home.json(&["project", "add", &repo.name()]);
-    assert_eq!((back["id"].as_str(), back["trust"]["state"].as_str()), (Some("p1"), Some("given")));
+    assert_eq!((back["id"].as_str(), back["trust"]["state"].as_str()), (Some("p1"), Some("undecided")));
+    let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
+    assert!(refused.contains("not trusted yet"), "what it can run may be another since: {refused}");
 }
 
 #[test]

@@ -1,20 +1,53 @@
 //! The coordination layer under seeded simulation: kills between any two effects, agents of every manner, a dirty
-//! checkout, moves from outside. `cargo xtask sim --seeds N` runs more seeds.
+//! checkout, moves from outside, people who stop, end, remove and mend. `cargo xtask sim --seeds N` runs more seeds.
+#![allow(clippy::print_stdout, reason = "how many seeds ran belongs into the test's output")]
 
-use pilothouse_testkit::sim;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use pilothouse_testkit::sim::{self, Outcome};
+
+/// So many seeds, if the machine makes them within the time.
+const SEEDS: u64 = 1_000;
+/// No seed is begun after this long. An unoptimised build on a slow machine makes some ten seeds a second.
+const BUDGET: Duration = Duration::from_secs(40);
+/// So many run whatever they take: fewer would show nothing.
+const LEAST: u64 = 60;
 
 #[test]
 fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
-    let mut landed = 0;
-    let mut kills = 0;
-    for seed in 0..1_000 {
-        let outcome = sim::run(seed);
-        assert_eq!(outcome.faults, Vec::<String>::new(), "seed {seed}");
-        landed += outcome.landed;
-        kills += outcome.kills;
+    let begun = Instant::now();
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut mine: Vec<Outcome> = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= SEEDS || (seed >= LEAST && begun.elapsed() > BUDGET) {
+                return mine;
+            }
+            mine.push(sim::run(seed));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running.into_iter().flat_map(|it| it.join().unwrap()).collect()
+    });
+    println!("{} of {SEEDS} seeds in {:.1} s", outcomes.len(), begun.elapsed().as_secs_f64());
+    for outcome in &outcomes {
+        assert_eq!(outcome.faults, Vec::<String>::new(), "seed {}", outcome.seed);
     }
-    assert!(landed > 500, "only {landed} runs landed: the simulation does not reach the end of the road");
-    assert!(kills > 1_000, "only {kills} kills");
+    let ran = u32::try_from(outcomes.len()).unwrap();
+    let sum = |of: fn(&Outcome) -> u32| outcomes.iter().map(of).sum::<u32>();
+    let (landed, kills, stopped) = (sum(|it| it.landed), sum(|it| it.kills), sum(|it| it.stopped));
+    let resumed = sum(|it| it.resumed);
+    assert!(
+        landed > ran / 2,
+        "only {landed} runs of {ran} seeds landed: they do not reach the end of the road"
+    );
+    assert!(kills > ran, "only {kills} kills in {ran} seeds");
+    assert!(resumed > ran / 5, "only {resumed} parked runs went on in {ran} seeds");
+    assert!(stopped > 0, "no run was stopped in {ran} seeds");
 }
 
 #[test]

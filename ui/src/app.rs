@@ -7,6 +7,7 @@ use wasm_bindgen::JsCast;
 use crate::board::Board;
 use crate::chrome::{Annunciator, FaultBar, StatusLine, TitleBar};
 use crate::desk::Desk;
+use crate::keys;
 use crate::mirror::{Link, Mirror};
 use crate::overlays::Overlays;
 use crate::place::{Pane, Place, View};
@@ -15,7 +16,6 @@ use crate::queue::{Queue, Rail};
 use crate::stage::Stage;
 use crate::trajectories::Trajectories;
 use crate::worktrees::Worktrees;
-use crate::keys;
 
 /// The whole window.
 #[component]
@@ -81,19 +81,22 @@ fn choose_something(desk: Desk) {
         if desk.mirror.link.get() == Link::Opening {
             return;
         }
-        let known = |subject: &Subject| desk.mirror.fleet.with(|fleet| match subject {
-            Subject::Task(run, task) => fleet.runs.get(run).is_some_and(|it| it.task(task).is_some()),
-            Subject::Pull(id) => fleet.pulls.contains_key(id),
-            Subject::Project(id) => fleet.projects.get(id).is_some_and(|it| !it.removed),
-            Subject::Item(id) => fleet.items.contains_key(id),
-            Subject::Session(id) => fleet.sessions.contains_key(id),
-        });
+        let known = |subject: &Subject| {
+            desk.mirror.fleet.with(|fleet| match subject {
+                Subject::Task(run, task) => fleet.runs.get(run).is_some_and(|it| it.task(task).is_some()),
+                Subject::Pull(id) => fleet.pulls.contains_key(id),
+                Subject::Project(id) => fleet.projects.get(id).is_some_and(|it| !it.removed),
+                Subject::Item(id) => fleet.items.contains_key(id),
+                Subject::Session(id) => fleet.sessions.contains_key(id),
+            })
+        };
         let gone = desk.place.project.get_untracked().is_some_and(|it| !known(&Subject::Project(it)));
         if gone {
             desk.place.project.set(None);
         }
         if desk.place.subject.get_untracked().as_ref().is_none_or(|it| !known(it)) {
-            let project = desk.mirror.fleet.with_untracked(|it| it.listed().next().map(|it| Subject::Project(it.id)));
+            let project =
+                desk.mirror.fleet.with_untracked(|it| it.listed().next().map(|it| Subject::Project(it.id)));
             let next = strips.first().map(|it| it.subject.clone()).or(project);
             if desk.place.subject.get_untracked() != next {
                 desk.place.subject.set(next);

@@ -84,8 +84,14 @@ fn BayOf(bay: Bay, order: Memo<Vec<(Bay, Subject)>>) -> impl IntoView {
             _ => n.to_string(),
         }
     };
-    let fold = move |_| if foot {
-        desk.place.open.update(|it| if !it.remove(&bay) { it.insert(bay); });
+    let fold = move |_| {
+        if foot {
+            desk.place.open.update(|it| {
+                if !it.remove(&bay) {
+                    it.insert(bay);
+                }
+            });
+        }
     };
     view! {
         <section class="bay" data-bay=bay.word() data-folded=move || folded().then_some("") data-foot=foot.then_some("")>
@@ -105,10 +111,13 @@ fn BayOf(bay: Bay, order: Memo<Vec<(Bay, Subject)>>) -> impl IntoView {
 fn StripOf(subject: Subject) -> impl IntoView {
     let desk = desk();
     let of = subject.clone();
-    let strip = Memo::new(move |_| desk.mirror.strips.with(|all| all.iter().find(|it| it.subject == of).cloned()));
+    let strip =
+        Memo::new(move |_| desk.mirror.strips.with(|all| all.iter().find(|it| it.subject == of).cloned()));
     let of = subject.clone();
     let alarm = Memo::new(move |_| desk.alarm_of(&of).map(|it| (it.key, it.priority, it.asks)));
-    let seen = Signal::derive(move || alarm.get().is_some_and(|it| desk.place.seen.with(|seen| seen.contains(&it.0))));
+    let seen = Signal::derive(move || {
+        alarm.get().is_some_and(|it| desk.place.seen.with(|seen| seen.contains(&it.0)))
+    });
     let of = subject.clone();
     let selected = Memo::new(move |_| desk.place.subject.with(|it| it.as_ref() == Some(&of)));
     let of = subject.clone();
@@ -117,12 +126,16 @@ fn StripOf(subject: Subject) -> impl IntoView {
         desk.place.subject.set(Some(of.clone()));
     };
     let stale = move || matches!(desk.mirror.link.get(), Link::Lost { .. }).then_some("");
-    let text = move |take: fn(&Strip) -> &str| strip.with(|it| it.as_ref().map(|it| one(take(it))).unwrap_or_default());
+    let text = move |take: fn(&Strip) -> &str| {
+        strip.with(|it| it.as_ref().map(|it| one(take(it))).unwrap_or_default())
+    };
     let why = move || {
         let asks = alarm.get().map(|it| one(&it.2));
         asks.filter(|it| *it != text(|it| &it.title)).unwrap_or_else(|| text(|it| &it.why))
     };
-    let old = move || strip.get().map(|it| age(desk.mirror.now.get(), desk.mirror.progress(&it))).unwrap_or_default();
+    let old = move || {
+        strip.get().map(|it| age(desk.mirror.now.get(), desk.mirror.progress(&it))).unwrap_or_default()
+    };
     let chip = move || alarm.get().map(|it| view! { <Chip p=it.1 seen=seen/> });
     view! {
         <li class="strip" role="option" data-subject=move || strip.with(|it| it.as_ref().map(|it| it.call.clone()))

@@ -29,7 +29,8 @@ pub(crate) fn TitleBar() -> impl IntoView {
         let all = if names.with(Vec::is_empty) { "No project" } else { "All projects" };
         let mut list = vec![view! { <option value="" selected=chosen.is_none()>{all}</option> }.into_any()];
         list.extend(names.get().into_iter().map(|(id, name)| {
-            view! { <option value=id.to_string() selected=chosen == Some(id)>{one(&name)}</option> }.into_any()
+            view! { <option value=id.to_string() selected=chosen == Some(id)>{one(&name)}</option> }
+                .into_any()
         }));
         list.collect_view()
     };
@@ -94,13 +95,22 @@ pub(crate) fn Annunciator() -> impl IntoView {
     }).collect_view();
     let running = Memo::new(move |_| {
         desk.mirror.fleet.with(|it| {
-            it.sessions.values().filter(|it| it.kind == SessionKind::Agent && it.running.is_some() && it.end.is_none()).count()
+            it.sessions
+                .values()
+                .filter(|it| it.kind == SessionKind::Agent && it.running.is_some() && it.end.is_none())
+                .count()
         })
     });
     let slots = Memo::new(move |_| {
-        desk.mirror.fleet.with(|it| it.runs.values().filter(|it| it.state.is_live()).map(|it| it.policy.slots).sum::<u32>())
+        desk.mirror.fleet.with(|it| {
+            it.runs.values().filter(|it| it.state.is_live()).map(|it| it.policy.slots).sum::<u32>()
+        })
     });
-    let landed = Memo::new(move |_| desk.mirror.strips.with(|all| all.iter().filter(|it| it.bay == pilothouse_contract::board::Bay::Landed).count()));
+    let landed = Memo::new(move |_| {
+        desk.mirror
+            .strips
+            .with(|all| all.iter().filter(|it| it.bay == pilothouse_contract::board::Bay::Landed).count())
+    });
     view! {
         <section class="annunciator" aria-label="How things are">
             <div class="tiles">{tiles}</div>
@@ -120,7 +130,9 @@ pub(crate) fn says(record: &Record) -> Option<String> {
         Event::RunStarted { run } => format!("{} started", run.id),
         Event::RunMoved { run, to, why } => join(&format!("{run} {}", to.word()), why),
         Event::AttemptStarted { attempt } => format!("{} leased to {}", attempt.task, attempt.id),
-        Event::AttemptFailed { attempt, failure, why, .. } => join(&format!("{attempt} failed: {}", failure.word()), why),
+        Event::AttemptFailed { attempt, failure, why, .. } => {
+            join(&format!("{attempt} failed: {}", failure.word()), why)
+        }
         Event::TaskMoved { task, to, .. } => format!("{task} {}", to.word()),
         Event::QuestionAsked { question } => format!("{} asks: {}", question.session, question.asks),
         Event::QuestionAnswered { question, answer } => format!("{question} answered: {}", answer.text),
@@ -136,7 +148,12 @@ pub(crate) fn says(record: &Record) -> Option<String> {
             format!("{reference} {} by {named}", if *prevented { "was to be moved" } else { "moved" })
         }
         Event::Notice { says, .. } => says.clone(),
-        Event::EvidenceGathered { evidence } => format!("{} {}: {}", evidence.id, if evidence.passed() { "holds" } else { "does not hold" }, evidence.why),
+        Event::EvidenceGathered { evidence } => format!(
+            "{} {}: {}",
+            evidence.id,
+            if evidence.passed() { "holds" } else { "does not hold" },
+            evidence.why
+        ),
         _ => return None,
     })
 }
@@ -159,14 +176,30 @@ pub(crate) fn StatusLine() -> impl IntoView {
     let desk = desk();
     let last = Memo::new(move |_| {
         desk.mirror.recent.with(|all| {
-            all.iter().rev().filter(|it| crate::ipc::tells(it)).filter_map(|it| Some((it.seq, clock(it.at), one(&says(it)?)))).take(2).collect::<Vec<_>>()
+            all.iter()
+                .rev()
+                .filter(|it| crate::ipc::tells(it))
+                .filter_map(|it| Some((it.seq, clock(it.at), one(&says(it)?))))
+                .take(2)
+                .collect::<Vec<_>>()
         })
     });
-    let events = move || last.get().into_iter().map(|(_, at, says)| view! { <span class="ev cut"><time>{at}</time>{says}</span> }).collect_view();
-    let doing = move || desk.doing.with(|all| all.first().cloned()).map(|it| view! { <span class="ev" data-doing="">{it}" …"</span> });
-    let undo = move || desk.undo.get().map(|it| view! {
+    let events = move || {
+        last.get()
+            .into_iter()
+            .map(|(_, at, says)| view! { <span class="ev cut"><time>{at}</time>{says}</span> })
+            .collect_view()
+    };
+    let doing = move || {
+        desk.doing
+            .with(|all| all.first().cloned())
+            .map(|it| view! { <span class="ev" data-doing="">{it}" …"</span> })
+    };
+    let undo = move || {
+        desk.undo.get().map(|it| view! {
         <span class="ev">{it.says} " " <button class="button" data-size="small" data-command="undo" on:click=move |_| desk.undo_last()>"Undo" <Key says="z"/></button></span>
-    });
+    })
+    };
     let keys = move || {
         let ids: &[&str] = match desk.place.pane.get() {
             Pane::Queue => &["first-answer", "acknowledge", "shelve"],
@@ -182,8 +215,16 @@ pub(crate) fn StatusLine() -> impl IntoView {
         }
         for id in ids {
             let word = match *id {
-                "first-answer" => "first answer", "acknowledge" => "acknowledge", "shelve" => "put off", "diff" => "diff", "checks" => "checks",
-                "terminal" => "terminal", "remove-worktree" => "remove", "filter" => "narrow", "approve" => "approve", _ => "land",
+                "first-answer" => "first answer",
+                "acknowledge" => "acknowledge",
+                "shelve" => "put off",
+                "diff" => "diff",
+                "checks" => "checks",
+                "terminal" => "terminal",
+                "remove-worktree" => "remove",
+                "filter" => "narrow",
+                "approve" => "approve",
+                _ => "land",
             };
             caps.push(view! { <span><Key says=commands::shown(id)/>" "{word}</span> }.into_any());
         }
@@ -191,9 +232,11 @@ pub(crate) fn StatusLine() -> impl IntoView {
         caps.push(view! { <span><Key says=commands::shown("keys")/>" all keys"</span> }.into_any());
         caps.collect_view()
     };
-    let terminal = move || crate::stage::terminal::is_taken().then(|| view! {
+    let terminal = move || {
+        crate::stage::terminal::is_taken().then(|| view! {
         <span class="ev"><b>"The program has the keyboard. "</b> <Key says="Shift+F6"/> " leaves it."</span>
-    });
+    })
+    };
     let link = move || match desk.mirror.link.get() {
         Link::Lost { since, why } => Some(view! {
             <span class="ev" data-lost="">{format!("Not updated since {} ({}). {}", clock(since), age(desk.mirror.now.get(), since), one(&why))}</span>
@@ -217,11 +260,13 @@ pub(crate) fn StatusLine() -> impl IntoView {
 #[component]
 pub(crate) fn FaultBar() -> impl IntoView {
     let desk = desk();
-    move || desk.fault.get().map(|fault| view! {
+    move || {
+        desk.fault.get().map(|fault| view! {
         <section class="faultbar" role="alert" data-name="fault">
             <Icon name="warning"/>
             <FaultNote fault=fault/>
             <button class="button" type="button" data-name="dismiss" on:click=move |_| desk.fault.set(None)>"Dismiss" <Key says="Esc"/></button>
         </section>
     })
+    }
 }

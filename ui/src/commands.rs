@@ -59,12 +59,22 @@ pub(crate) const COMMANDS: &[Command] = &[
         desk.place.overlay.set(Some(Overlay::Keys));
     }),
     command("next-need", "Go to the next that needs me", &["ctrl+j"], Where::Anywhere, |desk| need(desk, 1)),
-    command("previous-need", "Go to the previous that needs me", &["ctrl+shift+j"], Where::Anywhere, |desk| {
-        need(desk, -1);
+    command(
+        "previous-need",
+        "Go to the previous that needs me",
+        &["ctrl+shift+j"],
+        Where::Anywhere,
+        |desk| {
+            need(desk, -1);
+        },
+    ),
+    command("first-answer", "Give the first answer", &["ctrl+enter"], Where::Anywhere, |desk| {
+        answer(desk, 0)
     }),
-    command("first-answer", "Give the first answer", &["ctrl+enter"], Where::Anywhere, |desk| answer(desk, 0)),
     command("board", "Go to the board", &["ctrl+1"], Where::Anywhere, |desk| go(desk, View::Board)),
-    command("worktrees", "Go to the worktrees", &["ctrl+2"], Where::Anywhere, |desk| go(desk, View::Worktrees)),
+    command("worktrees", "Go to the worktrees", &["ctrl+2"], Where::Anywhere, |desk| {
+        go(desk, View::Worktrees)
+    }),
     command("pulls", "Go to the pull requests", &["ctrl+3"], Where::Anywhere, |desk| go(desk, View::Pulls)),
     command("trajectories", "Go to the trajectories", &["ctrl+4"], Where::Anywhere, |desk| {
         go(desk, View::Trajectories);
@@ -233,7 +243,8 @@ fn shelve(desk: Desk) {
     let Some(key) = desk.place.alarm.get_untracked() else { return };
     let Some(alarm) = alarms.iter().find(|it| it.key == key) else { return };
     // What is being damaged cannot be put off for long.
-    let span = if alarm.priority == pilothouse_contract::attention::Priority::P1 { HOUR_MS / 2 } else { HOUR_MS };
+    let span =
+        if alarm.priority == pilothouse_contract::attention::Priority::P1 { HOUR_MS / 2 } else { HOUR_MS };
     let until = desk.mirror.now.get_untracked().plus_ms(span);
     desk.place.shelved.update(|all| {
         all.insert(key, until);
@@ -259,7 +270,8 @@ pub(crate) fn session_of(desk: Desk, subject: &Subject) -> Option<pilothouse_con
 fn interrupt(desk: Desk) {
     let Some(subject) = subject(desk) else { return };
     let Some(session) = untrack(|| session_of(desk, &subject)) else { return };
-    let live = desk.mirror.fleet.with_untracked(|it| it.sessions.get(&session).is_some_and(|it| it.end.is_none()));
+    let live =
+        desk.mirror.fleet.with_untracked(|it| it.sessions.get(&session).is_some_and(|it| it.end.is_none()));
     if live {
         desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
             asks: format!("End {session}?"),

@@ -158,13 +158,20 @@ pub(crate) fn Diff(#[prop(into)] text: String, cut: bool) -> impl IntoView {
     let rows = move || {
         let most = most.get();
         // The first hunk of a file needs no line of its own where git names no place.
-        let follows = |n: usize| n.checked_sub(1).and_then(|it| lines.get(it)).is_some_and(|it| matches!(it, Line::File { .. }));
+        let follows = |n: usize| {
+            n.checked_sub(1).and_then(|it| lines.get(it)).is_some_and(|it| matches!(it, Line::File { .. }))
+        };
         let shown = lines.iter().enumerate().take(most);
-        shown.filter(|(n, it)| !(follows(*n) && **it == Line::Hunk(String::new()))).map(|(_, it)| row(it)).collect_view()
+        shown
+            .filter(|(n, it)| !(follows(*n) && **it == Line::Hunk(String::new())))
+            .map(|(_, it)| row(it))
+            .collect_view()
     };
-    let more = move || (total > most.get()).then(|| view! {
+    let more = move || {
+        (total > most.get()).then(|| view! {
         <button class="button" type="button" on:click=move |_| most.update(|it| *it += AT_ONCE)>{format!("Show {} more lines", total - most.get())}</button>
-    });
+    })
+    };
     if total == 0 {
         return view! { <p class="none">"Nothing was changed."</p> }.into_any();
     }

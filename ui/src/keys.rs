@@ -12,7 +12,8 @@ use crate::{lists, overlays};
 
 /// What webviews do on keys by themselves and a control room does not want.
 const PREVENTED: [&str; 12] = [
-    "ctrl+p", "ctrl+s", "ctrl+f", "ctrl+g", "ctrl+r", "ctrl+u", "ctrl+n", "ctrl+w", "f5", "f7", "ctrl+d", "ctrl+h",
+    "ctrl+p", "ctrl+s", "ctrl+f", "ctrl+g", "ctrl+r", "ctrl+u", "ctrl+n", "ctrl+w", "f5", "f7", "ctrl+d",
+    "ctrl+h",
 ];
 
 /// The word of a key.
@@ -60,7 +61,9 @@ pub(crate) fn shown(word: &str) -> String {
 }
 
 fn typing(event: &web_sys::KeyboardEvent) -> bool {
-    let Some(target) = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok()) else { return false };
+    let Some(target) = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok()) else {
+        return false;
+    };
     matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
 }
 

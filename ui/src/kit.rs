@@ -18,18 +18,24 @@ fn path(name: &str) -> &'static str {
         "play" => "M5 3.5 12 8 5 12.5Z",
         "lock" => "M4 7.5h8v5.5h-8zM5.5 7.5v-2a2.5 2.5 0 0 1 5 0v2",
         "search" => "M7 2.8a4.2 4.2 0 1 1 0 8.4a4.2 4.2 0 1 1 0-8.4M10.2 10.2 13.5 13.5",
-        "branch" => "M5 3a1.5 1.5 0 1 1 0 3a1.5 1.5 0 1 1 0-3M5 6v4M5 10a1.5 1.5 0 1 1 0 3a1.5 1.5 0 1 1 0-3M11 4a1.5 1.5 0 1 1 0 3a1.5 1.5 0 1 1 0-3M11 7c0 2-2 2.5-5.2 3.3",
+        "branch" => {
+            "M5 3a1.5 1.5 0 1 1 0 3a1.5 1.5 0 1 1 0-3M5 6v4M5 10a1.5 1.5 0 1 1 0 3a1.5 1.5 0 1 1 0-3M11 4a1.5 1.5 0 1 1 0 3a1.5 1.5 0 1 1 0-3M11 7c0 2-2 2.5-5.2 3.3"
+        }
         "file" => "M4 2.5h5l3 3v8h-8zM9 2.5v3h3",
         "pencil" => "M3 13l.6-2.8L10.8 3l2.2 2.2-7.2 7.2zM9.5 4.3l2.2 2.2",
         "terminal" => "M2.5 3.5h11v9h-11zM5 6.5l2 1.5-2 1.5M8.5 10h2.5",
-        "question" => "M8 2.5a5.5 5.5 0 1 1 0 11a5.5 5.5 0 1 1 0-11M6.3 6.4a1.7 1.7 0 1 1 2.4 1.7c-.5.3-.7.6-.7 1.1M8 11.2v.1",
+        "question" => {
+            "M8 2.5a5.5 5.5 0 1 1 0 11a5.5 5.5 0 1 1 0-11M6.3 6.4a1.7 1.7 0 1 1 2.4 1.7c-.5.3-.7.6-.7 1.1M8 11.2v.1"
+        }
         "flag" => "M4 13.5v-11h8l-1.6 3 1.6 3H4",
         "list" => "M3 4.5h10M3 8h10M3 11.5h6",
         "down" => "M4 6l4 4 4-4",
         "right" => "M6 4l4 4-4 4",
         "keyboard" => "M2 4.5h12v7H2zM4.5 7h.1M7 7h.1M9 7h.1M11.5 7h.1M5 9.3h6",
         "speech" => "M3 3.5h10v7H7.5L5 13v-2.5H3z",
-        "eye" => "M1.8 8s2.2-4 6.2-4 6.2 4 6.2 4-2.2 4-6.2 4-6.2-4-6.2-4M8 6.3a1.7 1.7 0 1 1 0 3.4a1.7 1.7 0 1 1 0-3.4",
+        "eye" => {
+            "M1.8 8s2.2-4 6.2-4 6.2 4 6.2 4-2.2 4-6.2 4-6.2-4-6.2-4M8 6.3a1.7 1.7 0 1 1 0 3.4a1.7 1.7 0 1 1 0-3.4"
+        }
         "warning" => "M8 2.8 14 13H2zM8 6.5v3M8 11.3v.1",
         // A pilothouse: a roof, a window, a deck.
         _ => "M2.5 6.5 8 3l5.5 3.5M4 6.5v5.5h8V6.5M2 12.5h12M6.5 8.5h3",
@@ -109,11 +115,15 @@ pub(crate) fn Reading(#[prop(into)] what: String) -> impl IntoView {
 /// A fault in its place: what happened, how to mend it, the cause behind a fold.
 #[component]
 pub(crate) fn FaultNote(fault: Fault) -> impl IntoView {
-    let hints = fault.hints.iter().map(|hint| {
-        let text = crate::words::one(&hint.text);
-        let command = hint.command.as_ref().map(|it| crate::words::one(it));
-        view! { <li>{text} {command.map(|it| view! { " " <code>{it}</code> })}</li> }
-    }).collect_view();
+    let hints = fault
+        .hints
+        .iter()
+        .map(|hint| {
+            let text = crate::words::one(&hint.text);
+            let command = hint.command.as_ref().map(|it| crate::words::one(it));
+            view! { <li>{text} {command.map(|it| view! { " " <code>{it}</code> })}</li> }
+        })
+        .collect_view();
     let detail = fault.detail.as_ref().map(|it| {
         let it = crate::words::many(it);
         view! { <details><summary>"Details"</summary><pre>{it}</pre></details> }

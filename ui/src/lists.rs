@@ -94,7 +94,8 @@ fn in_list(desk: Desk, word: &str) -> bool {
             step(word, &rows, place.pull.get_untracked().as_ref()).map(|it| place.pull.set(Some(it)))
         }
         View::Worktrees => {
-            let rows: Vec<_> = untrack(|| crate::worktrees::listed(desk)).into_iter().map(|it| it.id).collect();
+            let rows: Vec<_> =
+                untrack(|| crate::worktrees::listed(desk)).into_iter().map(|it| it.id).collect();
             step(word, &rows, place.worktree.get_untracked().as_ref()).map(|it| place.worktree.set(Some(it)))
         }
         View::Trajectories => {

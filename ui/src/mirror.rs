@@ -76,7 +76,8 @@ impl Mirror {
         // Alarms that time raises may come some seconds late; that they are worked out every second is not needed.
         let slow = Memo::new(move |_| At(ticks.get().0 / 5000 * 5000));
         let open = Memo::new(move |_| {
-            let pulses = sessions.with(|all| all.iter().filter_map(|(id, it)| Some((*id, it.pulse?))).collect());
+            let pulses =
+                sessions.with(|all| all.iter().filter_map(|(id, it)| Some((*id, it.pulse?))).collect());
             let engine = engine.with(|it| it.as_ref().map(|it| it.alarms.clone()).unwrap_or_default());
             fleet.with(|fleet| alarms(fleet, &Sights { pulses, engine, now: slow.get() }))
         });

@@ -43,11 +43,18 @@ pub(crate) fn Overlays() -> impl IntoView {
         if now && open != Some(true) {
             before.set_value(document().active_element().and_then(|it| it.dyn_into().ok()));
         } else if !now && open == Some(true) {
-            request_animation_frame(move || before.with_value(|it| if let Some(it) = it { let _gone = it.focus(); }));
+            request_animation_frame(move || {
+                before.with_value(|it| {
+                    if let Some(it) = it {
+                        let _gone = it.focus();
+                    }
+                })
+            });
         }
         now
     });
-    move || desk.place.overlay.get().map(|overlay| {
+    move || {
+        desk.place.overlay.get().map(|overlay| {
         let inner = match overlay {
             Overlay::Palette => view! { <Palette/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
@@ -57,6 +64,7 @@ pub(crate) fn Overlays() -> impl IntoView {
         };
         view! { <div class="scrim" on:click=close></div><div class="over" data-name="overlay">{inner}</div> }
     })
+    }
 }
 
 /// What the palette offers.
@@ -97,15 +105,37 @@ fn Palette() -> impl IntoView {
     let typed = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
     let field = NodeRef::<leptos::html::Input>::new();
-    Effect::new(move |_| if let Some(field) = field.get() { let _hidden = field.focus(); });
+    Effect::new(move |_| {
+        if let Some(field) = field.get() {
+            let _hidden = field.focus();
+        }
+    });
     let found = move || {
         let typed = typed.get().to_lowercase();
-        let mut all: Vec<Choice> = desk.mirror.strips.get_untracked().into_iter().map(|it| Choice::Open(it.subject, it.call, it.title)).collect();
-        all.extend(desk.mirror.fleet.with_untracked(|it| it.listed().map(|it| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone())).collect::<Vec<_>>()));
-        all.extend(COMMANDS.iter().filter(|it| it.place != Where::Queue && it.id != "palette" && commands::able(desk.place, it)).map(Choice::Command));
-        let mut all: Vec<(usize, Choice)> = all.into_iter().filter_map(|it| Some((closeness(&typed, &it.title())?, it))).collect();
+        let mut all: Vec<Choice> = desk
+            .mirror
+            .strips
+            .get_untracked()
+            .into_iter()
+            .map(|it| Choice::Open(it.subject, it.call, it.title))
+            .collect();
+        all.extend(desk.mirror.fleet.with_untracked(|it| {
+            it.listed()
+                .map(|it| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone()))
+                .collect::<Vec<_>>()
+        }));
+        all.extend(
+            COMMANDS
+                .iter()
+                .filter(|it| it.place != Where::Queue && it.id != "palette" && commands::able(desk.place, it))
+                .map(Choice::Command),
+        );
+        let mut all: Vec<(usize, Choice)> =
+            all.into_iter().filter_map(|it| Some((closeness(&typed, &it.title())?, it))).collect();
         // Commands first while nothing is typed; then whatever fits best.
-        all.sort_by_key(|(near, it)| (*near, usize::from(typed.is_empty() && matches!(it, Choice::Open(..)))));
+        all.sort_by_key(|(near, it)| {
+            (*near, usize::from(typed.is_empty() && matches!(it, Choice::Open(..))))
+        });
         if typed.is_empty() {
             all.sort_by_key(|(_, it)| usize::from(matches!(it, Choice::Open(..))));
         }
@@ -123,13 +153,18 @@ fn Palette() -> impl IntoView {
         match event.key().as_str() {
             "ArrowDown" => chosen.update(|it| *it = (*it + 1).min(count.saturating_sub(1))),
             "ArrowUp" => chosen.update(|it| *it = it.saturating_sub(1)),
-            "Enter" => if let Some(it) = found().get(chosen.get_untracked()) { run(it) },
+            "Enter" => {
+                if let Some(it) = found().get(chosen.get_untracked()) {
+                    run(it)
+                }
+            }
             _ => return,
         }
         event.prevent_default();
         event.stop_propagation();
     };
-    let rows = move || found().into_iter().enumerate().map(|(n, it)| {
+    let rows = move || {
+        found().into_iter().enumerate().map(|(n, it)| {
         let of = it.clone();
         let (icon, title, wher, key) = match &it {
             Choice::Command(it) => ("right", it.title.to_owned(), "", it.keys.first().map(|it| crate::keys::shown(it))),
@@ -140,7 +175,8 @@ fn Palette() -> impl IntoView {
                 <Icon name=icon/><span class="cut">{title}</span><span class="where">{wher}</span><span>{key.map(|says| view! { <Key says=says/> })}</span>
             </li>
         }
-    }).collect_view();
+    }).collect_view()
+    };
     let none = move || found().is_empty().then(|| view! { <p class="none">"Nothing matches."</p> });
     view! {
         <div class="palette" role="dialog" aria-label="Find or run" data-name="palette">
@@ -175,7 +211,11 @@ fn Keys() -> impl IntoView {
 fn ConfirmDialog(it: Confirm) -> impl IntoView {
     let desk = desk();
     let button = NodeRef::<leptos::html::Button>::new();
-    Effect::new(move |_| if let Some(button) = button.get() { let _hidden = button.focus(); });
+    Effect::new(move |_| {
+        if let Some(button) = button.get() {
+            let _hidden = button.focus();
+        }
+    });
     let of = it.clone();
     view! {
         <div class="dialog" role="alertdialog" aria-label=it.asks.clone() data-name="confirm">
@@ -191,13 +231,28 @@ fn Reply(question: QuestionId) -> impl IntoView {
     let desk = desk();
     let words = RwSignal::new(String::new());
     let field = NodeRef::<leptos::html::Textarea>::new();
-    Effect::new(move |_| if let Some(field) = field.get() { let _hidden = field.focus(); });
+    Effect::new(move |_| {
+        if let Some(field) = field.get() {
+            let _hidden = field.focus();
+        }
+    });
     let it = desk.mirror.fleet.with_untracked(|fleet| fleet.questions.get(&question).cloned());
     let asks = it.as_ref().map(|it| many(&it.asks)).unwrap_or_default();
-    let choices = it.map(|it| it.choices.iter().enumerate().map(|(n, it)| format!("{} {}", n + 1, one(it))).collect::<Vec<_>>().join(" · ")).unwrap_or_default();
+    let choices = it
+        .map(|it| {
+            it.choices
+                .iter()
+                .enumerate()
+                .map(|(n, it)| format!("{} {}", n + 1, one(it)))
+                .collect::<Vec<_>>()
+                .join(" · ")
+        })
+        .unwrap_or_default();
     let send = move || {
         let text = words.get_untracked();
-        if text.trim().is_empty() { return; }
+        if text.trim().is_empty() {
+            return;
+        }
         let request = ask::question::Answer { question, text, policy: None }.request();
         desk.act_then("Reply", request, |desk, _| desk.place.overlay.set(None));
     };

@@ -64,8 +64,7 @@ pub(crate) enum Tab {
 
 impl Tab {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Timeline, Self::Diff, Self::Checks, Self::Terminal, Self::Plan];
+    pub(crate) const ALL: [Self; 5] = [Self::Timeline, Self::Diff, Self::Checks, Self::Terminal, Self::Plan];
 
     /// What it says.
     pub(crate) fn word(self) -> &'static str {

@@ -21,24 +21,37 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
     let desk = desk();
     let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.projects.get(&project).cloned()));
     let items = Memo::new(move |_| {
-        desk.mirror.fleet.with(|fleet| fleet.items.values().filter(|it| it.project == project).cloned().collect::<Vec<_>>())
+        desk.mirror.fleet.with(|fleet| {
+            fleet.items.values().filter(|it| it.project == project).cloned().collect::<Vec<_>>()
+        })
     });
-    let head = move || it.get().map(|it| view! {
+    let head = move || {
+        it.get().map(|it| view! {
         <header class="head"><div class="line"><h1 class="cut">{one(&it.name)}</h1>
             <span class="push"><button class="button" type="button" data-name="remove-project" on:click=move |_| remove(desk, project)>"Take off the list"</button></span></div>
             <div class="facts"><span class="mono cut">{one(&it.path)}</span><span>"Lands on "<b class="mono">{one(it.default_branch.short())}</b></span><span>"at "<b class="mono">{it.main.short().to_owned()}</b></span></div></header>
-    });
-    let undecided = Memo::new(move |_| it.with(|it| it.as_ref().is_some_and(|it| it.trust == Trust::Undecided)));
-    let stopped = move || it.get().and_then(|it| match it.line { Line::Stopped { named, at, .. } => Some((named, at)), Line::Open => None }).map(|(named, at)| view! {
+    })
+    };
+    let undecided =
+        Memo::new(move |_| it.with(|it| it.as_ref().is_some_and(|it| it.trust == Trust::Undecided)));
+    let stopped = move || {
+        it.get().and_then(|it| match it.line { Line::Stopped { named, at, .. } => Some((named, at)), Line::Open => None }).map(|(named, at)| view! {
         <p class="note"><Icon name="warning"/><span>{format!("The line is stopped since {}: the default branch was moved by {}. Answer in the Queue.", clock(at), one(&named))}</span></p>
-    });
-    let trust = move || if undecided.get() { view! { <TrustDecision project=project/> }.into_any() } else {
-        it.get().and_then(|it| match it.trust { Trust::Given { at, by, found } => Some((at, by, found)), Trust::Undecided => None }).map(|(at, by, found)| {
+    })
+    };
+    let trust = move || {
+        if undecided.get() {
+            view! { <TrustDecision project=project/> }.into_any()
+        } else {
+            it.get().and_then(|it| match it.trust { Trust::Given { at, by, found } => Some((at, by, found)), Trust::Undecided => None }).map(|(at, by, found)| {
             view! { <details class="fold"><summary>{format!("Trusted by {} at {}: {}", crate::chrome::by(&by), clock(at), count(found.len(), "thing"))}" that can run"</summary>{list(&found)}</details> }
         }).into_any()
+        }
     };
     let rows = move || items.get().into_iter().map(|it| item_row(desk, &it)).collect_view();
-    let none = move || items.with(Vec::is_empty).then(|| view! { <Calm title="No spec yet" says="Write specs/001-name/spec.md and tasks.md on the default branch; it is seen at once."/> });
+    let none = move || {
+        items.with(Vec::is_empty).then(|| view! { <Calm title="No spec yet" says="Write specs/001-name/spec.md and tasks.md on the default branch; it is seen at once."/> })
+    };
     view! {
         {head}
         <div class="scroll pad" tabindex="0" data-focus="stage" data-name="project">
@@ -51,7 +64,11 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
 }
 
 fn remove(desk: Desk, project: ProjectId) {
-    let name = desk.mirror.fleet.with_untracked(|it| it.projects.get(&project).map(|it| it.name.clone())).unwrap_or_default();
+    let name = desk
+        .mirror
+        .fleet
+        .with_untracked(|it| it.projects.get(&project).map(|it| it.name.clone()))
+        .unwrap_or_default();
     desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
         asks: format!("Take {} off the list?", one(&name)),
         says: "The repository stays as it is. Runs in it must be over.".to_owned(),
@@ -63,16 +80,20 @@ fn remove(desk: Desk, project: ProjectId) {
 /// What a row of an item may start.
 fn item_row(desk: Desk, item: &Item) -> AnyView {
     let id = item.id;
-    let run = desk.mirror.fleet.with(|fleet| fleet.run_of(id).map(|it| (it.state, it.done(), it.tasks.len())));
+    let run =
+        desk.mirror.fleet.with(|fleet| fleet.run_of(id).map(|it| (it.state, it.done(), it.tasks.len())));
     let tasks = item.spec.tasks.iter().filter(|it| !it.done).count();
     let blocked = item.spec.remarks.iter().filter(|it| it.blocking).count();
     let says = match run {
-        Some((state, done, all)) if state != RunState::Landed => format!("{} · {done} of {all} tasks done", state.word().replace('-', " ")),
+        Some((state, done, all)) if state != RunState::Landed => {
+            format!("{} · {done} of {all} tasks done", state.word().replace('-', " "))
+        }
         _ if blocked > 0 => format!("{} before it can run", count(blocked, "remark")),
         _ => format!("{} · {}", item.state.word().replace('-', " "), count(tasks, "open task")),
     };
     let live = run.is_some_and(|it| it.0.is_live());
-    let startable = !live && blocked == 0 && tasks > 0 && !matches!(item.state, ItemState::Landed | ItemState::Abandoned);
+    let startable =
+        !live && blocked == 0 && tasks > 0 && !matches!(item.state, ItemState::Landed | ItemState::Abandoned);
     let label = if run.is_some_and(|it| it.0 == RunState::Parked) { "Go on" } else { "Start" };
     let moved = item.moved;
     view! {
@@ -85,7 +106,9 @@ fn item_row(desk: Desk, item: &Item) -> AnyView {
 
 /// Starts a run as the policy has it: with that, the spec at the tip of the default branch is approved.
 pub(crate) fn start(desk: Desk, item: ItemId) {
-    let request = ask::run::Start { item, agent: None, command: None, approve: None, slots: None, fresh: false }.request();
+    let request =
+        ask::run::Start { item, agent: None, command: None, approve: None, slots: None, fresh: false }
+            .request();
     desk.act_then("Start the run", request, move |desk, _| desk.place.open_subject(Subject::Item(item)));
 }
 
@@ -143,8 +166,13 @@ fn TrustDecision(project: ProjectId) -> impl IntoView {
 pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
     let desk = desk();
     let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.items.get(&item).cloned()));
-    let state = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.run_of(item).map(|it| (it.id, it.state, it.why.clone(), it.done(), it.tasks.len()))));
-    let head = move || it.get().map(|it| {
+    let state = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| {
+            fleet.run_of(item).map(|it| (it.id, it.state, it.why.clone(), it.done(), it.tasks.len()))
+        })
+    });
+    let head = move || {
+        it.get().map(|it| {
         let run = state.get();
         let can = run.as_ref().is_none_or(|run| !run.1.is_live()) && it.spec.remarks.iter().all(|it| !it.blocking) && it.state != ItemState::Landed;
         view! {
@@ -153,10 +181,13 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
                 <div class="facts"><span class="mono cut">{one(&it.spec.folder)}</span><span>"State "<b>{it.state.word().replace('-', " ")}</b></span>
                     {run.map(|(id, state, why, done, all)| view! { <span>{format!("Run {id} ")}<b>{state.word().replace('-', " ")}</b></span><span>{format!("{done} of {all} tasks done")}</span><span class="cut">{one(&why)}</span> })}</div></header>
         }
-    });
-    let remarks = move || it.get().map(|it| it.spec.remarks.iter().map(|it| view! {
+    })
+    };
+    let remarks = move || {
+        it.get().map(|it| it.spec.remarks.iter().map(|it| view! {
         <p class="note"><Icon name=if it.blocking { "cross" } else { "dash" }/><span><span class="mono">{format!("{}:{}", one(&it.file), it.line)}</span>" "{one(&it.says)}</span></p>
-    }).collect_view());
+    }).collect_view())
+    };
     view! { {head}<div>{remarks}</div>{plan_of(item)} }
 }
 
@@ -166,12 +197,19 @@ pub(crate) fn AddRepository() -> impl IntoView {
     let desk = desk();
     let path = RwSignal::new(String::new());
     let field = NodeRef::<leptos::html::Input>::new();
-    Effect::new(move |_| if let Some(field) = field.get() { let _hidden = field.focus(); });
+    Effect::new(move |_| {
+        if let Some(field) = field.get() {
+            let _hidden = field.focus();
+        }
+    });
     let add = move || {
         let path = path.get_untracked().trim().to_owned();
-        if path.is_empty() { return; }
+        if path.is_empty() {
+            return;
+        }
         desk.act_then("Add the repository", ask::project::Add { path }.request(), |desk, reply| {
-            if let Ok(it) = pilothouse_contract::wire::decode::<pilothouse_contract::project::Project>(reply) {
+            if let Ok(it) = pilothouse_contract::wire::decode::<pilothouse_contract::project::Project>(reply)
+            {
                 desk.place.overlay.set(None);
                 desk.place.project.set(None);
                 desk.place.open_subject(Subject::Project(it.id));

@@ -16,7 +16,10 @@ fn shown(desk: Desk) -> Vec<Pull> {
         fleet
             .pulls
             .values()
-            .filter(|it| project.is_none_or(|id| it.project == id) && (filter.is_empty() || it.title.to_lowercase().contains(&filter)))
+            .filter(|it| {
+                project.is_none_or(|id| it.project == id)
+                    && (filter.is_empty() || it.title.to_lowercase().contains(&filter))
+            })
             .cloned()
             .collect()
     });

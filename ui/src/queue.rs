@@ -25,9 +25,11 @@ pub(crate) fn Queue() -> impl IntoView {
         }
     });
     let n = move || keys.with(Vec::len);
-    let family = move || desk.place.family.get().map(|it| view! {
+    let family = move || {
+        desk.place.family.get().map(|it| view! {
         <button class="button" data-size="small" on:click=move |_| desk.place.family.set(None)>{it.word()} " only" <Key says="Esc"/></button>
-    });
+    })
+    };
     let shelved = move || {
         let now = desk.mirror.now.get();
         let n = desk.place.shelved.with(|all| all.values().filter(|until| **until > now).count());
@@ -52,7 +54,8 @@ pub(crate) fn Queue() -> impl IntoView {
 fn Item(key: String) -> impl IntoView {
     let desk = desk();
     let of = key.clone();
-    let alarm = Memo::new(move |_| desk.mirror.alarms.with(|all| all.iter().find(|it| it.key == of).cloned()));
+    let alarm =
+        Memo::new(move |_| desk.mirror.alarms.with(|all| all.iter().find(|it| it.key == of).cloned()));
     let of = key.clone();
     let selected = Memo::new(move |_| desk.place.alarm.with(|it| it.as_ref() == Some(&of)));
     let of = key.clone();
@@ -109,7 +112,8 @@ pub(crate) fn Rail() -> impl IntoView {
         desk.place.queue_over.set(true);
         desk.place.pane.set(Pane::Queue);
     };
-    let chips = move || desk.alarms().into_iter().map(|it| {
+    let chips = move || {
+        desk.alarms().into_iter().map(|it| {
         let key = it.key.clone();
         let seen = Signal::derive(move || desk.place.seen.with(|all| all.contains(&key)));
         let (key, says) = (it.key.clone(), one(&it.asks));
@@ -118,7 +122,8 @@ pub(crate) fn Rail() -> impl IntoView {
             open(event);
         };
         view! { <button class="slot" type="button" tabindex="-1" title=says on:click=choose><Chip p=it.priority seen=seen/></button> }
-    }).collect_view();
+    }).collect_view()
+    };
     view! {
         <aside class="pane rail" aria-label="Queue, folded">
             <button class="slot" type="button" tabindex="-1" data-command="fold-queue" title=format!("Unfold the queue ({})", commands::shown("fold-queue"))
@@ -135,7 +140,9 @@ pub(crate) fn Rail() -> impl IntoView {
 fn Announce() -> impl IntoView {
     let desk = desk();
     let newest = Memo::new(move |_| {
-        desk.mirror.alarms.with(|all| all.iter().max_by_key(|it| it.since).map(|it| format!("{} {}", it.call, it.asks)))
+        desk.mirror
+            .alarms
+            .with(|all| all.iter().max_by_key(|it| it.since).map(|it| format!("{} {}", it.call, it.asks)))
     });
     view! { <p class="hide" role="status" aria-live="polite">{move || newest.get().map(|it| one(&it))}</p> }
 }

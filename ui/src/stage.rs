@@ -33,7 +33,8 @@ pub(crate) fn Stage() -> impl IntoView {
     let subject = Memo::new(move |_| desk.on_stage());
     let empty = Memo::new(move |_| desk.mirror.fleet.with(|it| it.listed().next().is_none()));
     let heard = Memo::new(move |_| desk.mirror.link.get() != Link::Opening);
-    let body = move || match subject.get() {
+    let body = move || {
+        match subject.get() {
         _ if !heard.get() => view! { <crate::kit::Reading what="the fleet"/> }.into_any(),
         Some(Subject::Task(run, task)) => view! { <TaskStage run=run task=task/> }.into_any(),
         Some(Subject::Pull(pull)) => view! { <pull::PullStage pull=pull/> }.into_any(),
@@ -43,6 +44,7 @@ pub(crate) fn Stage() -> impl IntoView {
         None if empty.get() => view! { <FirstRun/> }.into_any(),
         None if desk.place.view.get() == View::Pulls => view! { <Calm title="No pull request yet" says="One is opened when every task of a run is done."/> }.into_any(),
         None => view! { <Calm title="Nothing is chosen" says="Choose a strip, or start a run."/> }.into_any(),
+    }
     };
     view! { <section class="pane stage" data-pane="stage" aria-label="Stage">{body}</section> }
 }
@@ -56,8 +58,18 @@ fn TaskStage(run: RunId, task: TaskId) -> impl IntoView {
         desk.mirror.fleet.with(|fleet| {
             let run = fleet.runs.get(&run)?;
             let task = run.task(&of)?;
-            let all: Vec<_> = task.attempts.iter().filter_map(|id| fleet.attempts.get(id)).flat_map(|it| &it.evidence).collect();
-            let held = all.iter().filter(|id| fleet.evidence.get(id).is_some_and(pilothouse_contract::evidence::Evidence::passed)).count();
+            let all: Vec<_> = task
+                .attempts
+                .iter()
+                .filter_map(|id| fleet.attempts.get(id))
+                .flat_map(|it| &it.evidence)
+                .collect();
+            let held = all
+                .iter()
+                .filter(|id| {
+                    fleet.evidence.get(id).is_some_and(pilothouse_contract::evidence::Evidence::passed)
+                })
+                .count();
             Some((held, all.len(), run.done(), run.tasks.len()))
         })
     });
@@ -102,7 +114,8 @@ fn TaskTerminal(run: RunId, task: TaskId) -> impl IntoView {
     let session = Memo::new(move |_| crate::commands::session_of(desk, &Subject::Task(run, task.clone())));
     move || match session.get() {
         Some(session) => view! { <terminal::Terminal session=session/> }.into_any(),
-        None => view! { <Calm title="No agent has begun" says="Its terminal is here as soon as one has."/> }.into_any(),
+        None => view! { <Calm title="No agent has begun" says="Its terminal is here as soon as one has."/> }
+            .into_any(),
     }
 }
 

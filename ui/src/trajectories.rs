@@ -10,7 +10,8 @@ use crate::ipc;
 use crate::kit::{Calm, Icon, Reading, asked};
 use crate::words::{age, clock, count, many, one, tokens};
 
-static LISTED: std::sync::LazyLock<ArcRwSignal<Vec<SessionId>>> = std::sync::LazyLock::new(|| ArcRwSignal::new(Vec::new()));
+static LISTED: std::sync::LazyLock<ArcRwSignal<Vec<SessionId>>> =
+    std::sync::LazyLock::new(|| ArcRwSignal::new(Vec::new()));
 
 /// The sessions in the order of the list.
 pub(crate) fn listed() -> Vec<SessionId> {
@@ -27,7 +28,10 @@ pub(crate) fn Trajectories() -> impl IntoView {
     // Read anew when a session ends, or a running one has written more.
     let version = Memo::new(move |_| {
         let ended = desk.mirror.fleet.with(|it| it.sessions.values().filter(|it| it.end.is_some()).count());
-        let bytes = desk.mirror.sessions.with(|all| all.values().filter_map(|it| it.pulse).map(|it| it.output_bytes).sum::<u64>());
+        let bytes = desk
+            .mirror
+            .sessions
+            .with(|all| all.values().filter_map(|it| it.pulse).map(|it| it.output_bytes).sum::<u64>());
         (ended, bytes)
     });
     let all = LocalResource::new(move || {
@@ -52,7 +56,13 @@ pub(crate) fn Trajectories() -> impl IntoView {
         kept.get()
             .into_iter()
             .filter(|it| filter.is_empty() || it.title.to_lowercase().contains(&filter))
-            .filter(|it| project.is_none() || desk.mirror.fleet.with(|fleet| fleet.sessions.get(&it.session).is_some_and(|it| it.project == project)))
+            .filter(|it| {
+                project.is_none()
+                    || desk
+                        .mirror
+                        .fleet
+                        .with(|fleet| fleet.sessions.get(&it.session).is_some_and(|it| it.project == project))
+            })
             .collect::<Vec<_>>()
     });
     Effect::new(move |_| {
@@ -67,10 +77,17 @@ pub(crate) fn Trajectories() -> impl IntoView {
         desk.mirror.fleet.with(|fleet| {
             let session = fleet.sessions.get(&session)?;
             let attempt = session.attempt.and_then(|id| fleet.attempts.get(&id))?;
-            Some((session.asked, attempt.failure.as_ref().map_or_else(|| attempt.state.word().replace('-', " "), |it| format!("failed: {}", it.word().replace('-', " ")))))
+            Some((
+                session.asked,
+                attempt.failure.as_ref().map_or_else(
+                    || attempt.state.word().replace('-', " "),
+                    |it| format!("failed: {}", it.word().replace('-', " ")),
+                ),
+            ))
         })
     };
-    let rows = move || shown.get().into_iter().map(|it| {
+    let rows = move || {
+        shown.get().into_iter().map(|it| {
         let id = it.session;
         let about = outcome(id);
         let asked_at = about.as_ref().map(|it| it.0);
@@ -81,13 +98,16 @@ pub(crate) fn Trajectories() -> impl IntoView {
                 <div class="m">{move || asked_at.map(|at| format!("{} ago · ", age(desk.mirror.now.get(), at)))}{format!("{} · ", count(it.steps as usize, "step"))}{(it.input + it.output > 0).then(|| format!("{} in, {} out · ", tokens(it.input + it.cached), tokens(it.output)))}{one(&says)}</div>
             </li>
         }
-    }).collect_view();
-    let list = move || match (kept.with(Vec::is_empty), fault.get()) {
+    }).collect_view()
+    };
+    let list = move || {
+        match (kept.with(Vec::is_empty), fault.get()) {
         (_, Some(fault)) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
         (true, _) if all.get().is_none() => view! { <Reading what="trajectories"/> }.into_any(),
         (true, _) => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something."/> }.into_any(),
         _ if shown.with(Vec::is_empty) => view! { <p class="none">{move || format!("No trajectory matches '{}'.", desk.place.filter.get())}</p> }.into_any(),
         _ => view! { <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">{rows}</ul> }.into_any(),
+    }
     };
     view! {
         <section class="pane board hitlist" data-pane="list" aria-label="Trajectories">
@@ -121,7 +141,9 @@ fn reader(page: ask::trajectory::TrajectoryPage) -> AnyView {
 /// One step; a tool's answer stands with its call, a step of its own only where the call is missing.
 fn turn(step: &Step, all: &[Step]) -> AnyView {
     let time = step.at.map(clock).unwrap_or_default();
-    let said = |who: &'static str, text: &str| view! { <div class="turn"><time>{time.clone()}</time><div><p class="who">{who}</p><p class="say">{many(text.trim())}</p></div></div> }.into_any();
+    let said = |who: &'static str, text: &str| {
+        view! { <div class="turn"><time>{time.clone()}</time><div><p class="who">{who}</p><p class="say">{many(text.trim())}</p></div></div> }.into_any()
+    };
     match &step.kind {
         StepKind::Prompt { text } => said("Brief, written by Pilothouse", text),
         StepKind::Message { text } => said("Agent", text),

@@ -51,7 +51,9 @@ fn row(desk: Desk, it: &Worktree) -> Row {
                 _ => it.id.to_string().to_uppercase(),
             },
             owner: match (attempt, run) {
-                (Some(attempt), Some(run)) => format!("{}, {}", run.policy.agent.name, attempt.state.word().replace('-', " ")),
+                (Some(attempt), Some(run)) => {
+                    format!("{}, {}", run.policy.agent.name, attempt.state.word().replace('-', " "))
+                }
                 _ => "nobody".to_owned(),
             },
             busy: attempt.is_some_and(|it| !it.state.is_over()),
@@ -73,7 +75,8 @@ pub(crate) fn Worktrees() -> impl IntoView {
             desk.place.worktree.set(first);
         }
     });
-    let rows = move || list.get().into_iter().map(|it| {
+    let rows = move || {
+        list.get().into_iter().map(|it| {
         let id = it.id;
         let words = row(desk, &it);
         let (changed, untracked, watched, seen) = it.seen.as_ref().map_or((0, 0, String::new(), None), |it| (it.changed, it.untracked, it.watched.clone(), Some(it.at)));
@@ -85,16 +88,19 @@ pub(crate) fn Worktrees() -> impl IntoView {
                 <td class="num quiet">{move || seen.map(|at| age(desk.mirror.now.get(), at))}</td>
             </tr>
         }
-    }).collect_view();
-    let table = move || if list.with(Vec::is_empty) {
-        view! { <Calm title="No worktree" says="One is made for each attempt, outside of your checkout."/> }.into_any()
-    } else {
-        view! {
+    }).collect_view()
+    };
+    let table = move || {
+        if list.with(Vec::is_empty) {
+            view! { <Calm title="No worktree" says="One is made for each attempt, outside of your checkout."/> }.into_any()
+        } else {
+            view! {
             <table class="table" role="listbox" aria-label="Worktrees">
                 <thead><tr><th>"Agent"</th><th>"Branch"</th><th>"Owner"</th><th class="num">"Changed"</th><th class="num">"Untracked"</th><th>"Watched"</th><th class="num">"Seen"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         }.into_any()
+        }
     };
     let back = move || removed.get().into_iter().map(|it| undo_row(desk, &it)).collect_view();
     view! {
@@ -128,8 +134,11 @@ fn undo_row(desk: Desk, it: &Worktree) -> AnyView {
 }
 
 fn changes(desk: Desk, id: WorktreeId) -> AnyView {
-    let attempt = desk.mirror.fleet.with(|it| it.worktrees.get(&id).and_then(|it| it.attempt.filter(|_| it.state == WorktreeState::Live)));
-    let busy = desk.mirror.fleet.with(|it| it.worktrees.get(&id).cloned()).is_some_and(|it| row(desk, &it).busy);
+    let attempt = desk.mirror.fleet.with(|it| {
+        it.worktrees.get(&id).and_then(|it| it.attempt.filter(|_| it.state == WorktreeState::Live))
+    });
+    let busy =
+        desk.mirror.fleet.with(|it| it.worktrees.get(&id).cloned()).is_some_and(|it| row(desk, &it).busy);
     match attempt {
         Some(attempt) => view! {
             <h3 class="panehead"><Icon name="branch"/>{format!("What {id} holds")}<span class="n">{if busy { "an attempt is at work in it" } else { "" }}</span></h3>

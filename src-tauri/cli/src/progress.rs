@@ -118,7 +118,8 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         |id: &pilothouse_contract::ProjectId| fleet.runs.get(&run).is_some_and(|it| it.project == *id);
     match &record.event {
         Event::RunStarted { run: it } => it.id == run,
-        Event::RunMoved { run: it, .. }
+        Event::RunResumed { run: it, .. }
+        | Event::RunMoved { run: it, .. }
         | Event::HeadMoved { run: it, .. }
         | Event::RunTouched { run: it, .. }
         | Event::TaskMoved { run: it, .. }
@@ -131,7 +132,8 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
             fleet.questions.get(it).is_some_and(|it| it.run == Some(run))
         }
         Event::PullOpened { pull: it } => it.run == run,
-        Event::PullMerged { pull: it, .. }
+        Event::PullRenewed { pull: it, .. }
+        | Event::PullMerged { pull: it, .. }
         | Event::PullChecked { pull: it, .. }
         | Event::PullApproved { pull: it, .. }
         | Event::PullMoved { pull: it, .. } => pull(it),
@@ -165,7 +167,6 @@ pub(crate) fn words(record: &Record) -> Option<String> {
                 Move::Landing { pull } => format!("{pull} landed"),
                 Move::Followed { named } => format!("followed: moved by {}", says(named)),
                 Move::Adopted => format!("adopted by {}", record.who),
-                Move::TakenBack => format!("taken back by {}", record.who),
             };
             format!("default branch {} → {}: {how}", from.short(), to.short())
         }
@@ -179,6 +180,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::RunStarted { run } => {
             format!("{} started by {} on {} with {}", run.id, run.by, run.base.short(), run.policy.agent.name)
+        }
+        Event::RunResumed { run, approved, policy, .. } => {
+            format!("{run} goes on by {} with {}", approved.short(), policy.agent.name)
         }
         Event::RunMoved { run, to, why } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
@@ -226,6 +230,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::PullOpened { pull } => {
             format!("{} opened: {} (+{} -{})", pull.id, says(&pull.title), pull.size.added, pull.size.removed)
+        }
+        Event::PullRenewed { pull, head, size, .. } => {
+            format!("{pull} proposes {} now (+{} -{})", head.short(), size.added, size.removed)
         }
         Event::PullChecked { pull, command, passed, .. } => {
             format!("{pull} check {}: `{}`", if *passed { "passed" } else { "FAILED" }, says(command))

@@ -196,7 +196,8 @@ fn questions(fleet: &Fleet, list: &mut Vec<Alarm>) {
             .choices
             .iter()
             .map(|choice| {
-                let deed = ask::question::Answer { question: question.id, text: choice.clone(), policy: None };
+                let deed =
+                    ask::question::Answer { question: question.id, text: choice.clone(), policy: None };
                 answer(choice, call(deed))
             })
             .collect();
@@ -213,7 +214,8 @@ fn questions(fleet: &Fleet, list: &mut Vec<Alarm>) {
             since: question.asked,
             asks,
             says: if more.trim().is_empty() { says } else { more },
-            next: if question.blocks { "It waits for the answer" } else { "It works on meanwhile" }.to_owned(),
+            next: if question.blocks { "It waits for the answer" } else { "It works on meanwhile" }
+                .to_owned(),
             answers,
         });
     }

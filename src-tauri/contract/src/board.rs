@@ -129,7 +129,11 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
         let why = match &pull.state {
             PullState::Checking => format!("Checks: {passed} of {} passed", pull.checks.len()),
             PullState::WaitsForApproval => {
-                format!("Ready for review · {} of {} proofs", pull.body.verified.len(), pull.body.verified.len())
+                format!(
+                    "Ready for review · {} of {} proofs",
+                    pull.body.verified.len(),
+                    pull.body.verified.len()
+                )
             }
             PullState::Landed { commit } => format!("Landed as {}", commit.short()),
             _ if pull.why.is_empty() => pull.state.word().replace('-', " "),
@@ -149,7 +153,8 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
     }
     for project in fleet.listed() {
         if let Line::Stopped { named, at, .. } = &project.line {
-            let waits = fleet.pulls.values().filter(|it| it.project == project.id && !it.state.is_over()).count();
+            let waits =
+                fleet.pulls.values().filter(|it| it.project == project.id && !it.state.is_over()).count();
             strips.push(Strip {
                 subject: Subject::Project(project.id),
                 project: project.id,
@@ -239,7 +244,9 @@ fn waits(task: &TaskRun) -> String {
 fn at_work(run: &Run, task: &TaskRun, attempt: &Attempt) -> (Bay, String, String, At, Option<SessionId>) {
     let agent = &run.policy.agent.name;
     let (bay, why) = match attempt.state {
-        AttemptState::Leased | AttemptState::Preparing => (Bay::Working, "Its worktree is being made".to_owned()),
+        AttemptState::Leased | AttemptState::Preparing => {
+            (Bay::Working, "Its worktree is being made".to_owned())
+        }
         AttemptState::RedCheck => (Bay::Working, "Red check: the proof must fail before the work".to_owned()),
         AttemptState::Working => (Bay::Working, format!("{agent} works")),
         AttemptState::ClaimedDone => (Bay::Verify, "Says done; what it made is being read".to_owned()),

@@ -11,9 +11,9 @@ use crate::ids::{
 };
 use crate::item::{Item, ItemState};
 use crate::project::{Found, Line, Move, Project};
-use crate::pull::{MergeResult, Pull, PullApproval, PullState};
+use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
 use crate::question::{Question, QuestionAnswer};
-use crate::run::{Run, RunState, TaskState, Touch};
+use crate::run::{Policy, Run, RunState, TaskRun, TaskState, Touch};
 use crate::session::{End, Running, Session};
 use crate::time::At;
 use crate::who::Who;
@@ -55,6 +55,9 @@ pub enum Event {
 
     /// A run began.
     RunStarted { run: Run },
+    /// A person let a parked run go on, by the spec and the policy of a newer commit. Nothing begins before its branch
+    /// is up to date.
+    RunResumed { run: RunId, approved: Oid, policy: Policy, tasks: Vec<TaskRun> },
     /// A run went along.
     RunMoved { run: RunId, to: RunState, why: String },
     /// The item branch came to a new place.
@@ -111,6 +114,8 @@ pub enum Event {
 
     /// A pull request was opened.
     PullOpened { pull: Pull },
+    /// An open pull request proposes another head; a yes to the old one is no yes to this one.
+    PullRenewed { pull: PullId, head: Oid, body: Body, commits: u32, size: Size },
     /// A merge result was made for it.
     PullMerged { pull: PullId, result: MergeResult, checks: Vec<String> },
     /// One of its checks came back.
@@ -162,6 +167,7 @@ impl Event {
             Self::ItemRead { .. } => "item-read",
             Self::ItemMoved { .. } => "item-moved",
             Self::RunStarted { .. } => "run-started",
+            Self::RunResumed { .. } => "run-resumed",
             Self::RunMoved { .. } => "run-moved",
             Self::HeadMoved { .. } => "head-moved",
             Self::RunTouched { .. } => "run-touched",
@@ -187,6 +193,7 @@ impl Event {
             Self::WorktreeRestored { .. } => "worktree-restored",
             Self::EvidenceGathered { .. } => "evidence-gathered",
             Self::PullOpened { .. } => "pull-opened",
+            Self::PullRenewed { .. } => "pull-renewed",
             Self::PullMerged { .. } => "pull-merged",
             Self::PullChecked { .. } => "pull-checked",
             Self::PullApproved { .. } => "pull-approved",

@@ -17,7 +17,7 @@ use crate::item::Item;
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
-use crate::run::{Run, TaskRun, TaskState};
+use crate::run::{Run, RunState, TaskRun, TaskState};
 use crate::session::{Session, SessionKind};
 use crate::worktree::{Worktree, WorktreeState};
 
@@ -173,8 +173,18 @@ impl Fleet {
                 self.runs.insert(run.id, run.clone());
                 Some(Touched::Run(run.id))
             }
+            Event::RunResumed { run, approved, policy, tasks } => self.run(*run, |it| {
+                it.state = RunState::Running;
+                it.settling = true;
+                "a person let it go on".clone_into(&mut it.why);
+                it.approved = approved.clone();
+                it.policy = policy.clone();
+                it.tasks.clone_from(tasks);
+                it.moved = at;
+            }),
             Event::RunMoved { run, to, why } => self.run(*run, |it| {
                 it.state = *to;
+                it.settling = false;
                 it.why.clone_from(why);
                 it.moved = at;
             }),
@@ -270,6 +280,16 @@ impl Fleet {
                 let run = self.run(pull.run, |it| it.pull = Some(pull.id));
                 return [Some(Touched::Pull(pull.id)), run];
             }
+            Event::PullRenewed { pull, head, body, commits, size } => self.pull(*pull, |it| {
+                // The yes was for another head.
+                it.approval = it.approval.take().filter(|approval| approval.head == *head);
+                it.head = head.clone();
+                it.body = body.clone();
+                it.commits = *commits;
+                it.size = *size;
+                it.result = None;
+                it.checks.clear();
+            }),
             Event::PullMerged { pull, result, checks } => self.pull(*pull, |it| {
                 it.result = Some(result.clone());
                 it.checks = checks

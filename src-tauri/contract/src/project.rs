@@ -116,6 +116,4 @@ pub enum Move {
     },
     /// A person said yes to a move that had stopped the line.
     Adopted,
-    /// A person took such a move back.
-    TakenBack,
 }

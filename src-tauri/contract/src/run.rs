@@ -22,10 +22,17 @@ pub struct Run {
     pub state: RunState,
     /// Why it stands there.
     pub why: String,
-    /// What it was started under; read from the approved commit, fixed for the run.
+    /// What it is carried under: read from the approved commit, and anew when a person lets it go on.
     pub policy: Policy,
-    /// The commit of the default branch it started from; also the approved commit of the spec.
+    /// The commit of the default branch it started from.
     pub base: Oid,
+    /// The commit of the default branch whose spec and policy were approved last: by the start, or by whoever let the
+    /// run go on. Empty in runs of older versions; read it by [`Run::approved_at`].
+    #[serde(default)]
+    pub approved: Oid,
+    /// A person let it go on, and its branch is being brought up to date first: nothing begins meanwhile.
+    #[serde(default, skip_serializing_if = "crate::spec::is_false")]
+    pub settling: bool,
     /// The item branch.
     pub branch: RefName,
     /// Where the item branch stands by our record; nothing until it was made.
@@ -54,6 +61,12 @@ impl Run {
     #[must_use]
     pub fn task(&self, id: &TaskId) -> Option<&TaskRun> {
         self.tasks.iter().find(|task| task.spec.id == *id)
+    }
+
+    /// The commit whose spec and policy are in force.
+    #[must_use]
+    pub fn approved_at(&self) -> &Oid {
+        if self.approved.as_str().is_empty() { &self.base } else { &self.approved }
     }
 
     /// How many tasks are done.

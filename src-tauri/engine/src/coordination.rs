@@ -10,9 +10,12 @@ mod input;
 mod line;
 mod pulls;
 mod questions;
+mod resume;
 mod runs;
 pub mod schedule;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod worktrees;
 
 use std::collections::BTreeSet;
@@ -123,6 +126,9 @@ impl Work<'_> {
     fn done(&mut self, effect: Effect, outcome: Outcome) {
         match (effect, outcome) {
             (Effect::MakeBranch { run, .. }, Outcome::Branch(made)) => self.branch_made(run, made),
+            (Effect::TakeIn { run, head, main }, Outcome::TakenIn(merged)) => {
+                self.taken_in(run, &head, &main, merged);
+            }
             (Effect::Prepare { attempt }, Outcome::Prepared(made)) => self.prepared(attempt, made),
             (Effect::Launch { session }, Outcome::Launched(started)) => self.launched(session, started),
             (Effect::Check(asked), Outcome::Checked(result)) => self.checked(&asked, *result),

@@ -113,7 +113,7 @@ impl Engine {
                 }
                 asked.project
             }
-            Effect::Advance { run, .. } => fleet.runs.get(run)?.project,
+            Effect::Advance { run, .. } | Effect::TakeIn { run, .. } => fleet.runs.get(run)?.project,
             Effect::Merge { pull, .. } | Effect::Land { pull, .. } => fleet.pulls.get(pull)?.project,
             Effect::TakeBack { project, .. } => *project,
             Effect::Discard { worktree } | Effect::Restore { worktree } => {

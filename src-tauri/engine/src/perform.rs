@@ -32,6 +32,7 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
             Outcome::Checked(Box::new(engine.inner.checks.not_run(asked, task, &why)))
         }
         Effect::MakeBranch { .. } => Outcome::Branch(Err(why)),
+        Effect::TakeIn { .. } => Outcome::TakenIn(Merged::Failed { why }),
         Effect::Prepare { .. } => Outcome::Prepared(Err(why)),
         Effect::Launch { .. } => Outcome::Launched(Err(why)),
         Effect::Read { .. } => Outcome::Read(Err(why)),
@@ -56,7 +57,13 @@ impl Engine {
             return held_back;
         }
         let done = match &pending.effect {
-            Effect::MakeBranch { run, at: to } => self.make_branch(*run, to, at).await,
+            Effect::MakeBranch { run, at: to, adopt } => self.make_branch(*run, to, *adopt, at).await,
+            Effect::TakeIn { run, head, main } => match self.run_and_project(*run) {
+                Some((branch, project)) => {
+                    Some(Outcome::TakenIn(commits::take_in(&git_of(&project), &branch, head, main, at).await))
+                }
+                None => None,
+            },
             Effect::Prepare { attempt } => match self.matter(*attempt) {
                 Some(matter) => {
                     let made = self.inner.attempts.prepare(&matter).await;
@@ -162,9 +169,9 @@ impl Engine {
         Some((run.branch.clone(), fleet.projects.get(&run.project)?.clone()))
     }
 
-    async fn make_branch(&self, run: RunId, to: &Oid, at: At) -> Option<Outcome> {
+    async fn make_branch(&self, run: RunId, to: &Oid, adopt: bool, at: At) -> Option<Outcome> {
         let (branch, project) = self.run_and_project(run)?;
-        let made = commits::make_branch(&git_of(&project), &branch, to, at).await;
+        let made = commits::make_branch(&git_of(&project), &branch, to, adopt, at).await;
         Some(Outcome::Branch(made.map_err(|error| error.to_string())))
     }
 

@@ -2,23 +2,24 @@
 //! kills between any two effects. A seed is a whole run; the same seed is the same run.
 //!
 //! What is real: every decision, every record, the fold. What is made up: git, agents, checks - as objects that hold
-//! sets of marks - and the person at the desk.
+//! sets of marks - and the person at the desk, who stops, ends, removes, brings back, mends specs and lets runs go on.
 
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use pilothouse_contract::attempt::AttemptState;
+use pilothouse_contract::attempt::{AttemptState, Failure};
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::PullState;
-use pilothouse_contract::run::{Approval, Policy, RunState, TaskState};
+use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
+use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::spec::{Scope, Spec, TaskSpec, Verify};
-use pilothouse_contract::{At, Fleet, ItemId, ProjectId, Record, RefName, TaskId, Who};
+use pilothouse_contract::{At, Event, Fleet, ItemId, ProjectId, Record, RefName, TaskId, Touched, Who};
 use pilothouse_engine::coordination::{
-    EffectKey, Input, ItemFound, PendingEffect, ProjectFacts, RunFacts, decide, schedule,
+    Effect, EffectKey, Input, ItemFound, PendingEffect, ProjectFacts, RunFacts, decide, schedule,
 };
 use pilothouse_engine::policy::workflow::{Workflow, built_in};
 
@@ -35,6 +36,8 @@ pub struct Outcome {
     pub parked: u32,
     /// Runs that were stopped.
     pub stopped: u32,
+    /// Parked runs that were let go on.
+    pub resumed: u32,
     /// Kills of the engine.
     pub kills: u32,
     /// Decisions taken.
@@ -62,7 +65,10 @@ struct Sim {
     /// Effects performed in this life of the engine, whose outcome is not stored yet.
     in_hand: Vec<(PendingEffect, Input)>,
     out: Outcome,
+    /// What the task files on the default branch say.
+    specs: BTreeMap<ItemId, Spec>,
     restarts_left: u32,
+    deeds_left: u32,
     may_kill: bool,
 }
 
@@ -76,7 +82,9 @@ pub fn run(seed: u64) -> Outcome {
         world: World::new(seed),
         in_hand: Vec::new(),
         out: Outcome { seed, ..Outcome::default() },
-        restarts_left: 2,
+        specs: BTreeMap::new(),
+        restarts_left: 5,
+        deeds_left: 6,
         may_kill: true,
     };
     sim.begin();
@@ -107,6 +115,7 @@ impl Sim {
         let items = self.rng.u32(1..=2);
         for item in 1..=items {
             let spec = self.spec(item);
+            self.specs.insert(ItemId(item), spec.clone());
             let slug = format!("{item:03}-sim");
             let found = vec![ItemFound { slug, base: main.clone(), spec: spec.clone() }];
             self.person(Input::ItemsFound { project: ProjectId(1), items: found });
@@ -151,7 +160,11 @@ impl Sim {
                 line: n,
                 parallel: self.rng.bool(),
                 files,
-                verify: Verify::Commands(vec![format!("verify {item} {id}")]),
+                verify: if self.rng.u32(0..12) == 0 {
+                    Verify::Human("look at it".to_owned())
+                } else {
+                    Verify::Commands(vec![format!("verify {item} {id}")])
+                },
                 depends,
                 id,
                 ..TaskSpec::default()
@@ -172,22 +185,32 @@ impl Sim {
     /// One decision, stored as a whole: records, effects, and the end of the effect it is about.
     fn take(&mut self, input: Input, who: Who, done: Option<EffectKey>) {
         let mut fleet = self.journal.fleet.clone();
-        let said = format!("{input:?}");
+        let given = done.is_some().then(|| input.clone());
+        let mut touched = BTreeSet::new();
         match decide(&mut fleet, EffectKey(self.journal.next), input, who, self.now) {
             Ok(decision) => {
                 self.out.decisions += 1;
                 self.journal.fleet = fleet;
+                touched = decision.touched;
+                for record in &decision.records {
+                    self.out.resumed += u32::from(matches!(record.event, Event::RunResumed { .. }));
+                    if let Event::AttemptFailed { attempt, failure: Failure::Vacuous, .. } = &record.event {
+                        self.fault(format!("{attempt} found its task done already: it would be done twice"));
+                    }
+                }
                 self.journal.records.extend(decision.records);
                 self.journal.next += decision.effects.len() as u64;
                 self.journal.pending.extend(decision.effects.into_iter().map(|it| (it.key, it)));
             }
-            Err(fault) if done.is_some() => self.fault(format!("an outcome was refused: {fault} ({said})")),
+            Err(fault) if done.is_some() => {
+                self.fault(format!("an outcome was refused: {fault} ({given:?})"));
+            }
             Err(_) => {}
         }
         if let Some(key) = done {
             self.journal.pending.remove(&key);
         }
-        self.check();
+        self.check(&touched);
     }
 
     fn fault(&mut self, says: String) {
@@ -236,7 +259,99 @@ impl Sim {
         if self.rng.u32(0..8) == 0 {
             self.look_at_main();
         }
+        if self.deeds_left > 0 && self.rng.u32(0..25) == 0 {
+            self.deeds_left -= 1;
+            self.deed();
+        }
         true
+    }
+
+    /// A person does something at a moment that fits nobody. Most of it is refused, and must do no harm.
+    fn deed(&mut self) {
+        let fleet = &self.journal.fleet;
+        let rng = &mut self.rng;
+        let input = match rng.u32(0..8) {
+            // Stopped is the end of a run, so it is rare.
+            0 if rng.u32(0..4) == 0 => rng.choice(fleet.runs.keys()).map(|run| Input::StopRun { run: *run }),
+            0 | 1 => rng.choice(fleet.sessions.keys()).map(|it| Input::KillSession { session: *it }),
+            2 => {
+                let live = fleet.sessions.values().filter(|it| it.end.is_none()).map(|it| it.id);
+                rng.choice(live.collect::<Vec<_>>()).map(|session| Input::KillSession { session })
+            }
+            3 => rng.choice(fleet.worktrees.keys()).map(|it| Input::RemoveWorktree { worktree: *it }),
+            4 => rng.choice(fleet.worktrees.keys()).map(|it| Input::UndoWorktree { worktree: *it }),
+            5 => rng.choice(fleet.pulls.keys()).map(|it| Input::LandPull { pull: *it }),
+            6 => rng.choice(fleet.pulls.keys()).map(|it| Input::ApprovePull { pull: *it }),
+            _ => {
+                let parked = fleet.runs.values().filter(|it| it.state == RunState::Parked).cloned();
+                let run = rng.choice(parked.collect::<Vec<_>>());
+                run.and_then(|run| self.go_on(&run))
+            }
+        };
+        if let Some(input) = input {
+            self.person(input);
+        }
+    }
+
+    /// Lets a run go on by what the task file says now.
+    fn go_on(&self, run: &Run) -> Option<Input> {
+        Some(Input::StartRun(Box::new(RunFacts {
+            item: run.item,
+            spec: self.specs.get(&run.item)?.clone(),
+            base: self.journal.fleet.projects.get(&run.project)?.main.clone(),
+            branch: RefName(format!("{}-2", run.branch)),
+            policy: run.policy.clone(),
+            fresh: false,
+        })))
+    }
+
+    /// The person mends what parked a run: does what is theirs and ticks it, rewords, adds, takes out; and may have had
+    /// their hands in its branch.
+    fn mend(&mut self, run: &Run) {
+        let Some(spec) = self.specs.get_mut(&run.item) else { return };
+        let (rng, mut theirs) = (&mut self.rng, Vec::new());
+        let open = |id: &TaskId| run.task(id).is_some_and(|it| !it.state.is_done());
+        for task in spec.tasks.iter_mut().filter(|it| open(&it.id)) {
+            if matches!(task.verify, Verify::Human(_)) || rng.u32(0..8) == 0 {
+                task.done = true;
+                theirs.push(format!("{}/{}", run.item, task.id));
+            } else if rng.u32(0..4) == 0 {
+                task.title.push_str(", mended");
+                task.verify = Verify::Commands(vec![format!("verify {} {} anew", run.item.0, task.id)]);
+            }
+        }
+        let out = spec.tasks.iter().find(|it| open(&it.id) && !it.done).map(|it| it.id.clone());
+        if let Some(out) = out.filter(|_| spec.tasks.len() > 1 && rng.u32(0..6) == 0) {
+            spec.tasks.retain(|it| it.id != out);
+            for task in &mut spec.tasks {
+                task.depends = task.depends.take().map(|it| it.into_iter().filter(|it| *it != out).collect());
+            }
+        }
+        if rng.u32(0..5) == 0 {
+            let id = TaskId(format!("T{:03}", 100 + self.restarts_left));
+            spec.tasks.push(TaskSpec {
+                title: "one more".to_owned(),
+                phase: Some(0),
+                line: 100,
+                files: Some(Scope { include: vec![format!("item{}/{id}", run.item.0)], ..Scope::default() }),
+                verify: Verify::Commands(vec![format!("verify {} {id}", run.item.0)]),
+                id,
+                ..TaskSpec::default()
+            });
+        }
+        if !theirs.is_empty() || rng.bool() {
+            self.world.person_does(&theirs);
+        }
+        match rng.u32(0..6) {
+            0 => self.world.person_goes_on(&run.branch),
+            1 => self.world.person_misplaces(&run.branch),
+            _ => {}
+        }
+        self.look_at_main();
+        if self.journal.fleet.projects.values().any(|it| it.line != Line::Open) {
+            let found = self.world.main().unwrap_or_default();
+            self.person(Input::AdoptMain { project: ProjectId(1), found });
+        }
     }
 
     fn perform(&mut self, key: EffectKey) {
@@ -278,27 +393,24 @@ impl Sim {
         let parked = fleet.runs.values().find(|it| it.state == RunState::Parked).cloned();
         if let Some(run) = parked.filter(|_| self.restarts_left > 0) {
             self.restarts_left -= 1;
-            self.world.be_kind();
-            let Some(item) = self.journal.fleet.items.get(&run.item).cloned() else { return false };
-            let facts = RunFacts {
-                item: run.item,
-                spec: item.spec,
-                base: run.base,
-                branch: RefName(format!("{}-2", run.branch)),
-                policy: run.policy,
-                fresh: false,
-            };
-            self.person(Input::StartRun(Box::new(facts)));
+            if self.restarts_left < 3 {
+                self.world.be_kind();
+            }
+            self.mend(&run);
+            if let Some(input) = self.go_on(&run) {
+                self.person(input);
+            }
             return true;
         }
         false
     }
 
-    /// What must hold after every decision.
-    fn check(&mut self) {
+    /// What must hold after every decision, of what it touched.
+    fn check(&mut self, touched: &BTreeSet<Touched>) {
         let fleet = &self.journal.fleet;
         let mut faults = Vec::new();
-        for run in fleet.runs.values() {
+        let moved = |run: &&Run| touched.contains(&Touched::Run(run.id));
+        for run in fleet.runs.values().filter(moved) {
             let active: Vec<&TaskSpec> = run
                 .tasks
                 .iter()
@@ -334,6 +446,20 @@ impl Sim {
             fleet.attempts.values().filter(|it| it.state == AttemptState::Merged && it.failure.is_some())
         {
             faults.push(format!("{} is merged and failed", attempt.id));
+        }
+        for check in fleet.sessions.values().filter(|it| it.kind == SessionKind::Check && it.end.is_none()) {
+            let attempt = check.attempt.and_then(|id| fleet.attempts.get(&id));
+            let pull = check.pull.and_then(|id| fleet.pulls.get(&id));
+            let over =
+                attempt.is_some_and(|it| it.state.is_over()) || pull.is_some_and(|it| it.state.is_over());
+            let told = || {
+                let mut pending = self.journal.pending.values();
+                let end = Effect::EndSession { session: check.id };
+                self.world.was_told_to_end(check.id) || pending.any(|it| it.effect == end)
+            };
+            if over && !told() {
+                faults.push(format!("session {} checks on for what is over", check.id));
+            }
         }
         faults.extend(self.world.take_faults(fleet));
         self.out.faults.extend(faults);

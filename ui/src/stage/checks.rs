@@ -34,18 +34,30 @@ pub(crate) fn Checks(run: RunId, task: TaskId) -> impl IntoView {
     let desk = desk();
     let rows = Memo::new(move |_| {
         desk.mirror.fleet.with(|fleet| {
-            let attempts = fleet.runs.get(&run).and_then(|it| it.task(&task)).map(|it| it.attempts.clone()).unwrap_or_default();
+            let attempts = fleet
+                .runs
+                .get(&run)
+                .and_then(|it| it.task(&task))
+                .map(|it| it.attempts.clone())
+                .unwrap_or_default();
             let mut rows: Vec<(u32, Evidence)> = attempts
                 .iter()
                 .filter_map(|id| fleet.attempts.get(id))
-                .flat_map(|it| it.evidence.iter().filter_map(|id| Some((it.number, fleet.evidence.get(id)?.clone()))))
+                .flat_map(|it| {
+                    it.evidence.iter().filter_map(|id| Some((it.number, fleet.evidence.get(id)?.clone())))
+                })
                 .collect();
             rows.reverse();
             rows
         })
     });
     let open = RwSignal::new(None::<EvidenceId>);
-    let list = move || rows.get().into_iter().map(|(number, it)| view! { <Proof number=number evidence=it open=open/> }).collect_view();
+    let list = move || {
+        rows.get()
+            .into_iter()
+            .map(|(number, it)| view! { <Proof number=number evidence=it open=open/> })
+            .collect_view()
+    };
     move || {
         if rows.with(Vec::is_empty) {
             return view! { <Calm title="Nothing was checked yet" says="The red check comes first: the proof must fail before the work."/> }.into_any();
@@ -56,7 +68,11 @@ pub(crate) fn Checks(run: RunId, task: TaskId) -> impl IntoView {
 
 /// One record; its output opens below it.
 #[component]
-pub(crate) fn Proof(#[prop(optional)] number: u32, evidence: Evidence, open: RwSignal<Option<EvidenceId>>) -> impl IntoView {
+pub(crate) fn Proof(
+    #[prop(optional)] number: u32,
+    evidence: Evidence,
+    open: RwSignal<Option<EvidenceId>>,
+) -> impl IntoView {
     let id = evidence.id;
     let toggle = move |_| open.update(|it| *it = if *it == Some(id) { None } else { Some(id) });
     let named = icon(&evidence);
@@ -82,9 +98,12 @@ fn output(id: EvidenceId) -> AnyView {
         "the output",
         move || ipc::call(ask::evidence::Show { evidence: id }),
         |page: ask::evidence::EvidencePage| {
-            let cut = (page.left_out > 0).then(|| format!("{} before this are left out", bytes(page.left_out)));
-            let text = if page.output.trim().is_empty() { "No output.".to_owned() } else { many(&page.output) };
-            view! { {cut.map(|it| view! { <p class="quiet">{it}</p> })}<pre class="well">{text}</pre> }.into_any()
+            let cut =
+                (page.left_out > 0).then(|| format!("{} before this are left out", bytes(page.left_out)));
+            let text =
+                if page.output.trim().is_empty() { "No output.".to_owned() } else { many(&page.output) };
+            view! { {cut.map(|it| view! { <p class="quiet">{it}</p> })}<pre class="well">{text}</pre> }
+                .into_any()
         },
     )
 }

@@ -45,17 +45,27 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
                 title: task.spec.title.clone(),
                 spec: item.map(|it| it.slug.clone()).unwrap_or_default(),
                 place: format!("{} of {}", at + 1, run.tasks.len()),
-                tries: attempt.map_or_else(|| "none".to_owned(), |it| format!("{} of {}", it.number, run.policy.attempts.max(it.number))),
+                tries: attempt.map_or_else(
+                    || "none".to_owned(),
+                    |it| format!("{} of {}", it.number, run.policy.attempts.max(it.number)),
+                ),
                 agent: run.policy.agent.name.clone(),
-                branch: attempt.and_then(|it| fleet.worktrees.get(&it.worktree)).map(|it| it.branch.short().to_owned()).unwrap_or_default(),
+                branch: attempt
+                    .and_then(|it| fleet.worktrees.get(&it.worktree))
+                    .map(|it| it.branch.short().to_owned())
+                    .unwrap_or_default(),
                 state,
-                live: attempt.and_then(|it| it.session).and_then(|it| fleet.sessions.get(&it)).is_some_and(|it| it.end.is_none()),
+                live: attempt
+                    .and_then(|it| it.session)
+                    .and_then(|it| fleet.sessions.get(&it))
+                    .is_some_and(|it| it.end.is_none()),
             })
         })
     });
     let subject = Subject::Task(run, task);
     let alarm = Memo::new(move |_| desk.alarm_of(&subject));
-    move || facts.get().map(|it| view! {
+    move || {
+        facts.get().map(|it| view! {
         <header class="head">
             <div class="line">
                 <span class="call">{one(&it.call)}</span><h1 class="cut">{one(&it.title)}</h1><AlarmChip alarm=alarm/>
@@ -68,13 +78,16 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
             </div>
         </header>
     })
+    }
 }
 
 /// The chip of an alarm, if there is one.
 #[component]
 pub(crate) fn AlarmChip(alarm: Memo<Option<Alarm>>) -> impl IntoView {
     let desk = desk();
-    let seen = Signal::derive(move || alarm.get().is_some_and(|it| desk.place.seen.with(|all| all.contains(&it.key))));
+    let seen = Signal::derive(move || {
+        alarm.get().is_some_and(|it| desk.place.seen.with(|all| all.contains(&it.key)))
+    });
     move || alarm.get().map(|it| view! { <Chip p=it.priority seen=seen/> })
 }
 
@@ -83,8 +96,13 @@ pub(crate) fn AlarmChip(alarm: Memo<Option<Alarm>>) -> impl IntoView {
 pub(crate) fn SessionHead(session: SessionId) -> impl IntoView {
     let desk = desk();
     let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.sessions.get(&session).cloned()));
-    let says = move || desk.mirror.sessions.with(|all| all.get(&session).map(|it| (it.state.word(), it.pulse.map_or(0, |it| it.output_bytes))));
-    move || it.get().map(|it| {
+    let says = move || {
+        desk.mirror.sessions.with(|all| {
+            all.get(&session).map(|it| (it.state.word(), it.pulse.map_or(0, |it| it.output_bytes)))
+        })
+    };
+    move || {
+        it.get().map(|it| {
         let asked = it.asked;
         let live = it.end.is_none();
         view! {
@@ -97,4 +115,5 @@ pub(crate) fn SessionHead(session: SessionId) -> impl IntoView {
             </header>
         }
     })
+    }
 }

@@ -50,20 +50,30 @@ fn cell(fleet: &Fleet, run: Option<&Run>, spec: &TaskSpec, task: Option<&TaskRun
             let at = attempt.map_or(AttemptState::Leased, |it| it.state);
             ("work", "play", at.word().replace('-', " "))
         }
-        Some(TaskState::Done { commit }) => ("done", "check", commit.short().get(..7).unwrap_or_default().to_owned()),
+        Some(TaskState::Done { commit }) => {
+            ("done", "check", commit.short().get(..7).unwrap_or_default().to_owned())
+        }
         Some(TaskState::DoneBefore) => ("done", "check", "done before".to_owned()),
         Some(TaskState::Skipped) => ("wait", "dash", "skipped".to_owned()),
         Some(TaskState::Parked { .. }) => ("parked", "cross", "parked".to_owned()),
         Some(TaskState::Waiting) | None if spec.done => ("done", "check", "ticked".to_owned()),
         _ => {
             let after = spec.depends.as_ref().filter(|it| !it.is_empty());
-            let note = after.map(|it| format!("after {}", it.iter().map(TaskId::as_str).collect::<Vec<_>>().join(", ")));
+            let note = after
+                .map(|it| format!("after {}", it.iter().map(TaskId::as_str).collect::<Vec<_>>().join(", ")));
             ("wait", "dash", note.unwrap_or_default())
         }
     };
     Cell {
-        id: spec.id.clone(), title: spec.title.clone(), phase: spec.phase, wave, state, icon, note,
-        covers: spec.covers.clone(), run: run.map(|it| it.id),
+        id: spec.id.clone(),
+        title: spec.title.clone(),
+        phase: spec.phase,
+        wave,
+        state,
+        icon,
+        note,
+        covers: spec.covers.clone(),
+        run: run.map(|it| it.id),
     }
 }
 
@@ -89,14 +99,25 @@ pub(crate) fn PlanOf(item: ItemId, run: Option<RunId>) -> impl IntoView {
             let waves = waves(&specs);
             specs
                 .iter()
-                .map(|spec| cell(fleet, run, spec, run.and_then(|it| it.task(&spec.id)), waves.get(&spec.id).copied().unwrap_or_default()))
+                .map(|spec| {
+                    cell(
+                        fleet,
+                        run,
+                        spec,
+                        run.and_then(|it| it.task(&spec.id)),
+                        waves.get(&spec.id).copied().unwrap_or_default(),
+                    )
+                })
                 .collect::<Vec<_>>()
         })
     });
-    let phases = Memo::new(move |_| desk.mirror.fleet.with(|it| it.items.get(&item).map(|it| it.spec.phases.clone()).unwrap_or_default()));
+    let phases = Memo::new(move |_| {
+        desk.mirror.fleet.with(|it| it.items.get(&item).map(|it| it.spec.phases.clone()).unwrap_or_default())
+    });
     move || {
         if cells.with(Vec::is_empty) {
-            return view! { <Calm title="This spec has no tasks" says="Write them in tasks.md."/> }.into_any();
+            return view! { <Calm title="This spec has no tasks" says="Write them in tasks.md."/> }
+                .into_any();
         }
         view! {
             <div class="scroll" tabindex="0" data-focus="stage" data-name="plan">
@@ -106,7 +127,8 @@ pub(crate) fn PlanOf(item: ItemId, run: Option<RunId>) -> impl IntoView {
                     <section><Gates item=item run=run/></section>
                 </div>
             </div>
-        }.into_any()
+        }
+        .into_any()
     }
 }
 
@@ -114,12 +136,20 @@ fn grid(desk: Desk, cells: &[Cell], phases: &[Phase]) -> AnyView {
     let columns = cells.iter().map(|it| it.wave).max().unwrap_or_default() + 1;
     // The wave at work is the first that is not all done.
     let now = (0..columns).find(|wave| cells.iter().any(|it| it.wave == *wave && it.state != "done"));
-    let heads = (0..columns).map(|wave| {
-        let of: Vec<_> = cells.iter().filter(|it| it.wave == wave).collect();
-        let done = of.iter().filter(|it| it.state == "done").count();
-        let says = if done == of.len() { "done".to_owned() } else if now == Some(wave) { "now".to_owned() } else { count(of.len(), "task") };
-        view! { <div class="wh"><span>{format!("Wave {}", wave + 1)}</span><span>{says}</span></div> }
-    }).collect_view();
+    let heads = (0..columns)
+        .map(|wave| {
+            let of: Vec<_> = cells.iter().filter(|it| it.wave == wave).collect();
+            let done = of.iter().filter(|it| it.state == "done").count();
+            let says = if done == of.len() {
+                "done".to_owned()
+            } else if now == Some(wave) {
+                "now".to_owned()
+            } else {
+                count(of.len(), "task")
+            };
+            view! { <div class="wh"><span>{format!("Wave {}", wave + 1)}</span><span>{says}</span></div> }
+        })
+        .collect_view();
     let mut rows: Vec<(Option<usize>, String)> = Vec::new();
     if cells.iter().any(|it| it.phase.is_none()) {
         rows.push((None, "Tasks".to_owned()));
@@ -141,7 +171,8 @@ fn task(desk: Desk, cell: &Cell) -> AnyView {
     let subject = cell.run.map(|run| Subject::Task(run, cell.id.clone()));
     let alarm = subject.as_ref().and_then(|it| desk.alarm_of(it));
     let key = alarm.as_ref().map(|it| it.key.clone());
-    let seen = Signal::derive(move || key.as_ref().is_some_and(|key| desk.place.seen.with(|all| all.contains(key))));
+    let seen =
+        Signal::derive(move || key.as_ref().is_some_and(|key| desk.place.seen.with(|all| all.contains(key))));
     let p = alarm.as_ref().map(|it| it.priority.digit());
     let open = move |_| {
         if let Some(subject) = &subject {
@@ -161,25 +192,48 @@ fn coverage(cells: &[Cell]) -> AnyView {
     let mut requirements: Vec<&String> = cells.iter().flat_map(|it| &it.covers).collect();
     requirements.sort();
     requirements.dedup();
-    let proven = requirements.iter().filter(|it| cells.iter().filter(|cell| cell.covers.contains(it)).all(|cell| cell.state == "done")).count();
+    let proven = requirements
+        .iter()
+        .filter(|it| cells.iter().filter(|cell| cell.covers.contains(it)).all(|cell| cell.state == "done"))
+        .count();
     let head = view! { <h3 class="panehead">"Coverage"<span class="n">{format!("{} covered, {proven} proven", requirements.len())}</span></h3> };
     if requirements.is_empty() {
         return view! { {head}<p class="none">"No task says which requirement it covers."</p> }.into_any();
     }
     let columns = cells.iter().map(|it| view! { <th class="m">{it.id.to_string()}</th> }).collect_view();
-    let rows = requirements.iter().map(|requirement| {
-        let of: Vec<&Cell> = cells.iter().filter(|it| it.covers.contains(requirement)).collect();
-        let says = if of.iter().all(|it| it.state == "done") { "proven" } else if of.iter().any(|it| it.state == "work") { "in work" } else { "planned" };
-        let marks = cells.iter().map(|it| {
-            let mark = it.covers.contains(requirement).then(|| {
-                let v = match it.state { "done" => "1", "work" => "h", _ => "0" };
-                let label = match v { "1" => "proven", "h" => "in work", _ => "planned" };
-                view! { <i data-v=v role="img" aria-label=label></i> }
-            });
-            view! { <td class="m">{mark}</td> }
-        }).collect_view();
-        view! { <tr><td class="mono">{one(requirement)}</td>{marks}<td class="quiet">{says}</td></tr> }
-    }).collect_view();
+    let rows = requirements
+        .iter()
+        .map(|requirement| {
+            let of: Vec<&Cell> = cells.iter().filter(|it| it.covers.contains(requirement)).collect();
+            let says = if of.iter().all(|it| it.state == "done") {
+                "proven"
+            } else if of.iter().any(|it| it.state == "work") {
+                "in work"
+            } else {
+                "planned"
+            };
+            let marks = cells
+                .iter()
+                .map(|it| {
+                    let mark = it.covers.contains(requirement).then(|| {
+                        let v = match it.state {
+                            "done" => "1",
+                            "work" => "h",
+                            _ => "0",
+                        };
+                        let label = match v {
+                            "1" => "proven",
+                            "h" => "in work",
+                            _ => "planned",
+                        };
+                        view! { <i data-v=v role="img" aria-label=label></i> }
+                    });
+                    view! { <td class="m">{mark}</td> }
+                })
+                .collect_view();
+            view! { <tr><td class="mono">{one(requirement)}</td>{marks}<td class="quiet">{says}</td></tr> }
+        })
+        .collect_view();
     view! { {head}<table class="table coverage"><thead><tr><th>"Req"</th>{columns}<th></th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
 }
 
@@ -190,23 +244,50 @@ fn Gates(item: ItemId, run: Option<RunId>) -> impl IntoView {
         desk.mirror.fleet.with(|fleet| {
             let run = run.and_then(|id| fleet.runs.get(&id)).or_else(|| fleet.run_of(item));
             let Some(run) = run else { return Vec::new() };
-            let mut rows = vec![("check", "G4 Approval", format!("by {}, spec at {}", crate::chrome::by(&run.by), run.base.short()), clock(run.started))];
+            let mut rows = vec![(
+                "check",
+                "G4 Approval",
+                format!("by {}, spec at {}", crate::chrome::by(&run.by), run.base.short()),
+                clock(run.started),
+            )];
             for gate in [Gate::RedCheck, Gate::Verify, Gate::ScopeAudit, Gate::Landing] {
-                let of: Vec<&Evidence> = fleet.evidence.values().filter(|it| it.subject.run == run.id && it.gate == gate).collect();
+                let of: Vec<&Evidence> = fleet
+                    .evidence
+                    .values()
+                    .filter(|it| it.subject.run == run.id && it.gate == gate)
+                    .collect();
                 let held = of.iter().filter(|it| it.passed()).count();
                 // Of each task the newest counts: what was mended holds.
                 let mut newest: BTreeMap<_, &Evidence> = BTreeMap::new();
                 for it in &of {
-                    newest.insert((it.subject.task.clone(), it.subject.pull, (gate == Gate::Landing).then(|| it.command.clone())), it);
+                    newest.insert(
+                        (
+                            it.subject.task.clone(),
+                            it.subject.pull,
+                            (gate == Gate::Landing).then(|| it.command.clone()),
+                        ),
+                        it,
+                    );
                 }
                 let open = newest.values().filter(|it| !it.passed()).count();
-                let icon = if of.is_empty() { "dash" } else if open == 0 { "check" } else { "clock" };
+                let icon = if of.is_empty() {
+                    "dash"
+                } else if open == 0 {
+                    "check"
+                } else {
+                    "clock"
+                };
                 let says = match (of.len(), of.len() - held) {
                     (0, _) => "not begun".to_owned(),
                     (n, 0) => format!("{n} of {n} hold"),
                     (n, failed) => format!("{held} of {n} hold, {failed} did not and were caught"),
                 };
-                rows.push((icon, super::checks::gate(gate), says, of.last().map(|it| it.id.to_string()).unwrap_or_default()));
+                rows.push((
+                    icon,
+                    super::checks::gate(gate),
+                    says,
+                    of.last().map(|it| it.id.to_string()).unwrap_or_default(),
+                ));
             }
             rows
         })
@@ -233,7 +314,12 @@ mod tests {
             depends: after.map(|it| it.iter().map(|it| TaskId::from(*it)).collect()),
             ..TaskSpec::default()
         };
-        let waves = waves(&[task("T1", Some(&[])), task("T2", Some(&[])), task("T3", Some(&["T1"])), task("T4", None)]);
+        let waves = waves(&[
+            task("T1", Some(&[])),
+            task("T2", Some(&[])),
+            task("T3", Some(&["T1"])),
+            task("T4", None),
+        ]);
         let of = |id: &str| waves[&TaskId::from(id)];
         assert_eq!((of("T1"), of("T2"), of("T3"), of("T4")), (0, 0, 1, 2));
     }

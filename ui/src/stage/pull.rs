@@ -19,7 +19,8 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     let desk = desk();
     let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.pulls.get(&pull).cloned()));
     let alarm = Memo::new(move |_| desk.alarm_of(&Subject::Pull(pull)));
-    let head = move || it.get().map(|it| {
+    let head = move || {
+        it.get().map(|it| {
         let (opened, state) = (it.opened, it.state.word().replace('-', " "));
         let spec = desk.mirror.fleet.with(|fleet| fleet.items.get(&it.item).map(|it| it.slug.clone())).unwrap_or_default();
         view! {
@@ -33,14 +34,19 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
                 </div>
             </header>
         }
-    });
+    })
+    };
     let open = RwSignal::new(None::<EvidenceId>);
     let prose = move || it.get().map(|it| desk.mirror.fleet.with(|fleet| prose(fleet, &it, open)));
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
     let narrow = RwSignal::new(false);
     let diff = move || {
         let _again = version.get();
-        asked("the diff", move || ipc::call(ask::pull::Show { pull }), |page: ask::pull::PullPage| view! { <Diff text=page.diff cut=page.cut/> }.into_any())
+        asked(
+            "the diff",
+            move || ipc::call(ask::pull::Show { pull }),
+            |page: ask::pull::PullPage| view! { <Diff text=page.diff cut=page.cut/> }.into_any(),
+        )
     };
     view! {
         {head}
@@ -59,13 +65,18 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
 fn prose(fleet: &Fleet, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyView {
     let what = pull.body.what.iter().map(|it| view! { <p>{one(it)}</p> }).collect_view();
     let mut held = 0;
-    let proofs = pull.body.verified.iter().map(|line| match fleet.evidence.get(&line.evidence) {
-        Some(evidence) => {
-            held += usize::from(evidence.passed());
-            view! { <Proof evidence=evidence.clone() open=open/> }.into_any()
-        }
-        None => view! { <li>{one(&line.says)}</li> }.into_any(),
-    }).collect_view();
+    let proofs = pull
+        .body
+        .verified
+        .iter()
+        .map(|line| match fleet.evidence.get(&line.evidence) {
+            Some(evidence) => {
+                held += usize::from(evidence.passed());
+                view! { <Proof evidence=evidence.clone() open=open/> }.into_any()
+            }
+            None => view! { <li>{one(&line.says)}</li> }.into_any(),
+        })
+        .collect_view();
     let passed = pull.checks.iter().filter(|it| it.passed == Some(true)).count();
     let checks = pull.checks.iter().map(|it| match it.evidence.and_then(|id| fleet.evidence.get(&id)) {
         Some(evidence) => view! { <Proof evidence=evidence.clone() open=open/> }.into_any(),
@@ -86,18 +97,34 @@ fn prose(fleet: &Fleet, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyV
 
 fn landbar(pull: &Pull) -> AnyView {
     let (icon, says) = match &pull.state {
-        PullState::Checking => ("clock", "The checks run on the merge result. It can be approved once they passed.".to_owned()),
-        PullState::WaitsForApproval => ("question", "Every check passed on exactly what will land. It waits for your yes.".to_owned()),
+        PullState::Checking => {
+            ("clock", "The checks run on the merge result. It can be approved once they passed.".to_owned())
+        }
+        PullState::WaitsForApproval => {
+            ("question", "Every check passed on exactly what will land. It waits for your yes.".to_owned())
+        }
         PullState::Landable => ("clock", "Approved and checked. It lands by itself.".to_owned()),
         PullState::Landing => ("clock", "It is being landed.".to_owned()),
-        PullState::WaitsForCheckout { checkout, .. } => ("lock", format!("Changes in {checkout} are in the way.")),
-        PullState::WaitsForLine => ("lock", "The default branch was moved by somebody else. Landings are stopped.".to_owned()),
-        PullState::Landed { commit } => ("check", format!("Landed as {} on {}.", commit.short(), pull.onto.short())),
-        PullState::Bounced => ("cross", if pull.why.is_empty() { "Sent back.".to_owned() } else { pull.why.clone() }),
+        PullState::WaitsForCheckout { checkout, .. } => {
+            ("lock", format!("Changes in {checkout} are in the way."))
+        }
+        PullState::WaitsForLine => {
+            ("lock", "The default branch was moved by somebody else. Landings are stopped.".to_owned())
+        }
+        PullState::Landed { commit } => {
+            ("check", format!("Landed as {} on {}.", commit.short(), pull.onto.short()))
+        }
+        PullState::Bounced => {
+            ("cross", if pull.why.is_empty() { "Sent back.".to_owned() } else { pull.why.clone() })
+        }
     };
     let buttons = match &pull.state {
-        PullState::WaitsForApproval => view! { <CommandButton id="approve" kind="primary" label="Approve and land"/> }.into_any(),
-        PullState::Landable | PullState::WaitsForCheckout { .. } | PullState::WaitsForLine => view! { <CommandButton id="land" label="Land now"/> }.into_any(),
+        PullState::WaitsForApproval => {
+            view! { <CommandButton id="approve" kind="primary" label="Approve and land"/> }.into_any()
+        }
+        PullState::Landable | PullState::WaitsForCheckout { .. } | PullState::WaitsForLine => {
+            view! { <CommandButton id="land" label="Land now"/> }.into_any()
+        }
         _ => ().into_any(),
     };
     view! { <footer class="landbar" data-name="landbar" data-state=pull.state.word()><Icon name=icon/><span class="cut">{one(&says)}</span><span class="push">{buttons}</span></footer> }.into_any()

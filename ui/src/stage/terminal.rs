@@ -71,21 +71,28 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
     let desk = desk();
     let host = NodeRef::<leptos::html::Div>::new();
     let screen = RwSignal::new(Screen::default());
-    let told = Closure::<dyn Fn(String, String, f64)>::new(move |what: String, words: String, number: f64| {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "byte counts are whole and small enough")]
-        let number = number as u64;
-        drop(screen.try_update(|it| match what.as_str() {
-            "bytes" => {
-                it.read = number;
-                it.fault = None;
-            }
-            "from" => it.from = number,
-            "skipped" => it.skipped += number,
-            "paste" => it.paste = Some(words),
-            "ended" => it.ended = serde_json::from_str::<Ended>(&words).ok().map(|it| it.why),
-            _ => it.fault = serde_json::from_str::<Fault>(&words).ok().map(|it| it.message).or(Some(words)),
-        }));
-    });
+    let told =
+        Closure::<dyn Fn(String, String, f64)>::new(move |what: String, words: String, number: f64| {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "byte counts are whole and small enough"
+            )]
+            let number = number as u64;
+            drop(screen.try_update(|it| match what.as_str() {
+                "bytes" => {
+                    it.read = number;
+                    it.fault = None;
+                }
+                "from" => it.from = number,
+                "skipped" => it.skipped += number,
+                "paste" => it.paste = Some(words),
+                "ended" => it.ended = serde_json::from_str::<Ended>(&words).ok().map(|it| it.why),
+                _ => {
+                    it.fault = serde_json::from_str::<Fault>(&words).ok().map(|it| it.message).or(Some(words))
+                }
+            }));
+        });
     let told = StoredValue::new_local(told);
     Effect::new(move |_| {
         let Some(host) = host.get() else { return };
@@ -109,11 +116,17 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         TAKEN.set(false);
     });
     let facts = Memo::new(move |_| {
-        desk.mirror.fleet.with(|fleet| fleet.sessions.get(&session).map(|it| (it.kind, it.end.is_none() && it.running.is_some(), it.mode)))
+        desk.mirror.fleet.with(|fleet| {
+            fleet
+                .sessions
+                .get(&session)
+                .map(|it| (it.kind, it.end.is_none() && it.running.is_some(), it.mode))
+        })
     });
     let live = move || facts.get().is_some_and(|it| it.1);
     let agent = move || facts.get().is_some_and(|it| it.0 == SessionKind::Agent);
-    let bar = move || match (TAKEN.get(), live()) {
+    let bar = move || {
+        match (TAKEN.get(), live()) {
         (true, _) => view! {
             <Icon name="keyboard"/><span><b>"The program has the keyboard. "</b>{agent().then_some("What you type is recorded as an intervention.")}</span>
             <button class="button push" type="button" data-name="leave" on:click=move |_| leave()>"Leave it" <Key says="Shift+F6"/></button>
@@ -123,12 +136,16 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
             <span class="push"><CommandButton id="take" label="Take the keyboard"/></span>
         }.into_any(),
         (false, false) => view! { <Icon name="lock"/><span class="cut"><b>"Ended. "</b>{move || screen.get().ended.map(|it| format!("{}. ", one(&it)))}"This is its last output."</span> }.into_any(),
+    }
     };
     let notes = move || {
         let it = screen.get();
         let mut notes = Vec::new();
         if let Some(fault) = it.fault {
-            notes.push(format!("Not heard: {}. It is read on from where it stood once the engine is back.", one(&fault)));
+            notes.push(format!(
+                "Not heard: {}. It is read on from where it stood once the engine is back.",
+                one(&fault)
+            ));
         }
         if let Some(lines) = it.paste {
             notes.push(format!("That paste has {lines} lines. Paste again to send it."));

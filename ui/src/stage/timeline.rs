@@ -32,17 +32,31 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
     let desk = desk();
     let of = task.clone();
     let attempts = Memo::new(move |_| {
-        desk.mirror.fleet.with(|it| it.runs.get(&run).and_then(|it| it.task(&of)).map(|it| it.attempts.clone()).unwrap_or_default())
+        desk.mirror.fleet.with(|it| {
+            it.runs.get(&run).and_then(|it| it.task(&of)).map(|it| it.attempts.clone()).unwrap_or_default()
+        })
     });
     // What was before this page began comes from the run's history, what is new from the mirror.
-    let history = LocalResource::new(move || async move { ipc::call(ask::run::Show { run }).await.map(|it| it.history) });
+    let history =
+        LocalResource::new(
+            move || async move { ipc::call(ask::run::Show { run }).await.map(|it| it.history) },
+        );
     let sessions = Memo::new(move |_| {
-        desk.mirror.fleet.with(|it| attempts.get().iter().filter_map(|id| it.attempts.get(id)?.session).collect::<Vec<_>>())
+        desk.mirror.fleet.with(|it| {
+            attempts.get().iter().filter_map(|id| it.attempts.get(id)?.session).collect::<Vec<_>>()
+        })
     });
     let bytes = Memo::new(move |_| {
-        sessions.get().last().and_then(|id| desk.mirror.sessions.with(|all| all.get(id)?.pulse.map(|it| it.output_bytes)))
+        sessions
+            .get()
+            .last()
+            .and_then(|id| desk.mirror.sessions.with(|all| all.get(id)?.pulse.map(|it| it.output_bytes)))
     });
-    let ended = Memo::new(move |_| desk.mirror.fleet.with(|it| sessions.get().iter().filter(|id| it.sessions.get(id).is_some_and(|it| it.end.is_some())).count()));
+    let ended = Memo::new(move |_| {
+        desk.mirror.fleet.with(|it| {
+            sessions.get().iter().filter(|id| it.sessions.get(id).is_some_and(|it| it.end.is_some())).count()
+        })
+    });
     let steps = LocalResource::new(move || {
         let sessions = sessions.get();
         let _again = (bytes.get(), ended.get());
@@ -59,7 +73,9 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
         });
         // An agent's clock may be coarse: none of its steps comes before its session.
         let begun = |session: &SessionId| {
-            desk.mirror.fleet.with_untracked(|it| it.sessions.get(session).and_then(|it| it.running.as_ref()).map_or(At(0), |it| it.at))
+            desk.mirror.fleet.with_untracked(|it| {
+                it.sessions.get(session).and_then(|it| it.running.as_ref()).map_or(At(0), |it| it.at)
+            })
         };
         rows.extend(steps.get().unwrap_or_default().iter().filter_map(|step| {
             let row = row_of_step(step)?;
@@ -71,8 +87,11 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
         rows
     });
     let subject = Subject::Task(run, task);
-    let question = Memo::new(move |_| desk.alarm_of(&subject).filter(|it| it.answers.iter().any(|it| !matches!(it.deed, Deed::Open(_)))));
-    let open = move || question.get().map(|alarm| {
+    let question = Memo::new(move |_| {
+        desk.alarm_of(&subject).filter(|it| it.answers.iter().any(|it| !matches!(it.deed, Deed::Open(_))))
+    });
+    let open = move || {
+        question.get().map(|alarm| {
         let since = alarm.since;
         let answers = alarm.answers.iter().enumerate().filter(|(_, it)| !matches!(it.deed, Deed::Open(_))).map(|(n, it)| {
             let (label, deed) = (it.label.clone(), it.deed.clone());
@@ -83,16 +102,21 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
                 <div class="do"><p><b>{many(&alarm.asks)}</b></p><p class="why">{many(&alarm.says)}</p><div class="answers">{answers}</div></div>
                 <span class="res">{move || format!("waits {}", age(desk.mirror.now.get(), since))}</span></li>
         }
-    });
-    let list = move || rows.get().into_iter().map(|it| {
+    })
+    };
+    let list = move || {
+        rows.get().into_iter().map(|it| {
         let what = if it.code { view! { <p class="mono cut">{one(&it.what)}</p> }.into_any() } else { view! { <p>{many(&it.what)}</p> }.into_any() };
         view! {
             <li><time>{clock(it.at)}</time><Icon name=it.icon/>
                 <div class="do">{what}{(!it.why.is_empty()).then(|| view! { <p class="why">{many(&it.why)}</p> })}</div>
                 <span class="res">{one(&it.result)}</span></li>
         }
-    }).collect_view();
-    let none = move || rows.with(Vec::is_empty).then(|| view! { <li class="gap">"Nothing happened to it yet."</li> });
+    }).collect_view()
+    };
+    let none = move || {
+        rows.with(Vec::is_empty).then(|| view! { <li class="gap">"Nothing happened to it yet."</li> })
+    };
     view! { <div class="scroll" tabindex="0" data-focus="stage"><ol class="timeline" data-name="timeline">{open}{none}{list}</ol></div> }
 }
 
@@ -109,7 +133,14 @@ async fn steps_of(sessions: Vec<SessionId>) -> Vec<Step> {
 
 fn row_of_step(step: &Step) -> Option<Row> {
     let at = step.at?;
-    let row = |icon, what: &str, code| Row { at, icon, what: what.to_owned(), why: String::new(), result: String::new(), code };
+    let row = |icon, what: &str, code| Row {
+        at,
+        icon,
+        what: what.to_owned(),
+        why: String::new(),
+        result: String::new(),
+        code,
+    };
     Some(match &step.kind {
         StepKind::Message { text } => row("speech", text.trim(), false),
         StepKind::Call { tool, says, .. } => {
@@ -121,30 +152,45 @@ fn row_of_step(step: &Step) -> Option<Row> {
             };
             Row { why: String::new(), result: tool.clone(), ..row(icon, says, true) }
         }
-        StepKind::Result { failed: true, text, .. } => row("cross", text.lines().next().unwrap_or("It failed"), true),
+        StepKind::Result { failed: true, text, .. } => {
+            row("cross", text.lines().next().unwrap_or("It failed"), true)
+        }
         StepKind::Error { text } => row("warning", text, false),
         _ => return None,
     })
 }
 
 fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &[AttemptId]) -> Option<Row> {
-    let row = |icon, what: String| Row { at: record.at, icon, what, why: String::new(), result: String::new(), code: false };
+    let row = |icon, what: String| Row {
+        at: record.at,
+        icon,
+        what,
+        why: String::new(),
+        result: String::new(),
+        code: false,
+    };
     let ours = |id: &AttemptId| attempts.contains(id);
     Some(match &record.event {
-        Event::RunStarted { run: it } if it.id == run => {
-            Row { result: format!("base {}", it.base.short()), ..row("flag", format!("Run {run} started by {}", crate::chrome::by(&record.who))) }
-        }
+        Event::RunStarted { run: it } if it.id == run => Row {
+            result: format!("base {}", it.base.short()),
+            ..row("flag", format!("Run {run} started by {}", crate::chrome::by(&record.who)))
+        },
         Event::AttemptStarted { attempt } if ours(&attempt.id) => Row {
-            why: fleet.worktrees.get(&attempt.worktree).map(|it| format!("In worktree {}", it.branch.short())).unwrap_or_default(),
+            why: fleet
+                .worktrees
+                .get(&attempt.worktree)
+                .map(|it| format!("In worktree {}", it.branch.short()))
+                .unwrap_or_default(),
             result: format!("base {}", attempt.base.short()),
             ..row("branch", format!("Attempt {} started", attempt.number))
         },
         Event::AttemptMoved { attempt, to, why, .. } if ours(attempt) => {
             Row { why: why.clone(), ..row("right", format!("{} {}", attempt, to.word().replace('-', " "))) }
         }
-        Event::AttemptFailed { attempt, failure, why, .. } if ours(attempt) => {
-            Row { why: why.clone(), ..row("cross", format!("{attempt} failed: {}", failure.word().replace('-', " "))) }
-        }
+        Event::AttemptFailed { attempt, failure, why, .. } if ours(attempt) => Row {
+            why: why.clone(),
+            ..row("cross", format!("{attempt} failed: {}", failure.word().replace('-', " ")))
+        },
         Event::CandidateRead { attempt, candidate } if ours(attempt) => Row {
             why: candidate.paths.join(", "),
             result: crate::words::count(candidate.paths.len(), "file"),
@@ -153,29 +199,42 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
         Event::EvidenceGathered { evidence } if evidence.subject.attempt.as_ref().is_some_and(ours) => Row {
             why: format!("{}: {}", evidence.command, evidence.why),
             result: format!("{} · {}", evidence.id, took(evidence.started, evidence.ended)),
-            ..row(if evidence.passed() { "check" } else { "cross" }, super::checks::gate(evidence.gate).to_owned())
+            ..row(
+                if evidence.passed() { "check" } else { "cross" },
+                super::checks::gate(evidence.gate).to_owned(),
+            )
         },
         Event::TaskMoved { run: of, task: it, to, why, .. } if *of == run && it == task => {
             Row { why: why.clone(), ..row("flag", format!("{task} {}", to.word())) }
         }
-        Event::SessionRuns { session, running } if is_agent_of(fleet, *session, attempts) => {
-            Row { result: format!("process {}", running.pid), ..row("terminal", format!("Agent session {session} runs")) }
-        }
+        Event::SessionRuns { session, running } if is_agent_of(fleet, *session, attempts) => Row {
+            result: format!("process {}", running.pid),
+            ..row("terminal", format!("Agent session {session} runs"))
+        },
         Event::SessionEnded { session, end } if is_agent_of(fleet, *session, attempts) => {
             let told = fleet.sessions.get(session)?;
             let told = pilothouse_contract::session::Session { end: Some(end.clone()), ..told.clone() };
-            Row { why: told.state(None, end.at).1, ..row("terminal", format!("Agent session {session} ended")) }
+            Row {
+                why: told.state(None, end.at).1,
+                ..row("terminal", format!("Agent session {session} ended"))
+            }
         }
         Event::QuestionAsked { question } if question.attempt.as_ref().is_some_and(ours) => {
             Row { why: question.choices.join(" · "), ..row("question", format!("Asks: {}", question.asks)) }
         }
-        Event::QuestionAnswered { question, answer } if fleet.questions.get(question)?.attempt.as_ref().is_some_and(ours) => {
+        Event::QuestionAnswered { question, answer }
+            if fleet.questions.get(question)?.attempt.as_ref().is_some_and(ours) =>
+        {
             row("speech", format!("{} answered: {}", answer.by, answer.text))
         }
-        Event::Refused { session: Some(session), asked, why, .. } if is_agent_of(fleet, *session, attempts) => {
+        Event::Refused { session: Some(session), asked, why, .. }
+            if is_agent_of(fleet, *session, attempts) =>
+        {
             Row { why: why.clone(), ..row("lock", format!("Refused: {asked}")) }
         }
-        Event::RefTouched { session: Some(session), reference, prevented, .. } if is_agent_of(fleet, *session, attempts) => {
+        Event::RefTouched { session: Some(session), reference, prevented, .. }
+            if is_agent_of(fleet, *session, attempts) =>
+        {
             row("lock", format!("{} {reference}", if *prevented { "Kept from moving" } else { "Moved" }))
         }
         _ => return None,
@@ -184,6 +243,7 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
 
 fn is_agent_of(fleet: &Fleet, session: SessionId, attempts: &[AttemptId]) -> bool {
     fleet.sessions.get(&session).is_some_and(|it| {
-        it.kind == pilothouse_contract::session::SessionKind::Agent && it.attempt.is_some_and(|it| attempts.contains(&it))
+        it.kind == pilothouse_contract::session::SessionKind::Agent
+            && it.attempt.is_some_and(|it| attempts.contains(&it))
     })
 }

@@ -26,7 +26,7 @@ impl Answer<ask::item::List> for Desk {
 
 impl Answer<ask::item::Read> for Desk {
     async fn answer(&self, call: ask::item::Read) -> Result<Vec<Item>, Fault> {
-        self.engine.look_at_main(call.project).await;
+        self.see_main(call.project).await?;
         let project = self.project(call.project)?;
         self.read_items(&project).await?;
         Ok(self.engine.fleet().items.values().filter(|it| it.project == call.project).cloned().collect())

@@ -16,6 +16,17 @@ impl Desk {
         self.look(listed, || format!("there is no project {project}"))
     }
 
+    /// Looks where the default branch stands, and comes back once that is taken in: what a person committed a moment ago
+    /// counts.
+    pub(super) async fn see_main(&self, project: ProjectId) -> Result<(), Fault> {
+        self.engine.look_at_main(project).await;
+        let it = self.project(project)?;
+        let seen = repository::who_moved(&git_of(&it), &it.default_branch).await;
+        let (found, named, attempt) = seen.map_err(|error| Fault::environment(error.to_string()))?;
+        let input = Input::MainSeen { project, found, named, attempt };
+        self.engine.ask(input, pilothouse_contract::Who::Engine).await.map(drop)
+    }
+
     /// Reads the spec folders at the tip of the default branch.
     pub(crate) async fn read_items(&self, project: &Project) -> Result<(), Fault> {
         let git = git_of(project);

@@ -1,6 +1,6 @@
 //! Runs: started from the approved commit, stopped, shown; and the rehearsal.
 
-use pilothouse_contract::run::{Adapter, AgentChoice, Run};
+use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Run, RunState};
 use pilothouse_contract::{Answer, Fault, RefName, RunId, ask};
 
 use super::Desk;
@@ -21,7 +21,7 @@ impl Desk {
     ) -> Result<Run, Fault> {
         let item = self.item(call.item)?;
         // What a person committed a moment ago counts, whether the watcher has told of it or not.
-        self.engine.look_at_main(item.project).await;
+        self.see_main(item.project).await?;
         let project = self.project(item.project)?;
         self.engine.as_trusted(&project).await?;
         let git = git_of(&project);
@@ -36,6 +36,10 @@ impl Desk {
             .hint("commit it there again, then start the run")
         })?;
         let workflow = repository::workflow_at(&git, &project.main).await?;
+        let earlier = self.engine.fleet().run_of(item.id).cloned();
+        let parked = earlier.filter(|it| it.state == RunState::Parked && !call.fresh);
+        // Where neither the call nor the file chooses an agent, a run that goes on keeps the one it has.
+        let kept = parked.as_ref().filter(|_| call.agent.is_none() && !workflow.names_agent());
         let agent = match (agent, call.command) {
             (Some(agent), _) => agent,
             (None, Some(command)) if !command.is_empty() => AgentChoice {
@@ -43,9 +47,12 @@ impl Desk {
                 adapter: Adapter::Command,
                 command,
             },
-            (None, _) => {
-                workflow.agent(call.agent.as_deref()).map_err(|error| Fault::refused(error.to_string()))?
-            }
+            (None, _) => match kept {
+                Some(run) => run.policy.agent.clone(),
+                None => workflow
+                    .agent(call.agent.as_deref())
+                    .map_err(|error| Fault::refused(error.to_string()))?,
+            },
         };
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         if !crate::execution::agents::is_there(program) {
@@ -62,6 +69,11 @@ impl Desk {
         if let Some(approve) = call.approve.filter(|it| *it != policy.approve) {
             policy.approve = approve;
             policy.source.push_str(&format!(", approval as {} asked at the start", self.who()));
+        }
+        // A yes that was kept for a person is not given away by letting the run go on; only by saying so.
+        let persons = parked.as_ref().is_some_and(|it| it.policy.approve == Approval::Person);
+        if persons && call.approve.is_none() {
+            policy.approve = Approval::Person;
         }
         if let Some(slots) = call.slots {
             policy.slots = slots.max(1);

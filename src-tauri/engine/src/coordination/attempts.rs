@@ -164,6 +164,21 @@ impl Work<'_> {
         }
     }
 
+    /// Ends checks that still run, or are about to, and whose result nobody wants any more. Their end is told by the
+    /// check's own outcome.
+    pub(super) fn end_checks(&mut self, of: impl Fn(&Session) -> bool) {
+        let unwanted: Vec<_> = self
+            .fleet
+            .sessions
+            .values()
+            .filter(|it| it.kind == SessionKind::Check && it.end.is_none() && of(it))
+            .map(|it| it.id)
+            .collect();
+        for session in unwanted {
+            self.effect(Effect::EndSession { session });
+        }
+    }
+
     fn launch_agent(&mut self, attempt: &Attempt, run: &Run) {
         let id = self.fleet.next_session();
         let title = run.task(&attempt.task).map(|task| task.spec.title.clone()).unwrap_or_default();
@@ -366,12 +381,17 @@ impl Work<'_> {
         });
     }
 
-    /// The item branch holds the task's commit and its tick.
+    /// The item branch holds the task's commit and its tick. Whatever became of the attempt meanwhile: what is on the
+    /// branch is done.
     pub(super) fn task_done(&mut self, run: RunId, attempt: AttemptId) {
-        if let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Committed]) {
+        if let Some(it) = self.fleet.attempts.get(&attempt).cloned() {
             let commit = it.candidate.as_ref().map(|it| it.commit.clone()).unwrap_or_default();
-            self.move_attempt(attempt, AttemptState::Merged, "on the item branch, ticked", &[]);
-            let why = format!("verified, committed as {}, ticked", commit.short());
+            let mut why = format!("verified, committed as {}, ticked", commit.short());
+            if it.state == AttemptState::Committed {
+                self.move_attempt(attempt, AttemptState::Merged, "on the item branch, ticked", &[]);
+            } else {
+                why.push_str(", though its attempt was ended before that was told");
+            }
             let to = TaskState::Done { commit };
             self.engine(Event::TaskMoved {
                 run,
@@ -407,7 +427,8 @@ impl Work<'_> {
             evidence: evidence.to_vec(),
         });
         let Some(run) = self.fleet.runs.get(&it.run).cloned() else { return };
-        if run.integrating == Some(attempt) {
+        // While the branch is being moved to its commit nobody else gets it: only the end of the move tells where it stands.
+        if run.integrating == Some(attempt) && it.state != AttemptState::Committed {
             self.engine(Event::Integrating { run: run.id, attempt: None });
         }
         let failures = run.task(&it.task).map_or(0, |task| task.failures);
@@ -426,6 +447,7 @@ impl Work<'_> {
             why: says,
             evidence: gathered,
         });
+        self.end_checks(|check| check.attempt == Some(attempt));
         if let Some(session) =
             it.session.filter(|id| self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none()))
         {

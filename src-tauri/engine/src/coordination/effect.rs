@@ -45,6 +45,18 @@ pub enum Effect {
         run: RunId,
         /// Where.
         at: Oid,
+        /// Leave it where it is if that descends from `at`: somebody went on there, and a person lets the run go on.
+        #[serde(default)]
+        adopt: bool,
+    },
+    /// Merge the default branch's commit into the item branch's head, as a commit that no branch points to yet.
+    TakeIn {
+        /// The run.
+        run: RunId,
+        /// Its head.
+        head: Oid,
+        /// The default branch's commit.
+        main: Oid,
     },
     /// Make an attempt's worktree and write its brief.
     Prepare {
@@ -182,6 +194,11 @@ pub enum HeadChange {
     },
     /// The evidence record.
     Record,
+    /// What came to the default branch while the run was parked.
+    Main {
+        /// The default branch's commit.
+        main: Oid,
+    },
 }
 
 impl Effect {
@@ -190,6 +207,7 @@ impl Effect {
     pub fn word(&self) -> &'static str {
         match self {
             Self::MakeBranch { .. } => "make-branch",
+            Self::TakeIn { .. } => "take-in",
             Self::Prepare { .. } => "prepare",
             Self::Launch { .. } => "launch",
             Self::Check(_) => "check",
@@ -213,8 +231,10 @@ impl Effect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome", content = "with")]
 pub enum Outcome {
-    /// Of `MakeBranch`: or why not.
-    Branch(Result<(), String>),
+    /// Of `MakeBranch`: where it stands, or why it could not be made.
+    Branch(Result<Oid, String>),
+    /// Of `TakeIn`: the head itself if it holds the default branch already.
+    TakenIn(Merged),
     /// Of `Prepare`: the hash of the brief, or why not.
     Prepared(Result<String, String>),
     /// Of `Launch`: facts of the program, or why it was not started.

@@ -16,7 +16,8 @@ impl Work<'_> {
         if let Some(known) = self.fleet.listed().find(|it| it.git_dir == facts.git_dir) {
             return Err(Fault::refused(format!("{} is on the list already, as {}", facts.path, known.name)));
         }
-        // One that was taken off the list comes back as itself, with its history and its trust.
+        // One that was taken off the list comes back as itself, with its history. Its trust was given for what it could
+        // run then; nobody has looked since.
         let known =
             self.fleet.projects.values().find(|it| it.removed && it.git_dir == facts.git_dir).cloned();
         let taken = |name: &str| self.fleet.listed().any(|it| it.name == name);
@@ -31,7 +32,7 @@ impl Work<'_> {
             git_dir: facts.git_dir,
             default_branch: facts.default_branch,
             main: facts.main,
-            trust: known.map_or(Trust::Undecided, |it| it.trust),
+            trust: Trust::Undecided,
             line: Line::Open,
             added: self.now,
             removed: false,

@@ -16,12 +16,10 @@ use super::effect::{CheckAsked, Effect, Landing, Merged};
 const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
-    /// The change is measured: its pull request opens.
+    /// The change is measured: its pull request opens, or the one that is open gets it as its new head.
     pub(super) fn proposed(&mut self, run: RunId, head: &Oid, facts: Result<(u32, Size), String>) {
-        let Some(it) = self.live_run(run).filter(|it| it.head.as_ref() == Some(head) && it.pull.is_none())
-        else {
-            return;
-        };
+        let assembled = |it: &Run| it.head.as_ref() == Some(head) && it.state == RunState::Assembled;
+        let Some(it) = self.live_run(run).filter(assembled) else { return };
         let (commits, size) = match facts {
             Ok(facts) => facts,
             Err(why) => {
@@ -31,6 +29,13 @@ impl Work<'_> {
         };
         let Some(project) = self.fleet.projects.get(&it.project).cloned() else { return };
         let Some(item) = self.fleet.items.get(&it.item).cloned() else { return };
+        let body = self.body(&it, &item.spec.summary);
+        if let Some(pull) = it.pull {
+            self.engine(Event::PullRenewed { pull, head: head.clone(), body, commits, size });
+            self.in_pull(&it, &format!("{pull} proposes {} now", head.short()));
+            self.merge_again(pull, "proposed anew");
+            return;
+        }
         let id = self.fleet.next_pull();
         self.engine(Event::PullOpened {
             pull: Pull {
@@ -39,7 +44,7 @@ impl Work<'_> {
                 item: it.item,
                 run,
                 title: item.spec.title.clone(),
-                body: self.body(&it, &item.spec.summary),
+                body,
                 onto: project.default_branch.clone(),
                 from: it.branch.clone(),
                 head: head.clone(),
@@ -54,10 +59,13 @@ impl Work<'_> {
                 moved: self.now,
             },
         });
-        let why = format!("{id} is open");
-        self.engine(Event::RunMoved { run, to: RunState::InPull, why: why.clone() });
-        self.move_item(it.item, ItemState::PrOpen, &why, &[]);
+        self.in_pull(&it, &format!("{id} is open"));
         self.merge_again(id, "opened");
+    }
+
+    fn in_pull(&mut self, run: &Run, why: &str) {
+        self.engine(Event::RunMoved { run: run.id, to: RunState::InPull, why: why.to_owned() });
+        self.move_item(run.item, ItemState::PrOpen, why, &[]);
     }
 
     /// What, why, how verified; each line of the last is bound to the evidence that says so.
@@ -214,14 +222,7 @@ impl Work<'_> {
             return Err(Fault::refused(format!("{pull} has nobody's yes yet"))
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         }
-        if let Line::Stopped { named, .. } = &project.line {
-            let says = format!(
-                "the line of {} is stopped: {} was moved by {named}",
-                project.name,
-                project.default_branch.short()
-            );
-            return Err(super::runs::line_hints(Fault::refused(says), &project.name));
-        }
+        super::runs::line_open(&project)?;
         if let PullState::WaitsForCheckout { .. } | PullState::WaitsForLine = it.state {
             self.move_pull(pull, PullState::Landable, "asked for by a person", &[]);
         }

@@ -1,9 +1,9 @@
 //! Runs: started, scheduled, parked, assembled into a pull request.
 
-use pilothouse_contract::attempt::{Attempt, AttemptState};
+use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
 use pilothouse_contract::item::{Item, ItemState};
-use pilothouse_contract::project::{Line, Trust};
-use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Touch, TouchKind, Wait};
+use pilothouse_contract::project::{Line, Project, Trust};
+use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Wait};
 use pilothouse_contract::spec::{TaskSpec, Verify};
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{
@@ -16,9 +16,9 @@ use super::{Work, schedule};
 
 impl Work<'_> {
     /// Spec folders as they stand at the tip of the default branch. Items that are under way keep what they were
-    /// started with.
+    /// started with; a landed one is read anew, and is planned again if it holds open tasks again.
     pub(super) fn items_found(&mut self, project: ProjectId, found: Vec<ItemFound>) -> Result<(), Fault> {
-        self.project(project)?;
+        let main = self.project(project)?.main.clone();
         for ItemFound { slug, base, spec } in found {
             let known = self.fleet.items.values().find(|it| it.project == project && it.slug == slug);
             let blocking: Vec<&str> =
@@ -34,14 +34,26 @@ impl Work<'_> {
             } else {
                 (ItemState::Landed, "every task was ticked when the spec was read".to_owned())
             };
-            if let Some(known) = known {
-                let settled = matches!(known.state, ItemState::Drafting | ItemState::Planned);
-                if !settled || (known.spec == spec && known.state == state) {
-                    continue;
+            let mut item = Item { id: ItemId(0), project, slug, state, why, base, spec, moved: self.now };
+            match known {
+                None => item.id = self.fleet.next_item(),
+                Some(known) => {
+                    let read_anew = match known.state {
+                        ItemState::Drafting | ItemState::Planned => true,
+                        // What was read before it landed, and is told only now, would have its tasks open.
+                        ItemState::Landed => item.base == main,
+                        _ => false,
+                    };
+                    if !read_anew || (known.spec == item.spec && known.state == item.state) {
+                        continue;
+                    }
+                    item.id = known.id;
+                    if known.state == ItemState::Landed && item.state == ItemState::Landed {
+                        item.why.clone_from(&known.why);
+                        item.moved = known.moved;
+                    }
                 }
             }
-            let id = known.map_or_else(|| self.fleet.next_item(), |it| it.id);
-            let item = Item { id, project, slug, state, why, base, spec, moved: self.now };
             self.engine(Event::ItemRead { item });
         }
         Ok(())
@@ -58,23 +70,11 @@ impl Work<'_> {
                 Fault::refused(says).command("look at what in it can run commands, and decide", command)
             );
         }
-        if let Line::Stopped { named, .. } = &project.line {
-            let says = format!(
-                "the line of {} is stopped: {} was moved by {named}",
-                project.name,
-                project.default_branch.short()
-            );
-            return Err(line_hints(Fault::refused(says), &project.name));
-        }
-        if let Some(run) = self.fleet.run_of(item.id).cloned() {
-            if run.state.is_live() {
-                return Err(Fault::refused(format!("{} is carried by {} already", item.slug, run.id))
-                    .command("see where it stands", format!("pilothouse run show {}", run.id)));
-            }
-            if run.state == RunState::Parked && !facts.fresh {
-                self.go_on(&run);
-                return Ok(());
-            }
+        line_open(&project)?;
+        let earlier = self.fleet.run_of(item.id).cloned();
+        if let Some(run) = earlier.as_ref().filter(|run| run.state.is_live()) {
+            return Err(Fault::refused(format!("{} is carried by {} already", item.slug, run.id))
+                .command("see where it stands", format!("pilothouse run show {}", run.id)));
         }
         let blocking: Vec<_> = facts.spec.remarks.iter().filter(|it| it.blocking).collect();
         if let Some(first) = blocking.first() {
@@ -92,6 +92,9 @@ impl Work<'_> {
                     project.default_branch.short()
                 ))
                 .because(detail));
+        }
+        if let Some(run) = earlier.filter(|run| run.state == RunState::Parked && !facts.fresh) {
+            return self.go_on(&run, &item, facts);
         }
         if !facts.spec.tasks.iter().any(|task| !task.done && !task.optional) {
             return Err(Fault::refused(format!(
@@ -116,6 +119,8 @@ impl Work<'_> {
             why: "started".to_owned(),
             policy: facts.policy,
             base: facts.base.clone(),
+            approved: facts.base.clone(),
+            settling: false,
             branch: facts.branch,
             head: None,
             tasks: facts.spec.tasks.into_iter().map(task_run).collect(),
@@ -128,22 +133,8 @@ impl Work<'_> {
         };
         self.emit(Event::RunStarted { run });
         self.move_item(item.id, ItemState::Running, &format!("carried by {id}"), &[]);
-        self.effect(Effect::MakeBranch { run: id, at: facts.base });
+        self.effect(Effect::MakeBranch { run: id, at: facts.base, adopt: false });
         Ok(())
-    }
-
-    /// A parked run goes on: parked tasks get new tries, a bounced pull request is merged and checked anew.
-    fn go_on(&mut self, run: &Run) {
-        let touch = Touch { at: self.now, by: self.who.clone(), kind: TouchKind::Restarted, session: None };
-        self.emit(Event::RunTouched { run: run.id, touch });
-        for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Parked { .. })) {
-            self.emit(Event::TaskRestarted { run: run.id, task: task.spec.id.clone() });
-        }
-        let state = if run.pull.is_some() { RunState::InPull } else { RunState::Running };
-        self.emit(Event::RunMoved { run: run.id, to: state, why: "a person let it go on".to_owned() });
-        self.move_item(run.item, ItemState::Running, &format!("carried by {}", run.id), &[]);
-        let at = run.head.clone().unwrap_or_else(|| run.base.clone());
-        self.effect(Effect::MakeBranch { run: run.id, at });
     }
 
     /// A person stops a run.
@@ -159,13 +150,9 @@ impl Work<'_> {
         }
         self.emit(Event::RunMoved { run, to: RunState::Stopped, why: "stopped by a person".to_owned() });
         for attempt in self.open_attempts(run) {
-            self.fail_attempt(
-                attempt,
-                pilothouse_contract::attempt::Failure::Stopped,
-                "the run was stopped",
-                &[],
-            );
+            self.fail_attempt(attempt, Failure::Stopped, "the run was stopped", &[]);
         }
+        self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
         if let Some(pull) =
             it.pull.filter(|pull| self.fleet.pulls.get(pull).is_some_and(|it| !it.state.is_over()))
         {
@@ -175,30 +162,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The item branch is made, or put back.
-    pub(super) fn branch_made(&mut self, run: RunId, made: Result<(), String>) {
-        let Some(it) = self.live_run(run) else { return };
-        match made {
-            Err(why) => {
-                self.park_run(run, &format!("its branch {} could not be made: {why}", it.branch.short()))
-            }
-            Ok(()) => {
-                if it.head.is_none() {
-                    let why = format!("{} made at {}", it.branch.short(), it.base.short());
-                    self.engine(Event::HeadMoved { run, from: None, to: it.base.clone(), why });
-                }
-                if let Some(pull) = it.pull {
-                    self.merge_again(pull, "a person let it go on");
-                } else {
-                    self.carry_on(run);
-                }
-            }
-        }
-    }
-
     /// Starts what may start; if nothing runs and nothing can, the run is assembled or parked.
     pub(super) fn carry_on(&mut self, run: RunId) {
-        let Some(it) = self.live_run(run).filter(|it| it.state == RunState::Running) else { return };
+        let Some(it) = self.live_run(run).filter(|it| it.state == RunState::Running && !it.settling) else {
+            return;
+        };
         self.next_integration(run);
         let ready: Vec<TaskId> = schedule::waits(&it)
             .into_iter()
@@ -313,6 +281,8 @@ impl Work<'_> {
     pub(super) fn record_written(&mut self, run: RunId, head: &Oid, made: Result<Oid, String>) {
         let Some(it) = self.live_run(run).filter(|it| it.head.as_ref() == Some(head)) else { return };
         match made {
+            // A run that went on and came to nothing new: what is written down there says it all.
+            Ok(new) if new == *head => self.effect(Effect::Propose { run, head: new }),
             Ok(new) => {
                 self.effect(Effect::Advance { run, old: head.clone(), new, change: HeadChange::Record })
             }
@@ -338,14 +308,17 @@ impl Work<'_> {
                         format!("{task} committed and ticked")
                     }
                     HeadChange::Record => "evidence written down".to_owned(),
+                    HeadChange::Main { main } => format!("the default branch taken in at {}", main.short()),
                 };
                 self.engine(Event::HeadMoved { run, from: Some(old.clone()), to: new.clone(), why });
                 match change {
                     HeadChange::Task { attempt } => self.task_done(run, attempt),
                     HeadChange::Record => self.effect(Effect::Propose { run, head: new.clone() }),
+                    HeadChange::Main { main } => self.settled(run, &main),
                 }
             }
             Advanced::Elsewhere { found, named } => {
+                self.free_branch(run);
                 let reference = it.branch.clone();
                 self.engine(Event::RefTouched {
                     project: it.project,
@@ -360,6 +333,7 @@ impl Work<'_> {
                 self.park_run(run, &why);
             }
             Advanced::Failed { why } => {
+                self.free_branch(run);
                 let why = format!("its branch {} could not be moved: {why}", it.branch.short());
                 self.park_run(run, &why);
             }
@@ -370,15 +344,19 @@ impl Work<'_> {
     pub(super) fn park_run(&mut self, run: RunId, why: &str) {
         let Some(it) = self.live_run(run) else { return };
         self.engine(Event::RunMoved { run, to: RunState::Parked, why: why.to_owned() });
+        let says = format!("its run was parked: {why}");
         for attempt in self.open_attempts(run) {
-            self.fail_attempt(
-                attempt,
-                pilothouse_contract::attempt::Failure::Stopped,
-                "its run was parked",
-                &[],
-            );
+            self.fail_attempt(attempt, Failure::Stopped, &says, &[]);
         }
+        self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
         self.move_item(it.item, ItemState::Parked, why, &[]);
+    }
+
+    /// The item branch is not being moved by anybody any more.
+    fn free_branch(&mut self, run: RunId) {
+        if self.fleet.runs.get(&run).is_some_and(|it| it.integrating.is_some()) {
+            self.engine(Event::Integrating { run, attempt: None });
+        }
     }
 
     pub(super) fn open_attempts(&self, run: RunId) -> Vec<AttemptId> {
@@ -421,18 +399,29 @@ impl Work<'_> {
     }
 }
 
-/// Both ways out of a stopped line.
-pub(super) fn line_hints(fault: Fault, project: &str) -> Fault {
-    fault
-        .command("say yes to the move", format!("pilothouse project adopt {project}"))
-        .command("take the move back", format!("pilothouse project take-back {project}"))
+/// Whether the line of a project is open; if not, what stopped it and the ways out.
+pub(super) fn line_open(project: &Project) -> Result<(), Fault> {
+    let Line::Stopped { found, named, .. } = &project.line else { return Ok(()) };
+    let (name, branch) = (&project.name, project.default_branch.short());
+    let take_back = format!("pilothouse project take-back {name}");
+    Err(match found {
+        Some(_) => Fault::refused(format!("the line of {name} is stopped: {branch} was moved by {named}"))
+            .command("say yes to the move", format!("pilothouse project adopt {name}"))
+            .command("take the move back", take_back),
+        None => {
+            let says =
+                format!("{name} has no branch {branch} any more, and that is the branch that work lands on");
+            Fault::refused(says).command("bring it back where it stood", take_back)
+        }
+    })
 }
 
 fn it_tries(run: Option<&Run>) -> u32 {
     run.map_or(0, |run| run.policy.attempts)
 }
 
-fn task_run(spec: TaskSpec) -> TaskRun {
+/// A task as a run begins with it.
+pub(super) fn task_run(spec: TaskSpec) -> TaskRun {
     let state = if spec.done {
         TaskState::DoneBefore
     } else if spec.optional {

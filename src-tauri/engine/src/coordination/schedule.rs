@@ -94,6 +94,8 @@ mod tests {
             why: String::new(),
             policy: policy(slots),
             base: "0".into(),
+            approved: "0".into(),
+            settling: false,
             branch: RefName::branch("x"),
             head: None,
             tasks: tasks

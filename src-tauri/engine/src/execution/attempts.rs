@@ -119,7 +119,7 @@ impl Attempts {
                 // By the approved commit, not by the attempt's tree.
                 matter
                     .git()
-                    .file(&matter.run.base, &path)
+                    .file(matter.run.approved_at(), &path)
                     .await?
                     .map(|it| String::from_utf8_lossy(&it).into_owned())
             }

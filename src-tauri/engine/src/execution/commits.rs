@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate};
 use pilothouse_contract::project::Project;
-use pilothouse_contract::pull::Size;
+use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::run::{Run, TaskState};
 use pilothouse_contract::{At, Fleet, Oid, RefName};
 
 use super::attempts::Matter;
 use super::repository::who_moved;
-use crate::coordination::{Advanced, Integrated};
+use crate::coordination::{Advanced, Integrated, Merged};
 use crate::policy::specs::{Done, tick};
 use crate::ports::git::{Author, Git, GitError};
 
@@ -23,20 +23,64 @@ pub async fn author(git: &Git, at: At) -> Author {
     Author { name, email, at }
 }
 
-/// Makes the item branch stand at a commit. Where it stood before is kept by a ref, if it stood elsewhere.
+/// Makes the item branch stand at a commit; or, if `adopt`, leaves it where it descends from there. Where it stood
+/// before is kept by a ref, if it stood elsewhere. Returns where it stands.
 ///
 /// # Errors
 /// See [`GitError`].
-pub async fn make_branch(git: &Git, branch: &RefName, to: &Oid, at: At) -> Result<(), GitError> {
+pub async fn make_branch(
+    git: &Git,
+    branch: &RefName,
+    to: &Oid,
+    adopt: bool,
+    at: At,
+) -> Result<Oid, GitError> {
     let stands = git.commit_of(branch.as_str()).await?;
     if stands.as_ref() == Some(to) {
-        return Ok(());
+        return Ok(to.clone());
     }
     if let Some(stands) = &stands {
+        if adopt && git.is_ancestor(to, stands).await? {
+            return Ok(stands.clone());
+        }
         let kept = RefName(format!("refs/pilothouse/recovery/branch-{}/{}", at.0, branch.short()));
         super::attempts::keep(git, &kept, stands).await?;
     }
-    git.move_ref(branch, to, stands.as_ref(), "item branch").await
+    git.move_ref(branch, to, stands.as_ref(), "item branch").await?;
+    Ok(to.clone())
+}
+
+/// Merges the default branch's commit into an item branch's head, as a commit that no branch points to. If one holds
+/// the other already there is nothing to merge.
+pub async fn take_in(git: &Git, branch: &RefName, head: &Oid, main: &Oid, at: At) -> Merged {
+    match try_take_in(git, branch, head, main, at).await {
+        Ok(merged) => merged,
+        Err(error) => Merged::Failed { why: error.to_string() },
+    }
+}
+
+async fn try_take_in(
+    git: &Git,
+    branch: &RefName,
+    head: &Oid,
+    main: &Oid,
+    at: At,
+) -> Result<Merged, GitError> {
+    let made = |commit: Oid, tree: Oid| Merged::Made {
+        result: MergeResult { onto: head.clone(), head: main.clone(), commit, tree },
+    };
+    for (old, new) in [(main, head), (head, main)] {
+        if git.is_ancestor(old, new).await? {
+            return Ok(made(new.clone(), git.tree_of(new).await?));
+        }
+    }
+    let tree = match git.merge_tree(head, main).await? {
+        Ok(tree) => tree,
+        Err(paths) => return Ok(Merged::Clash { paths }),
+    };
+    let message = format!("Take the default branch into {}\n", branch.short());
+    let commit = git.commit(&tree, &[head, main], &message, &author(git, at).await).await?;
+    Ok(made(commit, tree))
 }
 
 /// Makes the one commit of a task on the item branch's head, and the tick on top of it. Moves nothing.
@@ -162,11 +206,15 @@ pub async fn write_record(
     let item = fleet.items.get(&run.item).ok_or("its item is not there any more")?;
     let git = Git::at(&PathBuf::from(&project.git_dir));
     let path = format!("{}/evidence.md", item.spec.folder);
-    let known = git.file(head, &path).await.map_err(in_words)?.unwrap_or_default();
+    // On what was approved and not on the head: a run that went on writes its record anew, and not a second one.
+    let known = git.file(run.approved_at(), &path).await.map_err(in_words)?.unwrap_or_default();
     let mut text = String::from_utf8_lossy(&known).into_owned();
     text.push_str(if text.is_empty() { "# Evidence\n" } else { "\n" });
     text.push_str(&record(fleet, run));
     let tree = git.tree_with(head, &[(path, text.into_bytes())], scratch).await.map_err(in_words)?;
+    if tree == git.tree_of(head).await.map_err(in_words)? {
+        return Ok(head.clone());
+    }
     let message = format!("Write down the evidence of {}\n", item.slug);
     git.commit(&tree, &[head], &message, &author(&git, at).await).await.map_err(in_words)
 }

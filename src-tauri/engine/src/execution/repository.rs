@@ -76,6 +76,13 @@ pub async fn look(path: &str, worktrees: &Path) -> Result<ProjectFacts, Fault> {
     let git = Git::at(&git_dir);
     let default_branch = default_branch(&git).await.map_err(|error| Fault::environment(error.to_string()))?;
     let Some(default_branch) = default_branch else {
+        // A checkout that stands on a commit and on no branch, in a repository without main and master.
+        if git.commit_of("HEAD").await.is_ok_and(|it| it.is_some()) {
+            return Err(Fault::refused(format!(
+                "{path} stands on no branch, and has none called main or master: there is nothing to land on"
+            ))
+            .command("make one of where it stands", format!("git -C {path} switch -c main")));
+        }
         return Err(Fault::refused(format!("{path} has no commits yet, so there is nothing to work from"))
             .command("make a first one", format!("git -C {path} commit --allow-empty -m 'First commit'")));
     };

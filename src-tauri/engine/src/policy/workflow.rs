@@ -140,6 +140,12 @@ impl Workflow {
         agents.chain(checks).chain(env).collect()
     }
 
+    /// Whether the file chooses an agent itself.
+    #[must_use]
+    pub fn names_agent(&self) -> bool {
+        self.settings.agent.is_some()
+    }
+
     /// The agent by name, or the file's own choice.
     ///
     /// # Errors

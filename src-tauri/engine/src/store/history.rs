@@ -41,7 +41,8 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::RefTouched { project, .. } => (Some(project.0), None),
         Event::ItemRead { item } => (Some(item.project.0), None),
         Event::RunStarted { run } => (Some(run.project.0), Some(run.id.0)),
-        Event::RunMoved { run, .. }
+        Event::RunResumed { run, .. }
+        | Event::RunMoved { run, .. }
         | Event::HeadMoved { run, .. }
         | Event::RunTouched { run, .. }
         | Event::TaskMoved { run, .. }
@@ -96,7 +97,7 @@ impl Store {
                     AND json_extract(body, '$.attempt') IN (SELECT attempt FROM mine))
                 OR (kind IN ('session-runs', 'session-ended')
                     AND json_extract(body, '$.session') IN (SELECT session FROM mine))
-                OR (kind IN ('pull-merged', 'pull-checked', 'pull-approved', 'pull-moved')
+                OR (kind IN ('pull-renewed', 'pull-merged', 'pull-checked', 'pull-approved', 'pull-moved')
                     AND json_extract(body, '$.pull') IN (SELECT pull FROM mine))
                 OR (kind IN ('question-answered', 'question-withdrawn')
                     AND json_extract(body, '$.question') IN (SELECT question FROM mine))

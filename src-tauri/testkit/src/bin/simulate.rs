@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         "runs": sum(|it| it.landed + it.parked + it.stopped),
         "landed": sum(|it| it.landed),
         "parked": sum(|it| it.parked),
+        "stopped": sum(|it| it.stopped),
+        "resumed": sum(|it| it.resumed),
         "kills": sum(|it| it.kills),
         "decisions": sum(|it| it.decisions),
         "effects": sum(|it| it.effects),
@@ -50,11 +52,13 @@ fn main() -> ExitCode {
         println!("{document:#}");
     } else {
         println!(
-            "{} seeds in {:.1} s: {} runs landed, {} parked, over {} kills and {} decisions",
+            "{} seeds in {:.1} s: {} runs landed, {} parked, {} stopped, {} let go on, over {} kills and {} decisions",
             outcomes.len(),
             begun.elapsed().as_secs_f64(),
             sum(|it| it.landed),
             sum(|it| it.parked),
+            sum(|it| it.stopped),
+            sum(|it| it.resumed),
             sum(|it| it.kills),
             sum(|it| it.decisions)
         );

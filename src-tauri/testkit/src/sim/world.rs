@@ -13,8 +13,8 @@ use pilothouse_contract::{
     At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
 };
 use pilothouse_engine::coordination::{
-    Advanced, CheckAsked, Checked, Effect, HeadChange, Input, Integrated, Landing, Merged, Outcome,
-    PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Merged,
+    Outcome, PendingEffect,
 };
 
 type Marks = BTreeSet<String>;
@@ -37,7 +37,9 @@ pub struct World {
     objects: BTreeMap<Oid, (Marks, Vec<Oid>)>,
     refs: BTreeMap<RefName, Oid>,
     moved_by: Option<(String, Option<AttemptId>)>,
-    starts: BTreeMap<SessionId, u32>,
+    /// Which effects started a session's program: more than one is a second start.
+    starts: BTreeMap<SessionId, BTreeSet<EffectKey>>,
+    told_to_end: BTreeSet<SessionId>,
     ended: BTreeMap<SessionId, Ending>,
     checks: BTreeMap<SessionId, Checked>,
     worktrees: BTreeMap<WorktreeId, bool>,
@@ -67,6 +69,7 @@ impl World {
             refs: BTreeMap::new(),
             moved_by: None,
             starts: BTreeMap::new(),
+            told_to_end: BTreeSet::new(),
             ended: BTreeMap::new(),
             checks: BTreeMap::new(),
             worktrees: BTreeMap::new(),
@@ -111,20 +114,48 @@ impl World {
         self.kind = true;
     }
 
+    /// Whether a session was told to end.
+    #[must_use]
+    pub fn was_told_to_end(&self, session: SessionId) -> bool {
+        self.told_to_end.contains(&session)
+    }
+
+    /// A person works on the default branch: what they do is there, with its tick.
+    pub fn person_does(&mut self, names: &[String]) {
+        let Some(onto) = self.main() else { return };
+        let mut marks = self.marks(&onto);
+        for name in names {
+            marks.insert(name.clone());
+            marks.insert(format!("tick {name}"));
+        }
+        marks.insert(format!("by hand {}", self.objects.len()));
+        let moved = self.commit(marks, vec![onto]);
+        self.refs.insert(main_ref(), moved);
+        self.moved_by = Some(("a person".to_owned(), None));
+    }
+
+    /// A person commits to an item branch.
+    pub fn person_goes_on(&mut self, branch: &RefName) {
+        let Some(onto) = self.refs.get(branch).cloned() else { return };
+        let mut marks = self.marks(&onto);
+        marks.insert(format!("by hand {}", self.objects.len()));
+        let moved = self.commit(marks, vec![onto]);
+        self.refs.insert(branch.clone(), moved);
+    }
+
+    /// A person puts an item branch somewhere else, or deletes it.
+    pub fn person_misplaces(&mut self, branch: &RefName) {
+        if self.rng.bool() {
+            self.refs.remove(branch);
+        } else if let Some(main) = self.main() {
+            self.refs.insert(branch.clone(), main);
+        }
+    }
+
     /// What went wrong since it was last asked.
     pub fn take_faults(&mut self, fleet: &Fleet) -> Vec<String> {
         let mut faults = std::mem::take(&mut self.faults);
-        for (session, count) in &self.starts {
-            if *count > 1 {
-                faults.push(format!("session {session} was started {count} times"));
-            }
-        }
-        for ((reference, to), count) in &self.moves {
-            if *count > 1 {
-                faults.push(format!("{reference} was moved to {to} {count} times"));
-            }
-        }
-        for (pull, commit) in &self.landed {
+        for (pull, commit) in &std::mem::take(&mut self.landed) {
             let Some(it) = fleet.pulls.get(pull) else { continue };
             let tree = self.tree_of(commit).unwrap_or_default();
             for check in &it.checks {
@@ -201,8 +232,20 @@ impl World {
         self.history(from).contains(old)
     }
 
+    /// A session's program starts. Done again after a kill it is found started; asked for again it is a second program.
+    fn start(&mut self, session: SessionId, by: EffectKey) {
+        let starts = self.starts.entry(session).or_default();
+        if starts.insert(by) && starts.len() > 1 {
+            self.faults.push(format!("session {session} was started {} times", starts.len()));
+        }
+    }
+
     fn move_ref(&mut self, reference: RefName, to: Oid) {
-        *self.moves.entry((reference.clone(), to.clone())).or_default() += 1;
+        let count = self.moves.entry((reference.clone(), to.clone())).or_default();
+        *count += 1;
+        if *count > 1 {
+            self.faults.push(format!("{reference} was moved to {to} {count} times"));
+        }
         self.refs.insert(reference, to);
     }
 
@@ -257,11 +300,32 @@ impl World {
     /// Does what is asked, or finds it done.
     pub fn perform(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
         match &pending.effect {
-            Effect::MakeBranch { run, at } => {
-                if let Some(run) = fleet.runs.get(run) {
-                    self.refs.insert(run.branch.clone(), at.clone());
+            Effect::MakeBranch { run, at, adopt } => {
+                let Some(run) = fleet.runs.get(run) else { return Outcome::Branch(Err("gone".to_owned())) };
+                if let Some(stands) = self.refs.get(&run.branch).cloned()
+                    && *adopt
+                    && self.descends(&stands, at)
+                {
+                    return Outcome::Branch(Ok(stands));
                 }
-                Outcome::Branch(Ok(()))
+                self.refs.insert(run.branch.clone(), at.clone());
+                Outcome::Branch(Ok(at.clone()))
+            }
+            Effect::TakeIn { head, main, .. } => {
+                if self.rng.u32(0..30) == 0 && !self.kind {
+                    return Outcome::TakenIn(Merged::Clash { paths: vec!["shared".to_owned()] });
+                }
+                let commit = if self.descends(head, main) {
+                    head.clone()
+                } else if self.descends(main, head) {
+                    main.clone()
+                } else {
+                    let marks: Marks = self.marks(head).union(&self.marks(main)).cloned().collect();
+                    self.commit(marks, vec![head.clone(), main.clone()])
+                };
+                let tree = self.tree_of(&commit).unwrap_or_default();
+                let result = MergeResult { onto: head.clone(), head: main.clone(), commit, tree };
+                Outcome::TakenIn(Merged::Made { result })
             }
             Effect::Prepare { attempt } => {
                 if let Some(attempt) = fleet.attempts.get(attempt) {
@@ -273,14 +337,13 @@ impl World {
                 Outcome::Prepared(Ok("brief".to_owned()))
             }
             Effect::Launch { session } => {
-                self.starts.entry(*session).or_insert(1);
-                if fleet.sessions.get(session).is_some_and(|it| it.running.is_some()) {
-                    // A second start of a running session would be the doubling that holders refuse.
-                    self.starts.insert(*session, 2);
-                }
+                self.start(*session, pending.key);
                 Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native: None }))
             }
-            Effect::Check(asked) => Outcome::Checked(Box::new(self.check(asked, fleet, now))),
+            Effect::Check(asked) => {
+                self.start(asked.session, pending.key);
+                Outcome::Checked(Box::new(self.check(asked, fleet, now)))
+            }
             Effect::Read { attempt } => Outcome::Read(Ok(self.read(*attempt, fleet))),
             Effect::Integrate { attempt, head } => Outcome::Integrated(self.integrate(*attempt, head, fleet)),
             Effect::Advance { run, old, new, change } => {
@@ -288,7 +351,9 @@ impl World {
             }
             Effect::WriteRecord { run, head } => {
                 let mut marks = self.marks(head);
-                marks.insert(format!("record {run}"));
+                if !marks.insert(format!("record {run}")) {
+                    return Outcome::RecordWritten(Ok(head.clone()));
+                }
                 Outcome::RecordWritten(Ok(self.commit(marks, vec![head.clone()])))
             }
             Effect::Propose { .. } => Outcome::Proposed(Ok((1, Size::default()))),
@@ -304,16 +369,24 @@ impl World {
                 })
             }
             Effect::Land { pull, old, new } => Outcome::Landing(self.land(*pull, old, new)),
-            Effect::TakeBack { to, .. } => {
+            Effect::TakeBack { found, to, .. } => {
+                let stands = self.main();
+                if stands != *found && stands.as_ref() != Some(to) {
+                    return Outcome::TakenBack(Err(Fault::refused("it was moved again")));
+                }
                 self.refs.insert(main_ref(), to.clone());
                 Outcome::TakenBack(Ok(()))
             }
             Effect::EndSession { session } => {
+                self.told_to_end.insert(*session);
                 self.ended.entry(*session).or_insert(Ending::Signalled { signal: 15 });
                 Outcome::Done
             }
             Effect::Discard { worktree } => Outcome::Discarded(self.discard(*worktree, fleet, now)),
-            Effect::Restore { .. } => Outcome::Restored(Ok(vec![])),
+            Effect::Restore { worktree } => {
+                self.worktrees.insert(*worktree, true);
+                Outcome::Restored(Ok(vec![]))
+            }
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done
@@ -325,7 +398,7 @@ impl World {
         if let Some(known) = self.checks.get(&asked.session) {
             return known.clone();
         }
-        *self.starts.entry(asked.session).or_default() += 1;
+        let ended = self.ended.get(&asked.session).cloned();
         let marks = self.marks(&asked.commit);
         let attempt = asked.attempt.and_then(|id| fleet.attempts.get(&id));
         let name =
@@ -339,6 +412,7 @@ impl World {
             }),
         };
         let verdict = match self.rng.u32(0..40) {
+            _ if ended.is_some() => Verdict::Unknown,
             0 if !self.kind => Verdict::Unknown,
             _ if holds => Verdict::Passed,
             _ => Verdict::Failed,
@@ -369,7 +443,7 @@ impl World {
             },
             end: End {
                 at: now,
-                how: Ending::Exited { code: i32::from(!holds) },
+                how: ended.unwrap_or(Ending::Exited { code: i32::from(!holds) }),
                 output_bytes: 0,
                 left_behind: vec![],
             },

@@ -31,6 +31,14 @@ pub fn read_spec(sources: &Sources) -> Spec {
     } else {
         spec.remarks.push(remark("spec.md", 0, "is missing: write what is wanted and why", false));
     }
+    let slug = sources.folder.rsplit('/').next().unwrap_or(&sources.folder);
+    if !may_be_in_a_ref(slug) {
+        let says = format!(
+            "the folder's name '{slug}' cannot be part of a branch's name: rename it to digits, letters and dashes, \
+             as in 012-invoice-export"
+        );
+        spec.remarks.push(remark("spec.md", 0, &says, true));
+    }
     if spec.title.is_empty() {
         spec.title = sources.folder.rsplit('/').next().unwrap_or(&sources.folder).to_owned();
     }
@@ -241,6 +249,14 @@ pub fn read_tasks(text: &str) -> TaskFile {
             in_phase_head = false;
             if let Some((id, rest)) = split_id(found.rest) {
                 let task = task_of(&found, id, rest, number, file.phases.len().checked_sub(1));
+                if task.partial && !task.optional {
+                    let says = format!(
+                        "the box of {id} holds '{}', which does not say whether it is to be worked: write [ ] if it is, \
+                         [x] if it is done, or delete the task",
+                        found.state
+                    );
+                    file.remarks.push(remark("tasks.md", number, &says, true));
+                }
                 current = Some((file.tasks.len(), found.indent));
                 file.tasks.push(task);
             } else if looks_like_an_id(found.rest) {
@@ -390,6 +406,14 @@ fn check(file: &mut TaskFile) {
             }
             Verify::Commands(_) => {}
         }
+        if task.files.as_ref().is_some_and(|scope| scope.include.is_empty()) {
+            let says = format!(
+                "{}: Files names no path that it may write: write paths or globs between backticks, as in 'Files: \
+                 `src/csv.rs`', or delete the line if they are not known",
+                task.id
+            );
+            file.remarks.push(remark("tasks.md", task.line, &says, true));
+        }
         if let Some(bad) = task
             .files
             .iter()
@@ -437,6 +461,19 @@ pub fn needs(tasks: &[&TaskSpec], place: usize) -> Vec<TaskId> {
         .filter(|it| it.phase != task.phase || !(it.parallel && task.parallel))
         .map(|it| it.id.clone())
         .collect()
+}
+
+/// Whether git lets a word stand between the slashes of a ref's name; see git-check-ref-format.
+fn may_be_in_a_ref(word: &str) -> bool {
+    let bad =
+        |c: char| c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\' | '/');
+    !(word.is_empty()
+        || word.contains(bad)
+        || word.contains("..")
+        || word.contains("@{")
+        || word.starts_with(['.', '-'])
+        || word.ends_with('.')
+        || word.ends_with(".lock"))
 }
 
 /// A task that waits for itself, by way of others, if there is one.

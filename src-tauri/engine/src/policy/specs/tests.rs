@@ -67,7 +67,13 @@ fn the_native_form_is_read() {
     assert!(file.tasks[2].partial);
     assert_eq!(file.tasks[2].covers, ["1.1", "2.3"]);
     assert!(file.tasks[3].optional);
-    assert_eq!(file.remarks, [], "a sound file has no remarks");
+    let said: Vec<(usize, bool)> = file.remarks.iter().map(|it| (it.line, it.blocking)).collect();
+    assert_eq!(
+        said,
+        [(file.tasks[2].line, true)],
+        "a box that says neither is the one odd thing: {:?}",
+        file.remarks
+    );
 }
 
 #[test]
@@ -87,6 +93,36 @@ fn broken_lines_are_named_with_their_number_and_the_cure() {
     assert!(of(10).contains("may not contain"), "{said:?}");
     assert!(said.iter().any(|(_, says)| says.contains("waits for itself")), "{said:?}");
     assert!(file.remarks.iter().all(|it| it.blocking));
+}
+
+#[test]
+fn what_a_run_could_not_make_sense_of_keeps_it_from_starting() {
+    let file = read_tasks(
+        "- [-] T001 half\n  - Verify: `a`\n- [~] T002 half\n  - Verify: `a`\n- [-]* T003 optional\n\
+         - [ ] T004 vague\n  - Files: whatever it takes\n  - Verify: `a`\n- [ ] T005 empty\n  - Files:\n  - Verify: `a`\n\
+         - [ ] T006 not there\n  - Files: !`src`\n  - Verify: `a`\n- [ ] T007 fine\n  - Files: `src`, !`src/gen`\n  - Verify: `a`\n",
+    );
+    let said: Vec<(usize, &str)> = file.remarks.iter().map(|it| (it.line, it.says.as_str())).collect();
+    assert_eq!(said.iter().map(|it| it.0).collect::<Vec<_>>(), [1, 3, 6, 9, 12], "{said:?}");
+    assert!(file.remarks.iter().all(|it| it.blocking));
+    assert!(said[0].1.contains("T001 holds '-'") && said[1].1.contains("write [ ] if it is"), "{said:?}");
+    assert!(said[2..].iter().all(|it| it.1.contains("names no path")), "{said:?}");
+}
+
+#[test]
+fn a_folder_that_no_branch_can_be_named_after_is_refused() {
+    let read = |slug: &str| {
+        let tasks = Some("- [ ] T001 x\n  - Verify: `true`\n".to_owned());
+        let spec = Some("# X\n".to_owned());
+        read_spec(&Sources { folder: format!("specs/{slug}"), spec, tasks, others: vec![] }).remarks
+    };
+    for slug in ["001-a b", "001-a..b", "001-x.lock", "001-what?", "001-x.", "001-a@{b", "001-a:b"] {
+        let remarks = read(slug);
+        assert!(remarks.iter().any(|it| it.blocking && it.says.contains(slug)), "{slug}: {remarks:?}");
+    }
+    for slug in ["001-tide", "20261120-101500-x", "001-grün", "001-a.b_c"] {
+        assert_eq!(read(slug), [], "{slug}");
+    }
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! A parked run goes on: by the spec and the policy that the default branch holds now, on its own branch brought up to
+//! date. What is done stays done; a pull request that was sent back is proposed anew once the tasks are done.
+//!
+//! Refuses: to begin anything before the branch holds what was approved.
+
+use pilothouse_contract::item::{Item, ItemState};
+use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Touch, TouchKind};
+use pilothouse_contract::spec::TaskSpec;
+use pilothouse_contract::{Event, Fault, Oid, RunId};
+
+use super::Work;
+use super::effect::{Effect, HeadChange, Merged};
+use super::input::RunFacts;
+use super::runs::task_run;
+
+impl Work<'_> {
+    /// A person lets a parked run go on.
+    pub(super) fn go_on(&mut self, run: &Run, item: &Item, facts: RunFacts) -> Result<(), Fault> {
+        if let Some(attempt) = run.integrating {
+            return Err(Fault::refused(format!(
+                "{} cannot go on this moment: what {attempt} made is being put on its branch",
+                run.id
+            ))
+            .command("try again in a moment", format!("pilothouse run start {}", item.slug)));
+        }
+        let tasks = merged(&run.tasks, facts.spec.tasks.clone());
+        if tasks.iter().all(|task| matches!(task.state, TaskState::DoneBefore | TaskState::Skipped)) {
+            return Err(Fault::refused(format!(
+                "every task of {} is ticked by now, and {} made none of them: there is nothing to go on with",
+                item.slug, run.id
+            ))
+            .command("put the run away", format!("pilothouse run stop {}", run.id)));
+        }
+        let touch = Touch { at: self.now, by: self.who.clone(), kind: TouchKind::Restarted, session: None };
+        self.emit(Event::RunTouched { run: run.id, touch });
+        self.emit(Event::ItemRead {
+            item: Item { base: facts.base.clone(), spec: facts.spec, moved: self.now, ..item.clone() },
+        });
+        let parked: Vec<_> = tasks
+            .iter()
+            .filter(|task| matches!(task.state, TaskState::Parked { .. }))
+            .map(|task| task.spec.id.clone())
+            .collect();
+        self.emit(Event::RunResumed { run: run.id, approved: facts.base, policy: facts.policy, tasks });
+        for task in parked {
+            self.emit(Event::TaskRestarted { run: run.id, task });
+        }
+        self.move_item(run.item, ItemState::Running, &format!("carried by {}", run.id), &[]);
+        let at = run.head.clone().unwrap_or_else(|| run.base.clone());
+        self.effect(Effect::MakeBranch { run: run.id, at, adopt: true });
+        Ok(())
+    }
+
+    /// The item branch is made; or stands where our record has it, or further on.
+    pub(super) fn branch_made(&mut self, run: RunId, made: Result<Oid, String>) {
+        let Some(it) = self.live_run(run) else { return };
+        let stands = match made {
+            Ok(stands) => stands,
+            Err(why) => {
+                let why = format!("its branch {} could not be made: {why}", it.branch.short());
+                self.park_run(run, &why);
+                return;
+            }
+        };
+        if it.head.as_ref() != Some(&stands) {
+            let why = match &it.head {
+                None => format!("{} made at {}", it.branch.short(), stands.short()),
+                Some(head) => format!(
+                    "somebody went on from {} on {}: adopted, for a person let the run go on",
+                    head.short(),
+                    it.branch.short()
+                ),
+            };
+            self.engine(Event::HeadMoved { run, from: it.head.clone(), to: stands.clone(), why });
+        }
+        if it.settling {
+            self.effect(Effect::TakeIn { run, head: stands, main: it.approved_at().clone() });
+        } else {
+            self.carry_on(run);
+        }
+    }
+
+    /// The default branch was merged into the item branch, as a commit; or they clash.
+    pub(super) fn taken_in(&mut self, run: RunId, head: &Oid, main: &Oid, merged: Merged) {
+        let Some(it) = self.live_run(run).filter(|it| it.settling && it.head.as_ref() == Some(head)) else {
+            return;
+        };
+        match merged {
+            Merged::Made { result } if result.commit == *head => self.settled(run, main),
+            Merged::Made { result } => {
+                let change = HeadChange::Main { main: main.clone() };
+                self.effect(Effect::Advance { run, old: head.clone(), new: result.commit, change });
+            }
+            Merged::Clash { paths } => {
+                let onto =
+                    self.fleet.projects.get(&it.project).map(|it| it.default_branch.short().to_owned());
+                let onto = onto.unwrap_or_default();
+                let slug = self.fleet.items.get(&it.item).map(|item| item.slug.clone()).unwrap_or_default();
+                let branch = it.branch.short();
+                let why = format!(
+                    "{onto} at {} clashes with its branch {branch} in {}: merge it there by hand (`git switch {branch}`, \
+                     `git merge {onto}`, mend, commit, switch back), then `pilothouse run start {slug}`",
+                    main.short(),
+                    paths.join(", ")
+                );
+                self.park_run(run, &why);
+            }
+            Merged::Failed { why } => {
+                let why = format!(
+                    "the default branch at {} could not be merged into its branch: {why}",
+                    main.short()
+                );
+                self.park_run(run, &why);
+            }
+        }
+    }
+
+    /// The item branch holds what was approved: tasks may begin.
+    pub(super) fn settled(&mut self, run: RunId, main: &Oid) {
+        if self.live_run(run).is_none_or(|it| !it.settling) {
+            return;
+        }
+        let why = format!("its branch holds the default branch at {}", main.short());
+        self.engine(Event::RunMoved { run, to: RunState::Running, why });
+        self.carry_on(run);
+    }
+}
+
+/// The tasks of a run by a newer task file: done ones stay done and keep their commit, a ticked box counts, the others
+/// are as the file has them now. A task that is done and that the file does not hold any more stays in front: its
+/// commit is on the branch and must not land unnamed.
+fn merged(known: &[TaskRun], found: Vec<TaskSpec>) -> Vec<TaskRun> {
+    let gone = known.iter().filter(|task| {
+        matches!(task.state, TaskState::Done { .. }) && !found.iter().any(|spec| spec.id == task.spec.id)
+    });
+    let mut tasks: Vec<TaskRun> = gone.cloned().collect();
+    for spec in found {
+        let fresh = task_run(spec);
+        tasks.push(match known.iter().find(|task| task.spec.id == fresh.spec.id) {
+            None => fresh,
+            Some(task) => {
+                let state = match (&task.state, &fresh.state) {
+                    (TaskState::Done { .. }, _) => task.state.clone(),
+                    (TaskState::Parked { .. }, TaskState::Waiting) => task.state.clone(),
+                    _ => fresh.state,
+                };
+                TaskRun { spec: fresh.spec, state, attempts: task.attempts.clone(), failures: 0 }
+            }
+        });
+    }
+    tasks
+}

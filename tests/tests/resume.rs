@@ -1,0 +1,205 @@
+//! A parked run is mended on the default branch and goes on: with its spec, its policy, its pull request; and what a stop
+//! ends.
+
+use pilothouse_contract::Record;
+use pilothouse_contract::event::Event;
+use pilothouse_contract::pull::PullState;
+use pilothouse_contract::run::RunState;
+use pilothouse_testkit::agent::ShellAgent;
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::repo::Repo;
+
+struct Scene {
+    home: Home,
+    repo: Repo,
+    agent: ShellAgent,
+}
+
+const TASKS: &str = "specs/001-work/tasks.md";
+/// Each task's agent makes the file that is named like the task.
+const AGENT: &str = "echo made > $task";
+
+fn task(id: &str, verify: &str) -> String {
+    format!("- [ ] {id} Make {id}\n  - Files: `{id}`\n  - Verify: {verify}\n  - Depends: none\n\n")
+}
+
+fn scene(tasks: &[String], workflow: &str, agent: &str) -> Scene {
+    let repo = Repo::new(
+        "shop",
+        &[
+            ("WORKFLOW.md", &format!("---\npilothouse:\n{workflow}---\n")),
+            ("specs/001-work/spec.md", "# Work\n\n## Summary\n\nIt must be done.\n"),
+            (TASKS, &format!("## Phase 1: Work\n\n{}", tasks.concat())),
+        ],
+    );
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", "shop", "--yes"]);
+    Scene { home, repo, agent: ShellAgent::new(agent) }
+}
+
+impl Scene {
+    fn start(&self, more: &[&str]) -> serde_json::Value {
+        let command = self.agent.command();
+        self.home.json(&[&["run", "start", "001-work", "--command", &command], more].concat())
+    }
+
+    fn wait(&self, after: u64, fits: impl Fn(&Record) -> bool) -> Record {
+        self.home.events(after).find(|record| fits(record)).expect("the engine tells")
+    }
+
+    /// Waits until the run is parked; says why.
+    fn wait_parked(&self) -> (u64, String) {
+        let record = self.wait(0, |it| matches!(it.event, Event::RunMoved { to: RunState::Parked, .. }));
+        let Event::RunMoved { why, .. } = record.event else { unreachable!() };
+        (record.seq, why)
+    }
+
+    fn wait_landed(&self) {
+        let over = |to: &RunState| matches!(to, RunState::Landed | RunState::Parked | RunState::Stopped);
+        let after = self
+            .home
+            .history()
+            .iter()
+            .rev()
+            .find_map(|it| matches!(it.event, Event::RunResumed { .. }).then_some(it.seq));
+        let record = self.wait(
+            after.unwrap_or_default(),
+            |it| matches!(&it.event, Event::RunMoved { to, .. } if over(to)),
+        );
+        assert!(matches!(&record.event, Event::RunMoved { to: RunState::Landed, .. }), "{record:?}");
+    }
+
+    fn mend(&self, from: &str, to: &str) {
+        let text = self.repo.git(&["show", &format!("main:{TASKS}")]) + "\n";
+        assert!(text.contains(from), "{text}");
+        self.repo.commit(&[(TASKS, &text.replace(from, to))], "Mend the tasks");
+    }
+
+    fn commits_of(&self, task: &str) -> usize {
+        let log = self.repo.git(&["log", "--format=%(trailers:key=Pilothouse-Task,valueonly)", "main"]);
+        log.lines().filter(|it| *it == task).count()
+    }
+}
+
+#[test]
+fn a_parked_run_goes_on_by_the_spec_and_the_policy_that_were_mended() {
+    let tasks = [task("T001", "`test -e nowhere`"), task("T002", "`test -e T002`")];
+    let scene = scene(&tasks, "  attempts: 1\n  approve: policy\n", AGENT);
+    scene.start(&[]);
+    let (_, why) = scene.wait_parked();
+    assert!(why.contains("T001"), "{why}");
+    scene.mend("test -e nowhere", "test -e T001");
+    let three = task("T003", "`test -e T003`");
+    let text = scene.repo.git(&["show", &format!("main:{TASKS}")]) + "\n\n" + &three;
+    let workflow = "---\npilothouse:\n  attempts: 4\n  approve: policy\n---\n";
+    scene.repo.commit(&[(TASKS, &text), ("WORKFLOW.md", workflow)], "One more, and more tries");
+    let approved = scene.repo.git(&["rev-parse", "main"]);
+    // Without a word about the agent: it keeps the one it has.
+    let run = scene.home.json(&["run", "start", "001-work"]);
+    assert_eq!((run["id"].as_str(), run["approved"].as_str()), (Some("r1"), Some(approved.as_str())));
+    assert_eq!(run["policy"]["attempts"], 4);
+    scene.wait_landed();
+    for id in ["T001", "T002", "T003"] {
+        assert_eq!((scene.repo.read(id).as_str(), scene.commits_of(id)), ("made\n", 1), "{id}");
+        assert!(scene.repo.read(TASKS).contains(&format!("- [x] {id}")), "{id}");
+    }
+    let evidence = scene.repo.read("specs/001-work/evidence.md");
+    assert_eq!(evidence.matches("# Evidence").count(), 1, "{evidence}");
+    assert_eq!(evidence.matches("| T002 ").count(), 1, "{evidence}");
+}
+
+#[test]
+fn what_a_person_verifies_is_ticked_by_the_person_and_the_run_goes_on() {
+    let three = task("T003", "`test -e T003`").replace("Depends: none", "Depends: T002");
+    let tasks = [task("T001", "`test -e T001`"), task("T002", "human, look at the colours"), three];
+    let scene = scene(&tasks, "  approve: policy\n", AGENT);
+    scene.start(&[]);
+    let (_, why) = scene.wait_parked();
+    assert!(why.contains("T002: a person verifies it"), "{why}");
+    scene.mend("- [ ] T002", "- [x] T002");
+    let run = scene.start(&[]);
+    assert_eq!(run["tasks"][1]["state"]["state"], "done-before", "{run}");
+    scene.wait_landed();
+    assert_eq!((scene.commits_of("T001"), scene.commits_of("T002"), scene.commits_of("T003")), (1, 0, 1));
+    assert!(!scene.repo.read(TASKS).contains("[ ]"), "{}", scene.repo.read(TASKS));
+}
+
+#[test]
+fn a_clash_with_the_default_branch_is_merged_by_hand_on_the_item_branch_and_adopted() {
+    let tasks = [task("T001", "`test -e T001`"), task("T002", "human, look")];
+    let scene = scene(&tasks, "  approve: policy\n", AGENT);
+    scene.start(&[]);
+    scene.wait_parked();
+    scene.mend("- [ ] T002", "- [x] T002");
+    scene.repo.commit(&[("T001", "another\n")], "The same file");
+    let before = scene.home.history().last().unwrap().seq;
+    scene.start(&[]);
+    let parked = |it: &Record| matches!(it.event, Event::RunMoved { to: RunState::Parked, .. });
+    let Event::RunMoved { why, .. } = scene.wait(before, parked).event else { unreachable!() };
+    assert!(why.contains("in T001") && why.contains("git merge main"), "{why}");
+    let branch = "pilothouse/001-work/item";
+    assert!(why.contains(branch), "{why}");
+    // As it was advised.
+    scene.repo.git(&["switch", "--quiet", branch]);
+    scene.repo.git(&["merge", "--quiet", "--strategy-option=ours", "--no-edit", "main"]);
+    scene.repo.git(&["switch", "--quiet", "main"]);
+    let by_hand = scene.repo.git(&["rev-parse", branch]);
+    scene.start(&[]);
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("T001"), "made\n");
+    let adopted = |it: &Record| matches!(&it.event, Event::HeadMoved { to, why, .. } if to.0 == by_hand && why.contains("adopted"));
+    assert!(scene.home.history().iter().any(adopted));
+}
+
+#[test]
+fn a_branch_that_was_put_elsewhere_is_put_back_and_nothing_is_lost() {
+    let tasks = [task("T001", "`test -e T001`"), task("T002", "human, look")];
+    let scene = scene(&tasks, "  approve: policy\n", AGENT);
+    scene.start(&[]);
+    scene.wait_parked();
+    let tree = scene.repo.git(&["rev-parse", "main^{tree}"]);
+    let stray = scene.repo.git(&["commit-tree", &tree, "-m", "stray"]);
+    scene.repo.git(&["update-ref", "refs/heads/pilothouse/001-work/item", &stray]);
+    scene.mend("- [ ] T002", "- [x] T002");
+    scene.start(&[]);
+    scene.wait_landed();
+    assert_eq!((scene.repo.read("T001").as_str(), scene.commits_of("T001")), ("made\n", 1));
+    let kept = scene.repo.git(&["for-each-ref", "--format=%(objectname)", "refs/pilothouse/recovery/"]);
+    assert!(kept.contains(&stray), "{kept}");
+}
+
+#[test]
+fn a_pull_request_that_was_sent_back_gets_the_new_head_and_wants_a_new_yes() {
+    let workflow = "  approve: person\n  checks: [test -e hotfix]\n";
+    let scene = scene(&[task("T001", "`test -e T001`")], workflow, AGENT);
+    scene.start(&[]);
+    let (_, why) = scene.wait_parked();
+    assert!(why.contains("failed on the merge result"), "{why}");
+    let old = scene.home.json(&["pr", "show", "pr1"]);
+    scene.repo.commit(&[("hotfix", "here\n")], "What the check wants");
+    let before = scene.home.history().last().unwrap().seq;
+    scene.start(&[]);
+    scene.wait(before, |it| matches!(it.event, Event::PullMoved { to: PullState::WaitsForApproval, .. }));
+    let new = scene.home.json(&["pr", "show", "pr1"]);
+    assert_ne!(new["pull"]["head"], old["pull"]["head"]);
+    assert!(new["pull"]["approval"].is_null());
+    assert_eq!(scene.home.json(&["pr", "list"]).as_array().unwrap().len(), 1);
+    scene.home.json(&["pr", "approve", "pr1"]);
+    scene.wait_landed();
+    assert_eq!(scene.repo.read("T001"), "made\n");
+}
+
+#[test]
+fn a_stop_ends_the_check_that_runs() {
+    // The red check of it takes longer than any test.
+    let scene = scene(&[task("T001", "`echo begun; sleep 3600`")], "  approve: policy\n", AGENT);
+    scene.start(&[]);
+    let asked = scene.wait(0, |it| matches!(it.event, Event::SessionAsked { .. }));
+    let Event::SessionAsked { session } = asked.event else { unreachable!() };
+    scene.home.json(&["run", "stop", "r1"]);
+    let id = session.id;
+    scene.wait(0, |it| matches!(&it.event, Event::SessionEnded { session, .. } if *session == id));
+    let live = scene.home.json(&["session", "list"]);
+    assert!(live.as_array().unwrap().iter().all(|it| !it["end"].is_null()), "{live}");
+}
