@@ -1,5 +1,6 @@
 //! `attach`: what the page orders of its viewers. Each is a task of its own; see `viewer.rs`.
 
+use pilothouse_client::Engine;
 use pilothouse_contract::wire::{Attach, Size};
 use pilothouse_contract::{Fault, SessionId};
 use serde::Deserialize;
@@ -7,7 +8,6 @@ use tauri::ipc::JavaScriptChannelId;
 use tauri::{Runtime, State, Webview};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::Engine;
 use crate::page::{Page, Task, Viewer};
 use crate::viewer::view;
 

@@ -1,11 +1,10 @@
 //! `call`: bytes in, bytes out. The page encodes a request, the engine answers it; nothing is looked into but whether
 //! it is a request at all.
 
+use pilothouse_client::Engine;
 use pilothouse_contract::{Fault, Request, wire};
 use tauri::State;
 use tauri::ipc::{InvokeBody, Response};
-
-use crate::Engine;
 
 /// Relays one call to the engine, which is started if it does not run.
 ///

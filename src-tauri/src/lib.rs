@@ -5,19 +5,16 @@
 
 mod attach;
 mod call;
-mod pace;
 mod page;
-mod reach;
 mod subscribe;
 mod viewer;
 mod window;
 
 use std::process::ExitCode;
 
+use pilothouse_client::Engine;
 use tauri::Manager;
 use tauri::webview::PageLoadEvent;
-
-pub use reach::Engine;
 
 /// Opens the window, and comes back when it is closed.
 #[must_use]
@@ -68,7 +65,7 @@ mod rig {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    use pilothouse_client::Places;
+    use pilothouse_client::{Engine, Places};
     use pilothouse_contract::wire::{Attach, Tag};
     use pilothouse_testkit::home::Home;
     use serde_json::{Value, json};
@@ -76,8 +73,6 @@ mod rig {
     use tauri::test::{INVOKE_KEY, MockRuntime, get_ipc_response, mock_builder};
     use tauri::webview::InvokeRequest;
     use tauri::{App, Manager, WebviewUrl, WebviewWindowBuilder};
-
-    use crate::Engine;
 
     /// So long is a message waited for.
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

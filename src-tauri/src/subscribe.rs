@@ -3,14 +3,12 @@
 
 use std::convert::Infallible;
 
-use pilothouse_client::Client;
+use pilothouse_client::{Client, Engine, Patience};
 use pilothouse_contract::{Fault, wire, wire::Tag};
 use tauri::State;
 use tauri::ipc::{Channel, InvokeResponseBody};
 
-use crate::Engine;
 use crate::page::{Page, Task, send};
-use crate::reach::Patience;
 
 /// Begins the feed of this page; an earlier one ends.
 ///
@@ -36,7 +34,7 @@ enum Over {
 }
 
 async fn feed(engine: Engine, channel: Channel<InvokeResponseBody>) {
-    let mut patience = Patience::new();
+    let mut patience = Patience::default();
     // A page that has just been opened waits for nothing and may start the engine at once.
     let mut start = true;
     let mut told = None;
@@ -53,7 +51,7 @@ async fn feed(engine: Engine, channel: Channel<InvokeResponseBody>) {
             }
             told = Some(fault);
         }
-        let (wait, may_start) = patience.next();
+        let (wait, may_start) = patience.wait();
         start = may_start;
         tokio::time::sleep(wait).await;
     }
@@ -70,7 +68,7 @@ async fn follow(
     let mut feed = client.map_err(Over::Engine)?.subscribe(None).await.map_err(Over::Engine)?;
     loop {
         let (tag, payload) = feed.frame().await.map_err(Over::Engine)?;
-        (*patience, *told) = (Patience::new(), None);
+        (*patience, *told) = (Patience::default(), None);
         if !send(channel, tag, &[&payload]) {
             return Err(Over::Page);
         }

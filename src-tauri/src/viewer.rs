@@ -5,17 +5,14 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use pilothouse_client::{Client, Frames, FromSession, Keyboard};
+use pilothouse_client::{Engine, Heard, Line, Pace, Patience, Typed, Typing, tail};
 use pilothouse_contract::wire::{self, Attach, Size, Tag};
-use pilothouse_contract::{Fault, FaultCode, SessionId};
+use pilothouse_contract::{Fault, FaultCode};
 use tauri::ipc::{Channel, InvokeResponseBody};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::Engine;
 use crate::attach::Order;
-use crate::pace::Pace;
-use crate::page::{Task, send};
-use crate::reach::Patience;
+use crate::page::send;
 
 /// A viewer that goes on at the end shows so much of what was before.
 const TAIL: i64 = 256 * 1024;
@@ -25,87 +22,6 @@ const TOO_FAR: u64 = 4 * 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// The way to the session.
-enum Line {
-    /// Being called.
-    Dialing(Soon<Result<(Frames, Keyboard), Fault>>),
-    /// Up.
-    Up(Frames),
-    /// There is no more.
-    Over,
-}
-
-/// What comes over the line.
-enum Heard {
-    /// It is up; the keyboard.
-    Up(Keyboard),
-    /// A frame.
-    Frame(Tag, Vec<u8>),
-}
-
-impl Line {
-    fn dial(engine: &Engine, attach: Attach, wait: Duration) -> Self {
-        let places = engine.places.clone();
-        Self::Dialing(Box::pin(async move {
-            tokio::time::sleep(wait).await;
-            Ok(Client::connect(&places).await?.attach(&attach).await?.split())
-        }))
-    }
-
-    /// Can be dropped half-way.
-    async fn next(&mut self) -> Result<Heard, Fault> {
-        match self {
-            Self::Dialing(soon) => {
-                let (frames, keyboard) = soon.await?;
-                *self = Self::Up(frames);
-                Ok(Heard::Up(keyboard))
-            }
-            Self::Up(frames) => frames.next().await.map(|(tag, payload)| Heard::Frame(tag, payload)),
-            Self::Over => pending().await,
-        }
-    }
-}
-
-/// What is typed goes by a task of its own: an engine that waits for the viewer would otherwise be waited for by it.
-struct Typing {
-    keys: UnboundedSender<Typed>,
-    _task: Task,
-}
-
-enum Typed {
-    Bytes(Vec<u8>),
-    Size(Size),
-}
-
-impl Typing {
-    fn begin(mut keyboard: Keyboard) -> Self {
-        let (keys, mut come) = unbounded_channel();
-        let types = async move {
-            while let Some(typed) = come.recv().await {
-                let sent = match typed {
-                    Typed::Bytes(bytes) => keyboard.input(&bytes).await,
-                    Typed::Size(size) => keyboard.resize(size).await,
-                };
-                // The frames say what is wrong with the line.
-                if sent.is_err() {
-                    return;
-                }
-            }
-        };
-        Self { keys, _task: Task(tauri::async_runtime::spawn(types)) }
-    }
-}
-
-/// Where a fresh viewer of the session would begin.
-async fn tail(engine: Engine, session: SessionId) -> Option<u64> {
-    let look = Attach { session, from: -TAIL, follow: false, keyboard: false };
-    let client = Client::connect(&engine.places).await.ok()?;
-    match client.attach(&look).await.ok()?.next().await.ok()? {
-        FromSession::Bytes(offset, _) => Some(offset),
-        FromSession::Ended(_) => None,
-    }
-}
 
 async fn maybe<T>(soon: &mut Option<Soon<T>>) -> T {
     match soon {
@@ -128,13 +44,13 @@ pub(crate) async fn view(
     channel: Channel<InvokeResponseBody>,
     mut orders: UnboundedReceiver<Order>,
 ) {
-    let mut line = Line::dial(&engine, attach.clone(), Duration::ZERO);
+    let mut line = Line::dial(&engine.places, attach.clone(), Duration::ZERO);
     let mut viewer = View {
         engine,
         attach,
         channel,
         pace: Pace::default(),
-        patience: Patience::new(),
+        patience: Patience::default(),
         told: false,
         typing: None,
         early: Vec::new(),
@@ -186,10 +102,10 @@ impl View {
             Ok(Heard::Up(keyboard)) => {
                 let typing = Typing::begin(keyboard);
                 if let Some(size) = self.size {
-                    let _line_gone = typing.keys.send(Typed::Size(size));
+                    typing.send(Typed::Size(size));
                 }
                 if !self.early.is_empty() {
-                    let _line_gone = typing.keys.send(Typed::Bytes(std::mem::take(&mut self.early)));
+                    typing.send(Typed::Bytes(std::mem::take(&mut self.early)));
                 }
                 self.typing = Some(typing);
                 true
@@ -205,14 +121,14 @@ impl View {
                 };
                 self.pace.came(u64::from_le_bytes(*offset), bytes);
                 self.attach.from = i64::try_from(self.pace.end()).unwrap_or(i64::MAX);
-                (self.patience, self.told) = (Patience::new(), false);
+                (self.patience, self.told) = (Patience::default(), false);
                 true
             }
             Err(fault) if fault.code == FaultCode::Unreachable => {
                 // The feed starts the engine again; here it is only waited for.
-                let (wait, _) = self.patience.next();
+                let (wait, _) = self.patience.wait();
                 (self.typing, self.early) = (None, Vec::new());
-                *line = Line::dial(&self.engine, self.attach.clone(), wait);
+                *line = Line::dial(&self.engine.places, self.attach.clone(), wait);
                 std::mem::replace(&mut self.told, true) || self.fault_told(&fault)
             }
             Err(fault) => self.fault(&fault),
@@ -241,7 +157,7 @@ impl View {
             }
         };
         if let Some(typing) = &self.typing {
-            let _line_gone = typing.keys.send(typed);
+            typing.send(typed);
         }
         true
     }
@@ -252,7 +168,8 @@ impl View {
         let long_ago = self.looked.is_none_or(|it| it.elapsed() >= LOOK_EVERY);
         if was_blocked && self.pace.has_room() && long_ago && self.ended.is_none() {
             self.looked = Some(Instant::now());
-            self.look = Some(Box::pin(tail(self.engine.clone(), self.attach.session)));
+            let (places, session) = (self.engine.places.clone(), self.attach.session);
+            self.look = Some(Box::pin(async move { tail(&places, session, TAIL).await }));
         }
     }
 
@@ -262,7 +179,7 @@ impl View {
             self.pace.skip();
             self.typing = None;
             self.attach.from = -TAIL;
-            *line = Line::dial(&self.engine, self.attach.clone(), Duration::ZERO);
+            *line = Line::dial(&self.engine.places, self.attach.clone(), Duration::ZERO);
         }
         true
     }
@@ -285,13 +202,14 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use pilothouse_client::WINDOW;
+    use pilothouse_contract::SessionId;
     use pilothouse_contract::wire::Ended;
     use pilothouse_testkit::home::kill_at_once;
     use serde_json::json;
     use tauri::Manager;
 
     use super::*;
-    use crate::pace::WINDOW;
     use crate::page::Page;
     use crate::rig::Rig;
 

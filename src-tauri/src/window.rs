@@ -4,10 +4,9 @@ use std::fs::DirBuilder;
 #[cfg(unix)]
 use std::os::unix::fs::DirBuilderExt;
 
+use pilothouse_client::Engine;
 use tauri::utils::config::Color;
 use tauri::{App, Manager, Runtime, Theme, WebviewUrl, WebviewWindowBuilder};
-
-use crate::Engine;
 
 /// The page's `--bg`, so that it does not flash when the page comes.
 const LIGHT: Color = Color(230, 232, 234, 255);

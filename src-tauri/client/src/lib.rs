@@ -4,9 +4,15 @@
 //! Refuses: any truth of its own.
 
 mod connection;
+mod line;
+mod pace;
 mod places;
+mod reach;
 mod start;
 
 pub use connection::{Attachment, Client, Feed, Frames, FromFeed, FromSession, Keyboard};
+pub use line::{Heard, Line, Typed, Typing, tail};
+pub use pace::{Pace, WINDOW};
 pub use places::Places;
+pub use reach::{Engine, Patience};
 pub use start::{Start, ensure_engine, readiness_line};

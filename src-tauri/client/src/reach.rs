@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pilothouse_client::{Client, Places, ensure_engine};
 use pilothouse_contract::{Access, Fault, FaultCode, Request};
+
+use crate::{Client, Places, ensure_engine};
 
 /// So many connections are kept for the next calls; a page seldom asks more at once.
 const KEPT: usize = 4;
 
-/// Where the engine is, and how it is started.
+/// Where the engine is, and how it is started. For a program that calls again and again.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// Its places.
@@ -28,7 +29,7 @@ impl Engine {
         Self { places, program, kept: Arc::default() }
     }
 
-    /// The engine of this user.
+    /// The engine of this user, started by the program beside this one.
     ///
     /// # Errors
     /// In words, if its places cannot be found.
@@ -39,13 +40,19 @@ impl Engine {
         Ok(Self::new(Places::find()?, program))
     }
 
-    /// A connection; the engine is started if it does not run. The window is a person's: it may.
-    pub(crate) async fn start(&self) -> Result<Client, Fault> {
+    /// A connection; the engine is started if it does not run.
+    ///
+    /// # Errors
+    /// In words, why it cannot be started.
+    pub async fn start(&self) -> Result<Client, Fault> {
         ensure_engine(&self.places, &self.program).await
     }
 
     /// Calls, over a connection at rest if there is one.
-    pub(crate) async fn call(&self, request: &Request) -> Result<Vec<u8>, Fault> {
+    ///
+    /// # Errors
+    /// Whatever the engine says, or why it cannot be reached.
+    pub async fn call(&self, request: &Request) -> Result<Vec<u8>, Fault> {
         if let Some(client) = self.at_rest() {
             match self.call_over(client, request).await {
                 // It left between the look and the call. Only what changes nothing may be asked twice.
@@ -73,19 +80,15 @@ impl Engine {
 }
 
 /// How long to wait before the next try: 100 ms, then twice as long each time, to 2 s.
-#[derive(Debug)]
-pub(crate) struct Patience {
+#[derive(Debug, Default)]
+pub struct Patience {
     tries: u32,
 }
 
 impl Patience {
-    /// Nothing was tried yet.
-    pub(crate) fn new() -> Self {
-        Self { tries: 0 }
-    }
-
-    /// Waits. Says whether a try failed before, so that the engine may be started.
-    pub(crate) fn next(&mut self) -> (Duration, bool) {
+    /// How long to wait now, and whether a try failed before, so that the engine may be started.
+    #[must_use]
+    pub fn wait(&mut self) -> (Duration, bool) {
         let wait = Duration::from_millis(100 << self.tries.min(5)).min(Duration::from_secs(2));
         self.tries += 1;
         (wait, self.tries > 1)
@@ -98,9 +101,9 @@ mod tests {
 
     #[test]
     fn tries_come_slower_and_never_slower_than_two_seconds() {
-        let mut patience = Patience::new();
+        let mut patience = Patience::default();
         let waits: Vec<(u128, bool)> =
-            (0..8).map(|_| patience.next()).map(|(it, start)| (it.as_millis(), start)).collect();
+            (0..8).map(|_| patience.wait()).map(|(it, start)| (it.as_millis(), start)).collect();
         assert_eq!(
             waits.iter().map(|it| it.0).collect::<Vec<_>>(),
             [100, 200, 400, 800, 1600, 2000, 2000, 2000]

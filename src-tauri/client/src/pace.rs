@@ -1,4 +1,4 @@
-//! How fast a session's bytes go to the page: what comes after silence at once, then one message a frame of the screen,
+//! How fast a session's bytes go to a page: what comes after silence at once, then one message a frame of the screen,
 //! and never more on the way than the page keeps up with. Decides, and does nothing.
 
 use std::collections::VecDeque;
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 /// At most one message in this time: more of them a second cost the page more than their bytes do.
 const FRAME: Duration = Duration::from_millis(16);
 /// So many bytes may be on the way to the page, or waited for in it.
-pub(crate) const WINDOW: usize = 512 * 1024;
+pub const WINDOW: usize = 512 * 1024;
 
 /// One viewer's pace.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Where the waiting bytes begin.
     at: u64,
     waiting: Vec<u8>,
@@ -22,22 +22,25 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// The offset after the last byte that came.
-    pub(crate) fn end(&self) -> u64 {
+    #[must_use]
+    pub fn end(&self) -> u64 {
         self.at + self.waiting.len() as u64
     }
 
     /// Whether more may be read.
-    pub(crate) fn has_room(&self) -> bool {
+    #[must_use]
+    pub fn has_room(&self) -> bool {
         self.free() > self.waiting.len()
     }
 
     /// Whether all that came was sent.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Bytes came.
-    pub(crate) fn came(&mut self, offset: u64, bytes: &[u8]) {
+    pub fn came(&mut self, offset: u64, bytes: &[u8]) {
         if self.waiting.is_empty() {
             self.at = offset;
         }
@@ -45,17 +48,18 @@ impl Pace {
     }
 
     /// Forgets what waits: the viewer goes on somewhere else.
-    pub(crate) fn skip(&mut self) {
+    pub fn skip(&mut self) {
         self.waiting.clear();
     }
 
     /// When the next message may go, if there is one.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Option<Instant> {
         (!self.waiting.is_empty() && self.free() > 0).then(|| self.sent.map_or(now, |sent| sent + FRAME))
     }
 
     /// The next message: its offset and bytes.
-    pub(crate) fn take(&mut self, now: Instant) -> (u64, Vec<u8>) {
+    pub fn take(&mut self, now: Instant) -> (u64, Vec<u8>) {
         let length = self.waiting.len().min(self.free());
         let offset = self.at;
         let rest = self.waiting.split_off(length);
@@ -67,7 +71,7 @@ impl Pace {
     }
 
     /// The page has taken everything before an offset. An offset that was never sent counts as all that was.
-    pub(crate) fn acknowledged(&mut self, offset: u64) {
+    pub fn acknowledged(&mut self, offset: u64) {
         while self.flying.front().is_some_and(|(_, end)| *end <= offset) {
             self.flying.pop_front();
         }
