@@ -1,0 +1,226 @@
+//! The story of the window, by keyboard alone and then by mouse: a rehearsal seen at work, terminals, diffs, checks, the
+//! plan and trajectories read, a question answered from the queue, a pull request approved and seen landing.
+
+use std::path::PathBuf;
+
+use pilothouse_contract::pull::PullState;
+use pilothouse_contract::run::TouchKind;
+use pilothouse_contract::{Event, Record};
+use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::window::{Options, Window};
+use serde_json::{Value, json};
+
+/// A page in good order was kept from nothing and complained of nothing.
+fn in_good_order(window: &Window) {
+    assert_eq!(window.violations(), Vec::<String>::new());
+    assert_eq!(window.errors(), Vec::<String>::new());
+}
+
+fn landed(record: &Record) -> bool {
+    matches!(record.event, Event::PullMoved { to: PullState::Landed { .. }, .. })
+}
+
+/// The text of the terminals on the page.
+fn terminal(window: &Window) -> String {
+    window.eval("return window.__terminal()").as_str().unwrap_or_default().to_owned()
+}
+
+fn main_of(home: &Home) -> (PathBuf, String) {
+    let project = &home.json(&["project", "list"])[0];
+    let (path, main) = (project["path"].as_str().unwrap(), project["main"].as_str().unwrap());
+    (PathBuf::from(path), main.to_owned())
+}
+
+/// Warm pixels outside of wells: where they are, at most a few.
+fn warm_pixels(window: &Window) -> Vec<(u32, u32, [u8; 3])> {
+    let wells = window.eval(
+        "return [...document.querySelectorAll('.well')].map(it => { const r = it.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom] })",
+    );
+    let wells: Vec<[f64; 4]> = serde_json::from_value(wells).unwrap();
+    let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
+    window.screenshot(file.path());
+    let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(file.path()).unwrap()))
+        .read_info()
+        .unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    let step = info.color_type.samples();
+    let mut warm = Vec::new();
+    for (n, pixel) in bytes[..info.buffer_size()].chunks(step).enumerate() {
+        let (x, y) = (u32::try_from(n).unwrap() % info.width, u32::try_from(n).unwrap() / info.width);
+        let (r, b) = (i32::from(pixel[0]), i32::from(pixel[2]));
+        let inside = |it: &[f64; 4]| {
+            f64::from(x) >= it[0] && f64::from(x) <= it[2] && f64::from(y) >= it[1] && f64::from(y) <= it[3]
+        };
+        if r > b + 12 && !wells.iter().any(inside) {
+            warm.push((x, y, [pixel[0], pixel[1], pixel[2]]));
+        }
+    }
+    warm.truncate(5);
+    warm
+}
+
+#[test]
+fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard_alone() {
+    let home = Home::new();
+    let mut window = Window::open(&home, Options::default());
+    window.wait("[data-name=first-run]");
+    window.keys("ctrl+shift+r");
+    // Agents come up on the board, and the first of them on the stage.
+    window.wait("[data-bay=Working] .strip[aria-selected=true]");
+    window.keys("t");
+    window.until("the agent's first words on its screen", || terminal(&window).contains("I take T00"));
+    window.keys("d");
+    window.until("a diff of what it writes", || window.find("[data-name=diff] [data-d='+']"));
+    window.keys("c");
+    window.wait("[data-name=checks] [data-verdict=passed]");
+    window.keys("p");
+    window.wait("[data-name=plan] [data-task=T006]");
+    window.wait_text("[data-name=plan]", "Coverage");
+    window.wait_text("[data-name=gates]", "G7 verify");
+    window.keys("e");
+    window.wait_text("[data-name=timeline]", "Attempt 1 started");
+    // An agent asks; the question is in the queue with its answers, and its tile says so.
+    window.wait(".item[data-key^='question']");
+    window.wait(".tile[data-family='Needs you'][data-p='2']");
+    window.keys("ctrl+j");
+    window.wait(".item[data-key^='question'][aria-selected=true]");
+    window.keys("ctrl+enter");
+    window.until("no question any more", || !window.find(".item[data-key^='question']"));
+    let question = &home.json(&["question", "list", "--all"])[0];
+    assert_eq!(question["answer"]["text"], question["choices"][0], "{question}");
+    assert_eq!(question["answer"]["by"]["kind"], "person", "{question}");
+    // The pull request comes to the Land bay, and is read before it is approved.
+    window.wait("[data-bay=Land] .strip[data-subject=PR1]");
+    window.keys("ctrl+3");
+    window.wait("[data-name=landbar][data-state=waits-for-approval]");
+    window.wait_text("[data-name=pull]", "How verified");
+    window.wait("[data-name=pull] [data-verdict=passed]");
+    window.wait("[data-name=diff] [data-d='+']");
+    let (_, before) = main_of(&home);
+    window.keys("y");
+    window.wait("[data-name=landbar][data-state=landed]");
+    let (path, after) = main_of(&home);
+    assert_ne!(before, after);
+    let tree = std::process::Command::new("git")
+        .args(["log", "-1", "--format=%H"])
+        .current_dir(&path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&tree.stdout).trim(), after, "the checkout of main went with it");
+    // What the agents said and did is there to read.
+    window.keys("ctrl+4");
+    window.wait("[data-trajectory][aria-selected=true]");
+    window.wait_text("[data-name=trajectory]", "I take T00");
+    window.keys("j");
+    window.wait("[data-trajectory]:nth-child(2)[aria-selected=true]");
+    // A fleet that is well is grey: no warm pixel outside of wells, in either theme.
+    window.keys("ctrl+1");
+    for theme in ["light", "dark"] {
+        window.theme(theme);
+        window.wait_text(".queue", "Nothing needs you");
+        assert_eq!(warm_pixels(&window), [], "{theme}");
+    }
+    let run = &home.json(&["run", "show", "r1"])["run"];
+    let kinds: Vec<&Value> = run["touches"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    assert_eq!(kinds, [&json!(TouchKind::Answered)], "watching is no touch");
+    in_good_order(&window);
+}
+
+#[test]
+fn the_same_by_mouse_while_window_and_engine_are_killed() {
+    let home = Home::new();
+    home.json(&["rehearse", "--no-window", "--speed", "2"]);
+    let mut window = Window::open(&home, Options { theme: "dark", ..Options::default() });
+    window.click("[data-bay=Working] .strip");
+    window.click("[data-tab=Terminal]");
+    window.until("the agent's words", || terminal(&window).contains("I take T00"));
+    window.click("[data-tab=Diff]");
+    window.until("a diff", || window.find("[data-name=diff] [data-d='+']"));
+    window.click("[data-tab=Checks]");
+    window.click("[data-name=checks] [data-verdict=passed] .proof");
+    window.wait_text("[data-name=checks] .output", "SHA-256");
+    window.click("[data-tab=Plan]");
+    window.wait("[data-name=plan] [data-task=T006]");
+    window.wait(".item[data-key^='question']");
+    let before = window.text(".head h1");
+    // Killed and opened again, the window shows the same place.
+    window.kill();
+    window.reopen();
+    window.wait(".tab[data-tab=Plan][aria-selected=true]");
+    window.wait_text(".head h1", &before);
+    // The engine is killed: the window says so, hears of the next one by itself, and has lost nothing.
+    kill_at_once(home.engine_pid());
+    window.wait(".item[data-key^='question']");
+    window.click(".item[data-key^='question'] [data-answer='2']");
+    window.until("no question any more", || !window.find(".item[data-key^='question']"));
+    window.click("[data-bay=Land] .strip[data-subject=PR1]");
+    window.click("[data-command=approve]");
+    window.wait("[data-name=landbar][data-state=landed]");
+    assert!(home.history().iter().any(landed));
+    window.click("[data-bay=Landed] h2");
+    window.wait("[data-bay=Landed] .strip[data-subject=PR1]");
+    window.click("[data-place=trajectories]");
+    window.wait_text("[data-name=trajectory]", "I take T00");
+    // A worktree that was removed comes back by a click.
+    window.click("[data-place=worktrees]");
+    window.click("[data-removed] button");
+    window.wait("[data-worktree]");
+    assert!(home.history().iter().any(|it| matches!(it.event, Event::WorktreeRestored { .. })));
+    in_good_order(&window);
+}
+
+/// What an agent, a spec or a file name may hold that a page or a terminal would heed.
+const HTML: &str = "<img src=x onerror=document.title='pwned'><script>alert(1)</script>";
+
+#[test]
+fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
+    let bidi = "abc\u{202e}gnp.exe";
+    let tasks = format!(
+        "## Phase 1: {HTML}\n\n- [ ] T001 Do {HTML} {bidi} $(touch pwned) `x`\n  - Files: `*.txt`, `**/*.txt`\n  - Verify: `test -s made.txt`\n  - Depends: none\n  - Covers: R<b>1</b>\n"
+    );
+    let spec = format!("# {HTML} {bidi}\n\n## Summary\n\n{HTML} '; rm -rf / #\n");
+    let repo = Repo::new("shop", &[("specs/001-work/spec.md", &spec), ("specs/001-work/tasks.md", &tasks)]);
+    let home = Home::new();
+    let window = Window::open(&home, Options::default());
+    // A repository is added by hand; what in it can run is shown whole; nothing runs before a person says yes.
+    window.wait("[data-name=first-run]");
+    window.keys("ctrl+o");
+    window.wait("[data-name=path]");
+    window.type_text(&repo.name());
+    window.click("[data-name=add]");
+    window.wait_text("[data-name=trust]", "test -s made.txt");
+    window.click("[data-name=trust-yes]");
+    window.until("trust", || !window.find("[data-name=trust]"));
+    let name = "x<b>y'$(id)`.txt";
+    let agent = pilothouse_testkit::agent::ShellAgent::new(&format!(
+        "printf '\\033]0;pwned\\007\\033[31m{HTML}\\033[0m \\342\\200\\256txt\\n' | tr -d '\\r'\nprintf '%s\\n' '{}' > \"$(printf '%s' '{}')\"\necho made > made.txt\n",
+        "<u>not underlined</u>",
+        name.replace('\'', "'\\''"),
+    ));
+    home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "person"]);
+    window.wait("[data-bay=Land] .strip");
+    window.keys("ctrl+3");
+    window.wait("[data-name=landbar][data-state=waits-for-approval]");
+    window.wait_text("[data-name=diff]", "<u>not underlined</u>");
+    window.wait_text("[data-name=diff]", "x<b>y'$(id)`.txt");
+    window.wait_text("[data-name=pull]", "<img src=x onerror=");
+    let shown = window.text("body");
+    assert!(!shown.contains('\u{202e}'), "what reorders text is made visible");
+    window.keys("ctrl+1");
+    window.wait("[data-bay=Land] .strip");
+    window.keys("ctrl+4");
+    window.wait("[data-pane=list]");
+    // The agent's own screen: its escapes are a terminal's, its markup is text, and the window's title is ours.
+    home.json(&["session", "list", "--all"]);
+    window.keys("ctrl+k");
+    window.wait("[data-name=ask]");
+    window.type_text("landed");
+    window.keys("Escape");
+    let injected = window.eval(
+        "return [document.querySelectorAll('img, script:not([src]), u, iframe, a[href]').length, document.title, document.querySelectorAll('.strip b, .diff .tx *').length]",
+    );
+    assert_eq!(injected, json!([0, "Pilothouse", 0]), "nothing of it became a part of the page");
+    in_good_order(&window);
+}
