@@ -187,7 +187,7 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
     // A repository is added by hand; what in it can run is shown whole; nothing runs before a person says yes.
     window.wait("[data-name=first-run]");
     window.keys("ctrl+o");
-    window.wait("[data-name=path]");
+    window.wait("[data-name=path]:focus");
     window.type_text(&repo.name());
     window.click("[data-name=add]");
     window.wait_text("[data-name=trust]", "test -s made.txt");
@@ -215,7 +215,7 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
     // The agent's own screen: its escapes are a terminal's, its markup is text, and the window's title is ours.
     home.json(&["session", "list", "--all"]);
     window.keys("ctrl+k");
-    window.wait("[data-name=ask]");
+    window.wait("[data-name=ask]:focus");
     window.type_text("landed");
     window.keys("Escape");
     let injected = window.eval(

@@ -88,6 +88,23 @@ pub(crate) fn CommandButton(
     }
 }
 
+/// Puts the focus on a part of the page as soon as it is there.
+pub(crate) fn focus_soon<E>(part: NodeRef<E>)
+where
+    E: leptos::html::ElementType + 'static,
+    E::Output: wasm_bindgen::JsCast + Clone + 'static,
+{
+    Effect::new(move |_| {
+        if let Some(part) = part.get() {
+            // It has been made, but stands on the page only with the next frame.
+            request_animation_frame(move || {
+                let part: web_sys::HtmlElement = wasm_bindgen::JsCast::unchecked_into(part);
+                let _hidden = part.focus();
+            });
+        }
+    });
+}
+
 /// What a pane says that has nothing to show.
 #[component]
 pub(crate) fn Calm(

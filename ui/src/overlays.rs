@@ -105,11 +105,7 @@ fn Palette() -> impl IntoView {
     let typed = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
     let field = NodeRef::<leptos::html::Input>::new();
-    Effect::new(move |_| {
-        if let Some(field) = field.get() {
-            let _hidden = field.focus();
-        }
-    });
+    crate::kit::focus_soon(field);
     let found = move || {
         let typed = typed.get().to_lowercase();
         let mut all: Vec<Choice> = desk
@@ -211,11 +207,7 @@ fn Keys() -> impl IntoView {
 fn ConfirmDialog(it: Confirm) -> impl IntoView {
     let desk = desk();
     let button = NodeRef::<leptos::html::Button>::new();
-    Effect::new(move |_| {
-        if let Some(button) = button.get() {
-            let _hidden = button.focus();
-        }
-    });
+    crate::kit::focus_soon(button);
     let of = it.clone();
     view! {
         <div class="dialog" role="alertdialog" aria-label=it.asks.clone() data-name="confirm">
@@ -231,11 +223,7 @@ fn Reply(question: QuestionId) -> impl IntoView {
     let desk = desk();
     let words = RwSignal::new(String::new());
     let field = NodeRef::<leptos::html::Textarea>::new();
-    Effect::new(move |_| {
-        if let Some(field) = field.get() {
-            let _hidden = field.focus();
-        }
-    });
+    crate::kit::focus_soon(field);
     let it = desk.mirror.fleet.with_untracked(|fleet| fleet.questions.get(&question).cloned());
     let asks = it.as_ref().map(|it| many(&it.asks)).unwrap_or_default();
     let choices = it

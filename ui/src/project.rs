@@ -197,11 +197,7 @@ pub(crate) fn AddRepository() -> impl IntoView {
     let desk = desk();
     let path = RwSignal::new(String::new());
     let field = NodeRef::<leptos::html::Input>::new();
-    Effect::new(move |_| {
-        if let Some(field) = field.get() {
-            let _hidden = field.focus();
-        }
-    });
+    crate::kit::focus_soon(field);
     let add = move || {
         let path = path.get_untracked().trim().to_owned();
         if path.is_empty() {

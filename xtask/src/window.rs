@@ -63,7 +63,15 @@ pub(crate) fn shots(yes: bool, out: Option<PathBuf>) -> Result<ExitCode> {
     build()?;
     let out = out.unwrap_or_else(|| step::target().join("shots"));
     let bin = step::target().join("debug");
-    ended(Command::new(bin.join("shots")).arg(absolute(&out)?).env("PILOTHOUSE_BIN_DIR", &bin))
+    let out = absolute(&out)?;
+    let taken = ended(Command::new(bin.join("shots")).arg(&out).env("PILOTHOUSE_BIN_DIR", &bin))?;
+    // Those of the README come with them.
+    for theme in ["light", "dark"] {
+        let (from, to) = (format!("board-{theme}-1440x900.png"), format!("assets/window-{theme}.png"));
+        std::fs::copy(out.join(&from), step::top().join(&to)).with_context(|| from)?;
+        println!("{to}");
+    }
+    Ok(taken)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pilothouse_contract::pull::PullState;
+use pilothouse_contract::run::RunState;
 use pilothouse_contract::{Event, Record};
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::window::{Options, Window};
@@ -19,8 +20,14 @@ const THEMES: [&str; 2] = ["light", "dark"];
 enum In {
     /// One in which nothing has happened yet.
     Fresh,
-    /// One in which a rehearsal has landed and another waits for a person.
-    Rehearsal,
+    /// One in which agents are at work and one of them asks.
+    Asking,
+    /// One with a question, a run that cannot go on, and a default branch that somebody else moved.
+    Trouble,
+    /// One in which a pull request waits for a person.
+    Review,
+    /// One in which everything landed.
+    Quiet,
 }
 
 /// What a person does.
@@ -29,10 +36,8 @@ enum Step {
     /// Sees a text in something.
     Sees(&'static str, &'static str),
     /// Presses keys together.
-    #[allow(dead_code, reason = "for the scenes that come")]
     Keys(&'static str),
     /// Clicks on something.
-    #[allow(dead_code, reason = "for the scenes that come")]
     Clicks(&'static str),
 }
 
@@ -42,9 +47,91 @@ struct Scene {
     steps: &'static [Step],
 }
 
+use Step::{Clicks, Keys, Sees};
+
+const QUESTION: &str = "[data-bay=Working] .strip[data-p]";
+
 const SCENES: &[Scene] = &[
-    Scene { name: "first-run", home: In::Fresh, steps: &[Step::Sees("body", "Add a repository")] },
-    Scene { name: "board", home: In::Rehearsal, steps: &[Step::Sees("body", "lighthouse")] },
+    Scene { name: "first-run", home: In::Fresh, steps: &[Sees("body", "Add a repository")] },
+    Scene {
+        name: "board",
+        home: In::Asking,
+        steps: &[
+            Keys("ctrl+1"),
+            Clicks(QUESTION),
+            Keys("e"),
+            Sees("[data-name=timeline]", "Attempt 1 started"),
+        ],
+    },
+    Scene {
+        name: "diff",
+        home: In::Asking,
+        steps: &[
+            Keys("ctrl+1"),
+            Clicks("[data-bay=Landed] h2"),
+            Clicks(QUESTION),
+            Keys("p"),
+            Clicks("[data-task=T001]"),
+            Keys("d"),
+            Sees("[data-name=diff]", "tide_parse"),
+        ],
+    },
+    Scene { name: "checks", home: In::Asking, steps: &[Keys("c"), Sees("[data-name=checks]", "G7 verify")] },
+    Scene { name: "terminal", home: In::Asking, steps: &[Keys("t"), Sees(".hands", "512 B")] },
+    Scene {
+        name: "plan",
+        home: In::Asking,
+        steps: &[Clicks(QUESTION), Keys("p"), Sees("[data-name=gates]", "G7 verify")],
+    },
+    Scene {
+        name: "worktrees",
+        home: In::Asking,
+        steps: &[Keys("ctrl+2"), Sees("[data-name=removed]", "until")],
+    },
+    Scene {
+        name: "trajectory",
+        home: In::Asking,
+        steps: &[
+            Keys("ctrl+4"),
+            Clicks("[data-trajectory]:last-child"),
+            Sees("[data-name=trajectory]", "I take T00"),
+        ],
+    },
+    Scene {
+        name: "palette",
+        home: In::Asking,
+        steps: &[Keys("ctrl+1"), Keys("ctrl+k"), Sees("[data-name=palette]", "Show all keys")],
+    },
+    Scene {
+        name: "keys",
+        home: In::Asking,
+        steps: &[Keys("Escape"), Keys("ctrl+/"), Sees("[data-name=keys]", "In the queue")],
+    },
+    Scene {
+        name: "trouble",
+        home: In::Trouble,
+        steps: &[
+            Keys("ctrl+1"),
+            Clicks(QUESTION),
+            Keys("e"),
+            Sees("[data-name=timeline]", "Attempt 1 started"),
+        ],
+    },
+    Scene {
+        name: "queue",
+        home: In::Trouble,
+        steps: &[Keys("ctrl+j"), Sees(".queue", "was moved by somebody else")],
+    },
+    Scene {
+        name: "pull-request",
+        home: In::Review,
+        steps: &[
+            Keys("ctrl+3"),
+            Sees("[data-name=landbar]", "your yes"),
+            Sees("[data-name=pull]", "How verified"),
+        ],
+    },
+    Scene { name: "quiet", home: In::Quiet, steps: &[Sees(".status", "landed"), Keys("ctrl+1")] },
 ];
 
 fn main() -> ExitCode {
@@ -56,12 +143,9 @@ fn main() -> ExitCode {
         println!("{} cannot be made: {error}", out.display());
         return ExitCode::from(2);
     }
-    for kind in [In::Fresh, In::Rehearsal] {
+    for kind in [In::Fresh, In::Asking, In::Trouble, In::Review, In::Quiet] {
         let home = Home::new();
-        if kind == In::Rehearsal {
-            home.json(&["rehearse", "--headless", "--speed", "100"]);
-            rehearse_until_asked(&home);
-        }
+        prepare(&home, kind);
         let mut window = Window::open(&home, Options::default());
         for scene in SCENES.iter().filter(|it| it.home == kind) {
             for theme in THEMES {
@@ -82,19 +166,42 @@ fn main() -> ExitCode {
 fn play(window: &Window, scene: &Scene) {
     for step in scene.steps {
         match *step {
-            Step::Sees(css, text) => window.wait_text(css, text),
-            Step::Keys(keys) => window.keys(keys),
-            Step::Clicks(css) => window.click(css),
+            Sees(css, text) => window.wait_text(css, text),
+            Keys(keys) => window.keys(keys),
+            Clicks(css) => window.click(css),
         }
     }
 }
 
-/// Starts a rehearsal whose landing waits for a person, and waits until it does.
-fn rehearse_until_asked(home: &Home) {
-    let before = home.history().last().map_or(0, |it| it.seq);
-    home.json(&["rehearse", "--no-window", "--speed", "100"]);
-    let asks = |it: &Record| matches!(it.event, Event::PullMoved { to: PullState::WaitsForApproval, .. });
-    if home.events(before).any(|it| asks(&it)) {
-        println!("a rehearsal waits for a person");
+/// Brings a home to where its scenes are.
+fn prepare(home: &Home, kind: In) {
+    let rehearse = |script: &str, until: fn(&Event) -> bool| {
+        let before = home.history().last().map_or(0, |it| it.seq);
+        home.json(&["rehearse", "--no-window", "--speed", "20", "--script", script]);
+        if home.events(before).any(|it: Record| until(&it.event)) {
+            println!("{script} is ready");
+        }
+    };
+    let asks = |it: &Event| matches!(it, Event::QuestionAsked { .. });
+    let parks = |it: &Event| matches!(it, Event::RunMoved { to: RunState::Parked, .. });
+    let waits = |it: &Event| matches!(it, Event::PullMoved { to: PullState::WaitsForApproval, .. });
+    match kind {
+        In::Fresh => {}
+        In::Quiet => {
+            home.json(&["rehearse", "--headless", "--speed", "100"]);
+        }
+        In::Asking => rehearse("voyage", asks),
+        In::Trouble => {
+            rehearse("failer", parks);
+            rehearse("main-mover", parks);
+            rehearse("voyage", asks);
+        }
+        In::Review => {
+            rehearse("voyage", asks);
+            home.json(&["question", "answer", "q1", "1"]);
+            if home.events(0).any(|it| waits(&it.event)) {
+                println!("a pull request waits");
+            }
+        }
     }
 }
