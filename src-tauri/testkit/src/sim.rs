@@ -15,9 +15,11 @@ use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
-use pilothouse_contract::session::SessionKind;
+use pilothouse_contract::session::{Session, SessionKind};
 use pilothouse_contract::spec::{Scope, Spec, TaskSpec, Verify};
-use pilothouse_contract::{At, Event, Fleet, ItemId, ProjectId, Record, RefName, TaskId, Touched, Who};
+use pilothouse_contract::{
+    At, AttemptId, Event, Fleet, ItemId, ProjectId, Record, RefName, TaskId, Touched, Who,
+};
 use pilothouse_engine::coordination::{
     Effect, EffectKey, Input, ItemFound, PendingEffect, ProjectFacts, RunFacts, decide, schedule,
 };
@@ -84,7 +86,7 @@ pub fn run(seed: u64) -> Outcome {
         out: Outcome { seed, ..Outcome::default() },
         specs: BTreeMap::new(),
         restarts_left: 5,
-        deeds_left: 6,
+        deeds_left: 8,
         may_kill: true,
     };
     sim.begin();
@@ -259,6 +261,7 @@ impl Sim {
         if self.rng.u32(0..8) == 0 {
             self.look_at_main();
         }
+        self.cut_in();
         if self.deeds_left > 0 && self.rng.u32(0..25) == 0 {
             self.deeds_left -= 1;
             self.deed();
@@ -266,16 +269,39 @@ impl Sim {
         true
     }
 
+    /// The worst moment of all: a branch is being moved, a person ends another session of that run, and changes their
+    /// mind before it is known where the branch stands.
+    fn cut_in(&mut self) {
+        let fleet = &self.journal.fleet;
+        let moving = self.journal.pending.values().find_map(|it| match it.effect {
+            Effect::Advance { run, .. } => Some(run),
+            _ => None,
+        });
+        let Some(run) = moving else { return };
+        let mut agents = fleet.sessions.values().filter(|it| it.kind == SessionKind::Agent);
+        let working = agents.find(|it| it.run == Some(run) && it.end.is_none()).map(|it| it.id);
+        let Some(session) = working.filter(|_| self.deeds_left > 0 && self.rng.u32(0..4) == 0) else {
+            return;
+        };
+        self.deeds_left -= 1;
+        self.person(Input::KillSession { session });
+        let it = self.journal.fleet.runs.get(&run).cloned();
+        if let Some(input) = it.and_then(|it| self.go_on(&it)) {
+            self.person(input);
+        }
+    }
+
     /// A person does something at a moment that fits nobody. Most of it is refused, and must do no harm.
     fn deed(&mut self) {
         let fleet = &self.journal.fleet;
         let rng = &mut self.rng;
-        let input = match rng.u32(0..8) {
+        let input = match rng.u32(0..9) {
             // Stopped is the end of a run, so it is rare.
             0 if rng.u32(0..4) == 0 => rng.choice(fleet.runs.keys()).map(|run| Input::StopRun { run: *run }),
             0 | 1 => rng.choice(fleet.sessions.keys()).map(|it| Input::KillSession { session: *it }),
-            2 => {
-                let live = fleet.sessions.values().filter(|it| it.end.is_none()).map(|it| it.id);
+            2 | 8 => {
+                let agent = |it: &&Session| it.end.is_none() && it.kind == SessionKind::Agent;
+                let live = fleet.sessions.values().filter(agent).map(|it| it.id);
                 rng.choice(live.collect::<Vec<_>>()).map(|session| Input::KillSession { session })
             }
             3 => rng.choice(fleet.worktrees.keys()).map(|it| Input::RemoveWorktree { worktree: *it }),
@@ -288,7 +314,11 @@ impl Sim {
                 run.and_then(|run| self.go_on(&run))
             }
         };
-        if let Some(input) = input {
+        let Some(input) = input else { return };
+        self.person(input);
+        // Whoever ended a session may change their mind before anything of it is done.
+        let parked = self.journal.fleet.runs.values().find(|it| it.state == RunState::Parked).cloned();
+        if let Some(input) = parked.filter(|_| self.rng.bool()).and_then(|run| self.go_on(&run)) {
             self.person(input);
         }
     }
@@ -426,6 +456,10 @@ impl Sim {
             }
             for task in &run.tasks {
                 if let TaskState::Done { commit } = &task.state {
+                    let open = |id: &AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());
+                    if let Some(attempt) = task.attempts.iter().find(|id| open(id)) {
+                        faults.push(format!("{attempt} works on {}, which is done", task.spec.id));
+                    }
                     let proven = fleet.evidence.values().any(|it| {
                         it.gate == Gate::Verify
                             && it.passed()

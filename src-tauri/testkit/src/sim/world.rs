@@ -557,7 +557,7 @@ impl World {
             head: Oid::default(),
             bundled: 0,
             at: now,
-            until: now.plus_ms(1),
+            until: now.plus_ms(60_000),
         })
     }
 }
