@@ -7,6 +7,7 @@ const POOL = 6;
 const BACK = 262144; // bytes of the log that are read at first
 const LINES = 10000;
 const BYTES = 9, ENDED = 12, FAULT = 4;
+const AFRESH = "\x18\x1bc"; // ends any sequence, then resets the terminal
 const pool = [];
 let used = 0;
 let nextId = 1;
@@ -63,7 +64,12 @@ function make() {
   });
   const host = document.createElement("div");
   host.className = "xhost";
-  return { term, host, opened: false, id: 0, stamp: 0, session: null };
+  const it = { term, host, opened: false, id: 0, stamp: 0, session: null, keyboard: false };
+  // While it is only watched no key is the program's; when the program has the keyboard, the way out and the palette stay
+  // ours. Said no to, xterm.js leaves a key to the page.
+  const ours = (event) => event.shiftKey && (event.key === "F6" || (event.ctrlKey && ["K", "J", "T"].includes(event.key.toUpperCase())));
+  term.attachCustomKeyEventHandler((event) => it.keyboard && !ours(event));
+  return it;
 }
 
 function take() {
@@ -76,10 +82,21 @@ function take() {
 }
 
 function close(it) {
-  if (it.id) order(JSON.stringify({ do: "close", id: it.id })).catch(() => {});
+  if (it.id) send(it, { do: "close", id: it.id }).catch(() => {});
   it.id = 0;
-  it.heard = null;
+  it.told = it.typed = it.paste = null;
+  it.keyboard = false;
+  it.end = undefined;
+  it.host.dataset.keyboard = "";
   it.host.remove();
+}
+
+// Orders of one terminal reach the shell in the order they were given.
+function send(it, what, heed) {
+  it.sent = (it.sent ?? Promise.resolve()).then(() => (heed ? attach(JSON.stringify(what), heed) : order(JSON.stringify(what))));
+  const sent = it.sent;
+  it.sent = sent.catch(() => {});
+  return sent;
 }
 
 const decoder = new TextDecoder();
@@ -94,25 +111,32 @@ export function show(element, session, told) {
   if (!it.opened) {
     withoutStyles(() => it.term.open(it.host));
     it.opened = true;
+    sizes.observe(it.host);
     it.term.onData((text) => it.typed && it.typed(text));
     it.term.onBinary((text) => it.typed && it.typed(text));
     // What is pasted with more than one line asks first.
     it.host.addEventListener("paste", (event) => {
       const text = event.clipboardData?.getData("text") ?? "";
-      if (it.keyboard && /\n./.test(text) && !confirmPaste(it, text)) { event.preventDefault(); event.stopPropagation(); }
+      if (!it.keyboard) return;
+      event.preventDefault();
+      event.stopPropagation();
+      // What would end the program's own bracket around a paste is not part of it.
+      const clean = text.replaceAll("\x1b[201~", "");
+      if (!/[\r\n]/.test(clean) || confirmPaste(it, clean)) it.term.paste(clean);
     }, true);
   }
   it.term.options.theme = colours();
-  it.term.reset();
+  // By the program's own way, behind whatever still waits to be written; a reset at once would come before it.
+  it.term.resize(120, 40);
+  it.term.write(AFRESH);
   it.term.options.disableStdin = true;
-  it.keyboard = false;
   begin(it, session, false, -BACK, told);
   return it.id;
 }
 
 function begin(it, session, keyboard, from, told) {
   const id = it.id;
-  let expected = null;
+  let expected = from >= 0 ? from : null;
   it.told = told;
   const heed = (message) => {
     if (it.id !== id) return;
@@ -122,19 +146,22 @@ function begin(it, session, keyboard, from, told) {
       const offset = Number(view.getBigUint64(1, true));
       const bytes = message.subarray(9);
       if (expected !== null && offset !== expected) {
-        if (offset > expected) { it.term.reset(); told("skipped", "", offset - expected); }
+        if (offset > expected) { it.term.write(AFRESH); told("skipped", "", offset - expected); }
       } else if (expected === null && offset > 0) told("from", "", offset);
       expected = offset + bytes.length;
       it.end = expected;
       it.term.write(bytes, () => {
-        if (it.id === id) order(JSON.stringify({ do: "ack", id, offset: offset + bytes.length })).catch(() => {});
+        // It may have been put away meanwhile.
+        if (it.id !== id) return;
+        order(JSON.stringify({ do: "ack", id, offset: offset + bytes.length })).catch(() => {});
         told("bytes", "", offset + bytes.length);
       });
     } else if (tag === ENDED) told("ended", decoder.decode(message.subarray(1)), 0);
     else if (tag === FAULT) told("fault", decoder.decode(message.subarray(1)), 0);
   };
-  attach(JSON.stringify({ do: "open", id, session, from, keyboard }), heed).catch((error) =>
-    told("fault", JSON.stringify(error), 0));
+  send(it, { do: "open", id, session, from, keyboard }, heed).catch((error) => {
+    if (it.id === id) told("fault", JSON.stringify(error), 0);
+  });
 }
 
 const of = (id) => pool.find((it) => it.id === id);
@@ -145,46 +172,62 @@ export function hide(id) {
   if (it) close(it);
 }
 
-// Hands the keyboard to the program, or takes it back.
+// Hands the keyboard to the program, or takes it back. Returns what the terminal is known by from now on: another
+// attachment begins, so that no byte of the old one can come twice.
 export function keyboard(id, taken) {
   const it = of(id);
-  if (!it) return;
-  const told = it.told, from = it.end ?? 0;
-  order(JSON.stringify({ do: "close", id: it.id })).catch(() => {});
+  if (!it || it.keyboard === taken) return id;
+  const told = it.told, from = it.end ?? -BACK;
+  if (!taken) {
+    it.term.blur();
+    it.term.resize(120, 40);
+    send(it, { do: "resize", id, columns: 120, rows: 40 }).catch(() => {});
+  }
+  send(it, { do: "close", id }).catch(() => {});
+  it.id = nextId++;
   it.keyboard = taken;
   it.term.options.disableStdin = !taken;
   it.host.dataset.keyboard = taken ? "ours" : "";
+  const now = it.id;
   begin(it, it.session, taken, from, told);
   it.typed = taken
-    ? (text) => order(JSON.stringify({ do: "input", id: it.id, bytes: [...new TextEncoder().encode(text)] })).catch(() => {})
+    ? (text) => send(it, { do: "input", id: now, bytes: [...new TextEncoder().encode(text)] }).catch(() => {})
     : null;
-  if (taken) { fit(id); it.term.focus(); } else it.term.blur();
+  if (taken) {
+    fit(now, true);
+    it.term.focus();
+  }
+  return now;
 }
 
 function confirmPaste(it, text) {
-  if (it.paste === text) { it.paste = null; return true; }
+  if (it.paste === text) { it.paste = null; it.told("paste", "", 0); return true; }
   it.paste = text;
   it.told("paste", String(text.split("\n").length), 0);
   return false;
 }
 
-// Fits rows and columns to the element. Only whoever has the keyboard sizes the program's terminal.
-export function fit(id) {
+// Fits rows and columns to the element. Only whoever has the keyboard sizes the program's terminal; who watches sees it as
+// it is, and scrolls.
+export function fit(id, always) {
   const it = of(id);
-  if (!it || !it.host.isConnected) return;
+  if (!it || !it.keyboard || !it.host.isConnected) return;
   const screen = it.host.querySelector(".xterm-screen");
   if (!screen || !it.term.rows) return;
   const width = screen.clientWidth / it.term.cols, height = screen.clientHeight / it.term.rows;
   if (!width || !height) return;
   const columns = Math.max(20, Math.floor((it.host.clientWidth - 14) / width));
   const rows = Math.max(4, Math.floor(it.host.clientHeight / height));
-  if (it.keyboard) {
-    if (columns !== it.term.cols || rows !== it.term.rows) {
-      it.term.resize(columns, rows);
-      order(JSON.stringify({ do: "resize", id: it.id, columns, rows })).catch(() => {});
-    }
-  } else if (rows !== it.term.rows) it.term.resize(it.term.cols, rows);
+  if (!always && columns === it.term.cols && rows === it.term.rows) return;
+  it.term.resize(columns, rows);
+  send(it, { do: "resize", id: it.id, columns, rows }).catch(() => {});
 }
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const it = pool.find((it) => it.host === target && it.id);
+    if (it) fit(it.id, false);
+  }
+});
 
 // Colours of the theme, when it changes.
 export function retheme() {

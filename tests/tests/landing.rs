@@ -89,6 +89,7 @@ fn a_clean_checkout_comes_along() {
     );
     assert_eq!(scene.repo.git(&["status", "--porcelain"]), "");
     assert!(scene.repo.read("specs/001-work/tasks.md").contains("- [x] T001"), "ticked by the engine");
+    scene.home.at_rest();
     let branches = scene.repo.git(&["branch", "--format=%(refname:short)"]);
     assert_eq!(branches, "main", "no branch of ours is left over");
     assert_eq!(scene.repo.git(&["worktree", "list"]).lines().filter(|it| !it.contains("runner-")).count(), 1);

@@ -21,9 +21,17 @@ use crate::worktrees::Worktrees;
 #[component]
 #[allow(unreachable_pub, reason = "the macro makes it public")]
 pub(crate) fn App() -> impl IntoView {
+    let (mirror, place) = (Mirror::start(), Place::restore());
+    let shelved = Memo::new(move |_| {
+        let now = mirror.now.get();
+        place
+            .shelved
+            .with(|all| all.iter().filter(|(_, until)| **until > now).map(|it| it.0.clone()).collect())
+    });
     let desk = Desk {
-        mirror: Mirror::start(),
-        place: Place::restore(),
+        mirror,
+        place,
+        shelved,
         fault: RwSignal::new(None),
         doing: RwSignal::new(Vec::new()),
         undo: RwSignal::new(None),
@@ -52,6 +60,7 @@ pub(crate) fn App() -> impl IntoView {
             <Annunciator/>
             <div
                 class="panes"
+                inert=move || place.overlay.with(Option::is_some)
                 data-queue=queue
                 data-board=move || if place.board_closed.get() { "closed" } else { "open" }
                 data-view=move || place.view.get().name()
@@ -97,19 +106,23 @@ fn choose_something(desk: Desk) {
         if desk.place.subject.get_untracked().as_ref().is_none_or(|it| !known(it)) {
             let project =
                 desk.mirror.fleet.with_untracked(|it| it.listed().next().map(|it| Subject::Project(it.id)));
-            let next = strips.first().map(|it| it.subject.clone()).or(project);
+            let next =
+                untrack(|| crate::board::ordered(desk)).first().map(|it| it.subject.clone()).or(project);
             if desk.place.subject.get_untracked() != next {
                 desk.place.subject.set(next);
             }
         }
-        // A plan that was watched gives way to the first agent that works on it.
-        if let Some(Subject::Item(item)) = desk.place.subject.get_untracked() {
+        // Whoever started a run wants to see its first agent; whoever reads a plan wants to read on.
+        if let Some(item) = desk.place.following.get()
+            && desk.place.subject.get_untracked() == Some(Subject::Item(item))
+        {
             let run = desk.mirror.fleet.with(|fleet| fleet.run_of(item).map(|it| it.id));
             let first = strips.iter().find(|it| {
                 it.bay == pilothouse_contract::board::Bay::Working
                     && matches!(&it.subject, Subject::Task(of, _) if Some(*of) == run)
             });
             if let Some(first) = first {
+                desk.place.following.set(None);
                 desk.place.subject.set(Some(first.subject.clone()));
             }
         }

@@ -31,6 +31,7 @@ pub(crate) fn Board() -> impl IntoView {
         ordered(desk).into_iter().map(|it| (it.bay, it.subject)).collect::<Vec<(Bay, Subject)>>()
     });
     let order = settled(wanted);
+    on_cleanup(|| POINTED.set(false));
     let bays = Bay::ALL.into_iter().map(|bay| view! { <BayOf bay=bay order=order/> }).collect_view();
     let empty = move || {
         let nothing = order.with(Vec::is_empty) && !desk.place.filter.with(String::is_empty);
@@ -84,18 +85,23 @@ fn BayOf(bay: Bay, order: Memo<Vec<(Bay, Subject)>>) -> impl IntoView {
             _ => n.to_string(),
         }
     };
+    let unfold = move || {
+        desk.place.open.update(|it| {
+            if !it.remove(&bay) {
+                it.insert(bay);
+            }
+        });
+    };
     let fold = move |_| {
         if foot {
-            desk.place.open.update(|it| {
-                if !it.remove(&bay) {
-                    it.insert(bay);
-                }
-            });
+            unfold();
         }
     };
     view! {
         <section class="bay" data-bay=bay.word() data-folded=move || folded().then_some("") data-foot=foot.then_some("")>
-            <h2 on:click=fold title=if foot { "Fold or unfold" } else { "" }>{bay.word()} <span class="n">{oldest}</span></h2>
+            <h2 on:click=fold role=foot.then_some("button") tabindex=foot.then_some("0") aria-expanded=move || foot.then(|| (!folded()).to_string())
+                on:keydown=move |event| if matches!(event.key().as_str(), "Enter" | " ") && foot { event.stop_propagation(); event.prevent_default(); unfold() }
+                title=if foot { "Fold or unfold" } else { "" }>{bay.word()} <span class="n">{oldest}</span></h2>
             <Show when=move || !folded()>
                 <ul>
                     <For each=move || here.get() key=Clone::clone let:subject>
@@ -188,7 +194,7 @@ pub(crate) fn Filter() -> impl IntoView {
         <Show when=shown>
             <div class="input filter">
                 <crate::kit::Icon name="search"/>
-                <input node_ref=field type="text" data-name="filter" placeholder="Narrow" prop:value=move || desk.place.filter.get()
+                <input node_ref=field type="text" data-name="filter" aria-label="Narrow the list" placeholder="Narrow" prop:value=move || desk.place.filter.get()
                     on:input=move |event| desk.place.filter.set(event_target_value(&event)) on:keydown=heed/>
             </div>
         </Show>
@@ -214,6 +220,17 @@ pub(crate) fn FirstRun() -> impl IntoView {
 #[component]
 pub(crate) fn AllQuiet() -> impl IntoView {
     let desk = desk();
+    let title = move || match desk.mirror.link.get() {
+        Link::Lost { since, .. } => format!("Not heard since {}.", crate::words::clock(since)),
+        Link::Opening => String::new(),
+        Link::Heard => {
+            let hidden = desk.mirror.alarms.with(Vec::len);
+            match hidden {
+                0 => "Nothing needs you.".to_owned(),
+                n => format!("Nothing here; {} elsewhere or put off.", count(n, "alarm")),
+            }
+        }
+    };
     let says = move || {
         let (working, land, ready) = desk.mirror.strips.with(|all| {
             let of = |bay: Bay| all.iter().filter(|it| it.bay == bay).count();
@@ -225,7 +242,7 @@ pub(crate) fn AllQuiet() -> impl IntoView {
             (working, land, ready) => format!("{working} at work, {ready} to come, {land} in Land."),
         }
     };
-    view! { <div class="calm"><h2>"Nothing needs you."</h2><p>{says}</p></div> }
+    view! { <div class="calm"><h2>{title}</h2><p>{says}</p></div> }
 }
 
 /// The key of a command in a sentence.

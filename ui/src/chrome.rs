@@ -61,12 +61,11 @@ pub(crate) fn Annunciator() -> impl IntoView {
     let desk = desk();
     let tiles = Family::ALL.into_iter().map(|family| {
         let open = Memo::new(move |_| {
-            let now = desk.mirror.now.get_untracked();
-            let shelved = desk.place.shelved.get();
+            let shelved = desk.shelved.get();
             desk.mirror.alarms.with(|all| {
                 let mut count = 0;
                 let mut worst: Option<Priority> = None;
-                for it in all.iter().filter(|it| it.family == family && shelved.get(&it.key).is_none_or(|until| *until <= now)) {
+                for it in all.iter().filter(|it| it.family == family && !shelved.contains(&it.key)) {
                     count += 1;
                     worst = Some(worst.map_or(it.priority, |known| known.min(it.priority)));
                 }
@@ -193,7 +192,7 @@ pub(crate) fn StatusLine() -> impl IntoView {
     let doing = move || {
         desk.doing
             .with(|all| all.first().cloned())
-            .map(|it| view! { <span class="ev" data-doing="">{it}" …"</span> })
+            .map(|it| view! { <span class="ev" data-doing="">{one(&it.1)}" …"</span> })
     };
     let undo = move || {
         desk.undo.get().map(|it| view! {

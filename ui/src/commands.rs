@@ -7,11 +7,11 @@ use pilothouse_contract::ask;
 use pilothouse_contract::attention::Deed;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::pull::PullState;
-use pilothouse_contract::run::{Approval, TaskState};
+use pilothouse_contract::run::Approval;
 use pilothouse_contract::worktree::WorktreeState;
 
 use crate::desk::Desk;
-use crate::place::{Confirm, Overlay, Pane, Place, Tab, View, keep};
+use crate::place::{Confirm, Overlay, Pane, Tab, View, keep};
 
 /// Where a key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         desk.place.board_closed.update(|it| *it = !*it);
     }),
     command("fold-queue", "Fold or unfold the queue", &["ctrl+\\"], Where::Anywhere, |desk| {
-        if narrow() {
+        if desk.place.pane.get_untracked() == Pane::Queue {
+            desk.place.pane.set(Pane::List);
+        }
+        if narrow() || desk.place.view.get_untracked() != View::Board {
             desk.place.queue_over.update(|it| *it = !*it);
         } else {
             desk.place.queue_closed.update(|it| *it = !*it);
@@ -99,7 +102,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("rehearse", "Start the rehearsal", &["ctrl+shift+r"], Where::Anywhere, rehearse),
     command("undo", "Undo the last deed", &["z"], Where::Panes, Desk::undo_last),
     command("timeline", "Show the timeline", &["e"], Where::Panes, |desk| tab(desk, Tab::Timeline)),
-    command("diff", "Show the diff", &["d"], Where::Panes, |desk| tab(desk, Tab::Diff)),
+    command("diff", "Show the diff", &["d"], Where::Panes, |desk| {
+        // Where a pull request has no room for both, its diff takes turns with what it says.
+        let on_pull = matches!(subject(desk), Some(Subject::Pull(_)));
+        let shown = on_pull && desk.place.tab.get_untracked() == Tab::Diff;
+        tab(desk, if shown { Tab::Timeline } else { Tab::Diff });
+    }),
     command("checks", "Show the checks", &["c"], Where::Panes, |desk| tab(desk, Tab::Checks)),
     command("terminal", "Show the terminal", &["t"], Where::Panes, |desk| tab(desk, Tab::Terminal)),
     command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
@@ -125,6 +133,9 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("answer-1", "Give answer 1", &["1"], Where::Queue, |desk| answer(desk, 0)),
     command("answer-2", "Give answer 2", &["2"], Where::Queue, |desk| answer(desk, 1)),
     command("answer-3", "Give answer 3", &["3"], Where::Queue, |desk| answer(desk, 2)),
+    command("answer-4", "Give answer 4", &["4"], Where::Queue, |desk| answer(desk, 3)),
+    command("answer-5", "Give answer 5", &["5"], Where::Queue, |desk| answer(desk, 4)),
+    command("answer-6", "Give answer 6", &["6"], Where::Queue, |desk| answer(desk, 5)),
     command("filter", "Narrow the list", &["/"], Where::Panes, |desk| desk.place.filtering.set(true)),
     command("light", "Use the light theme", &[], Where::Anywhere, |_| theme("light")),
     command("dark", "Use the dark theme", &[], Where::Anywhere, |_| theme("dark")),
@@ -221,7 +232,8 @@ fn need(desk: Desk, step: isize) {
 fn answer(desk: Desk, n: usize) {
     let alarms = untrack(|| desk.alarms());
     let key = desk.place.alarm.get_untracked();
-    let alarm = alarms.iter().find(|it| Some(&it.key) == key.as_ref()).or_else(|| alarms.first());
+    // The chosen one or none: another one's answer is not this one's.
+    let alarm = alarms.iter().find(|it| Some(&it.key) == key.as_ref());
     if let Some((label, deed)) = alarm.and_then(|it| it.answers.get(n)).map(|it| (&it.label, &it.deed)) {
         desk.perform(label, deed);
     }
@@ -230,7 +242,7 @@ fn answer(desk: Desk, n: usize) {
 fn reply(desk: Desk) {
     let alarms = untrack(|| desk.alarms());
     let key = desk.place.alarm.get_untracked();
-    let chosen = alarms.iter().find(|it| Some(&it.key) == key.as_ref()).or_else(|| alarms.first());
+    let chosen = alarms.iter().find(|it| Some(&it.key) == key.as_ref());
     let question = chosen.and_then(|it| it.key.strip_prefix("question ")).and_then(|it| it.parse().ok());
     if let Some(question) = question {
         desk.perform("Reply", &Deed::Reply(question));
@@ -275,12 +287,27 @@ fn interrupt(desk: Desk) {
     if live {
         desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
             asks: format!("End {session}?"),
-            says: "Everything it started is ended too. What it wrote stays in its worktree; the task is tried again."
-                .to_owned(),
+            says: what_ending_means(desk, session),
             label: "End it".to_owned(),
             deed: ask::session::Kill { session }.request(),
         })));
     }
+}
+
+/// What it means to end a session, in words.
+fn what_ending_means(desk: Desk, session: pilothouse_contract::SessionId) -> String {
+    desk.mirror.fleet.with_untracked(|fleet| {
+        match fleet.sessions.get(&session).and_then(|it| it.run) {
+            Some(run) => {
+                let others = fleet.attempts.values().filter(|it| it.run == run && !it.state.is_over()).count();
+                format!(
+                    "Everything it started is ended too, and {run} is parked with its {}. What they wrote stays in their worktrees.",
+                    crate::words::count(others, "open attempt")
+                )
+            }
+            None => "Everything it started is ended too.".to_owned(),
+        }
+    })
 }
 
 fn stop_run(desk: Desk) {
@@ -293,7 +320,8 @@ fn stop_run(desk: Desk) {
     let Some(run) = run else { return };
     desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
         asks: format!("Stop {run}?"),
-        says: "Its sessions are ended. Its worktrees and branches stay.".to_owned(),
+        says: "Its sessions are ended, and its pull request is sent back if it has one. Its worktrees and branches stay."
+            .to_owned(),
         label: "Stop it".to_owned(),
         deed: ask::run::Stop { run }.request(),
     })));
@@ -306,6 +334,7 @@ pub(crate) fn rehearse(desk: Desk) {
     desk.act_then("Start the rehearsal", request, |desk, reply| {
         if let Ok(it) = pilothouse_contract::wire::decode::<ask::rehearsal::Rehearsal>(reply) {
             desk.place.project.set(Some(it.project));
+            desk.place.following.set(Some(it.item));
             desk.place.subject.set(Some(Subject::Item(it.item)));
             go(desk, View::Board);
         }
@@ -319,7 +348,7 @@ fn pull_of(desk: Desk) -> Option<pilothouse_contract::pull::Pull> {
 
 fn approve(desk: Desk) {
     if let Some(pull) = pull_of(desk).filter(|it| it.state == PullState::WaitsForApproval) {
-        desk.act("Approve", ask::pull::Approve { pull: pull.id }.request());
+        desk.act("Approve", ask::pull::Approve { pull: pull.id, head: Some(pull.head) }.request());
     }
 }
 
@@ -359,17 +388,16 @@ pub(crate) fn ask_remove(desk: Desk, id: pilothouse_contract::WorktreeId) {
     })));
 }
 
-/// Whether a task has come to its end.
-pub(crate) fn is_over(state: &TaskState) -> bool {
-    state.is_done() || matches!(state, TaskState::Parked { .. })
-}
-
-/// Whether a command can do anything where the window is now.
-pub(crate) fn able(place: Place, command: &Command) -> bool {
+/// Whether a command can do anything where the window is now: what cannot be seen is not acted on.
+pub(crate) fn able(desk: Desk, command: &Command) -> bool {
+    let place = desk.place;
+    let view = place.view.get_untracked();
     match command.id {
-        "remove-worktree" => place.view.get_untracked() == View::Worktrees,
-        "timeline" | "diff" | "checks" | "terminal" | "plan" | "take" | "interrupt" => {
-            place.view.get_untracked() == View::Board
+        "remove-worktree" => view == View::Worktrees,
+        "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
+        "diff" => matches!(view, View::Board | View::Pulls),
+        "approve" | "land" => {
+            matches!(view, View::Board | View::Pulls) && place.pane.get_untracked() != Pane::Queue
         }
         _ => true,
     }

@@ -1,6 +1,8 @@
 //! The desk: the mirror, the place, and what a person does. Deeds go to the engine; what comes of them is seen in the
 //! mirror, never assumed. A fault stays until it is dismissed.
 
+use std::collections::BTreeSet;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pilothouse_contract::ask;
@@ -10,7 +12,7 @@ use pilothouse_contract::{Call, Fault, Request};
 
 use crate::ipc;
 use crate::mirror::Mirror;
-use crate::place::{Overlay, Place, View};
+use crate::place::{Confirm, Overlay, Place, View};
 
 /// A deed that can be undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +33,11 @@ pub(crate) struct Desk {
     /// The last fault, until it is dismissed.
     pub(crate) fault: RwSignal<Option<Fault>>,
     /// What is being done, in words.
-    pub(crate) doing: RwSignal<Vec<String>>,
+    pub(crate) doing: RwSignal<Vec<(Request, String)>>,
     /// The last deed that can be undone.
     pub(crate) undo: RwSignal<Option<Undo>>,
+    /// The alarms that are put off now.
+    pub(crate) shelved: Memo<BTreeSet<String>>,
 }
 
 /// The desk of this page.
@@ -49,15 +53,14 @@ impl Desk {
 
     /// The same, and goes on with the reply.
     pub(crate) fn act_then(self, says: &str, request: Request, then: impl FnOnce(Self, &[u8]) + 'static) {
-        let says = says.to_owned();
-        // Twice the same at once is once: a key that is held down does not answer twice.
-        if self.doing.with_untracked(|all| all.contains(&says)) {
+        // Twice the same at once is once.
+        if self.doing.with_untracked(|all| all.iter().any(|it| it.0 == request)) {
             return;
         }
-        self.doing.update(|all| all.push(says.clone()));
+        self.doing.update(|all| all.push((request.clone(), says.to_owned())));
         spawn_local(async move {
             let done = ipc::request(&request).await;
-            self.doing.update(|all| all.retain(|it| *it != says));
+            self.doing.update(|all| all.retain(|it| it.0 != request));
             match done {
                 Ok(reply) => {
                     let undo = undo_of(&request);
@@ -74,7 +77,18 @@ impl Desk {
     /// Does what an answer says.
     pub(crate) fn perform(self, label: &str, deed: &Deed) {
         match deed {
-            Deed::Call(request) => self.act(label, (**request).clone()),
+            Deed::Call(request) => match what_it_costs(request) {
+                Some((asks, says)) => {
+                    let deed = (**request).clone();
+                    self.place.overlay.set(Some(Overlay::Confirm(Confirm {
+                        asks,
+                        says,
+                        label: label.to_owned(),
+                        deed,
+                    })));
+                }
+                None => self.act(label, (**request).clone()),
+            },
             Deed::Open(subject) => self.place.open_subject(subject.clone()),
             Deed::Reply(question) => self.place.overlay.set(Some(Overlay::Reply(*question))),
         }
@@ -102,13 +116,12 @@ impl Desk {
     pub(crate) fn alarms(self) -> Vec<Alarm> {
         let project = self.place.project.get();
         let family = self.place.family.get();
-        let now = self.mirror.now.get_untracked();
-        let shelved = self.place.shelved.get();
+        let shelved = self.shelved.get();
         self.mirror.alarms.with(|all| {
             all.iter()
                 .filter(|it| project.is_none() || it.project.is_none() || it.project == project)
                 .filter(|it| family.is_none_or(|family| it.family == family))
-                .filter(|it| shelved.get(&it.key).is_none_or(|until| *until <= now))
+                .filter(|it| !shelved.contains(&it.key))
                 .cloned()
                 .collect()
         })
@@ -123,7 +136,9 @@ impl Desk {
     pub(crate) fn on_stage(self) -> Option<Subject> {
         match self.place.view.get() {
             View::Pulls => self.place.pull.get(),
-            _ => self.place.subject.get(),
+            View::Board => self.place.subject.get(),
+            // What cannot be seen cannot be acted on.
+            View::Worktrees | View::Trajectories => None,
         }
     }
 
@@ -134,6 +149,25 @@ impl Desk {
             self.act("Undo", undo.deed);
         }
     }
+}
+
+/// What is asked once before a deed that cannot simply be taken back.
+fn what_it_costs(request: &Request) -> Option<(String, String)> {
+    Some(match request {
+        Request::ProjectTakeBack(_) => (
+            "Take the move back?".to_owned(),
+            "The default branch goes back to where Pilothouse left it. What it pointed to is kept by a ref below refs/pilothouse/recovery.".to_owned(),
+        ),
+        Request::RunStop(ask::run::Stop { run }) => (
+            format!("Stop {run}?"),
+            "Its sessions are ended, and its pull request is sent back if it has one. Its worktrees and branches stay.".to_owned(),
+        ),
+        Request::SessionKill(ask::session::Kill { session }) => (
+            format!("End {session}?"),
+            "Everything it started is ended too, and its run is parked. What it wrote stays in its worktree.".to_owned(),
+        ),
+        _ => return None,
+    })
 }
 
 fn undo_of(request: &Request) -> Option<Undo> {

@@ -5,7 +5,7 @@ use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use crate::commands::{COMMANDS, Where};
+use crate::commands::{self, COMMANDS, Where};
 use crate::desk::Desk;
 use crate::place::Pane;
 use crate::{lists, overlays};
@@ -64,7 +64,16 @@ fn typing(event: &web_sys::KeyboardEvent) -> bool {
     let Some(target) = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok()) else {
         return false;
     };
-    matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+    // The field in which a terminal would listen types nothing while it is only watched.
+    let watched = target.class_list().contains("xterm-helper-textarea") && !in_terminal(event);
+    !watched && matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+}
+
+/// Whether a key is the focused button's own.
+fn is_buttons(event: &web_sys::KeyboardEvent, word: &str) -> bool {
+    let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
+    matches!(word, "enter" | "space")
+        && target.is_some_and(|it| it.closest("button, a, summary, select").ok().flatten().is_some())
 }
 
 fn in_terminal(event: &web_sys::KeyboardEvent) -> bool {
@@ -91,12 +100,17 @@ fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
         if !ours {
             return;
         }
-        event.stop_propagation();
         if word == "shift+f6" || word == "ctrl+shift+t" {
             event.prevent_default();
             crate::stage::terminal::leave();
             return;
         }
+    }
+    if PREVENTED.contains(&word.as_str()) {
+        event.prevent_default();
+    }
+    if is_buttons(event, &word) {
+        return;
     }
     if overlays::heed(desk, &word) {
         event.prevent_default();
@@ -113,6 +127,7 @@ fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
     let pane = desk.place.pane.get_untracked();
     let found = COMMANDS.iter().find(|it| {
         it.keys.contains(&word.as_str())
+            && commands::able(desk, it)
             && match it.place {
                 Where::Anywhere => !typing || word.contains('+') || word.starts_with('f'),
                 Where::Panes => !typing,
@@ -122,8 +137,9 @@ fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
     });
     if let Some(command) = found {
         event.prevent_default();
-        (command.run)(desk);
-    } else if PREVENTED.contains(&word.as_str()) {
-        event.prevent_default();
+        // A key that is held down does its deed once.
+        if !event.repeat() {
+            (command.run)(desk);
+        }
     }
 }

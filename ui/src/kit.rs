@@ -125,7 +125,12 @@ pub(crate) fn Calm(
 #[component]
 pub(crate) fn Reading(#[prop(into)] what: String) -> impl IntoView {
     let late = RwSignal::new(false);
-    set_timeout(move || drop(late.try_set(true)), std::time::Duration::from_millis(400));
+    set_timeout(
+        move || {
+            let _gone = late.try_set(true);
+        },
+        std::time::Duration::from_millis(400),
+    );
     view! { <p class="reading" aria-live="polite">{move || late.get().then(|| format!("Reading {what}"))}</p> }
 }
 

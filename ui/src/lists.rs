@@ -46,7 +46,10 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
                 return true;
             }
             match word {
-                "escape" if place.queue_over.get_untracked() => place.queue_over.set(false),
+                "escape" if place.queue_over.get_untracked() => {
+                    place.queue_over.set(false);
+                    place.pane.set(Pane::List);
+                }
                 "escape" if place.family.get_untracked().is_some() => place.family.set(None),
                 "enter" | "space" => {
                     let alarms = untrack(|| desk.alarms());
@@ -66,6 +69,12 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
             if word == "escape" {
                 place.pane.set(Pane::List);
                 return true;
+            }
+            // A diff and a terminal scroll sideways by these keys.
+            let wide =
+                matches!(place.tab.get_untracked(), crate::place::Tab::Diff | crate::place::Tab::Terminal);
+            if wide || place.view.get_untracked() != View::Board {
+                return false;
             }
             let tabs = crate::place::Tab::ALL;
             let step = match word {

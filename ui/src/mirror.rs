@@ -108,7 +108,12 @@ impl Mirror {
             };
             if first {
                 let waiting = Rc::clone(&waiting);
-                request_animation_frame(move || self.fold(waiting.take()));
+                // A page that nobody sees gets no frames, and must not pile up what comes.
+                if document().hidden() {
+                    set_timeout(move || self.fold(waiting.take()), std::time::Duration::from_millis(200));
+                } else {
+                    request_animation_frame(move || self.fold(waiting.take()));
+                }
             }
         };
         spawn_local(async move {

@@ -19,7 +19,7 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
     match (word, &overlay) {
         ("escape", Some(_)) => desk.place.overlay.set(None),
         ("escape", None) if desk.fault.get_untracked().is_some() => desk.fault.set(None),
-        ("enter" | "y", Some(Overlay::Confirm(it))) => confirm(desk, it),
+        ("y", Some(Overlay::Confirm(it))) => confirm(desk, it),
         ("n", Some(Overlay::Confirm(_))) => desk.place.overlay.set(None),
         _ => return false,
     }
@@ -44,11 +44,13 @@ pub(crate) fn Overlays() -> impl IntoView {
             before.set_value(document().active_element().and_then(|it| it.dyn_into().ok()));
         } else if !now && open == Some(true) {
             request_animation_frame(move || {
+                // Unless what was chosen has taken the focus meanwhile.
+                let idle = document().active_element().is_none_or(|it| it.tag_name() == "BODY");
                 before.with_value(|it| {
-                    if let Some(it) = it {
+                    if let Some(it) = it.as_ref().filter(|_| idle) {
                         let _gone = it.focus();
                     }
-                })
+                });
             });
         }
         now
@@ -123,7 +125,7 @@ fn Palette() -> impl IntoView {
         all.extend(
             COMMANDS
                 .iter()
-                .filter(|it| it.place != Where::Queue && it.id != "palette" && commands::able(desk.place, it))
+                .filter(|it| it.place != Where::Queue && it.id != "palette" && commands::able(desk, it))
                 .map(Choice::Command),
         );
         let mut all: Vec<(usize, Choice)> =
@@ -175,8 +177,8 @@ fn Palette() -> impl IntoView {
     };
     let none = move || found().is_empty().then(|| view! { <p class="none">"Nothing matches."</p> });
     view! {
-        <div class="palette" role="dialog" aria-label="Find or run" data-name="palette">
-            <div class="ask"><Icon name="search"/><input node_ref=field type="text" data-name="ask" placeholder="Find or run" prop:value=move || typed.get()
+        <div class="palette" role="dialog" aria-modal="true" aria-label="Find or run" data-name="palette">
+            <div class="ask"><Icon name="search"/><input node_ref=field type="text" data-name="ask" aria-label="Find or run" placeholder="Find or run" prop:value=move || typed.get()
                 on:input=move |event| { typed.set(event_target_value(&event)); chosen.set(0); } on:keydown=heed/></div>
             <ul role="listbox">{rows}</ul>{none}
             <div class="foot"><span><Key says="↑ ↓"/>" choose"</span><span><Key says="↵"/>" run"</span><span><Key says="Esc"/>" close"</span></div>
@@ -193,7 +195,7 @@ fn Keys() -> impl IntoView {
         view! { <section><h3>{title}</h3><ul>{rows}</ul></section> }
     };
     view! {
-        <div class="dialog keysheet" role="dialog" aria-label="Keys" data-name="keys">
+        <div class="dialog keysheet" tabindex="0" role="dialog" aria-modal="true" aria-label="Keys" data-name="keys">
             <h2>"Keys"</h2>
             <div class="keycols">{group("Everywhere", Where::Anywhere)}
                 <div>{group("In lists and on the stage", Where::Panes)}{group("In the list", Where::List)}{group("In the queue", Where::Queue)}
@@ -210,7 +212,7 @@ fn ConfirmDialog(it: Confirm) -> impl IntoView {
     crate::kit::focus_soon(button);
     let of = it.clone();
     view! {
-        <div class="dialog" role="alertdialog" aria-label=it.asks.clone() data-name="confirm">
+        <div class="dialog" role="alertdialog" aria-modal="true" aria-label=it.asks.clone() data-name="confirm">
             <h2>{it.asks.clone()}</h2><p>{it.says.clone()}</p>
             <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="confirm-yes" on:click=move |_| confirm(desk, &of)>{it.label.clone()} <Key says="y"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Keep it" <Key says="n"/></button></div>
@@ -245,9 +247,9 @@ fn Reply(question: QuestionId) -> impl IntoView {
         desk.act_then("Reply", request, |desk, _| desk.place.overlay.set(None));
     };
     view! {
-        <div class="dialog" role="dialog" aria-label="Reply" data-name="reply">
+        <div class="dialog" role="dialog" aria-modal="true" aria-label="Reply" data-name="reply">
             <h2>{asks}</h2><p class="quiet">{choices}</p>
-            <div class="input tall"><textarea node_ref=field rows="4" data-name="words" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event))
+            <div class="input tall"><textarea node_ref=field rows="4" data-name="words" aria-label="Your answer" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event))
                 on:keydown=move |event| if event.key() == "Enter" && event.ctrl_key() { event.prevent_default(); event.stop_propagation(); send() }></textarea></div>
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>

@@ -188,6 +188,8 @@ pub(crate) struct Place {
     pub(crate) queue_over: RwSignal<bool>,
     /// What the list is narrowed to.
     pub(crate) filter: RwSignal<String>,
+    /// The item whose first agent is to be shown as soon as it works.
+    pub(crate) following: RwSignal<Option<pilothouse_contract::ItemId>>,
     /// Whether the narrowing is being typed.
     pub(crate) filtering: RwSignal<bool>,
 }
@@ -232,6 +234,7 @@ impl Place {
             queue_over: RwSignal::new(false),
             filter: RwSignal::new(String::new()),
             filtering: RwSignal::new(false),
+            following: RwSignal::new(None),
         };
         Effect::new(move |_| {
             let kept = Kept {

@@ -109,7 +109,10 @@ pub(crate) fn start(desk: Desk, item: ItemId) {
     let request =
         ask::run::Start { item, agent: None, command: None, approve: None, slots: None, fresh: false }
             .request();
-    desk.act_then("Start the run", request, move |desk, _| desk.place.open_subject(Subject::Item(item)));
+    desk.act_then("Start the run", request, move |desk, _| {
+        desk.place.following.set(Some(item));
+        desk.place.open_subject(Subject::Item(item));
+    });
 }
 
 fn kind(kind: FoundKind) -> &'static str {
@@ -216,7 +219,7 @@ pub(crate) fn AddRepository() -> impl IntoView {
         <div class="dialog" role="dialog" aria-label="Add a repository">
             <h2>"Add a repository"</h2>
             <p class="quiet">"The folder of a local git repository. It is looked at, and nothing in it runs."</p>
-            <div class="input"><input node_ref=field type="text" data-name="path" spellcheck="false" placeholder="/home/you/project" prop:value=move || path.get()
+            <div class="input"><input node_ref=field type="text" data-name="path" aria-label="Folder" spellcheck="false" placeholder="/home/you/project" prop:value=move || path.get()
                 on:input=move |event| path.set(event_target_value(&event)) on:keydown=move |event| if event.key() == "Enter" { add() }/></div>
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="add" on:click=move |_| add()>"Add" <Key says="↵"/></button>

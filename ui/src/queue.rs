@@ -31,8 +31,7 @@ pub(crate) fn Queue() -> impl IntoView {
     })
     };
     let shelved = move || {
-        let now = desk.mirror.now.get();
-        let n = desk.place.shelved.with(|all| all.values().filter(|until| **until > now).count());
+        let n = desk.shelved.with(std::collections::BTreeSet::len);
         (n > 0).then(|| view! { <div><span>{format!("{n} put off")}</span><b>"bring back " <Key says=commands::shown("unshelve")/></b></div> })
     };
     let quiet = move || (n() == 0).then(|| view! { <AllQuiet/> });
@@ -78,8 +77,11 @@ fn ItemBody(alarm: Alarm, selected: Memo<bool>, seen: Signal<bool>) -> impl Into
     let answers = alarm.answers.iter().enumerate().map(|(n, answer)| {
         let (label, deed) = (answer.label.clone(), answer.deed.clone());
         let shown = one(&label);
-        let doing = label.clone();
-        let busy = move || desk.doing.with(|all| all.contains(&doing));
+        let doing = deed.clone();
+        let busy = move || match &doing {
+            Deed::Call(request) => desk.doing.with(|all| all.iter().any(|it| it.0 == **request)),
+            _ => false,
+        };
         let opens = matches!(deed, Deed::Open(_));
         let kind = move || if n == 0 && selected.get() { "primary" } else { "" };
         let key = move || selected.get().then(|| match n {
@@ -121,7 +123,7 @@ pub(crate) fn Rail() -> impl IntoView {
             desk.place.alarm.set(Some(key.clone()));
             open(event);
         };
-        view! { <button class="slot" type="button" tabindex="-1" title=says on:click=choose><Chip p=it.priority seen=seen/></button> }
+        view! { <button class="slot" type="button" tabindex="-1" aria-label=says.clone() title=says on:click=choose><Chip p=it.priority seen=seen/></button> }
     }).collect_view()
     };
     view! {

@@ -86,6 +86,12 @@ pub(crate) fn Trajectories() -> impl IntoView {
             ))
         })
     };
+    // Only news of the one that is read load it anew.
+    let shown_now = Memo::new(move |_| {
+        let session = desk.place.trajectory.get()?;
+        let steps = kept.with(|all| all.iter().find(|it| it.session == session).map(|it| it.steps))?;
+        Some((session, steps))
+    });
     let rows = move || {
         shown.get().into_iter().map(|it| {
         let id = it.session;
@@ -116,8 +122,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
             <div class="scroll">{list}</div>
         </section>
         <section class="pane stage reader" data-pane="stage" aria-label="Trajectory">
-            {move || desk.place.trajectory.get().map(|session| {
-                let _again = version.get();
+            {move || shown_now.get().map(|(session, ..)| {
                 asked("the trajectory", move || ipc::call(ask::trajectory::Show { session, from: 0, most: AT_ONCE }), reader)
             })}
         </section>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use pilothouse_contract::board::call_of;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
-use pilothouse_contract::{Call, WorktreeId, ask};
+use pilothouse_contract::{AttemptId, Call, WorktreeId, ask};
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
@@ -38,7 +38,6 @@ pub(crate) fn listed(desk: Desk) -> Vec<Worktree> {
 struct Row {
     call: String,
     owner: String,
-    busy: bool,
 }
 
 fn row(desk: Desk, it: &Worktree) -> Row {
@@ -56,7 +55,6 @@ fn row(desk: Desk, it: &Worktree) -> Row {
                 }
                 _ => "nobody".to_owned(),
             },
-            busy: attempt.is_some_and(|it| !it.state.is_over()),
         }
     })
 }
@@ -84,7 +82,7 @@ pub(crate) fn Worktrees() -> impl IntoView {
         view! {
             <tr role="option" data-worktree=id.to_string() aria-selected=move || (desk.place.worktree.get() == Some(id)).to_string() on:click=move |_| desk.place.worktree.set(Some(id))>
                 <td class="call">{one(&words.call)}</td><td class="mono cut">{one(it.branch.short())}</td><td class="quiet cut">{one(&state)}</td>
-                <td class="num">{changed}</td><td class="num">{untracked}</td><td class="quiet">{watched}</td>
+                <td class="num">{changed}</td><td class="num">{untracked}</td><td class="quiet">{one(&watched)}</td>
                 <td class="num quiet">{move || seen.map(|at| age(desk.mirror.now.get(), at))}</td>
             </tr>
         }
@@ -102,6 +100,18 @@ pub(crate) fn Worktrees() -> impl IntoView {
         }.into_any()
         }
     };
+    // Read anew when another is chosen, or this one was seen to change.
+    let chosen = Memo::new(move |_| {
+        let id = desk.place.worktree.get()?;
+        desk.mirror.fleet.with(|fleet| {
+            let it = fleet.worktrees.get(&id)?;
+            let attempt = it.attempt.filter(|_| it.state == WorktreeState::Live);
+            let busy =
+                it.attempt.and_then(|id| fleet.attempts.get(&id)).is_some_and(|it| !it.state.is_over());
+            let holds = it.seen.as_ref().map(|it| (it.head.clone(), it.changed, it.untracked));
+            Some((id, attempt, busy, holds))
+        })
+    });
     let back = move || removed.get().into_iter().map(|it| undo_row(desk, &it)).collect_view();
     view! {
         <section class="pane stage trees" data-pane="list" aria-label="Worktrees">
@@ -111,7 +121,7 @@ pub(crate) fn Worktrees() -> impl IntoView {
             <div class="scroll" tabindex="0" data-focus="list">{table}</div>
         </section>
         <section class="pane stage treeside" data-pane="stage" aria-label="Worktree">
-            <div class="treediff">{move || desk.place.worktree.get().map(|id| changes(desk, id))}</div>
+            <div class="treediff">{move || chosen.get().map(|(id, attempt, busy, _)| changes(id, attempt, busy))}</div>
             <div class="removed" data-name="removed">
                 <h3 class="panehead">"Removed, can come back"<span class="n">{move || count(removed.with(Vec::len), "worktree")}</span></h3>
                 <div class="scroll">{move || removed.with(Vec::is_empty).then(|| view! { <p class="none">"None. What you remove stays here for 14 days."</p> })}
@@ -133,12 +143,7 @@ fn undo_row(desk: Desk, it: &Worktree) -> AnyView {
     }.into_any()
 }
 
-fn changes(desk: Desk, id: WorktreeId) -> AnyView {
-    let attempt = desk.mirror.fleet.with(|it| {
-        it.worktrees.get(&id).and_then(|it| it.attempt.filter(|_| it.state == WorktreeState::Live))
-    });
-    let busy =
-        desk.mirror.fleet.with(|it| it.worktrees.get(&id).cloned()).is_some_and(|it| row(desk, &it).busy);
+fn changes(id: WorktreeId, attempt: Option<AttemptId>, busy: bool) -> AnyView {
     match attempt {
         Some(attempt) => view! {
             <h3 class="panehead"><Icon name="branch"/>{format!("What {id} holds")}<span class="n">{if busy { "an attempt is at work in it" } else { "" }}</span></h3>

@@ -397,10 +397,13 @@ pub mod pull {
             /// Which.
             pull: PullId,
         }
-        /// Says yes to a pull request's present head.
+        /// Says yes to a pull request's head.
         Approve {
             /// Which.
             pull: PullId,
+            /// The head that was read; refused if it is no longer that. The present one if none.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            head: Option<crate::ids::Oid>,
         }
         /// Lands it now, if it is approved and checked; else says what is missing.
         Land {

@@ -320,6 +320,9 @@ pub fn again(run: &Run) -> ask::run::Start {
 
 fn checkouts(fleet: &Fleet, list: &mut Vec<Alarm>) {
     for pull in fleet.pulls.values() {
+        if fleet.projects.get(&pull.project).is_none_or(|it| it.removed) {
+            continue;
+        }
         let PullState::WaitsForCheckout { checkout, paths } = &pull.state else { continue };
         let shown: Vec<&str> = paths.iter().take(4).map(String::as_str).collect();
         let more = match paths.len().saturating_sub(shown.len()) {
@@ -355,8 +358,10 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
         let Some(run) = session.run.and_then(|id| fleet.runs.get(&id)) else { continue };
         let Some(attempt) = session.attempt.and_then(|id| fleet.attempts.get(&id)) else { continue };
         let asks = fleet.questions.values().any(|it| it.session == session.id && it.is_open());
-        let pulse = sights.pulses.get(&session.id);
-        let last = pulse.and_then(|it| it.last_output).unwrap_or(running.at).max(running.at);
+        // What is not seen is not called still: an engine that just began to look has heard nothing yet.
+        let Some(last) = sights.pulses.get(&session.id).and_then(|it| it.last_output) else { continue };
+        let touched = session.worktree.and_then(|id| fleet.worktrees.get(&id)?.seen.as_ref().map(|it| it.at));
+        let last = last.max(running.at).max(touched.unwrap_or_default());
         let quiet_s = sights.now.since_ms(last) / 1000;
         let limit_s = i64::from(run.policy.stall_s);
         if asks || quiet_s < (limit_s / 2).min(STALL_S) {

@@ -119,7 +119,8 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
             tasks(fleet, run, &mut strips);
         }
     }
-    for pull in fleet.pulls.values() {
+    let listed = |project: &ProjectId| fleet.projects.get(project).is_some_and(|it| !it.removed);
+    for pull in fleet.pulls.values().filter(|it| listed(&it.project)) {
         let bay = match pull.state {
             PullState::Landed { .. } => Bay::Landed,
             PullState::Bounced => continue,
@@ -129,11 +130,9 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
         let why = match &pull.state {
             PullState::Checking => format!("Checks: {passed} of {} passed", pull.checks.len()),
             PullState::WaitsForApproval => {
-                format!(
-                    "Ready for review · {} of {} proofs",
-                    pull.body.verified.len(),
-                    pull.body.verified.len()
-                )
+                let held = pull.body.verified.iter().filter_map(|it| fleet.evidence.get(&it.evidence));
+                let held = held.filter(|it| it.passed()).count();
+                format!("Ready for review · {held} of {} proofs hold", pull.body.verified.len())
             }
             PullState::Landed { commit } => format!("Landed as {}", commit.short()),
             _ if pull.why.is_empty() => pull.state.word().replace('-', " "),

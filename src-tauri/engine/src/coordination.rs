@@ -90,7 +90,7 @@ pub fn decide(
         Input::UndoWorktree { worktree } => work.undo_worktree(worktree)?,
         Input::WorktreeSeen { worktree, seen } => work.worktree_seen(worktree, seen),
         Input::WorktreeLost { worktree, why } => work.worktree_lost(worktree, why),
-        Input::ApprovePull { pull } => work.approve_pull(pull)?,
+        Input::ApprovePull { pull, head } => work.approve_pull(pull, head.as_ref())?,
         Input::LandPull { pull } => work.land_asked(pull)?,
         Input::CheckoutChanged { project } => work.checkout_changed(project),
         Input::Done { effect, outcome } => work.done(effect, outcome),

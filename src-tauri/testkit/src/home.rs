@@ -159,6 +159,17 @@ impl Home {
         pid.unwrap_or_else(|| panic!("no engine runs: {status}"))
     }
 
+    /// Waits until the engine has nothing left to do that was asked for: what is told of comes before what is tidied up.
+    ///
+    /// # Panics
+    /// If it does not come to rest.
+    pub fn at_rest(&self) {
+        let begun = std::time::Instant::now();
+        while self.json(&["engine", "status"]).pointer("/engine/pending_effects") != Some(&Value::from(0)) {
+            assert!(begun.elapsed() < PATIENCE, "the engine does not come to rest");
+        }
+    }
+
     /// Follows events from after a number on.
     ///
     /// # Panics

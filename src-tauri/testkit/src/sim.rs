@@ -307,7 +307,7 @@ impl Sim {
             3 => rng.choice(fleet.worktrees.keys()).map(|it| Input::RemoveWorktree { worktree: *it }),
             4 => rng.choice(fleet.worktrees.keys()).map(|it| Input::UndoWorktree { worktree: *it }),
             5 => rng.choice(fleet.pulls.keys()).map(|it| Input::LandPull { pull: *it }),
-            6 => rng.choice(fleet.pulls.keys()).map(|it| Input::ApprovePull { pull: *it }),
+            6 => rng.choice(fleet.pulls.keys()).map(|it| Input::ApprovePull { pull: *it, head: None }),
             _ => {
                 let parked = fleet.runs.values().filter(|it| it.state == RunState::Parked).cloned();
                 let run = rng.choice(parked.collect::<Vec<_>>());
@@ -412,7 +412,7 @@ impl Sim {
         let waits_for_yes =
             fleet.pulls.values().find(|it| it.state == PullState::WaitsForApproval).map(|it| it.id);
         if let Some(pull) = waits_for_yes {
-            self.person(Input::ApprovePull { pull });
+            self.person(Input::ApprovePull { pull, head: None });
             return true;
         }
         if fleet.pulls.values().any(|it| matches!(it.state, PullState::WaitsForCheckout { .. })) {

@@ -43,6 +43,13 @@ struct Cell {
     run: Option<RunId>,
 }
 
+impl Cell {
+    /// Whether nothing is left to do: proven here, or ticked by somebody.
+    fn over(&self) -> bool {
+        matches!(self.state, "done" | "ticked")
+    }
+}
+
 fn cell(fleet: &Fleet, run: Option<&Run>, spec: &TaskSpec, task: Option<&TaskRun>, wave: usize) -> Cell {
     let attempt = task.and_then(|it| it.attempts.last()).and_then(|id| fleet.attempts.get(id));
     let (state, icon, note) = match task.map(|it| &it.state) {
@@ -53,10 +60,10 @@ fn cell(fleet: &Fleet, run: Option<&Run>, spec: &TaskSpec, task: Option<&TaskRun
         Some(TaskState::Done { commit }) => {
             ("done", "check", commit.short().get(..7).unwrap_or_default().to_owned())
         }
-        Some(TaskState::DoneBefore) => ("done", "check", "done before".to_owned()),
+        Some(TaskState::DoneBefore) => ("ticked", "check", "ticked before".to_owned()),
         Some(TaskState::Skipped) => ("wait", "dash", "skipped".to_owned()),
         Some(TaskState::Parked { .. }) => ("parked", "cross", "parked".to_owned()),
-        Some(TaskState::Waiting) | None if spec.done => ("done", "check", "ticked".to_owned()),
+        Some(TaskState::Waiting) | None if spec.done => ("ticked", "check", "ticked".to_owned()),
         _ => {
             let after = spec.depends.as_ref().filter(|it| !it.is_empty());
             let note = after
@@ -135,7 +142,7 @@ pub(crate) fn PlanOf(item: ItemId, run: Option<RunId>) -> impl IntoView {
 fn grid(desk: Desk, cells: &[Cell], phases: &[Phase]) -> AnyView {
     let columns = cells.iter().map(|it| it.wave).max().unwrap_or_default() + 1;
     // The wave at work is the first that is not all done.
-    let now = (0..columns).find(|wave| cells.iter().any(|it| it.wave == *wave && it.state != "done"));
+    let now = (0..columns).find(|wave| cells.iter().any(|it| it.wave == *wave && !it.over()));
     let heads = (0..columns)
         .map(|wave| {
             let of: Vec<_> = cells.iter().filter(|it| it.wave == wave).collect();
@@ -157,7 +164,7 @@ fn grid(desk: Desk, cells: &[Cell], phases: &[Phase]) -> AnyView {
     rows.extend(phases.iter().enumerate().map(|(n, it)| (Some(n), it.title.clone())));
     let rows = rows.into_iter().filter(|(phase, _)| cells.iter().any(|it| it.phase == *phase)).map(|(phase, title)| {
         let of: Vec<&Cell> = cells.iter().filter(|it| it.phase == phase).collect();
-        let done = of.iter().filter(|it| it.state == "done").count();
+        let done = of.iter().filter(|it| it.over()).count();
         let columns = (0..columns).map(|wave| {
             let tasks = of.iter().filter(|it| it.wave == wave).map(|it| task(desk, it)).collect_view();
             view! { <div class="cell" data-now=(now == Some(wave)).then_some("")>{tasks}</div> }
@@ -181,7 +188,7 @@ fn task(desk: Desk, cell: &Cell) -> AnyView {
         }
     };
     view! {
-        <button class="task" type="button" tabindex="-1" data-s=cell.state data-p=p data-task=cell.id.to_string() on:click=open>
+        <button class="task" type="button" data-s=cell.state data-p=p data-task=cell.id.to_string() on:click=open>
             <span class="t"><Icon name=cell.icon/><span class="call">{cell.id.to_string()}</span>{alarm.map(|it| view! { <Chip p=it.priority seen=seen/> })}<span class="push cut">{one(&cell.note)}</span></span>
             <span>{one(&cell.title)}</span>
         </button>
@@ -247,7 +254,7 @@ fn Gates(item: ItemId, run: Option<RunId>) -> impl IntoView {
             let mut rows = vec![(
                 "check",
                 "G4 Approval",
-                format!("by {}, spec at {}", crate::chrome::by(&run.by), run.base.short()),
+                format!("by {}, spec at {}", crate::chrome::by(&run.by), run.approved_at().short()),
                 clock(run.started),
             )];
             for gate in [Gate::RedCheck, Gate::Verify, Gate::ScopeAudit, Gate::Landing] {

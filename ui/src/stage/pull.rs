@@ -1,9 +1,12 @@
 //! A pull request: what, why, how verified, its checks, its diff, and the bar that lands it.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
+use pilothouse_contract::evidence::Evidence;
 use pilothouse_contract::pull::{Pull, PullState};
-use pilothouse_contract::{EvidenceId, Fleet, PullId, ask};
+use pilothouse_contract::{EvidenceId, PullId, ask};
 
 use super::checks::Proof;
 use super::head::AlarmChip;
@@ -11,6 +14,7 @@ use crate::desk::desk;
 use crate::diff::Diff;
 use crate::ipc;
 use crate::kit::{CommandButton, Icon, asked};
+use crate::place::Tab;
 use crate::words::{age, clock, count, many, one};
 
 /// A pull request.
@@ -37,9 +41,27 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     })
     };
     let open = RwSignal::new(None::<EvidenceId>);
-    let prose = move || it.get().map(|it| desk.mirror.fleet.with(|fleet| prose(fleet, &it, open)));
+    // Only what it names: the rest of the fleet may move as it likes.
+    let named = Memo::new(move |_| {
+        let it = it.get()?;
+        let ids = it
+            .body
+            .verified
+            .iter()
+            .map(|it| it.evidence)
+            .chain(it.checks.iter().filter_map(|it| it.evidence));
+        let ids: Vec<EvidenceId> = ids.collect();
+        let found = desk.mirror.fleet.with(|fleet| {
+            ids.iter()
+                .filter_map(|id| Some((*id, fleet.evidence.get(id)?.clone())))
+                .collect::<BTreeMap<_, _>>()
+        });
+        Some((it, found))
+    });
+    let prose = move || named.get().map(|(it, found)| prose(&found, &it, open));
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
-    let narrow = RwSignal::new(false);
+    let narrow = move || desk.place.tab.get() == Tab::Diff;
+    let show = move |tab: Tab| desk.place.tab.set(tab);
     let diff = move || {
         let _again = version.get();
         asked(
@@ -51,10 +73,10 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     view! {
         {head}
         <div class="narrow tabs" role="tablist">
-            <button class="tab" type="button" role="tab" tabindex="-1" aria-selected=move || (!narrow.get()).to_string() on:click=move |_| narrow.set(false)>"About"</button>
-            <button class="tab" type="button" role="tab" tabindex="-1" data-tab="pull-diff" aria-selected=move || narrow.get().to_string() on:click=move |_| narrow.set(true)>"Diff"</button>
+            <button class="tab" type="button" role="tab" tabindex="-1" aria-selected=move || (!narrow()).to_string() on:click=move |_| show(Tab::Timeline)>"About"</button>
+            <button class="tab" type="button" role="tab" tabindex="-1" data-tab="pull-diff" aria-selected=move || narrow().to_string() on:click=move |_| show(Tab::Diff)>"Diff" <crate::kit::Key says="d"/></button>
         </div>
-        <div class="pr" data-narrow=move || if narrow.get() { "diff" } else { "about" }>
+        <div class="pr" data-narrow=move || if narrow() { "diff" } else { "about" }>
             <div class="pane"><div class="scroll prose" tabindex="0" data-focus="stage" data-name="pull">{prose}</div></div>
             <div class="pane">{diff}</div>
         </div>
@@ -62,14 +84,14 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     }
 }
 
-fn prose(fleet: &Fleet, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyView {
+fn prose(fleet: &BTreeMap<EvidenceId, Evidence>, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyView {
     let what = pull.body.what.iter().map(|it| view! { <p>{one(it)}</p> }).collect_view();
     let mut held = 0;
     let proofs = pull
         .body
         .verified
         .iter()
-        .map(|line| match fleet.evidence.get(&line.evidence) {
+        .map(|line| match fleet.get(&line.evidence) {
             Some(evidence) => {
                 held += usize::from(evidence.passed());
                 view! { <Proof evidence=evidence.clone() open=open/> }.into_any()
@@ -78,7 +100,7 @@ fn prose(fleet: &Fleet, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyV
         })
         .collect_view();
     let passed = pull.checks.iter().filter(|it| it.passed == Some(true)).count();
-    let checks = pull.checks.iter().map(|it| match it.evidence.and_then(|id| fleet.evidence.get(&id)) {
+    let checks = pull.checks.iter().map(|it| match it.evidence.and_then(|id| fleet.get(&id)) {
         Some(evidence) => view! { <Proof evidence=evidence.clone() open=open/> }.into_any(),
         None => view! { <li><span class="proof"><Icon name="clock"/><span class="mono cut">{one(&it.command)}</span><span class="res">"to come"</span><span></span></span></li> }.into_any(),
     }).collect_view();

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use leptos::prelude::*;
-use pilothouse_contract::session::SessionKind;
+use pilothouse_contract::session::{Mode, SessionKind};
 use pilothouse_contract::wire::Ended;
 use pilothouse_contract::{Fault, SessionId};
 use wasm_bindgen::prelude::*;
@@ -17,13 +17,14 @@ use crate::words::{bytes, one};
 extern "C" {
     fn show(element: &web_sys::Element, session: &str, told: &JsValue) -> u32;
     fn hide(id: u32);
-    fn keyboard(id: u32, taken: bool);
-    fn fit(id: u32);
+    fn keyboard(id: u32, taken: bool) -> u32;
 }
 
 thread_local! {
     /// The terminal that is on the page.
     static SHOWN: Cell<Option<u32>> = const { Cell::new(None) };
+    /// Whether its program runs in a terminal, and so can be typed to.
+    static ABLE: Cell<bool> = const { Cell::new(false) };
 }
 
 static TAKEN: std::sync::LazyLock<ArcRwSignal<bool>> = std::sync::LazyLock::new(|| ArcRwSignal::new(false));
@@ -33,24 +34,36 @@ pub(crate) fn is_taken() -> bool {
     TAKEN.get()
 }
 
-/// Hands the keyboard to the program on the page, once its terminal is there.
+/// Hands the keyboard to the program on the page, if it runs and listens.
 pub(crate) fn take() {
-    request_animation_frame(|| {
-        if let Some(id) = SHOWN.get() {
-            keyboard(id, true);
-            TAKEN.set(true);
-        }
-    });
+    // Behind whatever closes now and gives the focus back.
+    set_timeout(
+        || {
+            if let Some(id) = SHOWN.get()
+                && ABLE.get()
+            {
+                SHOWN.set(Some(keyboard(id, true)));
+                TAKEN.set(true);
+            }
+        },
+        std::time::Duration::from_millis(60),
+    );
 }
 
 /// Takes the keyboard back.
 pub(crate) fn leave() {
-    if let Some(id) = SHOWN.get() {
-        keyboard(id, false);
-    }
-    TAKEN.set(false);
+    give_back();
     if let Some(bar) = document().query_selector("[data-focus=stage]").ok().flatten() {
         let _hidden = bar.unchecked_into::<web_sys::HtmlElement>().focus();
+    }
+}
+
+fn give_back() {
+    if TAKEN.get_untracked() {
+        if let Some(id) = SHOWN.get() {
+            SHOWN.set(Some(keyboard(id, false)));
+        }
+        TAKEN.set(false);
     }
 }
 
@@ -79,7 +92,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                 reason = "byte counts are whole and small enough"
             )]
             let number = number as u64;
-            drop(screen.try_update(|it| match what.as_str() {
+            let _gone = screen.try_update(|it| match what.as_str() {
                 "bytes" => {
                     it.read = number;
                     it.fault = None;
@@ -91,7 +104,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                 _ => {
                     it.fault = serde_json::from_str::<Fault>(&words).ok().map(|it| it.message).or(Some(words))
                 }
-            }));
+            });
         });
     let told = StoredValue::new_local(told);
     Effect::new(move |_| {
@@ -99,17 +112,9 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         if SHOWN.get().is_none() {
             let id = told.with_value(|told| show(&host, &session.to_string(), told.as_ref()));
             SHOWN.set(Some(id));
-            request_animation_frame(move || fit(id));
-            set_timeout(move || fit(id), std::time::Duration::from_millis(300));
-        }
-    });
-    let resized = window_event_listener(leptos::ev::resize, move |_| {
-        if let Some(id) = SHOWN.get() {
-            fit(id);
         }
     });
     on_cleanup(move || {
-        resized.remove();
         if let Some(id) = SHOWN.take() {
             hide(id);
         }
@@ -124,11 +129,19 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         })
     });
     let live = move || facts.get().is_some_and(|it| it.1);
+    Effect::new(move |_| {
+        let able = facts.get().is_some_and(|it| it.1 && it.2 == Mode::Pty);
+        ABLE.set(able);
+        // The keyboard of a program that ended is a person's again.
+        if !able {
+            give_back();
+        }
+    });
     let agent = move || facts.get().is_some_and(|it| it.0 == SessionKind::Agent);
     let bar = move || {
         match (TAKEN.get(), live()) {
         (true, _) => view! {
-            <Icon name="keyboard"/><span><b>"The program has the keyboard. "</b>{agent().then_some("What you type is recorded as an intervention.")}</span>
+            <Icon name="keyboard"/><span><b>"The program has the keyboard. "</b>{agent().then_some("That you took it is recorded as an intervention.")}</span>
             <button class="button push" type="button" data-name="leave" on:click=move |_| leave()>"Leave it" <Key says="Shift+F6"/></button>
         }.into_any(),
         (false, true) => view! {
@@ -147,7 +160,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                 one(&fault)
             ));
         }
-        if let Some(lines) = it.paste {
+        if let Some(lines) = it.paste.filter(|it| !it.is_empty()) {
             notes.push(format!("That paste has {lines} lines. Paste again to send it."));
         }
         if it.from > 0 {

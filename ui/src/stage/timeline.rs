@@ -9,7 +9,7 @@ use pilothouse_contract::{At, AttemptId, Fleet, Record, RunId, SessionId, TaskId
 
 use crate::desk::desk;
 use crate::ipc;
-use crate::kit::{Icon, Key};
+use crate::kit::Icon;
 use crate::words::{age, clock, many, one, took};
 
 /// One line of the timeline.
@@ -93,9 +93,9 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
     let open = move || {
         question.get().map(|alarm| {
         let since = alarm.since;
-        let answers = alarm.answers.iter().enumerate().filter(|(_, it)| !matches!(it.deed, Deed::Open(_))).map(|(n, it)| {
+        let answers = alarm.answers.iter().filter(|it| !matches!(it.deed, Deed::Open(_))).map(|it| {
             let (label, deed) = (it.label.clone(), it.deed.clone());
-            view! { <button class="button" type="button" tabindex="-1" on:click=move |_| desk.perform(&label, &deed)>{one(&it.label)} <Key says=(n + 1).to_string()/></button> }
+            view! { <button class="button" type="button" tabindex="-1" on:click=move |_| desk.perform(&label, &deed)>{one(&it.label)}</button> }
         }).collect_view();
         view! {
             <li data-open=""><time>{clock(since)}</time><Icon name="question"/>

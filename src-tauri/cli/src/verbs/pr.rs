@@ -51,7 +51,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             Ok(HOLDS)
         }
         Verb::Approve { pull } => {
-            let pull = desk::call(ask::pull::Approve { pull }).await?;
+            let pull = desk::call(ask::pull::Approve { pull, head: None }).await?;
             out.value(&pull, |it| {
                 format!(
                     "{} has your yes for {}. It is {}: {}",

@@ -39,7 +39,7 @@ impl Answer<ask::pull::Show> for Desk {
 
 impl Answer<ask::pull::Approve> for Desk {
     async fn answer(&self, call: ask::pull::Approve) -> Result<Pull, Fault> {
-        self.act(Input::ApprovePull { pull: call.pull }).await?;
+        self.act(Input::ApprovePull { pull: call.pull, head: call.head }).await?;
         self.pull(call.pull)
     }
 }

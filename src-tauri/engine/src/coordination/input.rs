@@ -155,6 +155,8 @@ pub enum Input {
     ApprovePull {
         /// Which.
         pull: PullId,
+        /// The head that they read; the present one if they do not say.
+        head: Option<Oid>,
     },
     /// A person asks for its landing.
     LandPull {

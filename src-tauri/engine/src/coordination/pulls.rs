@@ -181,8 +181,15 @@ impl Work<'_> {
     }
 
     /// A person says yes. The yes is for the head they see.
-    pub(super) fn approve_pull(&mut self, pull: PullId) -> Result<(), Fault> {
+    pub(super) fn approve_pull(&mut self, pull: PullId, read: Option<&Oid>) -> Result<(), Fault> {
         let it = self.pull(pull)?.clone();
+        if read.is_some_and(|read| *read != it.head) {
+            return Err(Fault::refused(format!(
+                "{pull} was renewed meanwhile: its head is {} now",
+                it.head.short()
+            ))
+            .hint("read it again, then approve it"));
+        }
         if it.state.is_over() {
             return Err(Fault::refused(format!("{pull} is {} already", it.state.word())));
         }

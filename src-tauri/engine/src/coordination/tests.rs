@@ -377,7 +377,7 @@ fn a_broken_spec_is_refused_for_a_parked_run_too() {
 fn a_pull_request_that_was_sent_back_is_proposed_anew_and_wants_a_new_yes() {
     let mut desk = Desk::new(&[task("T001", proof())], policy());
     let check = desk.until(is_check(Gate::Landing));
-    desk.take(Input::ApprovePull { pull: PullId(1) });
+    desk.take(Input::ApprovePull { pull: PullId(1), head: None });
     let Effect::Check(asked) = &check else { unreachable!() };
     let failed = checked(asked, Verdict::Failed);
     desk.done(check, failed);
@@ -395,7 +395,7 @@ fn a_pull_request_that_was_sent_back_is_proposed_anew_and_wants_a_new_yes() {
     assert_eq!(pull.result.as_ref().unwrap().onto, "m1".into());
     assert_eq!((&pull.state, &pull.approval), (&PullState::WaitsForApproval, &None));
     assert_eq!(desk.run().state, RunState::InPull);
-    desk.take(Input::ApprovePull { pull: PullId(1) });
+    desk.take(Input::ApprovePull { pull: PullId(1), head: None });
     desk.go_to_the_end();
     assert_eq!(desk.run().state, RunState::Landed);
 }
