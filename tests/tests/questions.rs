@@ -222,7 +222,7 @@ fn an_agent_that_waits_does_not_stall_and_the_answer_is_a_touch() {
 #[test]
 fn a_rehearsal_that_is_left_to_itself_waits_for_a_person() {
     let home = Home::new();
-    let started = home.json(&["rehearse", "--speed", "50"]);
+    let started = home.json(&["rehearse", "--no-window", "--speed", "50", "--approve", "policy"]);
     let mut events = home.events(0);
     let question = asked(&mut events);
     // Not the first choice this time: what lands is another tree, and as valid.

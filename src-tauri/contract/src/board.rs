@@ -85,6 +85,8 @@ pub struct Strip {
     pub why: String,
     /// What stands at the right of the second line.
     pub mark: String,
+    /// Since when it is on its way: its place in its bay, which does not change with every step.
+    pub began: At,
     /// The last progress that its record shows.
     pub since: At,
     /// The session whose output counts as progress too.
@@ -108,7 +110,7 @@ pub fn call_of(item: Option<&Item>, task: &TaskId) -> String {
     format!("{}/{task}", item.map_or("?", |it| number_of(&it.slug)))
 }
 
-/// The strips of the fleet, bay by bay, the oldest progress first.
+/// The strips of the fleet, bay by bay, the one that is longest on its way first.
 #[must_use]
 pub fn strips(fleet: &Fleet) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
@@ -146,6 +148,7 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
             title: pull.title.clone(),
             why,
             mark: format!("+{} −{}", pull.size.added, pull.size.removed),
+            began: if bay == Bay::Landed { pull.moved } else { pull.opened },
             since: pull.moved,
             session: None,
         });
@@ -162,6 +165,7 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
                 title: format!("{} was moved by somebody else", project.default_branch.short()),
                 why: format!("By {named}. Landings are stopped"),
                 mark: format!("{waits} wait"),
+                began: *at,
                 since: *at,
                 session: None,
             });
@@ -177,12 +181,13 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
                 title: session.title.clone(),
                 why: format!("Started by a person in {}", session.cwd),
                 mark: String::new(),
+                began: session.asked,
                 since: session.running.as_ref().map_or(session.asked, |it| it.at),
                 session: Some(session.id),
             });
         }
     }
-    strips.sort_by(|a, b| (a.bay, a.since, &a.subject).cmp(&(b.bay, b.since, &b.subject)));
+    strips.sort_by(|a, b| (a.bay, a.began, &a.subject).cmp(&(b.bay, b.began, &b.subject)));
     // What landed is read from the newest back.
     if let Some(first) = strips.iter().position(|it| it.bay == Bay::Landed)
         && let Some(landed) = strips.get_mut(first..)
@@ -209,7 +214,9 @@ fn tasks(fleet: &Fleet, run: &Run, strips: &mut Vec<Strip>) {
             }
             _ => continue,
         };
+        let last = task.attempts.last().and_then(|id| fleet.attempts.get(id));
         strips.push(Strip {
+            began: last.map_or(run.started, |it| it.started),
             subject: Subject::Task(run.id, task.spec.id.clone()),
             project: run.project,
             bay,

@@ -141,20 +141,24 @@ async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
 fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32) -> Caller {
     let Some(line) = proc::ancestry(pid) else { return Caller::Unknown };
     // Ancestry goes before the mark: a program can take the mark off, or put another session's on.
-    for ancestor in &line {
+    let ancestors = line.iter().take_while(|it| **it != own);
+    for ancestor in ancestors.clone() {
         if let Some((session, ..)) =
             sessions.iter().find(|(_, holder, pid)| holder == ancestor || pid == ancestor)
         {
             return Caller::Session(*session);
         }
-        // What the engine itself started and no session holds is a filter or a driver that a repository gave to our
-        // git: it is nobody's hand.
-        if *ancestor == own {
-            return Caller::Unknown;
-        }
     }
-    let mut marks = line.iter().filter_map(|it| proc::variable(*it, MARK)?.parse().ok());
-    marks.next().map_or_else(|| Caller::Person(user_name()), Caller::Session)
+    // A session whose beginning is not stored yet is known by its mark alone. It gets a session's rights by that, which are
+    // less than anybody else's.
+    let mut marks = ancestors.filter_map(|it| proc::variable(*it, MARK)?.parse().ok());
+    match marks.next() {
+        Some(session) => Caller::Session(session),
+        // What the engine itself started and no session holds is a filter or a driver that a repository gave to our git: it
+        // is nobody's hand.
+        None if line.contains(&own) => Caller::Unknown,
+        None => Caller::Person(user_name()),
+    }
 }
 
 /// The name of the user that the engine, and so its caller, runs as.
