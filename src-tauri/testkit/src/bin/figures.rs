@@ -1,5 +1,5 @@
-//! `figures`: what the window costs. Opens the real one where nobody sees it and prints samples beside those of a
-//! baseline, as JSON, for `cargo xtask bench window`.
+//! `figures [open | frames | flood | memory]…`: what the window costs; all of it without a word. Opens the real one where
+//! nobody sees it and prints samples beside those of a baseline, as JSON, for `cargo xtask bench window`.
 //!
 //! Refuses to judge: it fails only if a figure would be of something else than its name says.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to whoever runs it")]
@@ -42,11 +42,14 @@ struct Samples {
     baseline_name: &'static str,
 }
 
+type Take = fn() -> Vec<Samples>;
+
 fn main() {
-    let mut all = open();
-    all.extend(full_board());
-    all.extend(flood());
-    all.extend(memory());
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let parts: [(&str, Take); 4] =
+        [("open", open), ("frames", full_board), ("flood", flood), ("memory", memory)];
+    let of = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
+    let all: Vec<Samples> = parts.iter().filter(|(name, _)| of(name)).flat_map(|(_, take)| take()).collect();
     match serde_json::to_string(&all) {
         Ok(json) => println!("{json}"),
         Err(error) => panic!("{error}"),
@@ -138,25 +141,47 @@ fn flood() -> Vec<Samples> {
     eprintln!("a terminal that is flooded");
     let home = Home::new();
     home.json(&["engine", "start"]);
-    let window = Window::open(&home, Options::default());
-    window.wait("[data-name=first-run]");
-    std::thread::sleep(SETTLES);
+    let mut window = Window::open(&home, Options::default());
     let (mut busy, mut rest) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        rest.push(frames(&window, || std::thread::sleep(COUNTED)));
+    for _ in 0..2 * TURNS {
+        if busy.len() == TURNS {
+            break;
+        }
+        // A new page each turn, so that no turn is at rest with what the one before left in it.
+        window.reopen();
+        window.wait(".board");
+        std::thread::sleep(SETTLES);
+        let quiet = frames(&window, || std::thread::sleep(COUNTED));
         let session = home.json(&["session", "start", "--", "yes"]);
         let id = session.get("id").and_then(Value::as_str).unwrap_or_default();
         let strip = format!(".strip[data-subject={}]", id.to_uppercase());
         window.click(&strip);
-        window.until("the flood in the terminal", || {
-            window.eval("return window.__terminal()").to_string().contains("y\\ny")
-        });
-        busy.push(frames(&window, || std::thread::sleep(COUNTED)));
+        let screen = || window.eval("return window.__terminal()").to_string();
+        window.until("the flood in the terminal", || screen().contains("y\\ny"));
+        let flooded = frames(&window, || std::thread::sleep(COUNTED));
+        // Frames of a terminal that stands still would be of something else.
+        let shown = window.text(SHOWN);
+        if (0..50).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            window.text(SHOWN) != shown
+        }) {
+            rest.push(quiet);
+            busy.push(flooded);
+        } else {
+            eprintln!(
+                "the terminal stood still at {shown}, so that turn is not counted; {:?}",
+                window.errors()
+            );
+        }
         home.json(&["session", "kill", id]);
         window.until("the strip gone", || !window.find(&strip));
     }
+    assert!(!busy.is_empty(), "the terminal stood still every time");
     of_frames("frames-flood", &busy, &rest)
 }
+
+/// How much of its session a terminal has shown.
+const SHOWN: &str = ".hands .quiet";
 
 /// The times between frames while something goes on, in milliseconds.
 fn frames(window: &Window, goes_on: impl FnOnce()) -> Vec<f64> {
