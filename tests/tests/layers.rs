@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ),
     ("pilothouse-desktop", &["pilothouse-client", "pilothouse-contract"]),
     ("pilothouse-ui", &["pilothouse-contract"]),
-    ("pilothouse-testkit", &["pilothouse-contract", "pilothouse-engine"]),
+    ("pilothouse-testkit", &["pilothouse-client", "pilothouse-contract", "pilothouse-engine"]),
     ("pilothouse-tests", &[]),
     ("xtask", &[]),
 ];

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::step;
+use crate::{step, window};
 
 /// The benchmarks there are.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -18,37 +18,33 @@ pub(crate) enum Name {
     Rehearsal,
     /// Output through a held session, beside script(1), which logs a terminal too
     Holder,
+    /// The window: how soon it opens, its frames under load, and what it holds, beside itself at rest
+    Window,
 }
 
 /// One figure.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    unit: &'static str,
+    unit: String,
     ours: f64,
     baseline: f64,
-    baseline_name: &'static str,
+    baseline_name: String,
     ratio: f64,
     n: usize,
     /// Half the distance between the fastest and the slowest of ours, as a part of the median.
     spread: f64,
 }
 
-fn row(
-    name: &str,
-    unit: &'static str,
-    ours: &mut [f64],
-    baseline: &mut [f64],
-    baseline_name: &'static str,
-) -> Row {
+fn row(name: &str, unit: &str, ours: &mut [f64], baseline: &mut [f64], baseline_name: &str) -> Row {
     let (mid, base) = (median(ours), median(baseline));
     let spread = (ours.last().copied().unwrap_or(mid) - ours.first().copied().unwrap_or(mid)) / 2.0 / mid;
     Row {
         name: name.to_owned(),
-        unit,
+        unit: unit.to_owned(),
         ours: mid,
         baseline: base,
-        baseline_name,
+        baseline_name: baseline_name.to_owned(),
         ratio: mid / base,
         n: ours.len(),
         spread,
@@ -62,26 +58,32 @@ fn median(figures: &mut [f64]) -> f64 {
 
 /// Runs one and prints its rows.
 pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
-    step::cargo_quietly(&["build", "--release", "--bins"])?;
     let bin = step::target().join("release");
+    match name {
+        Name::Window => window::build_for_figures()?,
+        _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
+    }
     let rows = match name {
         Name::Rehearsal => rehearsal(&bin)?,
         Name::Holder => holder(&bin)?,
+        Name::Window => of_window(&bin)?,
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         for it in &rows {
+            // Of nothing there is no ratio.
+            let or_none = |it: f64, text: String| if it.is_finite() { text } else { "–".to_owned() };
             println!(
-                "{:<28} {:>10.2} {:<5} {:>10.2} {} (ratio {:.2}, n {}, spread ±{:.0} %)",
+                "{:<40} {:>10.2} {:<5} {:>10.2} {} (ratio {}, n {}, spread {})",
                 it.name,
                 it.ours,
                 it.unit,
                 it.baseline,
                 it.baseline_name,
-                it.ratio,
+                or_none(it.ratio, format!("{:.2}", it.ratio)),
                 it.n,
-                it.spread * 100.0
+                or_none(it.spread, format!("±{:.0} %", it.spread * 100.0))
             );
         }
     }
@@ -198,4 +200,34 @@ fn holder(bin: &Path) -> Result<Vec<Row>> {
         std::fs::remove_dir_all(&folder)?;
     }
     Ok(vec![row("output through a session", "MB/s", &mut ours, &mut script, "script(1)")])
+}
+
+/// What a program of the testkit took in the real window.
+#[derive(Debug, Deserialize)]
+struct Samples {
+    name: String,
+    unit: String,
+    ours: Vec<f64>,
+    baseline: Vec<f64>,
+    baseline_name: String,
+}
+
+fn of_window(bin: &Path) -> Result<Vec<Row>> {
+    // What drives the window is no part of what is measured.
+    let figures = step::target().join("debug/figures");
+    let output = Command::new(&figures)
+        .env("PILOTHOUSE_BIN_DIR", bin)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("{} could not be started", figures.display()))?;
+    if !output.status.success() {
+        bail!("{} took no figures; why stands above", figures.display());
+    }
+    let all: Vec<Samples> = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{} printed something else than samples", figures.display()))?;
+    let rows = all
+        .into_iter()
+        .map(|mut it| row(&it.name, &it.unit, &mut it.ours, &mut it.baseline, &it.baseline_name));
+    Ok(rows.collect())
 }

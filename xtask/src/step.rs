@@ -45,7 +45,7 @@ pub(crate) fn cargo(name: &str, args: &[&str], env: &[(&str, &str)]) -> Result<(
 /// Runs cargo without a name: what it says goes to standard error, where it is in nobody's way.
 pub(crate) fn cargo_quietly(args: &[&str]) -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let status = command.args(args).current_dir(top()).status()?;
+    let status = command.args(args).current_dir(top()).stdout(std::io::stderr()).status()?;
     if !status.success() {
         bail!("{} failed", words(&command));
     }

@@ -1,5 +1,5 @@
-//! What has to do with the window: building it, `cargo xtask run`, which shows a rehearsal in it, and
-//! `cargo xtask shots`, which takes pictures of it.
+//! What has to do with the window: building it (for `cargo xtask bench window` too), `cargo xtask run`, which shows a
+//! rehearsal in it, and `cargo xtask shots`, which takes pictures of it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -21,6 +21,17 @@ pub(crate) fn build() -> Result<()> {
     step::cargo("Build the pages", &pages, &[])?;
     let programs = ["build", "--workspace", "--exclude", "pilothouse-ui", "--bins"];
     step::cargo("Build the programs", &programs, &[])
+}
+
+/// Builds the pages, the programs as they ship, and what looks at the window. Says what it does on standard error.
+pub(crate) fn build_for_figures() -> Result<()> {
+    need::all(&NEEDS, false)?;
+    need::all(&UNSEEN, false)?;
+    step::cargo_quietly(&["run", "--quiet", "--package", "xtask", "--features", "pages", "--", "pages"])?;
+    let ours = ["pilothouse-desktop", "pilothouse-cli", "pilothouse-holder"];
+    let packages = ours.iter().flat_map(|it| ["--package", it]);
+    step::cargo_quietly(&["build", "--release", "--bins"].into_iter().chain(packages).collect::<Vec<_>>())?;
+    step::cargo_quietly(&["build", "--package", "pilothouse-testkit", "--bin", "figures"])
 }
 
 /// Shows a rehearsal: in the window, or here where there is no display.

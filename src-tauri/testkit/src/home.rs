@@ -170,6 +170,29 @@ impl Home {
         }
     }
 
+    /// Whoever starts the engine again when it dies.
+    ///
+    /// # Panics
+    /// If no engine runs.
+    #[must_use]
+    pub fn watcher_pid(&self) -> Option<u32> {
+        watcher(self.engine_pid())
+    }
+
+    /// The processes of the sessions that have not ended: each one's holder and its program.
+    #[must_use]
+    pub fn held(&self) -> Vec<(Option<u32>, Option<u32>)> {
+        let sessions = std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten();
+        let live = sessions.filter(|it| !it.path().join("exit.json").exists());
+        live.map(|it| {
+            let held = std::fs::read(it.path().join("holder.json")).unwrap_or_default();
+            let held: Value = serde_json::from_slice(&held).unwrap_or_default();
+            let of = |who: &str| held.get(who)?.as_u64().and_then(|pid| u32::try_from(pid).ok());
+            (of("holder"), of("pid"))
+        })
+        .collect()
+    }
+
     /// Follows events from after a number on.
     ///
     /// # Panics
@@ -278,18 +301,8 @@ impl Drop for Home {
         for pid in [watcher, engine].into_iter().flatten() {
             kill_at_once(pid);
         }
-        for entry in std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten() {
-            let held = std::fs::read(entry.path().join("holder.json")).unwrap_or_default();
-            let held: Value = serde_json::from_slice(&held).unwrap_or_default();
-            if !entry.path().join("exit.json").exists() {
-                for who in ["holder", "pid"] {
-                    if let Some(pid) =
-                        held.get(who).and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok())
-                    {
-                        kill_at_once(pid);
-                    }
-                }
-            }
+        for pid in self.held().into_iter().flat_map(|(holder, program)| [holder, program]).flatten() {
+            kill_at_once(pid);
         }
     }
 }

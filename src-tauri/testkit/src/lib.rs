@@ -1,7 +1,9 @@
 //! What tests need and the product does not ship: a simulated world for the coordination layer, a scripted model for
-//! agent programs, homes of their own for real engines, the real window, temporary repositories. A dev-dependency only.
+//! agent programs, homes of their own for real engines, the real window, a stand-in for the engine in benches of the window,
+//! temporary repositories. A dev-dependency only.
 
 pub mod agent;
+pub mod feeder;
 pub mod home;
 pub mod model;
 pub mod repo;

@@ -201,10 +201,15 @@ impl Window {
     /// The window's process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        let group = self.group.as_ref()?.id();
-        members(group)
+        self.processes()
             .into_iter()
             .find(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == self.program))
+    }
+
+    /// Everything that belongs to this opening of the window: its bus, its driver, itself, and the webview's processes.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.group.as_ref().map(|it| members(it.id())).unwrap_or_default()
     }
 
     /// Where the window and its driver write what they complain of.
