@@ -6,6 +6,7 @@ import { attach, order } from "./bridge.js";
 const POOL = 6;
 const BACK = 262144; // bytes of the log that are read at first
 const LINES = 10000;
+const SLICE = 16384; // xterm.js lets the page go on only between two writes
 const BYTES = 9, ENDED = 12, FAULT = 4;
 const AFRESH = "\x18\x1bc"; // ends any sequence, then resets the terminal
 const pool = [];
@@ -150,12 +151,15 @@ function begin(it, session, keyboard, from, told) {
       } else if (expected === null && offset > 0) told("from", "", offset);
       expected = offset + bytes.length;
       it.end = expected;
-      it.term.write(bytes, () => {
+      const written = () => {
         // It may have been put away meanwhile.
         if (it.id !== id) return;
         order(JSON.stringify({ do: "ack", id, offset: offset + bytes.length })).catch(() => {});
         told("bytes", "", offset + bytes.length);
-      });
+      };
+      for (let at = 0; at < bytes.length; at += SLICE) {
+        it.term.write(bytes.subarray(at, at + SLICE), at + SLICE < bytes.length ? undefined : written);
+      }
     } else if (tag === ENDED) told("ended", decoder.decode(message.subarray(1)), 0);
     else if (tag === FAULT) told("fault", decoder.decode(message.subarray(1)), 0);
   };

@@ -164,6 +164,8 @@ fn main() -> ExitCode {
 }
 
 fn play(window: &Window, scene: &Scene) {
+    // The page was loaded anew for its theme: a key before it listens would be lost.
+    window.wait(".stage h1, .stage .calm, .hits li");
     for step in scene.steps {
         match *step {
             Sees(css, text) => window.wait_text(css, text),
