@@ -136,6 +136,9 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     window.click("[data-bay=Working] .strip");
     window.click("[data-tab=Terminal]");
     window.until("the agent's words", || terminal(&window).contains("I take T00"));
+    // A task that is done has something to show, whoever is at work now.
+    window.click("[data-tab=Plan]");
+    window.click("[data-name=plan] [data-task=T001][data-s=done]");
     window.click("[data-tab=Diff]");
     window.until("a diff", || window.find("[data-name=diff] [data-d='+']"));
     window.click("[data-tab=Checks]");

@@ -95,11 +95,15 @@ fn choose_something(desk: Desk) {
                 Subject::Task(run, task) => fleet.runs.get(run).is_some_and(|it| it.task(task).is_some()),
                 Subject::Pull(id) => fleet.pulls.contains_key(id),
                 Subject::Project(id) => fleet.projects.get(id).is_some_and(|it| !it.removed),
-                Subject::Item(id) => fleet.items.contains_key(id),
+                // An item that was just started may be told of after the answer that names it.
+                Subject::Item(id) => {
+                    fleet.items.contains_key(id) || desk.place.following.get_untracked() == Some(*id)
+                }
                 Subject::Session(id) => fleet.sessions.contains_key(id),
             })
         };
-        let gone = desk.place.project.get_untracked().is_some_and(|it| !known(&Subject::Project(it)));
+        let gone = desk.place.following.get_untracked().is_none()
+            && desk.place.project.get_untracked().is_some_and(|it| !known(&Subject::Project(it)));
         if gone {
             desk.place.project.set(None);
         }
