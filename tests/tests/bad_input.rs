@@ -1,7 +1,9 @@
 //! Bad input gets a sentence that says what and how to mend it, and loses nothing.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use pilothouse_contract::event::Event;
 use pilothouse_testkit::agent::{ShellAgent, task_file};
@@ -383,6 +385,37 @@ fn of_many_engines_one_lives_and_the_others_say_who() {
     // One that was killed leaves nothing in the way of the next.
     kill_at_once(u32::try_from(pids[0]).unwrap());
     assert_eq!(home.json(&["project", "list"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_lock_that_outlives_its_engine_is_waited_for() {
+    let home = Home::new();
+    home.json(&["engine", "start"]);
+    home.json(&["engine", "stop"]);
+    // As a child holds it that was forked off when the engine was killed: nobody answers, and the lock is taken.
+    let path = home.data().join("engine.lock");
+    let lock = std::fs::File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let start = home.command(&["engine", "start", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !others_have_open(&path) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no engine came for the lock");
+        std::thread::yield_now();
+    }
+    drop(lock);
+    let output = start.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(home.engine_pid() > 0);
+}
+
+/// Whether another process has a file open.
+fn others_have_open(path: &Path) -> bool {
+    let me = std::process::id().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter(|it| it.file_name().to_str() != Some(&me)).any(|it| {
+        let open = std::fs::read_dir(it.path().join("fd")).into_iter().flatten().flatten();
+        open.filter_map(|it| std::fs::read_link(it.path()).ok()).any(|it| it == path)
+    })
 }
 
 #[test]

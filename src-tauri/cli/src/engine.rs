@@ -274,13 +274,11 @@ async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
         .write(true)
         .open(places.lock())
         .map_err(cannot)?;
-    match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            another(&places, &mut lock).await;
-            return Ok(None);
-        }
-        Err(error) => return Err(cannot(error.into())),
+    if !take(&lock, &places).await.map_err(cannot)? {
+        return match another(&places, &mut lock).await {
+            Some(fault) => Err(fault),
+            None => Ok(None),
+        };
     }
     let write = |lock: &mut std::fs::File| -> std::io::Result<()> {
         lock.set_len(0)?;
@@ -312,25 +310,40 @@ async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
     Ok(Some((engine, listener, lock)))
 }
 
-/// Another engine has the data folder: if it answers, whoever waits may go to it.
-async fn another(places: &Places, lock: &mut std::fs::File) {
+/// So long is the lock asked for, and whoever has it, before that one is called stuck, in milliseconds.
+const PAUSES_MS: [u64; 9] = [0, 20, 50, 100, 200, 400, 800, 1600, 1600];
+
+/// Takes the lock of the data folder. Not if an engine that answers has it, or one that is stuck.
+///
+/// A lock may outlive its engine for a moment: a child that was forked off when the engine was killed holds it until it
+/// becomes its own program. Whoever gave up then would leave nobody to carry on.
+async fn take(lock: &std::fs::File, places: &Places) -> std::io::Result<bool> {
+    for pause_ms in PAUSES_MS {
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        match rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) if Client::connect(places).await.is_ok() => return Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
+}
+
+/// Another engine has the data folder: if it answers, whoever waits may go to it. Else, the fault in words.
+async fn another(places: &Places, lock: &mut std::fs::File) -> Option<Fault> {
+    if Client::connect(places).await.is_ok() {
+        say(&Start::Ready);
+        return None;
+    }
     let mut holder = String::new();
     let _unread = lock.read_to_string(&mut holder);
     let holder = holder.trim();
-    // It may be starting this moment.
-    for pause_ms in [0, 50, 100, 200, 400, 800, 1600] {
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        if Client::connect(places).await.is_ok() {
-            say(&Start::Ready);
-            return;
-        }
-    }
     let fault = Fault::environment(format!(
         "another engine, process {holder}, has {} and does not answer",
         places.data.display()
-    ))
-    .command("end it", format!("kill {holder}"));
-    say(&Start::Failed(fault));
+    ));
+    Some(fault.command("end it", format!("kill {holder}")))
 }
 
 /// The one line for whoever started us.

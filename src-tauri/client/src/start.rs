@@ -5,10 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pilothouse_contract::{Fault, FaultCode};
 
 use crate::{Client, Places};
+
+/// The pauses before an engine that said it was ready is asked again, in milliseconds.
+const AGAIN_MS: [u64; 5] = [20, 100, 300, 600, 1000];
 
 /// What a started engine says on its standard output, as its first and only line there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +52,16 @@ pub async fn ensure_engine(places: &Places, program: &Path) -> Result<Client, Fa
     tokio::task::spawn_blocking(move || start(&places_there, &program_there))
         .await
         .map_err(|error| Fault::bug(error.to_string()))??;
-    Client::connect(places).await
+    // It may be killed between its word and our first one; its watcher starts it again.
+    let mut again = AGAIN_MS.into_iter();
+    loop {
+        match (Client::connect(places).await, again.next()) {
+            (Err(fault), Some(ms)) if fault.code == FaultCode::Unreachable => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
+            (done, _) => return done,
+        }
+    }
 }
 
 /// Starts the engine and waits for its word.

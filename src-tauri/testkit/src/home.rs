@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 /// So long is an event waited for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+/// So many of the last lines of the engine's log are told of after a failure.
+const TOLD: usize = 60;
 
 /// What a program came to.
 #[derive(Debug, Clone)]
@@ -291,8 +293,22 @@ impl Drop for Events {
     }
 }
 
+impl Home {
+    /// What the engine said last, for whoever reads of a failure.
+    #[allow(clippy::print_stderr, reason = "goes into a failed test's report")]
+    fn tell_the_log(&self) {
+        let log = std::fs::read_to_string(self.data().join("engine.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(TOLD)..).unwrap_or_default();
+        eprintln!("the engine's log ends:\n{}", last.join("\n"));
+    }
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell_the_log();
+        }
         // Whoever watches the engine first, or it comes back; then the engine; then what is still held.
         let engine = std::fs::read_to_string(self.data().join("engine.lock")).unwrap_or_default();
         let engine = engine.trim().parse().ok();
