@@ -5,6 +5,8 @@
 
 mod attach;
 mod call;
+#[cfg(target_os = "linux")]
+mod card;
 mod page;
 mod subscribe;
 mod viewer;
@@ -19,6 +21,8 @@ use tauri::webview::PageLoadEvent;
 /// Opens the window, and comes back when it is closed.
 #[must_use]
 pub fn run() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    card::heed();
     let engine = match Engine::find() {
         Ok(engine) => engine,
         Err(fault) => {

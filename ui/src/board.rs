@@ -2,6 +2,7 @@
 //! change places under the pointer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use leptos::prelude::*;
 use pilothouse_contract::board::{Bay, Strip, Subject};
@@ -14,7 +15,7 @@ use crate::place::View;
 use crate::words::{age, count, one};
 
 /// The strips of the board in the order they are shown in.
-pub(crate) fn ordered(desk: Desk) -> Vec<Strip> {
+pub(crate) fn ordered(desk: Desk) -> Vec<Arc<Strip>> {
     let mut strips = desk.strips();
     let urgency: BTreeMap<Subject, u8> = desk.mirror.alarms.with(|all| {
         all.iter().rev().filter_map(|it| Some((it.subject.clone()?, it.priority as u8))).collect()
@@ -28,7 +29,7 @@ pub(crate) fn ordered(desk: Desk) -> Vec<Strip> {
 pub(crate) fn Board() -> impl IntoView {
     let desk = desk();
     let wanted = Memo::new(move |_| {
-        ordered(desk).into_iter().map(|it| (it.bay, it.subject)).collect::<Vec<(Bay, Subject)>>()
+        ordered(desk).iter().map(|it| (it.bay, it.subject.clone())).collect::<Vec<(Bay, Subject)>>()
     });
     let order = settled(wanted);
     on_cleanup(|| POINTED.set(false));
@@ -75,7 +76,7 @@ fn BayOf(bay: Bay, order: Memo<Vec<(Bay, Subject)>>) -> impl IntoView {
     });
     let foot = matches!(bay, Bay::Ready | Bay::Parked | Bay::Landed);
     let folded = move || foot && !desk.place.open.with(|it| it.contains(&bay));
-    let oldest = move || {
+    let oldest = Memo::new(move |_| {
         let since = desk.mirror.strips.with(|all| {
             here.with(|here| all.iter().filter(|it| here.contains(&it.subject)).map(|it| it.since).min())
         });
@@ -84,7 +85,7 @@ fn BayOf(bay: Bay, order: Memo<Vec<(Bay, Subject)>>) -> impl IntoView {
             Some(since) if !foot => format!("{n} · oldest {}", age(desk.mirror.now.get(), since)),
             _ => n.to_string(),
         }
-    };
+    });
     let unfold = move || {
         desk.place.open.update(|it| {
             if !it.remove(&bay) {
@@ -139,9 +140,9 @@ fn StripOf(subject: Subject) -> impl IntoView {
         let asks = alarm.get().map(|it| one(&it.2));
         asks.filter(|it| *it != text(|it| &it.title)).unwrap_or_else(|| text(|it| &it.why))
     };
-    let old = move || {
-        strip.get().map(|it| age(desk.mirror.now.get(), desk.mirror.progress(&it))).unwrap_or_default()
-    };
+    let old = Memo::new(move |_| {
+        strip.with(|it| it.as_ref().map(|it| age(desk.mirror.now.get(), desk.mirror.progress(it))))
+    });
     let chip = move || alarm.get().map(|it| view! { <Chip p=it.1 seen=seen/> });
     view! {
         <li class="strip" role="option" data-subject=move || strip.with(|it| it.as_ref().map(|it| it.call.clone()))

@@ -2,6 +2,7 @@
 //! mirror, never assumed. A fault stays until it is dismissed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -95,7 +96,7 @@ impl Desk {
     }
 
     /// The strips of the project that is shown.
-    pub(crate) fn strips(self) -> Vec<Strip> {
+    pub(crate) fn strips(self) -> Vec<Arc<Strip>> {
         let project = self.place.project.get();
         let filter = self.place.filter.get().to_lowercase();
         self.mirror.strips.with(|all| {

@@ -31,7 +31,7 @@ fn step<T: Clone + PartialEq>(word: &str, rows: &[T], chosen: Option<&T>) -> Opt
 pub(crate) fn on_board(desk: Desk) -> Vec<Subject> {
     let open = desk.place.open.get();
     let shown = |bay: Bay| matches!(bay, Bay::Working | Bay::Verify | Bay::Land) || open.contains(&bay);
-    crate::board::ordered(desk).into_iter().filter(|it| shown(it.bay)).map(|it| it.subject).collect()
+    crate::board::ordered(desk).into_iter().filter(|it| shown(it.bay)).map(|it| it.subject.clone()).collect()
 }
 
 /// Heeds a key in the list that has the keys. Returns whether it was one of a list's.

@@ -3,9 +3,11 @@
 //!
 //! Refuses to guess: while the engine is not heard, the mirror says since when.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -19,8 +21,11 @@ use crate::ipc::{self, FromFeed};
 
 /// So many of the newest records are kept for the status line and the timelines.
 const KEPT: usize = 2000;
-/// So often running sessions are looked at, in milliseconds.
-const LOOK_MS: i32 = 2000;
+/// So often running sessions are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// What comes within this time is folded in at once: nobody reads faster, and a page that lays itself out for every event of
+/// a busy fleet has no frames left for whoever types.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Whether the engine is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +59,7 @@ pub(crate) struct Mirror {
     /// Now, once a second: the one timer that moves ages.
     pub(crate) now: RwSignal<At>,
     /// Every strip.
-    pub(crate) strips: Memo<Vec<Strip>>,
+    pub(crate) strips: Memo<Vec<Arc<Strip>>>,
     /// Every open alarm.
     pub(crate) alarms: Memo<Vec<Alarm>>,
 }
@@ -72,7 +77,8 @@ impl Mirror {
         let sessions = RwSignal::new(BTreeMap::<SessionId, SessionLine>::new());
         let engine = RwSignal::new(None::<EngineStatus>);
         let ticks = RwSignal::new(now());
-        let strips = Memo::new(move |_| fleet.with(strips));
+        let strips =
+            Memo::new(move |_| fleet.with(|fleet| strips(fleet).into_iter().map(Arc::new).collect()));
         // Alarms that time raises may come some seconds late; that they are worked out every second is not needed.
         let slow = Memo::new(move |_| At(ticks.get().0 / 5000 * 5000));
         let open = Memo::new(move |_| {
@@ -97,9 +103,10 @@ impl Mirror {
         mirror
     }
 
-    /// Follows the fleet. What comes within a frame is folded in at its end, in one go.
+    /// Follows the fleet. What comes after a silence is folded in with the next frame, what comes on its heels is gathered.
     fn follow(self) {
         let waiting = Rc::new(RefCell::new(Vec::<FromFeed>::new()));
+        let folded = Rc::new(Cell::new(0.0));
         let heed = move |news: FromFeed| {
             let first = {
                 let mut waiting = waiting.borrow_mut();
@@ -107,12 +114,19 @@ impl Mirror {
                 waiting.len() == 1
             };
             if first {
-                let waiting = Rc::clone(&waiting);
+                let (waiting, folded) = (Rc::clone(&waiting), Rc::clone(&folded));
+                let silent_ms = js_sys::Date::now() - folded.get();
+                let fold = move || {
+                    folded.set(js_sys::Date::now());
+                    self.fold(waiting.take());
+                };
                 // A page that nobody sees gets no frames, and must not pile up what comes.
                 if document().hidden() {
-                    set_timeout(move || self.fold(waiting.take()), std::time::Duration::from_millis(200));
+                    set_timeout(fold, GATHER);
+                } else if silent_ms >= GATHER.as_secs_f64() * 1000.0 {
+                    request_animation_frame(fold);
                 } else {
-                    request_animation_frame(move || self.fold(waiting.take()));
+                    set_timeout(move || request_animation_frame(fold), GATHER);
                 }
             }
         };
@@ -179,7 +193,7 @@ impl Mirror {
     }
 
     fn tick(self) {
-        set_interval(move || self.now.set(now()), std::time::Duration::from_secs(1));
+        set_interval(move || self.now.set(now()), Duration::from_secs(1));
     }
 
     /// Looks at what moves and is never stored: pulses of sessions, and the engine's own state.
@@ -202,7 +216,7 @@ impl Mirror {
                 }
             });
         };
-        set_interval(again, std::time::Duration::from_millis(LOOK_MS.unsigned_abs().into()));
+        set_interval(again, LOOK);
         again();
     }
 

@@ -115,7 +115,7 @@ fn Palette() -> impl IntoView {
             .strips
             .get_untracked()
             .into_iter()
-            .map(|it| Choice::Open(it.subject, it.call, it.title))
+            .map(|it| Choice::Open(it.subject.clone(), it.call.clone(), it.title.clone()))
             .collect();
         all.extend(desk.mirror.fleet.with_untracked(|it| {
             it.listed()

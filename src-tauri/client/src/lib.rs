@@ -15,4 +15,4 @@ pub use line::{Heard, Line, Typed, Typing, tail};
 pub use pace::{Pace, WINDOW};
 pub use places::Places;
 pub use reach::{Engine, Patience};
-pub use start::{Start, ensure_engine, readiness_line};
+pub use start::{Start, UNSET, ensure_engine, readiness_line};

@@ -14,6 +14,9 @@ use crate::{Client, Places};
 /// The pauses before an engine that said it was ready is asked again, in milliseconds.
 const AGAIN_MS: [u64; 5] = [20, 100, 300, 600, 1000];
 
+/// Names, apart by spaces, the variables that a program of ours set for itself, so that the engine does not inherit them.
+pub const UNSET: &str = "PILOTHOUSE_UNSET";
+
 /// What a started engine says on its standard output, as its first and only line there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
@@ -77,7 +80,12 @@ fn start(places: &Places, program: &Path) -> Result<(), Fault> {
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&places.data).map_err(cannot)?;
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(places.log()).map_err(cannot)?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    // What a window set for itself is not for agents.
+    for name in std::env::var(UNSET).unwrap_or_default().split_whitespace().chain([UNSET]) {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(["engine", "watch", "--detached"])
         .current_dir(&places.data)
         .stdin(Stdio::null())

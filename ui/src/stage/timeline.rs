@@ -1,20 +1,24 @@
 //! The timeline of a task: what happened, with reasons, newest first; the agent's own steps among the engine's.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use pilothouse_contract::attention::Deed;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::trajectory::{Step, StepKind};
 use pilothouse_contract::{At, AttemptId, Fleet, Record, RunId, SessionId, TaskId, ask};
 
-use crate::desk::desk;
+use crate::desk::{Desk, desk};
 use crate::ipc;
-use crate::kit::Icon;
+use crate::kit::{FaultNote, Icon, Reading};
 use crate::words::{age, clock, many, one, took};
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
+    key: Key,
     at: At,
     icon: &'static str,
     what: String,
@@ -23,8 +27,17 @@ struct Row {
     code: bool,
 }
 
+/// What a row is of: it never says anything else, so that a list that grows draws only what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Record(u64),
+    Step(SessionId, u32),
+}
+
 /// So many of the newest rows are shown.
 const SHOWN: usize = 300;
+/// So many steps are read at once.
+const AT_ONCE: u32 = 2000;
 
 /// The timeline of a task.
 #[component]
@@ -46,30 +59,19 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
             attempts.get().iter().filter_map(|id| it.attempts.get(id)?.session).collect::<Vec<_>>()
         })
     });
-    let bytes = Memo::new(move |_| {
-        sessions
-            .get()
-            .last()
-            .and_then(|id| desk.mirror.sessions.with(|all| all.get(id)?.pulse.map(|it| it.output_bytes)))
-    });
-    let ended = Memo::new(move |_| {
-        desk.mirror.fleet.with(|it| {
-            sessions.get().iter().filter(|id| it.sessions.get(id).is_some_and(|it| it.end.is_some())).count()
-        })
-    });
-    let steps = LocalResource::new(move || {
-        let sessions = sessions.get();
-        let _again = (bytes.get(), ended.get());
-        async move { steps_of(sessions).await }
-    });
+    let steps = steps_of(desk, sessions);
     let of = task.clone();
     let rows = Memo::new(move |_| {
         let attempts = attempts.get();
-        let mut records: Vec<Record> = history.get().and_then(Result::ok).unwrap_or_default();
-        let last = records.last().map_or(0, |it| it.seq);
-        desk.mirror.recent.with(|recent| records.extend(recent.iter().filter(|it| it.seq > last).cloned()));
         let mut rows: Vec<Row> = desk.mirror.fleet.with_untracked(|fleet| {
-            records.iter().filter_map(|it| row_of(fleet, it, run, &of, &attempts)).collect()
+            let row = |it: &Record| row_of(fleet, it, run, &of, &attempts);
+            history.with(|history| {
+                let before = history.as_ref().and_then(|it| it.as_ref().ok()).map_or(&[][..], |it| it);
+                let last = before.last().map_or(0, |it| it.seq);
+                desk.mirror.recent.with(|recent| {
+                    before.iter().chain(recent.iter().filter(|it| it.seq > last)).filter_map(row).collect()
+                })
+            })
         });
         // An agent's clock may be coarse: none of its steps comes before its session.
         let begun = |session: &SessionId| {
@@ -77,10 +79,12 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
                 it.sessions.get(session).and_then(|it| it.running.as_ref()).map_or(At(0), |it| it.at)
             })
         };
-        rows.extend(steps.get().unwrap_or_default().iter().filter_map(|step| {
-            let row = row_of_step(step)?;
-            Some(Row { at: row.at.max(begun(&step.session).plus_ms(i64::from(step.ordinal) + 1)), ..row })
-        }));
+        steps.with(|steps| {
+            rows.extend(steps.values().flatten().filter_map(|step| {
+                let row = row_of_step(step)?;
+                Some(Row { at: row.at.max(begun(&step.session).plus_ms(i64::from(step.ordinal) + 1)), ..row })
+            }));
+        });
         rows.sort_by_key(|it| it.at);
         rows.reverse();
         rows.truncate(SHOWN);
@@ -104,36 +108,92 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
         }
     })
     };
-    let list = move || {
-        rows.get().into_iter().map(|it| {
-        let what = if it.code { view! { <p class="mono cut">{one(&it.what)}</p> }.into_any() } else { view! { <p>{many(&it.what)}</p> }.into_any() };
+    let row = |it: Row| {
+        let what = if it.code {
+            view! { <p class="mono cut">{one(&it.what)}</p> }.into_any()
+        } else {
+            view! { <p>{many(&it.what)}</p> }.into_any()
+        };
         view! {
             <li><time>{clock(it.at)}</time><Icon name=it.icon/>
                 <div class="do">{what}{(!it.why.is_empty()).then(|| view! { <p class="why">{many(&it.why)}</p> })}</div>
                 <span class="res">{one(&it.result)}</span></li>
         }
-    }).collect_view()
     };
     let none = move || {
-        rows.with(Vec::is_empty).then(|| view! { <li class="gap">"Nothing happened to it yet."</li> })
+        let first = history.with(|it| it.as_ref().map(|it| it.as_ref().err().cloned()));
+        match first {
+            None => view! { <li class="gap"><Reading what="what happened"/></li> }.into_any(),
+            Some(Some(fault)) => view! { <li class="gap"><FaultNote fault=fault/></li> }.into_any(),
+            Some(None) if rows.with(Vec::is_empty) => {
+                view! { <li class="gap">"Nothing happened to it yet."</li> }.into_any()
+            }
+            Some(None) => ().into_any(),
+        }
     };
-    view! { <div class="scroll" tabindex="0" data-focus="stage"><ol class="timeline" data-name="timeline">{open}{none}{list}</ol></div> }
+    let cut = move || {
+        (rows.with(Vec::len) == SHOWN)
+            .then(|| view! { <li class="gap">"What was before stands in Checks and in Trajectories."</li> })
+    };
+    view! {
+        <div class="scroll" tabindex="0" data-focus="stage"><ol class="timeline" data-name="timeline">
+            {open}{none}
+            <For each=move || rows.get() key=|it| it.key let:it>{row(it)}</For>
+            {cut}
+        </ol></div>
+    }
 }
 
-async fn steps_of(sessions: Vec<SessionId>) -> Vec<Step> {
-    let mut all = Vec::new();
-    for session in sessions {
-        // What has no trajectory yet has no steps.
-        if let Ok(page) = ipc::call(ask::trajectory::Show { session, from: 0, most: 500 }).await {
-            all.extend(page.steps);
+/// The steps of sessions as far as they are stored, each session's newest read on whenever it has written more or ended.
+fn steps_of(desk: Desk, sessions: Memo<Vec<SessionId>>) -> RwSignal<BTreeMap<SessionId, Vec<Step>>> {
+    let steps = RwSignal::new(BTreeMap::<SessionId, Vec<Step>>::new());
+    // How much each has written, and whether it is over: what makes its trajectory longer.
+    let written = Memo::new(move |_| {
+        let ended = |id: &SessionId| {
+            desk.mirror.fleet.with(|it| it.sessions.get(id).is_some_and(|it| it.end.is_some()))
+        };
+        let bytes = |id: &SessionId| {
+            desk.mirror.sessions.with(|all| all.get(id)?.pulse.map(|it| it.output_bytes)).unwrap_or_default()
+        };
+        sessions.with(|all| all.iter().map(|id| (*id, bytes(id), ended(id))).collect::<Vec<_>>())
+    });
+    Effect::new(move |before: Option<Vec<(SessionId, u64, bool)>>| {
+        let now = written.get();
+        for it in now.iter().filter(|it| before.as_ref().is_none_or(|before| !before.contains(it))) {
+            let session = it.0;
+            spawn_local(async move {
+                loop {
+                    let next = |all: &BTreeMap<SessionId, Vec<Step>>| {
+                        all.get(&session).and_then(|it| it.last()).map_or(0, |it| it.ordinal + 1)
+                    };
+                    let Some(from) = steps.try_with_untracked(next) else { return };
+                    // What has no trajectory yet has no steps.
+                    let Ok(page) = ipc::call(ask::trajectory::Show { session, from, most: AT_ONCE }).await
+                    else {
+                        return;
+                    };
+                    let more = page.steps.len() == AT_ONCE as usize;
+                    let _gone = steps.try_update(|all| {
+                        // Two may read at once; each step comes once.
+                        let next = next(all);
+                        let fresh = page.steps.into_iter().filter(|it| it.ordinal >= next);
+                        all.entry(session).or_default().extend(fresh);
+                    });
+                    if !more {
+                        return;
+                    }
+                }
+            });
         }
-    }
-    all
+        now
+    });
+    steps
 }
 
 fn row_of_step(step: &Step) -> Option<Row> {
     let at = step.at?;
     let row = |icon, what: &str, code| Row {
+        key: Key::Step(step.session, step.ordinal),
         at,
         icon,
         what: what.to_owned(),
@@ -162,6 +222,7 @@ fn row_of_step(step: &Step) -> Option<Row> {
 
 fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &[AttemptId]) -> Option<Row> {
     let row = |icon, what: String| Row {
+        key: Key::Record(record.seq),
         at: record.at,
         icon,
         what,
