@@ -134,6 +134,9 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     home.json(&["rehearse", "--no-window", "--speed", "2"]);
     let mut window = Window::open(&home, Options { theme: "dark", ..Options::default() });
     window.click("[data-bay=Working] .strip");
+    // Whoever clicked may type on.
+    window.keys("d");
+    window.wait("[data-tab=Diff][aria-selected=true]");
     window.click("[data-tab=Terminal]");
     window.until("the agent's words", || terminal(&window).contains("I take T00"));
     // A task that is done has something to show, whoever is at work now.
@@ -225,5 +228,49 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
         "return [document.querySelectorAll('img, script:not([src]), u, iframe, a[href]').length, document.title, document.querySelectorAll('.strip b, .diff .tx *').length]",
     );
     assert_eq!(injected, json!([0, "Pilothouse", 0]), "nothing of it became a part of the page");
+    in_good_order(&window);
+}
+
+#[test]
+fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
+    let home = Home::new();
+    let window = Window::open(&home, Options::default());
+    window.wait("[data-name=first-run]");
+    let session = home.json(&["session", "start", "--", "sh"]);
+    let id = session["id"].as_str().unwrap();
+    window.wait(&format!(".strip[data-subject={}]", id.to_uppercase()));
+    window.keys("j");
+    window.wait(&format!("[data-name=terminal][data-session={id}]"));
+    // Hands off: a key is ours until the keyboard is taken, and the way out is ours even then.
+    window.keys("ctrl+shift+t");
+    window.wait(".hands[data-taken]");
+    window.wait(".xterm-helper-textarea:focus");
+    window.type_text("echo $((40 + 2)); printf '\\033[38;2;255;80;0m<b>true</b>\\033[0m \\033]0;pwned\\007\\033]52;c;cHduZWQ=\\007'");
+    window.keys("Enter");
+    window.until("what the program says", || {
+        let shown = terminal(&window);
+        shown.lines().any(|it| it == "42") && shown.contains("<b>true</b>")
+    });
+    let colour = window.eval(
+        "return [...document.querySelectorAll('.xterm-rows span')].filter((it) => it.textContent.includes('<b>true')).map((it) => getComputedStyle(it).color !== getComputedStyle(document.querySelector('.xterm-rows')).color)",
+    );
+    assert!(colour.as_array().is_some_and(|it| it.contains(&json!(true))), "a colour of its own: {colour}");
+    assert_eq!(window.eval("return document.title"), "Pilothouse");
+    // A paste of several lines asks first.
+    let paste = "const data = new DataTransfer(); data.setData('text', 'echo pasted-1\\necho pasted-2\\n'); document.querySelector('.xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))";
+    window.eval(paste);
+    window.wait_text(".termnotes", "Paste again to send it");
+    assert!(!terminal(&window).contains("pasted-1"));
+    window.eval(paste);
+    // Once as it was typed, once as it was said.
+    window.until("what was pasted", || terminal(&window).matches("pasted-2").count() == 2);
+    window.keys("shift+F6");
+    window.until("hands off again", || !window.find(".hands[data-taken]"));
+    window.until("the focus away from it", || !window.find(".xterm-helper-textarea:focus"));
+    // Keys are the window's again.
+    window.keys("ctrl+/");
+    window.wait("[data-name=keys]");
+    window.keys("Escape");
+    assert!(home.json(&["session", "list"])[0]["state"].is_string(), "leaving ends nothing");
     in_good_order(&window);
 }

@@ -77,6 +77,7 @@ pub(crate) fn App() -> impl IntoView {
             </div>
             <StatusLine/>
             <FaultBar/>
+            <crate::queue::Announce/>
             <Overlays/>
         </div>
     }

@@ -24,6 +24,18 @@ pub(crate) fn ordered(desk: Desk) -> Vec<Arc<Strip>> {
     strips
 }
 
+/// What a strip is called in the page, for whoever points to it: letters, digits and dashes only.
+fn id_of(subject: &Subject) -> String {
+    let says = match subject {
+        Subject::Task(run, task) => format!("task-{run}-{task}"),
+        Subject::Pull(it) => format!("pull-{it}"),
+        Subject::Project(it) => format!("project-{it}"),
+        Subject::Item(it) => format!("item-{it}"),
+        Subject::Session(it) => format!("session-{it}"),
+    };
+    says.chars().map(|it| if it.is_alphanumeric() { it } else { '-' }).collect()
+}
+
 /// The board.
 #[component]
 pub(crate) fn Board() -> impl IntoView {
@@ -31,8 +43,9 @@ pub(crate) fn Board() -> impl IntoView {
     let wanted = Memo::new(move |_| {
         ordered(desk).iter().map(|it| (it.bay, it.subject.clone())).collect::<Vec<(Bay, Subject)>>()
     });
-    let order = settled(wanted);
-    on_cleanup(|| POINTED.set(false));
+    let pointed = RwSignal::new(false);
+    let order = settled(wanted, pointed.into(), |it| it.0);
+    let active = move || desk.place.subject.with(|it| it.as_ref().map(id_of));
     let bays = Bay::ALL.into_iter().map(|bay| view! { <BayOf bay=bay order=order/> }).collect_view();
     let empty = move || {
         let nothing = order.with(Vec::is_empty) && !desk.place.filter.with(String::is_empty);
@@ -41,29 +54,31 @@ pub(crate) fn Board() -> impl IntoView {
         })
     };
     view! {
-        <section class="pane board" data-pane="list" aria-label="Board" on:pointerenter=move |_| POINTED.set(true) on:pointerleave=move |_| POINTED.set(false)>
+        <section class="pane board" data-pane="list" aria-label="Board" on:pointerenter=move |_| pointed.set(true) on:pointerleave=move |_| pointed.set(false)>
             <Filter/>
-            <div class="bays" role="listbox" tabindex="0" data-focus="list" aria-label="Strips">{bays}</div>
+            <div class="bays" role="listbox" tabindex="0" data-focus="list" aria-label="Strips" aria-activedescendant=active>{bays}</div>
             {empty}
         </section>
     }
 }
 
-static POINTED: std::sync::LazyLock<ArcRwSignal<bool>> = std::sync::LazyLock::new(|| ArcRwSignal::new(false));
-
-/// An order that changes at once, but not while the pointer is over the list: then what is new comes at the end of its bay
-/// and the rest waits for the pointer to leave.
-fn settled(wanted: Memo<Vec<(Bay, Subject)>>) -> Memo<Vec<(Bay, Subject)>> {
-    Memo::new(move |shown: Option<&Vec<(Bay, Subject)>>| {
+/// An order that changes at once, but not while the pointer is over the list: then what is new comes at the end of its
+/// group and the rest waits for the pointer to leave.
+pub(crate) fn settled<T, G>(wanted: Memo<Vec<T>>, pointed: Signal<bool>, group: fn(&T) -> G) -> Memo<Vec<T>>
+where
+    T: Clone + PartialEq + Send + Sync + 'static,
+    G: Ord + 'static,
+{
+    Memo::new(move |shown: Option<&Vec<T>>| {
         let wanted = wanted.get();
-        let Some(shown) = shown.filter(|_| POINTED.get()) else { return wanted };
-        let mut kept: Vec<(Bay, Subject)> = shown.iter().filter(|it| wanted.contains(it)).cloned().collect();
+        let Some(shown) = shown.filter(|_| pointed.get()) else { return wanted };
+        let mut kept: Vec<T> = shown.iter().filter(|it| wanted.contains(it)).cloned().collect();
         for it in wanted {
             if !kept.contains(&it) {
                 kept.push(it);
             }
         }
-        kept.sort_by_key(|it| it.0);
+        kept.sort_by_key(group);
         kept
     })
 }
@@ -99,12 +114,12 @@ fn BayOf(bay: Bay, order: Memo<Vec<(Bay, Subject)>>) -> impl IntoView {
         }
     };
     view! {
-        <section class="bay" data-bay=bay.word() data-folded=move || folded().then_some("") data-foot=foot.then_some("")>
+        <section class="bay" role="presentation" data-bay=bay.word() data-folded=move || folded().then_some("") data-foot=foot.then_some("")>
             <h2 on:click=fold role=foot.then_some("button") tabindex=foot.then_some("0") aria-expanded=move || foot.then(|| (!folded()).to_string())
                 on:keydown=move |event| if matches!(event.key().as_str(), "Enter" | " ") && foot { event.stop_propagation(); event.prevent_default(); unfold() }
                 title=if foot { "Fold or unfold" } else { "" }>{bay.word()} <span class="n">{oldest}</span></h2>
             <Show when=move || !folded()>
-                <ul>
+                <ul role="group" aria-label=bay.word()>
                     <For each=move || here.get() key=Clone::clone let:subject>
                         <StripOf subject=subject/>
                     </For>
@@ -127,6 +142,7 @@ fn StripOf(subject: Subject) -> impl IntoView {
     });
     let of = subject.clone();
     let selected = Memo::new(move |_| desk.place.subject.with(|it| it.as_ref() == Some(&of)));
+    let id = id_of(&subject);
     let of = subject.clone();
     let open = move |_| {
         desk.place.view.set(View::Board);
@@ -143,9 +159,18 @@ fn StripOf(subject: Subject) -> impl IntoView {
     let old = Memo::new(move |_| {
         strip.with(|it| it.as_ref().map(|it| age(desk.mirror.now.get(), desk.mirror.progress(it))))
     });
+    // Two projects may have a task of the same callsign.
+    let mark = Memo::new(move |_| {
+        let mark = text(|it| &it.mark);
+        let project = strip.with(|it| it.as_ref().map(|it| it.project));
+        let Some(name) = project.filter(|_| desk.among_several()).and_then(|it| desk.name_of(it)) else {
+            return mark;
+        };
+        if mark.is_empty() { one(&name) } else { format!("{} · {mark}", one(&name)) }
+    });
     let chip = move || alarm.get().map(|it| view! { <Chip p=it.1 seen=seen/> });
     view! {
-        <li class="strip" role="option" data-subject=move || strip.with(|it| it.as_ref().map(|it| it.call.clone()))
+        <li class="strip" role="option" id=id data-subject=move || strip.with(|it| it.as_ref().map(|it| it.call.clone()))
             data-p=move || alarm.get().map(|it| it.1.digit()) data-cocked=move || alarm.get().map(|_| "")
             data-ack=move || seen.get().then_some("") data-stale=stale
             aria-selected=move || selected.get().to_string() on:click=open title=move || text(|it| &it.title)>
@@ -157,7 +182,7 @@ fn StripOf(subject: Subject) -> impl IntoView {
             </div>
             <div class="l">
                 <span class="why cut">{why}</span>
-                <span class="ctx">{move || text(|it| &it.mark)}</span>
+                <span class="ctx cut">{mark}</span>
             </div>
         </li>
     }

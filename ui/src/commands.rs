@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 use pilothouse_contract::Call;
 use pilothouse_contract::ask;
-use pilothouse_contract::attention::Deed;
+use pilothouse_contract::attention::{Deed, Family};
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::Approval;
@@ -145,6 +145,22 @@ pub(crate) const COMMANDS: &[Command] = &[
         keep("ph.contrast", if high { "" } else { "high" });
         retheme();
     }),
+    command("only-needs", "Queue: only what needs me", &[], Where::Anywhere, |desk| {
+        only(desk, Family::NeedsYou)
+    }),
+    command("only-blocked", "Queue: only what is blocked", &[], Where::Anywhere, |desk| {
+        only(desk, Family::Blocked);
+    }),
+    command("only-failed", "Queue: only what failed", &[], Where::Anywhere, |desk| {
+        only(desk, Family::Failed)
+    }),
+    command("only-stalled", "Queue: only what stalled", &[], Where::Anywhere, |desk| {
+        only(desk, Family::Stalled);
+    }),
+    command("only-engine", "Queue: only the engine's", &[], Where::Anywhere, |desk| {
+        only(desk, Family::Engine)
+    }),
+    command("every-family", "Queue: everything", &[], Where::Anywhere, |desk| desk.place.family.set(None)),
     command("all-projects", "Show all projects", &[], Where::Anywhere, |desk| desk.place.project.set(None)),
 ];
 
@@ -203,6 +219,13 @@ pub(crate) fn show_queue(desk: Desk) {
     } else {
         desk.place.queue_closed.set(false);
     }
+}
+
+/// Narrows the queue to one family, and goes there.
+fn only(desk: Desk, family: Family) {
+    desk.place.family.set(Some(family));
+    show_queue(desk);
+    desk.place.pane.set(Pane::Queue);
 }
 
 fn need(desk: Desk, step: isize) {

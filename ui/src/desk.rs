@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 use pilothouse_contract::ask;
 use pilothouse_contract::attention::{Alarm, Deed};
 use pilothouse_contract::board::{Strip, Subject};
-use pilothouse_contract::{Call, Fault, Request};
+use pilothouse_contract::{Call, Fault, ProjectId, Request};
 
 use crate::ipc;
 use crate::mirror::Mirror;
@@ -125,6 +125,27 @@ impl Desk {
                 .filter(|it| !shelved.contains(&it.key))
                 .cloned()
                 .collect()
+        })
+    }
+
+    /// Whether what is shown is of more than one project, so that it has to be said of which.
+    pub(crate) fn among_several(self) -> bool {
+        self.place.project.get().is_none() && self.mirror.fleet.with(|it| it.listed().nth(1).is_some())
+    }
+
+    /// A project's name.
+    pub(crate) fn name_of(self, project: ProjectId) -> Option<String> {
+        self.mirror.fleet.with(|it| it.projects.get(&project).map(|it| it.name.clone()))
+    }
+
+    /// How many alarms there are in other projects than the one that is shown.
+    pub(crate) fn elsewhere(self) -> usize {
+        let Some(project) = self.place.project.get() else { return 0 };
+        let shelved = self.shelved.get();
+        self.mirror.alarms.with(|all| {
+            let other =
+                |it: &&Alarm| it.project.is_some_and(|it| it != project) && !shelved.contains(&it.key);
+            all.iter().filter(other).count()
         })
     }
 

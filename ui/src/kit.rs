@@ -159,22 +159,36 @@ pub(crate) fn FaultNote(fault: Fault) -> impl IntoView {
     }
 }
 
-/// Something that a call brings: waits, shows it, or shows why not. Asked anew whenever what `ask` reads changes.
+/// Something that a call brings: waits, shows it, or shows why not. Asked anew whenever what `ask` reads changes; until the
+/// answer is there, the last one stays.
 pub(crate) fn asked<T, F>(
     what: &'static str,
     ask: impl Fn() -> F + 'static,
     show: impl Fn(T) -> AnyView + Send + Sync + 'static,
 ) -> AnyView
 where
-    T: Clone + 'static,
+    T: Clone + PartialEq + 'static,
     F: Future<Output = Result<T, Fault>> + 'static,
 {
-    let it = LocalResource::new(ask);
+    let answer = LocalResource::new(ask);
+    let last = RwSignal::new_local(None::<T>);
+    let fault = RwSignal::new(None::<Fault>);
+    Effect::new(move |_| match answer.get() {
+        Some(Ok(page)) => {
+            fault.set(None);
+            if last.with_untracked(|it| it.as_ref() != Some(&page)) {
+                last.set(Some(page));
+            }
+        }
+        Some(Err(it)) => fault.set(Some(it)),
+        None => {}
+    });
     view! {
-        {move || match it.get() {
+        {move || fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
+        {move || match last.get() {
+            None if fault.with(Option::is_some) => ().into_any(),
             None => view! { <Reading what=what/> }.into_any(),
-            Some(Ok(page)) => show(page),
-            Some(Err(fault)) => view! { <FaultNote fault=fault/> }.into_any(),
+            Some(page) => show(page),
         }}
     }
     .into_any()

@@ -3,7 +3,8 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
-use pilothouse_contract::{Call, QuestionId, ask};
+use pilothouse_contract::project::Project;
+use pilothouse_contract::{Call, ProjectId, QuestionId, ask};
 use wasm_bindgen::JsCast;
 
 use crate::commands::{self, COMMANDS, Command, Where};
@@ -74,6 +75,7 @@ pub(crate) fn Overlays() -> impl IntoView {
 enum Choice {
     Command(&'static Command),
     Open(Subject, String, String),
+    Only(ProjectId, String),
 }
 
 impl Choice {
@@ -81,6 +83,7 @@ impl Choice {
         match self {
             Self::Command(it) => it.title.to_owned(),
             Self::Open(_, call, title) => format!("{call} {title}"),
+            Self::Only(_, name) => format!("Show only {name}"),
         }
     }
 }
@@ -118,9 +121,10 @@ fn Palette() -> impl IntoView {
             .map(|it| Choice::Open(it.subject.clone(), it.call.clone(), it.title.clone()))
             .collect();
         all.extend(desk.mirror.fleet.with_untracked(|it| {
-            it.listed()
-                .map(|it| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone()))
-                .collect::<Vec<_>>()
+            let page =
+                |it: &Project| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone());
+            let only = |it: &Project| Choice::Only(it.id, it.name.clone());
+            it.listed().flat_map(|it| [page(it), only(it)]).collect::<Vec<_>>()
         }));
         all.extend(
             COMMANDS
@@ -132,10 +136,10 @@ fn Palette() -> impl IntoView {
             all.into_iter().filter_map(|it| Some((closeness(&typed, &it.title())?, it))).collect();
         // Commands first while nothing is typed; then whatever fits best.
         all.sort_by_key(|(near, it)| {
-            (*near, usize::from(typed.is_empty() && matches!(it, Choice::Open(..))))
+            (*near, usize::from(typed.is_empty() && !matches!(it, Choice::Command(_))))
         });
         if typed.is_empty() {
-            all.sort_by_key(|(_, it)| usize::from(matches!(it, Choice::Open(..))));
+            all.sort_by_key(|(_, it)| usize::from(!matches!(it, Choice::Command(_))));
         }
         all.into_iter().map(|it| it.1).take(12).collect::<Vec<_>>()
     };
@@ -144,6 +148,7 @@ fn Palette() -> impl IntoView {
         match it {
             Choice::Command(command) => (command.run)(desk),
             Choice::Open(subject, ..) => desk.place.open_subject(subject.clone()),
+            Choice::Only(project, _) => desk.place.project.set(Some(*project)),
         }
     };
     let heed = move |event: leptos::ev::KeyboardEvent| {
@@ -167,6 +172,7 @@ fn Palette() -> impl IntoView {
         let (icon, title, wher, key) = match &it {
             Choice::Command(it) => ("right", it.title.to_owned(), "", it.keys.first().map(|it| crate::keys::shown(it))),
             Choice::Open(_, call, title) => ("file", format!("{} {}", one(call), one(title)), "open", None),
+            Choice::Only(_, name) => ("search", format!("Show only {}", one(name)), "project", None),
         };
         view! {
             <li role="option" aria-selected=move || (chosen.get() == n).to_string() on:click=move |_| run(&of)>

@@ -2,7 +2,7 @@
 //! happens if nobody acts, and its answers.
 
 use leptos::prelude::*;
-use pilothouse_contract::attention::{Alarm, Deed};
+use pilothouse_contract::attention::{Alarm, Deed, Priority};
 
 use crate::board::AllQuiet;
 use crate::commands;
@@ -11,11 +11,19 @@ use crate::kit::{Chip, Icon, Key};
 use crate::place::Pane;
 use crate::words::{age, many, one};
 
+/// What an alarm is called in the page, for whoever points to it.
+fn id_of(key: &str) -> String {
+    format!("alarm-{}", key.replace(|it: char| !it.is_alphanumeric(), "-"))
+}
+
 /// The queue.
 #[component]
 pub(crate) fn Queue() -> impl IntoView {
     let desk = desk();
-    let keys = Memo::new(move |_| desk.alarms().into_iter().map(|it| it.key).collect::<Vec<_>>());
+    let wanted = Memo::new(move |_| desk.alarms().into_iter().map(|it| it.key).collect::<Vec<_>>());
+    // Nothing comes between the pointer and the answer that it is about to press.
+    let pointed = RwSignal::new(false);
+    let keys = crate::board::settled(wanted, pointed.into(), |_| ());
     // Something is always chosen, so that the first answer has one place.
     Effect::new(move |_| {
         let keys = keys.get();
@@ -25,6 +33,14 @@ pub(crate) fn Queue() -> impl IntoView {
         }
     });
     let n = move || keys.with(Vec::len);
+    let active = move || desk.place.alarm.with(|it| it.as_ref().map(|it| id_of(it)));
+    let elsewhere = Memo::new(move |_| desk.elsewhere());
+    let others = move || {
+        let n = elsewhere.get();
+        (n > 0).then(|| view! {
+            <button class="button" data-size="small" data-name="elsewhere" title="Show all projects" on:click=move |_| desk.place.project.set(None)>{format!("{n} elsewhere")}</button>
+        })
+    };
     let family = move || {
         desk.place.family.get().map(|it| view! {
         <button class="button" data-size="small" on:click=move |_| desk.place.family.set(None)>{it.word()} " only" <Key says="Esc"/></button>
@@ -36,15 +52,15 @@ pub(crate) fn Queue() -> impl IntoView {
     };
     let quiet = move || (n() == 0).then(|| view! { <AllQuiet/> });
     view! {
-        <section class="pane queue" data-pane="queue" aria-label="Queue">
-            <h2>"Queue" {family} <span class="n">{move || format!("{} open", n())}</span></h2>
-            <ul role="listbox" tabindex="0" data-focus="queue" aria-label="What needs you">
+        <section class="pane queue" data-pane="queue" aria-label="Queue" on:pointerenter=move |_| pointed.set(true) on:pointerleave=move |_| pointed.set(false)>
+            <h2>"Queue" {family} {others} <span class="n">{move || format!("{} open", n())}</span></h2>
+            <ul role="listbox" tabindex="0" data-focus="queue" aria-label="What needs you" aria-activedescendant=active>
                 <For each=move || keys.get() key=Clone::clone let:key>
                     <Item key=key/>
                 </For>
             </ul>
             {quiet}
-            <div class="foot">{shelved}<Announce/></div>
+            <div class="foot">{shelved}</div>
         </section>
     }
 }
@@ -61,9 +77,10 @@ fn Item(key: String) -> impl IntoView {
     let seen = Signal::derive(move || desk.place.seen.with(|all| all.contains(&of)));
     let of = key.clone();
     let choose = move |_| desk.place.alarm.set(Some(of.clone()));
+    let id = id_of(&key);
     let body = move || alarm.get().map(|it| view! { <ItemBody alarm=it selected=selected seen=seen/> });
     view! {
-        <li class="item" role="option" data-key=key data-p=move || alarm.with(|it| it.as_ref().map(|it| it.priority.digit()))
+        <li class="item" role="option" id=id data-key=key data-p=move || alarm.with(|it| it.as_ref().map(|it| it.priority.digit()))
             data-ack=move || seen.get().then_some("") aria-selected=move || selected.get().to_string() on:click=choose>
             {body}
         </li>
@@ -96,8 +113,11 @@ fn ItemBody(alarm: Alarm, selected: Memo<bool>, seen: Signal<bool>) -> impl Into
         }
     }).collect_view();
     let asks = many(&alarm.asks);
+    let project = alarm.project;
+    let whose =
+        move || project.filter(|_| desk.among_several()).and_then(|it| desk.name_of(it)).map(|it| one(&it));
     view! {
-        <div class="top"><Chip p=alarm.priority seen=seen/><span>{alarm.family.word()}</span><span class="call">{one(&alarm.call)}</span>
+        <div class="top"><Chip p=alarm.priority seen=seen/><span>{alarm.family.word()}</span><span class="call">{one(&alarm.call)}</span><span class="cut">{whose}</span>
             <span class="age">{move || age(desk.mirror.now.get(), since)}</span></div>
         <h3>{asks}</h3>
         {(!alarm.says.is_empty()).then(|| view! { <p class="says">{many(&alarm.says)}</p> })}
@@ -137,14 +157,21 @@ pub(crate) fn Rail() -> impl IntoView {
     }
 }
 
-/// Tells readers of the screen what is new: urgent things at once, others in turn, one at a time.
+/// Tells readers of the screen what is new, whatever is folded: urgent things at once, others in turn, one at a time.
 #[component]
-fn Announce() -> impl IntoView {
+pub(crate) fn Announce() -> impl IntoView {
     let desk = desk();
-    let newest = Memo::new(move |_| {
-        desk.mirror
-            .alarms
-            .with(|all| all.iter().max_by_key(|it| it.since).map(|it| format!("{} {}", it.call, it.asks)))
-    });
-    view! { <p class="hide" role="status" aria-live="polite">{move || newest.get().map(|it| one(&it))}</p> }
+    let newest = move |urgent: bool| {
+        Memo::new(move |_| {
+            desk.mirror.alarms.with(|all| {
+                let of = all.iter().filter(|it| (it.priority == Priority::P1) == urgent);
+                of.max_by_key(|it| it.since).map(|it| one(&format!("{} {}", it.call, it.asks)))
+            })
+        })
+    };
+    let (urgent, others) = (newest(true), newest(false));
+    view! {
+        <p class="hide" role="alert" aria-live="assertive">{move || urgent.get()}</p>
+        <p class="hide" role="status" aria-live="polite">{move || others.get()}</p>
+    }
 }

@@ -122,20 +122,24 @@ fn TaskTerminal(run: RunId, task: TaskId) -> impl IntoView {
 #[component]
 fn TaskDiff(run: RunId, task: TaskId) -> impl IntoView {
     let desk = desk();
+    let attempt = Memo::new(move |_| attempt_of(desk, run, &task));
     // Read anew when the attempt moves, or its worktree was seen to change.
     let version = Memo::new(move |_| {
-        let id = attempt_of(desk, run, &task)?;
+        let id = attempt.get()?;
         desk.mirror.fleet.with(|fleet| {
             let it = fleet.attempts.get(&id)?;
             let seen = fleet.worktrees.get(&it.worktree).and_then(|it| it.seen.as_ref()).map(|it| it.at);
-            Some((id, it.state, it.candidate.as_ref().map(|it| it.commit.clone()), seen))
+            Some((it.state, it.candidate.as_ref().map(|it| it.commit.clone()), seen))
         })
     });
-    move || match version.get() {
+    move || match attempt.get() {
         None => view! { <Calm title="Nothing was changed yet" says="No attempt has begun."/> }.into_any(),
-        Some((attempt, ..)) => asked(
+        Some(attempt) => asked(
             "the diff",
-            move || ipc::call(ask::attempt::Diff { attempt }),
+            move || {
+                let _again = version.get();
+                ipc::call(ask::attempt::Diff { attempt })
+            },
             |page: ask::attempt::AttemptDiff| view! { <Diff text=page.diff cut=page.cut/> }.into_any(),
         ),
     }

@@ -89,8 +89,11 @@ pub(crate) fn Trajectories() -> impl IntoView {
     // Only news of the one that is read load it anew.
     let shown_now = Memo::new(move |_| {
         let session = desk.place.trajectory.get()?;
-        let steps = kept.with(|all| all.iter().find(|it| it.session == session).map(|it| it.steps))?;
-        Some((session, steps))
+        kept.with(|all| all.iter().any(|it| it.session == session)).then_some(session)
+    });
+    let news = Memo::new(move |_| {
+        let session = shown_now.get();
+        kept.with(|all| all.iter().find(|it| Some(it.session) == session).map(|it| it.steps))
     });
     let rows = move || {
         shown.get().into_iter().map(|it| {
@@ -122,8 +125,12 @@ pub(crate) fn Trajectories() -> impl IntoView {
             <div class="scroll">{list}</div>
         </section>
         <section class="pane stage reader" data-pane="stage" aria-label="Trajectory">
-            {move || shown_now.get().map(|(session, ..)| {
-                asked("the trajectory", move || ipc::call(ask::trajectory::Show { session, from: 0, most: AT_ONCE }), reader)
+            {move || shown_now.get().map(|session| {
+                let ask = move || {
+                    let _again = news.get();
+                    ipc::call(ask::trajectory::Show { session, from: 0, most: AT_ONCE })
+                };
+                asked("the trajectory", ask, reader)
             })}
         </section>
     }

@@ -108,8 +108,14 @@ pub(crate) fn Worktrees() -> impl IntoView {
             let attempt = it.attempt.filter(|_| it.state == WorktreeState::Live);
             let busy =
                 it.attempt.and_then(|id| fleet.attempts.get(&id)).is_some_and(|it| !it.state.is_over());
-            let holds = it.seen.as_ref().map(|it| (it.head.clone(), it.changed, it.untracked));
-            Some((id, attempt, busy, holds))
+            Some((id, attempt, busy))
+        })
+    });
+    let holds = Memo::new(move |_| {
+        let id = desk.place.worktree.get()?;
+        desk.mirror.fleet.with(|fleet| {
+            let seen = fleet.worktrees.get(&id)?.seen.as_ref()?;
+            Some((seen.head.clone(), seen.changed, seen.untracked))
         })
     });
     let back = move || removed.get().into_iter().map(|it| undo_row(desk, &it)).collect_view();
@@ -121,7 +127,7 @@ pub(crate) fn Worktrees() -> impl IntoView {
             <div class="scroll" tabindex="0" data-focus="list">{table}</div>
         </section>
         <section class="pane stage treeside" data-pane="stage" aria-label="Worktree">
-            <div class="treediff">{move || chosen.get().map(|(id, attempt, busy, _)| changes(id, attempt, busy))}</div>
+            <div class="treediff">{move || chosen.get().map(|(id, attempt, busy)| changes(id, attempt, busy, move || drop(holds.get())))}</div>
             <div class="removed" data-name="removed">
                 <h3 class="panehead">"Removed, can come back"<span class="n">{move || count(removed.with(Vec::len), "worktree")}</span></h3>
                 <div class="scroll">{move || removed.with(Vec::is_empty).then(|| view! { <p class="none">"None. What you remove stays here for 14 days."</p> })}
@@ -143,11 +149,16 @@ fn undo_row(desk: Desk, it: &Worktree) -> AnyView {
     }.into_any()
 }
 
-fn changes(id: WorktreeId, attempt: Option<AttemptId>, busy: bool) -> AnyView {
+fn changes(
+    id: WorktreeId,
+    attempt: Option<AttemptId>,
+    busy: bool,
+    again: impl Fn() + Copy + 'static,
+) -> AnyView {
     match attempt {
         Some(attempt) => view! {
             <h3 class="panehead"><Icon name="branch"/>{format!("What {id} holds")}<span class="n">{if busy { "an attempt is at work in it" } else { "" }}</span></h3>
-            {asked("the diff", move || ipc::call(ask::attempt::Diff { attempt }), |page: ask::attempt::AttemptDiff| view! { <Diff text=page.diff cut=page.cut/> }.into_any())}
+            {asked("the diff", move || { again(); ipc::call(ask::attempt::Diff { attempt }) }, |page: ask::attempt::AttemptDiff| view! { <Diff text=page.diff cut=page.cut/> }.into_any())}
         }.into_any(),
         None => view! { <Calm title="Nothing to show" says="It is not on disk, or belongs to no attempt."/> }.into_any(),
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use pilothouse_contract::wire::{Attach, Size, Tag};
 use pilothouse_contract::{Fault, SessionId};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
 
 use crate::{Client, Frames, FromSession, Keyboard, Places};
 
@@ -72,12 +71,15 @@ impl fmt::Debug for Line {
     }
 }
 
-/// A keyboard with a task of its own: an engine that waits for the viewer would otherwise be waited for by it.
+/// A keyboard with a task of its own: an engine that waits for the viewer would otherwise be waited for by it. What was
+/// typed before it was put away still goes out.
 #[derive(Debug)]
 pub struct Typing {
     keys: UnboundedSender<Typed>,
-    task: AbortHandle,
 }
+
+/// So long may one thing that was typed take: an engine that stands still is not waited for by a keyboard that nobody has.
+const STUCK: Duration = Duration::from_secs(10);
 
 /// What a keyboard says.
 #[derive(Debug)]
@@ -95,28 +97,30 @@ impl Typing {
         let (keys, mut come) = unbounded_channel();
         let types = async move {
             while let Some(typed) = come.recv().await {
-                let sent = match typed {
-                    Typed::Bytes(bytes) => keyboard.input(&bytes).await,
-                    Typed::Size(size) => keyboard.resize(size).await,
+                let send = async {
+                    match typed {
+                        Typed::Bytes(bytes) => keyboard.input(&bytes).await,
+                        Typed::Size(size) => keyboard.resize(size).await,
+                    }
                 };
-                // The frames say what is wrong with the line.
-                if sent.is_err() {
+                // Put away, it waits for nobody; in use, the frames say what is wrong with the line.
+                let sent = if come.is_closed() {
+                    tokio::time::timeout(STUCK, send).await.is_ok_and(|it| it.is_ok())
+                } else {
+                    send.await.is_ok()
+                };
+                if !sent {
                     return;
                 }
             }
         };
-        Self { keys, task: tokio::spawn(types).abort_handle() }
+        tokio::spawn(types);
+        Self { keys }
     }
 
     /// Types, at once or when the engine takes it.
     pub fn send(&self, typed: Typed) {
         let _line_gone = self.keys.send(typed);
-    }
-}
-
-impl Drop for Typing {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

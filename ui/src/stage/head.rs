@@ -15,6 +15,7 @@ use crate::words::{age, bytes, count, one};
 struct Facts {
     call: String,
     title: String,
+    project: String,
     spec: String,
     place: String,
     tries: String,
@@ -43,6 +44,7 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
             Some(Facts {
                 call: call_of(item, &task.spec.id),
                 title: task.spec.title.clone(),
+                project: fleet.projects.get(&run.project).map(|it| it.name.clone()).unwrap_or_default(),
                 spec: item.map(|it| it.slug.clone()).unwrap_or_default(),
                 place: format!("{} of {}", at + 1, run.tasks.len()),
                 tries: attempt.map_or_else(
@@ -72,7 +74,7 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
                 {it.live.then(|| view! { <span class="push"><CommandButton id="interrupt" label="End"/></span> })}
             </div>
             <div class="facts">
-                <span>"Spec "<b>{one(&it.spec)}</b></span><span>"Task "<b>{it.place}</b></span><span>"Attempt "<b>{it.tries}</b></span>
+                <span>"Project "<b>{one(&it.project)}</b></span><span>"Spec "<b>{one(&it.spec)}</b></span><span>"Task "<b>{it.place}</b></span><span>"Attempt "<b>{it.tries}</b></span>
                 <span>"State "<b data-name="state">{it.state}</b></span><span>"Agent "<b>{one(&it.agent)}</b></span>
                 <span class="mono cut">{one(&it.branch)}</span>
             </div>

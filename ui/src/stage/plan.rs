@@ -40,6 +40,8 @@ struct Cell {
     icon: &'static str,
     note: String,
     covers: Vec<String>,
+    /// Whether a proof of it held on what it made.
+    proven: bool,
     run: Option<RunId>,
 }
 
@@ -80,6 +82,11 @@ fn cell(fleet: &Fleet, run: Option<&Run>, spec: &TaskSpec, task: Option<&TaskRun
         icon,
         note,
         covers: spec.covers.clone(),
+        proven: state == "done"
+            && attempt.is_some_and(|it| {
+                let proofs = it.evidence.iter().filter_map(|id| fleet.evidence.get(id));
+                proofs.filter(|it| it.gate == Gate::Verify).any(Evidence::passed)
+            }),
         run: run.map(|it| it.id),
     }
 }
@@ -201,7 +208,7 @@ fn coverage(cells: &[Cell]) -> AnyView {
     requirements.dedup();
     let proven = requirements
         .iter()
-        .filter(|it| cells.iter().filter(|cell| cell.covers.contains(it)).all(|cell| cell.state == "done"))
+        .filter(|it| cells.iter().filter(|cell| cell.covers.contains(it)).all(|cell| cell.proven))
         .count();
     let head = view! { <h3 class="panehead">"Coverage"<span class="n">{format!("{} covered, {proven} proven", requirements.len())}</span></h3> };
     if requirements.is_empty() {
@@ -212,8 +219,10 @@ fn coverage(cells: &[Cell]) -> AnyView {
         .iter()
         .map(|requirement| {
             let of: Vec<&Cell> = cells.iter().filter(|it| it.covers.contains(requirement)).collect();
-            let says = if of.iter().all(|it| it.state == "done") {
+            let says = if of.iter().all(|it| it.proven) {
                 "proven"
+            } else if of.iter().all(|it| it.over()) {
+                "done, not proven here"
             } else if of.iter().any(|it| it.state == "work") {
                 "in work"
             } else {
@@ -224,12 +233,13 @@ fn coverage(cells: &[Cell]) -> AnyView {
                 .map(|it| {
                     let mark = it.covers.contains(requirement).then(|| {
                         let v = match it.state {
-                            "done" => "1",
-                            "work" => "h",
+                            _ if it.proven => "1",
+                            "work" | "done" | "ticked" => "h",
                             _ => "0",
                         };
                         let label = match v {
                             "1" => "proven",
+                            "h" if it.over() => "done, not proven here",
                             "h" => "in work",
                             _ => "planned",
                         };

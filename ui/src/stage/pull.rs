@@ -27,11 +27,12 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
         it.get().map(|it| {
         let (opened, state) = (it.opened, it.state.word().replace('-', " "));
         let spec = desk.mirror.fleet.with(|fleet| fleet.items.get(&it.item).map(|it| it.slug.clone())).unwrap_or_default();
+        let project = desk.name_of(it.project).unwrap_or_default();
         view! {
             <header class="head">
                 <div class="line"><span class="call">{pull.to_string().to_uppercase()}</span><h1 class="cut">{one(&it.title)}</h1><AlarmChip alarm=alarm/></div>
                 <div class="facts">
-                    <span>"Into "<b class="mono">{one(it.onto.short())}</b></span><span>"Spec "<b>{one(&spec)}</b></span>
+                    <span>"Into "<b class="mono">{one(it.onto.short())}</b></span><span>"Project "<b>{one(&project)}</b></span><span>"Spec "<b>{one(&spec)}</b></span>
                     <span>"State "<b data-name="state">{state}</b></span><span>"Open "<b>{move || age(desk.mirror.now.get(), opened)}</b></span>
                     <span>"Head "<b class="mono">{it.head.short().to_owned()}</b></span><span>{count(it.commits as usize, "commit")}</span>
                     <span class="mono">{format!("+{} −{}", it.size.added, it.size.removed)}</span><span>{count(it.size.files as usize, "file")}</span>
@@ -62,14 +63,14 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
     let narrow = move || desk.place.tab.get() == Tab::Diff;
     let show = move |tab: Tab| desk.place.tab.set(tab);
-    let diff = move || {
-        let _again = version.get();
-        asked(
-            "the diff",
-            move || ipc::call(ask::pull::Show { pull }),
-            |page: ask::pull::PullPage| view! { <Diff text=page.diff cut=page.cut/> }.into_any(),
-        )
-    };
+    let diff = asked(
+        "the diff",
+        move || {
+            let _again = version.get();
+            async move { ipc::call(ask::pull::Show { pull }).await.map(|it| (it.diff, it.cut)) }
+        },
+        |(text, cut)| view! { <Diff text=text cut=cut/> }.into_any(),
+    );
     view! {
         {head}
         <div class="narrow tabs" role="tablist">
