@@ -264,7 +264,7 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     window.eval(paste);
     // Once as it was typed, once as it was said.
     window.until("what was pasted", || terminal(&window).matches("pasted-2").count() == 2);
-    window.keys("shift+F6");
+    window.keys("shift+f6");
     window.until("hands off again", || !window.find(".hands[data-taken]"));
     window.until("the focus away from it", || !window.find(".xterm-helper-textarea:focus"));
     // Keys are the window's again.

@@ -488,6 +488,8 @@ fn key(name: &str) -> Option<char> {
         "pageup" => Key::PageUp,
         "pagedown" => Key::PageDown,
         "f1" => Key::F1,
+        "f6" => Key::F6,
+        "f8" => Key::F8,
         _ => {
             let mut letters = name.chars();
             let only = letters.next()?;
