@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::attention::{Family, Priority};
+use pilothouse_contract::board::Subject;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::{Record, Who};
@@ -200,13 +201,16 @@ pub(crate) fn StatusLine() -> impl IntoView {
     })
     };
     let keys = move || {
-        let ids: &[&str] = match desk.place.pane.get() {
-            Pane::Queue => &["first-answer", "acknowledge", "shelve"],
-            Pane::Stage => &["diff", "checks", "terminal"],
-            Pane::List => match desk.place.view.get() {
-                View::Worktrees => &["remove-worktree", "filter"],
-                _ => &["filter", "approve", "land"],
-            },
+        // Only keys that do something here.
+        let ids: &[&str] = match (desk.place.pane.get(), desk.on_stage()) {
+            (Pane::Queue, _) => &["first-answer", "acknowledge", "shelve"],
+            (Pane::Stage, Some(Subject::Task(..))) => &["diff", "checks", "terminal"],
+            (Pane::List, Some(Subject::Task(..))) => &["filter", "diff", "terminal"],
+            (_, Some(Subject::Pull(_))) => &["filter", "approve", "land"],
+            (Pane::List, _) if desk.place.view.get() == View::Worktrees => &["remove-worktree", "filter"],
+            (_, None) if desk.place.view.get() == View::Board => &["add", "rehearse"],
+            (Pane::List, _) => &["filter"],
+            (Pane::Stage, _) => &[],
         };
         let mut caps: Vec<AnyView> = Vec::new();
         if desk.place.pane.get() != Pane::Stage {
@@ -222,6 +226,8 @@ pub(crate) fn StatusLine() -> impl IntoView {
                 "terminal" => "terminal",
                 "remove-worktree" => "remove",
                 "filter" => "narrow",
+                "add" => "add a repository",
+                "rehearse" => "rehearsal",
                 "approve" => "approve",
                 _ => "land",
             };

@@ -420,7 +420,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
         "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
         "diff" => matches!(view, View::Board | View::Pulls),
         "approve" | "land" => {
-            matches!(view, View::Board | View::Pulls) && place.pane.get_untracked() != Pane::Queue
+            matches!(subject(desk), Some(Subject::Pull(_))) && place.pane.get_untracked() != Pane::Queue
         }
         _ => true,
     }

@@ -82,7 +82,7 @@ pub(crate) fn Worktrees() -> impl IntoView {
         view! {
             <tr role="option" data-worktree=id.to_string() aria-selected=move || (desk.place.worktree.get() == Some(id)).to_string() on:click=move |_| desk.place.worktree.set(Some(id))>
                 <td class="call">{one(&words.call)}</td><td class="mono cut">{one(it.branch.short())}</td><td class="quiet cut">{one(&state)}</td>
-                <td class="num">{changed}</td><td class="num">{untracked}</td><td class="quiet">{one(&watched)}</td>
+                <td class="num">{changed}</td><td class="num">{untracked}</td><td class="quiet w">{one(&watched)}</td>
                 <td class="num quiet">{move || seen.map(|at| age(desk.mirror.now.get(), at))}</td>
             </tr>
         }
@@ -94,7 +94,7 @@ pub(crate) fn Worktrees() -> impl IntoView {
         } else {
             view! {
             <table class="table" role="listbox" aria-label="Worktrees">
-                <thead><tr><th>"Agent"</th><th>"Branch"</th><th>"Owner"</th><th class="num">"Changed"</th><th class="num">"Untracked"</th><th>"Watched"</th><th class="num">"Seen"</th></tr></thead>
+                <thead><tr><th>"Agent"</th><th>"Branch"</th><th>"Owner"</th><th class="num">"Changed"</th><th class="num">"Untracked"</th><th class="w">"Watched"</th><th class="num">"Seen"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         }.into_any()
@@ -144,7 +144,7 @@ fn undo_row(desk: Desk, it: &Worktree) -> AnyView {
     let undo = move |_| desk.act("Undo", ask::worktree::Undo { worktree: id }.request());
     view! {
         <tr data-removed=id.to_string()><td class="mono quiet">{clock(recovery.at)}</td><td class="call">{one(&words.call)}</td><td class="mono cut">{one(it.branch.short())}</td>
-            <td class="quiet cut">{count(recovery.bundled as usize, "new file")}" kept"</td><td class="quiet">"until "{day(recovery.until)}</td>
+            <td class="quiet cut" title="New files that were in it, kept in a bundle">{count(recovery.bundled as usize, "file")}" kept"</td><td class="quiet">"until "{day(recovery.until)}</td>
             <td class="num"><button class="button" data-size="small" type="button" on:click=undo>"Undo"</button></td></tr>
     }.into_any()
 }

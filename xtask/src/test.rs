@@ -30,6 +30,15 @@ pub(crate) fn run(yes: bool) -> Result<ExitCode> {
         ],
         &[],
     )?;
+    // Of the pages, what needs no browser runs here; for whom they are compiled makes no difference to it.
+    let pages = ["--package", "pilothouse-ui"];
+    step::cargo(
+        "Test the pages",
+        &["test", "--quiet"].iter().chain(&pages).copied().collect::<Vec<_>>(),
+        &[],
+    )?;
+    let lint = ["clippy", "--quiet"].iter().chain(&pages).chain(&["--all-targets", "--", "-D", "warnings"]);
+    step::cargo("Lint the pages", &lint.copied().collect::<Vec<_>>(), &[])?;
     let programs = step::target().join("debug");
     let claude = step::top().join("target/agents/node_modules/.bin/claude");
     step::cargo(

@@ -297,6 +297,7 @@ fn Gates(item: ItemId, run: Option<RunId>) -> impl IntoView {
                 let says = match (of.len(), of.len() - held) {
                     (0, _) => "not begun".to_owned(),
                     (n, 0) => format!("{n} of {n} hold"),
+                    (n, 1) => format!("{held} of {n} hold, 1 did not and was caught"),
                     (n, failed) => format!("{held} of {n} hold, {failed} did not and were caught"),
                 };
                 rows.push((
