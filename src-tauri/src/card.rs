@@ -8,21 +8,15 @@ use std::path::Path;
 /// WebKitGTK's own name for it, read when the webview starts.
 const PLAIN: &str = "WEBKIT_DISABLE_COMPOSITING_MODE";
 
-/// Begins this program again without compositing where there is no card. Comes back where there is one, or where the
-/// person said what they want.
+/// Tells the webview to do without compositing where there is no card, unless the person said what they want. To be called
+/// first of all: an environment may be changed only while there is one thread.
 pub(crate) fn heed() {
-    use std::os::unix::process::CommandExt;
-
     if std::env::var_os(PLAIN).is_some() || usable(Path::new("/dev/dri")) {
         return;
     }
-    let Ok(program) = std::env::current_exe() else { return };
-    // Only an environment that it starts with reaches every part of the webview. What cannot be begun again goes on.
-    let _slower = std::process::Command::new(program)
-        .args(std::env::args_os().skip(1))
-        .env(PLAIN, "1")
-        .env(pilothouse_client::UNSET, PLAIN)
-        .exec();
+    // What cannot be set leaves the window slower, and nothing worse.
+    let _slower = glib::setenv(PLAIN, "1", true)
+        .and_then(|()| glib::setenv(pilothouse_client::UNSET, PLAIN, true));
 }
 
 /// Whether there is a card that this user may use.

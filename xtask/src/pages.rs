@@ -26,6 +26,9 @@ pub(crate) fn build() -> Result<()> {
         .input_path(&wasm)
         .web(true)?
         .typescript(false)
+        // Two fifths of it would be names of functions that nobody reads in a page.
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .out_name("pilothouse_ui")
         .generate(&dist)
         .context("the bindings of the pages could not be made")?;
