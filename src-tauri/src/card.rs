@@ -15,8 +15,8 @@ pub(crate) fn heed() {
         return;
     }
     // What cannot be set leaves the window slower, and nothing worse.
-    let _slower = glib::setenv(PLAIN, "1", true)
-        .and_then(|()| glib::setenv(pilothouse_client::UNSET, PLAIN, true));
+    let _slower =
+        glib::setenv(PLAIN, "1", true).and_then(|()| glib::setenv(pilothouse_client::UNSET, PLAIN, true));
 }
 
 /// Whether there is a card that this user may use.

@@ -9,9 +9,11 @@ const FRAME: Duration = Duration::from_millis(16);
 /// So many bytes may be on the way to the page, or waited for in it.
 pub const WINDOW: usize = 512 * 1024;
 
-/// So many bytes go in one message: with one message a frame, 4 MB a second, which the page parses in a fifth of its time.
-/// Nobody reads faster; who falls behind goes on at the end.
+/// So many bytes go in one message. Who falls behind goes on at the end.
 const MESSAGE: usize = 64 * 1024;
+/// The time until the next after a full one. Drawing a screen that scrolled through takes more than a frame where there is no
+/// graphics card; a flood that nobody can read leaves the frames between to the rest of the page.
+const AFTER_FULL: Duration = Duration::from_millis(48);
 
 /// One viewer's pace.
 #[derive(Debug, Default)]
@@ -21,7 +23,8 @@ pub struct Pace {
     waiting: Vec<u8>,
     /// What was sent and not taken note of yet: begin and end of each message.
     flying: VecDeque<(u64, u64)>,
-    sent: Option<Instant>,
+    /// When the last message went, and how long the next one waits after it.
+    sent: Option<(Instant, Duration)>,
 }
 
 impl Pace {
@@ -59,7 +62,8 @@ impl Pace {
     /// When the next message may go, if there is one.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
-        (!self.waiting.is_empty() && self.free() > 0).then(|| self.sent.map_or(now, |sent| sent + FRAME))
+        (!self.waiting.is_empty() && self.free() > 0)
+            .then(|| self.sent.map_or(now, |(sent, wait)| sent + wait))
     }
 
     /// The next message: its offset and bytes.
@@ -70,7 +74,7 @@ impl Pace {
         let bytes = std::mem::replace(&mut self.waiting, rest);
         self.at += length as u64;
         self.flying.push_back((offset, self.at));
-        self.sent = Some(now);
+        self.sent = Some((now, if length == MESSAGE { AFTER_FULL } else { FRAME }));
         (offset, bytes)
     }
 
@@ -110,8 +114,8 @@ mod tests {
 
     fn sent_at_once(pace: &mut Pace, now: Instant) -> usize {
         let mut sent = 0;
-        while pace.due(now + FRAME).is_some_and(|due| due <= now + FRAME) {
-            sent += pace.take(now).1.len();
+        while let Some(due) = pace.due(now) {
+            sent += pace.take(due).1.len();
         }
         sent
     }
@@ -121,8 +125,10 @@ mod tests {
         let (mut pace, now) = (Pace::default(), Instant::now());
         pace.came(0, &vec![7; 3 * MESSAGE / 2]);
         assert_eq!(pace.take(now).1.len(), MESSAGE);
-        assert_eq!(pace.due(now), Some(now + FRAME));
-        assert_eq!(pace.take(now + FRAME), (MESSAGE as u64, vec![7; MESSAGE / 2]));
+        assert_eq!(pace.due(now), Some(now + AFTER_FULL));
+        assert_eq!(pace.take(now + AFTER_FULL), (MESSAGE as u64, vec![7; MESSAGE / 2]));
+        pace.came(pace.end(), b"x");
+        assert_eq!(pace.due(now), Some(now + AFTER_FULL + FRAME));
     }
 
     #[test]
