@@ -317,6 +317,9 @@ pub mod session {
             /// Which.
             session: SessionId,
         }
+        /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
+        /// keeps duplicates of what the holder holds.
+        Steady {}
         /// A session with its derived state.
         SessionLine {
             /// The session.

@@ -137,6 +137,8 @@ calls! {
 
     /// Sessions.
     SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;
+    /// Waits until every session is in two hands.
+    SessionSteady(ask::session::Steady) -> Vec<ask::session::SessionLine>, Read;
     /// Starts any command as a held session.
     SessionStart(ask::session::Start) -> Session, Act;
     /// Ends a session.

@@ -15,6 +15,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         all: bool,
     },
+    /// Wait until the death of any one process of ours would end no session, then list them
+    Steady,
     /// Start any command as a held session
     Start {
         /// The project it belongs to
@@ -39,6 +41,10 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
         Verb::List { all } => {
             let lines = desk::call(ask::session::List { all }).await?;
+            out.value(&lines, |lines| list(lines));
+        }
+        Verb::Steady => {
+            let lines = desk::call(ask::session::Steady {}).await?;
             out.value(&lines, |lines| list(lines));
         }
         Verb::Start { project, pipe, command } => {

@@ -39,6 +39,13 @@ impl Answer<ask::session::List> for Desk {
     }
 }
 
+impl Answer<ask::session::Steady> for Desk {
+    async fn answer(&self, _: ask::session::Steady) -> Result<Vec<ask::session::SessionLine>, Fault> {
+        self.engine.inner.sessions.steady().await;
+        self.answer(ask::session::List { all: false }).await
+    }
+}
+
 impl Answer<ask::session::Start> for Desk {
     async fn answer(&self, call: ask::session::Start) -> Result<Session, Fault> {
         let program = call.argv.first().ok_or_else(|| Fault::refused("no command was given"))?;
