@@ -3,6 +3,7 @@
 //! temporary repositories. A dev-dependency only.
 
 pub mod agent;
+pub mod chaos;
 pub mod feeder;
 pub mod home;
 pub mod model;
