@@ -248,7 +248,7 @@ async fn end(child: &mut tokio::process::Child) -> Result<std::process::ExitStat
 /// The engine.
 async fn serve(restarts: u32) -> End {
     match begin(restarts).await {
-        Ok(Some((engine, listener, _lock))) => {
+        Ok(Some((engine, listener, lock))) => {
             say(&Start::Ready);
             let mut term =
                 signal(SignalKind::terminate()).map_err(|error| Fault::environment(error.to_string()))?;
@@ -260,6 +260,9 @@ async fn serve(restarts: u32) -> End {
                 _ = int.recv() => {}
             }
             engine.close().await;
+            // Freed by the end of this process and not before: until then some task of ours may still be at work, and no
+            // other engine must be.
+            std::mem::forget(lock);
             Ok(HOLDS)
         }
         Ok(None) => Ok(ExitCode::from(ANOTHER)),

@@ -191,6 +191,15 @@ pub struct Pulse {
     pub viewers: u32,
 }
 
+/// Who has the keyboard of a session: one viewer at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who took it.
+    pub who: String,
+    /// When.
+    pub since: At,
+}
+
 /// Without output for this long a running session is called quiet, in milliseconds.
 pub const QUIET_MS: i64 = 10_000;
 

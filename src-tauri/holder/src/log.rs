@@ -103,6 +103,15 @@ impl LogReader {
         self.open.last().map_or(Ok(0), Segment::published)
     }
 
+    /// The first byte that is still there: older ones were dropped when the log had taken what it may.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub fn begin(&mut self) -> io::Result<u64> {
+        self.look_for_new()?;
+        Ok(self.open.first().map_or(0, |it| it.base))
+    }
+
     /// Reads bytes from an offset on. Returns how many; 0 at the end.
     ///
     /// # Errors

@@ -183,6 +183,24 @@ impl Place {
         file.write_all(format!("{offset} {columns} {rows}\n").as_bytes())
     }
 
+    /// The size changes so far, in order: offset, columns, rows. A line that is being written is none yet.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn sizes(&self) -> io::Result<Vec<(u64, u16, u16)>> {
+        let all = absent(fs::read_to_string(self.0.join("sizes")))?.unwrap_or_default();
+        let whole = all.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let read = |line: &str| {
+            let mut numbers = line.split_whitespace();
+            Some((
+                numbers.next()?.parse().ok()?,
+                numbers.next()?.parse().ok()?,
+                numbers.next()?.parse().ok()?,
+            ))
+        };
+        Ok(whole.filter_map(read).collect())
+    }
+
     /// Opens the lock file; whoever has its exclusive lock is the holder.
     ///
     /// # Errors

@@ -46,6 +46,14 @@ pub fn one(pid: u32) -> Option<Process> {
     }
 }
 
+/// When a process began, in the system's own ticks since it was started: with its id it names one process for good.
+#[must_use]
+pub fn began(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The 22nd field; the name before the last parenthesis is the second. Source: proc_pid_stat(5).
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 /// The ids of a process and its ancestors, itself first, as far as they can be followed. Nothing if the process itself
 /// is gone. An ancestor that cannot be read (where `/proc` hides the processes of others) ends the line.
 #[must_use]

@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use pilothouse_client::{Client, FromSession, Places};
+use pilothouse_client::FromSession;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::session::Ending;
-use pilothouse_contract::wire::Attach;
-use pilothouse_contract::{Fault, SessionId};
+use pilothouse_contract::wire::View;
+use pilothouse_contract::{Fault, SessionId, text};
+use pilothouse_engine::execution::held::model::{Alacritty, Model};
 use serde_json::{Value, json};
 
 use crate::home::{Home, kill_at_once};
+use crate::seat::{Seat, watching};
 
 /// Sessions that count.
 const COUNTERS: usize = 3;
@@ -134,13 +136,12 @@ pub fn run(kills: u64, seed: u64) -> Outcome {
     let mut outcome = Outcome { seed, ..Outcome::default() };
     let mut counters: Vec<Counter> = (0..COUNTERS).map(|n| counter(&home, n)).collect();
     let drawers = drawers(&home);
-    let runtime = must(tokio::runtime::Builder::new_current_thread().enable_all().build());
     for _ in 0..kills {
         let holders = steady(&home);
         // A key for each program that draws, and what it draws for it.
         for drawer in &drawers {
             let key = rng.choice(drawer.keys).copied().unwrap_or_default();
-            must(runtime.block_on(press(&home, drawer.session, key)));
+            must(press(&home, drawer.session, key));
         }
         for counter in &mut counters {
             must(counter.words.write_all(b"go\n"));
@@ -247,22 +248,20 @@ fn steady(home: &Home) -> Vec<u32> {
 }
 
 /// Presses a key in a session and waits for what is drawn for it.
-async fn press(home: &Home, session: SessionId, key: &[u8]) -> Result<(), Fault> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into);
-    let places = Places::at(home.data(), &runtime)?;
-    let attach = Attach { session, from: -1, follow: true, keyboard: true };
-    let mut attached = Client::connect(&places).await?.attach(&attach).await?;
-    // The last byte of what was drawn before; from then on it is new.
-    let drawn = async |attached: &mut pilothouse_client::Attachment| match attached.next().await? {
-        FromSession::Bytes(..) => Ok(()),
-        FromSession::Ended(ended) => Err(Fault::missing(format!("{session} ended: {}", ended.why))),
-    };
-    let waited = tokio::time::timeout(PATIENCE, async {
-        drawn(&mut attached).await?;
-        attached.input(key).await?;
-        drawn(&mut attached).await
-    });
-    waited.await.unwrap_or_else(|_| Err(Fault::missing(format!("{session} draws nothing for a key"))))
+fn press(home: &Home, session: SessionId, key: &[u8]) -> Result<(), Fault> {
+    let mut seat = Seat::view(home, &View { keyboard: true, ..watching(session) })?;
+    // What it drew before, then what is new.
+    while !matches!(seat.next()?, FromSession::Screen(..)) {}
+    seat.input(key)?;
+    loop {
+        match seat.next()? {
+            FromSession::Bytes(..) => return Ok(()),
+            FromSession::Ended(ended) => {
+                return Err(Fault::missing(format!("{session} ended: {}", ended.why)));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Kills or stops one process of ours. Returns what.
@@ -335,6 +334,9 @@ fn finish(home: &Home, counters: Vec<Counter>, drawers: &[Drawer], outcome: &mut
         outcome.screens_wrong += u64::from(must(std::fs::read(&viewer.shown)) != log.as_bytes());
     }
     for drawer in drawers {
+        let id = drawer.session.to_string();
+        let shown = home.json(&["session", "screen", &id]);
+        outcome.screens_wrong += u64::from(!is_drawn(home, &id, &shown));
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", drawer.pid)).unwrap_or_default();
         outcome.agents_lost += u64::from(stat.is_empty() || stat.contains(") Z "));
     }
@@ -342,6 +344,20 @@ fn finish(home: &Home, counters: Vec<Counter>, drawers: &[Drawer], outcome: &mut
         |it| matches!(&it.event, Event::SessionEnded { end, .. } if matches!(end.how, Ending::Lost { .. })),
     );
     outcome.agents_lost = outcome.agents_lost.max(lost.count() as u64);
+}
+
+/// Whether a screen is what a fresh model makes of the whole log.
+fn is_drawn(home: &Home, session: &str, shown: &Value) -> bool {
+    let number = |name: &str| shown.get(name).and_then(Value::as_u64).and_then(|it| u16::try_from(it).ok());
+    let (Some(columns), Some(rows)) = (number("columns"), number("rows")) else { return false };
+    let offset = shown.get("offset").and_then(Value::as_u64).and_then(|it| usize::try_from(it).ok());
+    let mut log = home.command(&["attach", session, "--raw", "--no-follow"]);
+    let log = must(log.stderr(Stdio::null()).output()).stdout;
+    let Some(seen) = offset.and_then(|offset| log.get(..offset)) else { return false };
+    let mut fresh = Alacritty::new(columns, rows);
+    fresh.feed(seen);
+    let fresh: Vec<Value> = fresh.text().iter().map(|it| Value::from(text::plain(it, false))).collect();
+    shown.get("text").and_then(Value::as_array) == Some(&fresh)
 }
 
 /// How many lines of a count are missing in a log, and how many are there again.

@@ -8,5 +8,6 @@ pub mod feeder;
 pub mod home;
 pub mod model;
 pub mod repo;
+pub mod seat;
 pub mod sim;
 pub mod window;

@@ -11,10 +11,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::session::{End, Ending, Mode, Pulse, Running, Session};
+use pilothouse_contract::session::{End, Ending, Lease, Mode, Pulse, Running, Session};
 use pilothouse_contract::{At, SessionId};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Exit, Place, boot_id};
@@ -23,10 +24,16 @@ use pilothouse_holder::wire::{ToHolder, VERSION};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
+pub use self::draw::Drawn;
 use self::follow::Follow;
+pub use self::leases::{Hand, Taking};
 use crate::ports::clock;
 
+mod draw;
 mod follow;
+mod leases;
+pub mod model;
+mod paint;
 
 /// Capacity of a log segment of an interactive session, in bytes.
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
@@ -97,6 +104,12 @@ pub struct Sight {
     pub pulse: Pulse,
     /// How it ended, once it did.
     pub end: Option<End>,
+    /// Who has the keyboard.
+    pub lease: Option<Lease>,
+    /// The viewer that has it.
+    pub(crate) hand: Option<u64>,
+    /// How often holders handed out what they hold.
+    pub(crate) shared: u64,
 }
 
 /// What is told of a session while it is followed.
@@ -116,6 +129,7 @@ pub enum Told {
 struct Live {
     sight: watch::Sender<Sight>,
     orders: mpsc::UnboundedSender<ToHolder>,
+    drawing: draw::Shared,
 }
 
 /// A holder that was started.
@@ -143,6 +157,7 @@ pub struct Sessions {
     sockets: PathBuf,
     program: PathBuf,
     live: Arc<Mutex<BTreeMap<Key, Live>>>,
+    viewers: Arc<AtomicU64>,
     told: mpsc::UnboundedSender<(SessionId, Told)>,
 }
 
@@ -166,6 +181,7 @@ impl Sessions {
             sockets: sockets.to_owned(),
             program: program.to_owned(),
             live: Arc::default(),
+            viewers: Arc::default(),
             told,
         }
     }
@@ -331,13 +347,18 @@ impl Sessions {
     pub fn follow(&self, session: Key) {
         let (sight, _) = watch::channel(Sight::default());
         let (orders, taken) = mpsc::unbounded_channel();
+        let drawing = self.open_drawing(session);
         {
             let mut live = self.lock();
             if live.contains_key(&session) {
                 return;
             }
-            live.insert(session, Live { sight: sight.clone(), orders });
+            live.insert(
+                session,
+                Live { sight: sight.clone(), orders: orders.clone(), drawing: drawing.clone() },
+            );
         }
+        tokio::spawn(draw::follow(drawing, session, sight.subscribe(), orders));
         let sessions = self.clone();
         tokio::spawn(async move {
             let end = Follow::new(&sessions, session, sight.clone(), taken).run().await;
@@ -387,9 +408,20 @@ impl Sessions {
 
     /// Comes back once each session that lives is in two hands, or over.
     pub async fn steady(&self) {
-        let sights: Vec<_> = self.lock().values().map(|it| it.sight.subscribe()).collect();
-        for mut sight in sights {
-            let in_two_hands = |it: &Sight| it.end.is_some() || (it.pulse.held && it.pulse.kept);
+        // Each is asked again: what was last heard may have been said by one that was killed since.
+        let asked: Vec<_> = self
+            .lock()
+            .values()
+            .map(|it| {
+                let sight = it.sight.subscribe();
+                let shared = sight.borrow().shared;
+                let _over = it.orders.send(ToHolder::Share);
+                (sight, shared)
+            })
+            .collect();
+        for (mut sight, shared) in asked {
+            let in_two_hands =
+                |it: &Sight| it.end.is_some() || (it.pulse.held && it.pulse.kept && it.shared > shared);
             // It is over as well if nobody follows it any more.
             let _over = sight.wait_for(in_two_hands).await;
         }
@@ -405,6 +437,12 @@ impl Sessions {
     #[must_use]
     pub fn pulse(&self, session: Key) -> Option<Pulse> {
         self.lock().get(&session).map(|live| live.sight.borrow().pulse)
+    }
+
+    /// A number for a viewer.
+    #[must_use]
+    pub fn next_viewer(&self) -> u64 {
+        self.viewers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Counts a viewer in or out.
@@ -432,6 +470,12 @@ impl Sessions {
         };
         let ended = sight.wait_for(|it| it.end.is_some()).await.ok().and_then(|it| it.end.clone());
         ended.unwrap_or_else(|| self.lost(session, &self.place(session)))
+    }
+
+    /// Who has the keyboard of a session now.
+    #[must_use]
+    pub fn lease(&self, session: Key) -> Option<Lease> {
+        self.lock().get(&session).and_then(|live| live.sight.borrow().lease.clone())
     }
 
     /// Gives an order to a session's holder. Returns whether the session is followed.

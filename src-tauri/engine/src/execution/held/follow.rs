@@ -229,7 +229,10 @@ impl<'a> Follow<'a> {
             FromHolder::Shared(_) => {
                 if let Some(hands) = Hands::of(std::mem::take(descriptors)) {
                     self.hands = Some(hands);
-                    self.sight.send_modify(|it| it.pulse.kept = true);
+                    self.sight.send_modify(|it| {
+                        it.pulse.kept = true;
+                        it.shared += 1;
+                    });
                 }
             }
             FromHolder::Took(end) | FromHolder::Dropped(end) => self.arrived = self.arrived.max(end),
