@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to whoever runs it")]
 
 mod bench;
+mod chaos;
 mod need;
 #[cfg(feature = "pages")]
 mod pages;
@@ -49,6 +50,18 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Kill what is ours, one at a time, while sessions work; say what it cost
+    Chaos {
+        /// How many kills
+        #[arg(long, default_value_t = 200)]
+        kills: u64,
+        /// Gives their order
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Simulate the coordination layer over many seeds
     Sim {
         /// How many
@@ -81,6 +94,7 @@ fn main() -> ExitCode {
         Task::Shots { out, yes } => window::shots(yes, out),
         Task::Test { yes } => test::run(yes),
         Task::Bench { name, json } => bench::run(name, json),
+        Task::Chaos { kills, seed, json } => chaos::run(kills, seed, json),
         Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
         Task::Pages => pages(),
     };

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use pilothouse_client::{Client, Places, Start, readiness_line};
 use pilothouse_contract::{Fault, FaultCode, ask};
 use pilothouse_engine::{Engine, Options, serve};
+use pilothouse_holder::proc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -138,6 +139,13 @@ async fn watch(detached: bool, out: Out) -> End {
     let program = desk::program()?;
     let in_words =
         |error: std::io::Error| Fault::environment(format!("the engine could not be watched: {error}"));
+    // Programs whose holder died come to us, whichever engine started them: somebody has to reap them, or nobody would
+    // learn how they ended.
+    #[cfg(target_os = "linux")]
+    let _older_kernel = rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(
+        i32::try_from(std::process::id()).unwrap_or_default(),
+    ));
+    let mut died = signal(SignalKind::child()).map_err(in_words)?;
     let mut term = signal(SignalKind::terminate()).map_err(in_words)?;
     let mut int = signal(SignalKind::interrupt()).map_err(in_words)?;
     let mut restarts: u32 = 0;
@@ -158,10 +166,14 @@ async fn watch(detached: bool, out: Out) -> End {
         if let Some(said) = child.stdout.take() {
             tell(said, &child, out).await?;
         }
-        let status = tokio::select! {
-            status = child.wait() => status.map_err(in_words)?,
-            _ = term.recv() => end(&mut child).await?,
-            _ = int.recv() => end(&mut child).await?,
+        let engine = child.id();
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status.map_err(in_words)?,
+                _ = term.recv() => break end(&mut child).await?,
+                _ = int.recv() => break end(&mut child).await?,
+                _ = died.recv() => reap_adopted(engine),
+            }
         };
         match status.code() {
             Some(0) => return Ok(HOLDS),
@@ -181,6 +193,16 @@ async fn watch(detached: bool, out: Out) -> End {
             "the engine ended ({status}); started again, for the {restarts}. time, in {wait:?}"
         ));
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Reaps what came to us and has ended; the engine itself is waited for elsewhere.
+fn reap_adopted(engine: Option<u32>) {
+    let me = std::process::id();
+    let ended = proc::all().into_values().filter(|it| it.parent == me && it.zombie && Some(it.pid) != engine);
+    for process in ended {
+        let pid = i32::try_from(process.pid).ok().and_then(rustix::process::Pid::from_raw);
+        let _gone = rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG);
     }
 }
 
@@ -226,7 +248,7 @@ async fn end(child: &mut tokio::process::Child) -> Result<std::process::ExitStat
 /// The engine.
 async fn serve(restarts: u32) -> End {
     match begin(restarts).await {
-        Ok(Some((engine, listener, _lock))) => {
+        Ok(Some((engine, listener, lock))) => {
             say(&Start::Ready);
             let mut term =
                 signal(SignalKind::terminate()).map_err(|error| Fault::environment(error.to_string()))?;
@@ -238,6 +260,9 @@ async fn serve(restarts: u32) -> End {
                 _ = int.recv() => {}
             }
             engine.close().await;
+            // Freed by the end of this process and not before: until then some task of ours may still be at work, and no
+            // other engine must be.
+            std::mem::forget(lock);
             Ok(HOLDS)
         }
         Ok(None) => Ok(ExitCode::from(ANOTHER)),

@@ -204,6 +204,13 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             format!("session {} asked for: {}", session.id, says(&session.title))
         }
         Event::SessionRuns { session, running } => format!("session {session} runs: process {}", running.pid),
+        Event::HolderReplaced { session, holder, uncertain_bytes } => {
+            let typed = match uncertain_bytes {
+                0 => String::new(),
+                bytes => format!("; {bytes} typed bytes may or may not have arrived"),
+            };
+            format!("session {session}: its holder died, process {holder} took over{typed}")
+        }
         Event::SessionEnded { session, end } => {
             format!("session {session} ended: {:?}, {} bytes", end.how, end.output_bytes)
         }

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
+use pilothouse_contract::wire::{
+    self, Attach, Ended, Hello, LeaseSeen, Size, Subscribe, Tag, Taken, View, take_frame,
+};
 use pilothouse_contract::{Call, Fault, FaultCode, Fleet, PROTOCOL, Record, Request};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -107,6 +109,15 @@ impl Client {
         Ok(Attachment { client: self })
     }
 
+    /// Looks at a session as a viewer with a terminal of its own.
+    ///
+    /// # Errors
+    /// `Unreachable` if the engine ended.
+    pub async fn view(mut self, view: &View) -> Result<Attachment, Fault> {
+        self.send(Tag::View, &wire::encode(view)?).await?;
+        Ok(Attachment { client: self })
+    }
+
     /// Whether it can be used for another call: the engine has neither left nor said anything unasked. A look, and no
     /// promise: the engine may leave right after it.
     #[must_use]
@@ -205,6 +216,10 @@ pub struct Attachment {
 pub enum FromSession {
     /// Bytes of its output, and the offset of the first.
     Bytes(u64, Vec<u8>),
+    /// The screen at an offset, with its size: to be painted on an empty terminal. Only for a [`View`].
+    Screen(u64, Size, Vec<u8>),
+    /// Who has the keyboard now. Only for a [`View`].
+    Lease(LeaseSeen),
     /// There is no more.
     Ended(Ended),
 }
@@ -222,6 +237,15 @@ impl Attachment {
                     .ok_or_else(|| Fault::bug("a piece of output came without its offset"))?;
                 Ok(FromSession::Bytes(u64::from_le_bytes(*offset), bytes.to_vec()))
             }
+            (Tag::Screen, payload) => {
+                let short = || Fault::bug("a painting came without its size");
+                let (offset, rest) = payload.split_first_chunk::<8>().ok_or_else(short)?;
+                let (columns, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+                let (rows, paint) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+                let size = Size { columns: u16::from_le_bytes(*columns), rows: u16::from_le_bytes(*rows) };
+                Ok(FromSession::Screen(u64::from_le_bytes(*offset), size, paint.to_vec()))
+            }
+            (Tag::Lease, payload) => Ok(FromSession::Lease(wire::decode(&payload)?)),
             (Tag::Ended, payload) => Ok(FromSession::Ended(wire::decode(&payload)?)),
             (Tag::Fault, payload) => Err(wire::decode(&payload)?),
             (tag, _) => Err(Fault::bug(format!("an attachment brought {tag:?}"))),
@@ -268,7 +292,7 @@ impl Frames {
     /// As [`Attachment::next`].
     pub async fn next(&mut self) -> Result<(Tag, Vec<u8>), Fault> {
         match receive(&mut self.stream, &mut self.received).await? {
-            (tag @ (Tag::Bytes | Tag::Ended), payload) => Ok((tag, payload)),
+            (tag @ (Tag::Bytes | Tag::Screen | Tag::Lease | Tag::Ended), payload) => Ok((tag, payload)),
             (Tag::Fault, payload) => Err(wire::decode(&payload)?),
             (tag, _) => Err(Fault::bug(format!("an attachment brought {tag:?}"))),
         }

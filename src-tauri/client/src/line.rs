@@ -130,6 +130,6 @@ pub async fn tail(places: &Places, session: SessionId, back: i64) -> Option<u64>
     let client = Client::connect(places).await.ok()?;
     match client.attach(&look).await.ok()?.next().await.ok()? {
         FromSession::Bytes(offset, _) => Some(offset),
-        FromSession::Ended(_) => None,
+        _ => None,
     }
 }

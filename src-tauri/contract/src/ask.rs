@@ -289,7 +289,7 @@ pub mod attempt {
 /// Sessions.
 pub mod session {
     use super::*;
-    use crate::session::{Mode, Pulse, Session, SessionState};
+    use crate::session::{Lease, Mode, Pulse, Session, SessionState};
 
     asks! {
         /// Sessions: those that live, or all.
@@ -317,6 +317,9 @@ pub mod session {
             /// Which.
             session: SessionId,
         }
+        /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
+        /// keeps duplicates of what the holder holds.
+        Steady {}
         /// A session with its derived state.
         SessionLine {
             /// The session.
@@ -327,6 +330,27 @@ pub mod session {
             why: String,
             /// What is seen of it now.
             pulse: Option<Pulse>,
+            /// Who has its keyboard.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            lease: Option<Lease>,
+        }
+        /// The screen of a session as text.
+        Screen {
+            /// Which.
+            session: SessionId,
+        }
+        /// A screen.
+        ScreenPage {
+            /// Everything before this byte of the log is in it.
+            offset: u64,
+            /// Columns.
+            columns: u16,
+            /// Rows.
+            rows: u16,
+            /// The rows, without blanks at their ends; what a program says, so text and nothing else.
+            text: Vec<String>,
+            /// Whether the program draws on the other screen, as editors do.
+            alternate: bool,
         }
     }
 }

@@ -137,6 +137,10 @@ calls! {
 
     /// Sessions.
     SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;
+    /// Waits until every session is in two hands.
+    SessionSteady(ask::session::Steady) -> Vec<ask::session::SessionLine>, Read;
+    /// A session's screen.
+    SessionScreen(ask::session::Screen) -> ask::session::ScreenPage, Read;
     /// Starts any command as a held session.
     SessionStart(ask::session::Start) -> Session, Act;
     /// Ends a session.

@@ -86,6 +86,9 @@ pub enum Event {
     SessionAsked { session: Session },
     /// Its program runs.
     SessionRuns { session: SessionId, running: Running },
+    /// Its holder died, and another one took over where it stood. What was typed and not acknowledged may have been
+    /// taken or not: so many bytes; they are not typed again.
+    HolderReplaced { session: SessionId, holder: u32, uncertain_bytes: u64 },
     /// It ended.
     SessionEnded { session: SessionId, end: End },
 
@@ -181,6 +184,7 @@ impl Event {
             Self::CandidateRead { .. } => "candidate-read",
             Self::SessionAsked { .. } => "session-asked",
             Self::SessionRuns { .. } => "session-runs",
+            Self::HolderReplaced { .. } => "holder-replaced",
             Self::SessionEnded { .. } => "session-ended",
             Self::QuestionAsked { .. } => "question-asked",
             Self::QuestionAnswered { .. } => "question-answered",

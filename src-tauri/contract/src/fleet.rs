@@ -241,6 +241,11 @@ impl Fleet {
             Event::SessionRuns { session, running } => {
                 self.session(*session, |it| it.running = Some(running.clone()))
             }
+            Event::HolderReplaced { session, holder, .. } => self.session(*session, |it| {
+                if let Some(running) = &mut it.running {
+                    running.holder = *holder;
+                }
+            }),
             Event::SessionEnded { session, end } => self.session(*session, |it| it.end = Some(end.clone())),
 
             Event::QuestionAsked { question } => {

@@ -95,9 +95,17 @@ pub struct End {
     pub how: Ending,
     /// Bytes of output in its log.
     pub output_bytes: u64,
+    /// Bytes of output that are not in its log: the disk or the log was full.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost_bytes: u64,
     /// Programs it left behind, which were ended with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// What is known of an end.
@@ -117,6 +125,11 @@ pub enum Ending {
     /// It was never started.
     NotStarted {
         /// Why.
+        why: String,
+    },
+    /// It ended, its output is whole, and nobody could learn with which code.
+    Unknown {
+        /// Why not.
         why: String,
     },
     /// Its holder is gone and left no word.
@@ -168,8 +181,23 @@ pub struct Pulse {
     pub last_output: Option<At>,
     /// Whether the holder answers.
     pub held: bool,
+    /// Whether the engine keeps duplicates of what the holder holds: then the death of the holder ends nothing.
+    #[serde(default)]
+    pub kept: bool,
+    /// Bytes of output that were not kept, because the disk or the log is full.
+    #[serde(default)]
+    pub lost_bytes: u64,
     /// How many viewers are attached.
     pub viewers: u32,
+}
+
+/// Who has the keyboard of a session: one viewer at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who took it.
+    pub who: String,
+    /// When.
+    pub since: At,
 }
 
 /// Without output for this long a running session is called quiet, in milliseconds.
@@ -183,6 +211,7 @@ impl Session {
             return match &end.how {
                 Ending::Exited { code } => (SessionState::Exited, format!("exit code {code}")),
                 Ending::Signalled { signal } => (SessionState::Exited, format!("ended by signal {signal}")),
+                Ending::Unknown { why } => (SessionState::Exited, format!("exit unknown: {why}")),
                 Ending::NotStarted { why } => (SessionState::Exited, format!("never started: {why}")),
                 Ending::Lost { why } => (SessionState::Lost, why.clone()),
             };

@@ -36,6 +36,13 @@ pub enum Tag {
     Resize = 11,
     /// From the engine: the session ended; [`Ended`].
     Ended = 12,
+    /// To the engine: [`View`].
+    View = 13,
+    /// From the engine, to whoever sent a [`View`]: the screen as it is at an offset, to be painted on an empty terminal.
+    /// The offset (u64), columns (u16) and rows (u16), little endian, and the escape sequences. Bytes go on from there.
+    Screen = 14,
+    /// From the engine, to whoever sent a [`View`]: who has the keyboard now; [`LeaseSeen`].
+    Lease = 15,
 }
 
 impl Tag {
@@ -53,6 +60,9 @@ impl Tag {
             10 => Self::Input,
             11 => Self::Resize,
             12 => Self::Ended,
+            13 => Self::View,
+            14 => Self::Screen,
+            15 => Self::Lease,
             _ => return None,
         })
     }
@@ -87,6 +97,40 @@ pub struct Attach {
     /// Whether the viewer takes the keyboard. Only one may have it; with an agent at a task it is recorded as an
     /// intervention.
     pub keyboard: bool,
+}
+
+/// Asks for a session as a viewer with a terminal of its own sees it: painted first, then byte by byte; painted anew when
+/// the viewer falls far behind; and told who has the keyboard. What the program asks its terminal is answered by the
+/// engine, so a viewer's own terminal must not answer it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Which session.
+    pub session: crate::ids::SessionId,
+    /// From this byte on, if the viewer has what is before it; else from a painting of the screen.
+    #[serde(default)]
+    pub from: Option<u64>,
+    /// So many lines above the screen are painted too.
+    #[serde(default)]
+    pub lines_above: u32,
+    /// Whether the viewer takes the keyboard. Only one may have it; with an agent at a task it is recorded as an
+    /// intervention.
+    #[serde(default)]
+    pub keyboard: bool,
+    /// Whether it had it already before the connection was lost: it is not taken from whoever took it since.
+    #[serde(default)]
+    pub again: bool,
+    /// Whether it is taken even while the session waits for an answer that can be given in the queue.
+    #[serde(default)]
+    pub despite_question: bool,
+}
+
+/// Who has the keyboard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseSeen {
+    /// Who; nobody if none.
+    pub lease: Option<crate::session::Lease>,
+    /// Whether it is this viewer.
+    pub yours: bool,
 }
 
 /// The size of a terminal.

@@ -84,6 +84,9 @@ pub fn decide(
         Input::Typed { session } => work.typed(session),
         Input::AskQuestion { session, asks, choices } => work.ask_question(session, &asks, &choices)?,
         Input::AnswerQuestion { question, text } => work.answer_question(question, &text)?,
+        Input::HolderReplaced { session, holder, uncertain_bytes } => {
+            work.engine(Event::HolderReplaced { session, holder, uncertain_bytes });
+        }
         Input::SessionEnded { session, end } => work.session_ended(session, end),
         Input::Stalled { session, quiet_s } => work.stalled(session, quiet_s),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::coordination::{Decision, Effect, EffectKey, Input, Outcome, PendingEffect, decide};
 use crate::execution::attempts::Attempts;
 use crate::execution::checks::Checks;
-use crate::execution::held::{Key, Sessions};
+use crate::execution::held::{Key, Sessions, Told};
 use crate::execution::recovery::Remover;
 use crate::execution::trees::Trees;
 use crate::execution::watch::Watch;
@@ -165,7 +165,7 @@ impl Engine {
             }),
         };
         engine.begin(loaded.fleet, EffectKey(loaded.next_effect), pending, taken);
-        tokio::spawn(engine.clone().hear_ends(ends));
+        tokio::spawn(engine.clone().hear_sessions(ends));
         tokio::spawn(engine.clone().heed_signs(told));
         Ok(engine)
     }
@@ -338,16 +338,17 @@ impl Engine {
         });
     }
 
-    /// Hears of ended sessions.
-    async fn hear_ends(
-        self,
-        mut ends: mpsc::UnboundedReceiver<(SessionId, pilothouse_contract::session::End)>,
-    ) {
-        while let Some((session, end)) = ends.recv().await {
+    /// Hears of replaced holders and ended sessions.
+    async fn hear_sessions(self, mut told: mpsc::UnboundedReceiver<(SessionId, Told)>) {
+        while let Some((session, told)) = told.recv().await {
             // A check's end comes with its outcome.
             let check = self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Check);
-            if !check {
-                self.tell(Input::SessionEnded { session, end });
+            match told {
+                Told::Replaced { holder, uncertain_bytes } => {
+                    self.tell(Input::HolderReplaced { session, holder, uncertain_bytes });
+                }
+                Told::Ended(end) if !check => self.tell(Input::SessionEnded { session, end }),
+                Told::Ended(_) => {}
             }
         }
     }

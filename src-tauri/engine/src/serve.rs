@@ -1,6 +1,8 @@
 //! The engine's socket: who calls is found out first, then frames are read, answered, streamed. Each connection is a
 //! task of its own; a broken or slow peer costs itself only.
 
+mod viewer;
+
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::panic::AssertUnwindSafe;
@@ -8,22 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::FutureExt;
-use pilothouse_contract::wire::{self, Attach, Ended, Hello, Size, Subscribe, Tag, Taken, take_frame};
-use pilothouse_contract::{Access, Fault, PROTOCOL, Record, Request, SessionId, dispatch};
+use pilothouse_contract::wire::{self, Hello, Subscribe, Tag, Taken, take_frame};
+use pilothouse_contract::{Fault, PROTOCOL, Record, Request, SessionId, dispatch};
 use pilothouse_holder::proc;
-use pilothouse_holder::wire::ToHolder;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast;
 
 use crate::answer::{Caller, Desk};
-use crate::coordination::Input;
 use crate::engine::Engine;
 use crate::execution::env::MARK;
-use crate::execution::held::Key;
-
-/// A viewer gets bytes in pieces of at most this, so that none is waited for long.
-const PIECE: usize = 64 * 1024;
 
 /// So often the engine looks whether its socket is still there: one look at one file, and sooner than a caller gives up.
 const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);
@@ -209,6 +205,7 @@ impl Connection {
                 Tag::Request => self.request(&payload).await?,
                 Tag::Subscribe => return self.subscribe(&payload).await,
                 Tag::Attach => return self.attach(&payload).await,
+                Tag::View => return self.view(&payload).await,
                 _ => return Ok(()),
             }
         }
@@ -299,87 +296,6 @@ impl Connection {
         }
     }
 
-    /// Streams a session's bytes; takes what is typed, if the viewer has the keyboard.
-    async fn attach(&mut self, payload: &[u8]) -> Over {
-        let asked = match wire::decode::<Attach>(payload) {
-            Ok(asked) => asked,
-            Err(fault) => return self.send_value(Tag::Fault, &fault).await,
-        };
-        let session = asked.session;
-        let Some(key) = self.desk.engine.key(session) else {
-            return self
-                .send_value(Tag::Fault, &Fault::missing(format!("there is no session {session}")))
-                .await;
-        };
-        if asked.keyboard {
-            if let Err(fault) = self.desk.admit(Access::Act, "typing into a session") {
-                return self.send_value(Tag::Fault, &fault).await;
-            }
-            self.desk.engine.tell(Input::Typed { session });
-        }
-        let sessions = self.desk.engine.inner.sessions.clone();
-        sessions.count_viewer(key, true);
-        let streamed = self.stream_bytes(&asked, key).await;
-        sessions.count_viewer(key, false);
-        streamed
-    }
-
-    async fn stream_bytes(&mut self, asked: &Attach, session: Key) -> Over {
-        let sessions = self.desk.engine.inner.sessions.clone();
-        let mut log = sessions.log(session);
-        let end = log.end()?;
-        let back = usize::try_from(asked.from.unsigned_abs()).unwrap_or(usize::MAX) as u64;
-        let mut at = if asked.from < 0 { end.saturating_sub(back) } else { back };
-        let mut sight = sessions.sight(session);
-        let mut piece = vec![0; PIECE];
-        loop {
-            let over = sight.as_ref().is_none_or(|it| it.borrow().end.is_some());
-            // A viewer that does not take its bytes waits here by itself; the session and the others go on.
-            loop {
-                let length = log.read_at(at, &mut piece)?;
-                let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else { break };
-                let mut payload = at.to_le_bytes().to_vec();
-                payload.extend_from_slice(read);
-                self.send(Tag::Bytes, &payload).await?;
-                at += length as u64;
-            }
-            if over || !asked.follow {
-                return self.send_value(Tag::Ended, &self.ended(asked.session)).await;
-            }
-            let Some(sight) = sight.as_mut() else { continue };
-            tokio::select! {
-                changed = sight.changed() => drop(changed),
-                frame = receive(&mut self.stream, &mut self.received) => match frame? {
-                    Some((Tag::Input, bytes)) if asked.keyboard => drop(sessions.order(session, ToHolder::Input(bytes))),
-                    Some((Tag::Resize, payload)) if asked.keyboard => {
-                        if let Ok(size) = wire::decode::<Size>(&payload) {
-                            sessions.order(session, ToHolder::Resize(size.columns, size.rows));
-                        }
-                    }
-                    Some(_) => {}
-                    None => return Ok(()),
-                }
-            }
-        }
-    }
-
-    fn ended(&self, session: SessionId) -> Ended {
-        let fleet = self.desk.engine.fleet();
-        let Some(it) = fleet.sessions.get(&session) else { return Ended { code: None, why: String::new() } };
-        // The end may be written down and not yet told.
-        let end = it.end.clone().or_else(|| {
-            let exit = self.desk.engine.inner.sessions.place(it.into()).exit().ok().flatten()?;
-            Some(crate::execution::held::end_of(&exit))
-        });
-        let code = end.as_ref().and_then(|end| match end.how {
-            pilothouse_contract::session::Ending::Exited { code } => Some(code),
-            _ => None,
-        });
-        let told = pilothouse_contract::session::Session { end, ..it.clone() };
-        let (_, why) = told.state(None, crate::perform::now());
-        Ended { code, why }
-    }
-
     async fn receive(&mut self) -> io::Result<Option<(Tag, Vec<u8>)>> {
         receive(&mut self.stream, &mut self.received).await
     }
@@ -396,7 +312,10 @@ impl Connection {
 
 /// Takes the next frame; nothing if the peer is gone or does not speak our protocol. Can be dropped half-way: what was
 /// received stays in the buffer.
-async fn receive(stream: &mut UnixStream, received: &mut Vec<u8>) -> io::Result<Option<(Tag, Vec<u8>)>> {
+async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    received: &mut Vec<u8>,
+) -> io::Result<Option<(Tag, Vec<u8>)>> {
     let mut piece = [0; 16 * 1024];
     loop {
         match take_frame(received) {

@@ -357,6 +357,14 @@ impl Engine {
         let Some(key) = self.key(session) else { return };
         self.inner.sessions.follow(key);
         let Some(sight) = self.inner.sessions.sight(key) else { return };
+        // An engine that was killed may have replaced its holder and not come to say so.
+        let holder = self.inner.sessions.place(key).held().ok().flatten().map(|it| it.holder);
+        let told = self.fleet().sessions.get(&session).and_then(|it| Some(it.running.as_ref()?.holder));
+        if let (Some(holder), Some(told)) = (holder, told)
+            && holder != told
+        {
+            self.tell(Input::HolderReplaced { session, holder, uncertain_bytes: 0 });
+        }
         if let Some(followed) = self.followed(&self.fleet(), session) {
             let store = self.inner.store.clone();
             let ended = |sight: &Sight| sight.end.is_some();

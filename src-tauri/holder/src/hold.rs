@@ -1,39 +1,40 @@
 //! The one poll loop of a holder: output into the log, input from the socket, children reaped, the end written down.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pilothouse_holder::hands::{self, Hands};
+use pilothouse_holder::log::SLICE;
 use pilothouse_holder::place::{Asked, Exit, Held, Mode, Place, boot_id};
-use pilothouse_holder::proc;
-use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_to_holder};
+use pilothouse_holder::proc::{self, Ended};
+use pilothouse_holder::wire::{FromHolder, ToHolder, VERSION};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, WaitOptions};
+use rustix::process::{Signal, WaitOptions, WaitStatus};
 
+use crate::peer::Peer;
 use crate::program::Program;
-use crate::segment::{LogWriter, SLICE};
+use crate::segment::LogWriter;
 
 /// After a polite word at the time limit, this long passes before force.
 const LIMIT_GRACE: Duration = Duration::from_secs(2);
-/// A peer that does not take even this much is dropped.
-const PEER_BACKLOG: usize = 64 * 1024;
 /// Input that the program does not take is kept up to this much, then further input is thrown away.
 const INPUT_BACKLOG: usize = 4 * 1024 * 1024;
+/// While nobody is connected, it is looked so often whether the socket is still there to connect to.
+const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);
+/// A successor is not the parent of its program: so long it waits for whoever is to reap it.
+const REAPED: Duration = Duration::from_secs(2);
 
 /// Holds the session in a folder to its end.
 ///
 /// Returns at once, without a word, if another holder has it or it is over: so asking twice starts it once.
 pub(crate) fn run(place: &Place) -> io::Result<()> {
     let asked = place.asked()?;
-    let lock = place.lock_file()?;
-    match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    }
-    if place.exit()?.is_some() {
+    let lock = OwnedFd::from(place.lock_file()?);
+    if !is_ours(&lock)? || place.exit()?.is_some() {
         return Ok(());
     }
     if place.held()?.is_some() {
@@ -48,6 +49,33 @@ pub(crate) fn run(place: &Place) -> io::Result<()> {
             holder.hold()
         }
         Err(why) => place.write_exit(&Exit { not_started: Some(why), ..Exit::default() }),
+    }
+}
+
+/// Takes over from a holder that died: its descriptors come over standard input, from whoever kept duplicates of them
+/// and knows that it is dead. Then as [`run`].
+pub(crate) fn take_over(place: &Place) -> io::Result<()> {
+    let asked = place.asked()?;
+    let mut came = Vec::new();
+    hands::receive(io::stdin(), &mut [0; 1], &mut came)?;
+    let hands = Hands::of(came).ok_or_else(|| {
+        io::Error::other("no descriptors came over standard input: only an engine can ask this")
+    })?;
+    if !is_ours(&hands.lock)? || place.exit()?.is_some() {
+        return Ok(());
+    }
+    leave_the_parent();
+    let holder = Holder::succeed(place, &asked, hands)?;
+    say_held();
+    holder.hold()
+}
+
+/// Takes the lock, or finds that this descriptor of it has it.
+fn is_ours(lock: &OwnedFd) -> io::Result<bool> {
+    match rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -67,90 +95,136 @@ fn leave_the_parent() {
     ));
 }
 
-struct Peer {
-    stream: UnixStream,
-    received: Vec<u8>,
-    to_send: Vec<u8>,
-    told: u64,
-    greeted: bool,
-    gone: bool,
-}
-
 struct Holder<'a> {
     place: &'a Place,
     asked: &'a Asked,
-    /// Kept for life: whoever has it is the holder.
-    _lock: File,
+    /// Kept for life: whoever has it may read.
+    lock: OwnedFd,
     listener: UnixListener,
+    /// What makes the socket file ours: device and inode.
+    socket: Option<(u64, u64)>,
     signals: UnixStream,
     program: Program,
+    /// Whether the program is our child, so that we reap it.
+    parent: bool,
     log: LogWriter,
     peers: Vec<Peer>,
-    input: Vec<u8>,
+    met: u64,
+    input: Input,
     output_open: bool,
-    lost_bytes: u64,
-    status: Option<rustix::process::WaitStatus>,
+    ended: Option<Ended>,
+    leave: bool,
     over_limit: bool,
     limit: Option<Instant>,
     force: Option<Instant>,
 }
 
+/// What was typed and not yet taken by the program.
+#[derive(Default)]
+struct Input {
+    bytes: Vec<u8>,
+    /// How much was ever taken in, and how much of it the program took.
+    queued: u64,
+    given: u64,
+    /// Where each frame ends in what was taken in, whose it is, and what that peer calls its end.
+    frames: VecDeque<(u64, u64, u64)>,
+}
+
 impl<'a> Holder<'a> {
-    fn begin(place: &'a Place, asked: &'a Asked, lock: File) -> Result<Self, String> {
+    fn begin(place: &'a Place, asked: &'a Asked, lock: OwnedFd) -> Result<Self, String> {
         let in_words = |what: &str| {
             let what = what.to_owned();
             move |error: io::Error| format!("{what}: {error}")
         };
         let log = LogWriter::begin(place.folder(), asked.segment_bytes)
             .map_err(in_words("its log could not be made"))?;
-        let _absent = std::fs::remove_file(&asked.socket);
-        let listener =
-            UnixListener::bind(&asked.socket).map_err(in_words("its socket could not be opened"))?;
-        listener.set_nonblocking(true).map_err(in_words("its socket could not be opened"))?;
-        let (signals, signalled) =
-            UnixStream::pair().map_err(in_words("no pair of sockets could be opened"))?;
-        signals.set_nonblocking(true).map_err(in_words("no pair of sockets could be opened"))?;
-        for signal in [signal_hook::consts::SIGCHLD, signal_hook::consts::SIGTERM] {
-            let end = signalled.try_clone().map_err(in_words("signals could not be heard"))?;
-            signal_hook::low_level::pipe::register(signal, end)
-                .map_err(in_words("signals could not be heard"))?;
-        }
-        let program = Program::start(asked)?;
-        let held = Held { version: VERSION, holder: std::process::id(), pid: program.pid, boot: boot_id() };
+        let listener = listen(asked).map_err(in_words("its socket could not be opened"))?;
+        let signals = hear_signals().map_err(in_words("signals could not be heard"))?;
+        let program = Program::start(asked, place.folder())?;
+        let held = Held {
+            version: VERSION,
+            holder: std::process::id(),
+            pid: program.pid,
+            boot: boot_id(),
+            started_ms: now_ms(),
+            replaced: 0,
+        };
         if asked.mode == Mode::Pty {
             place
                 .add_size(0, asked.columns, asked.rows)
                 .map_err(in_words("its size could not be written down"))?;
         }
         place.write_held(&held).map_err(in_words("its holder could not be written down"))?;
-        Ok(Self {
+        Ok(Self::new(place, asked, lock, listener, signals, program, log, held.started_ms, true))
+    }
+
+    fn succeed(place: &'a Place, asked: &'a Asked, hands: Hands) -> io::Result<Self> {
+        let before = place.held()?.ok_or_else(|| io::Error::other("this session never had a holder"))?;
+        let log = LogWriter::resume(place.folder())?;
+        let listener = listen(asked)?;
+        let signals = hear_signals()?;
+        place.write_held(&Held {
+            version: VERSION,
+            holder: std::process::id(),
+            replaced: before.replaced + 1,
+            ..before.clone()
+        })?;
+        let program = Program::taken(asked, before.pid, hands.output, hands.program);
+        Ok(Self::new(place, asked, hands.lock, listener, signals, program, log, before.started_ms, false))
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "both ways to begin have all of these, and nobody else does"
+    )]
+    fn new(
+        place: &'a Place,
+        asked: &'a Asked,
+        lock: OwnedFd,
+        listener: UnixListener,
+        signals: UnixStream,
+        program: Program,
+        log: LogWriter,
+        started_ms: u64,
+        parent: bool,
+    ) -> Self {
+        let gone = Duration::from_millis(now_ms().saturating_sub(started_ms));
+        let limit = Duration::from_millis(asked.limit_ms);
+        Self {
             place,
             asked,
-            _lock: lock,
+            lock,
             listener,
+            socket: file_of(asked),
             signals,
             program,
+            parent,
             log,
             peers: Vec::new(),
-            input: Vec::new(),
+            met: 0,
+            input: Input::default(),
             output_open: true,
-            lost_bytes: 0,
-            status: None,
+            ended: None,
+            leave: false,
             over_limit: false,
-            limit: (asked.limit_ms > 0).then(|| Instant::now() + Duration::from_millis(asked.limit_ms)),
+            limit: (asked.limit_ms > 0).then(|| Instant::now() + limit.saturating_sub(gone)),
             force: None,
-        })
+        }
     }
 
     fn hold(mut self) -> io::Result<()> {
-        while self.status.is_none() {
+        while self.ended.is_none() {
             self.wait()?;
             self.reap();
             self.take_output();
             self.give_input();
             self.meet_peers();
+            if self.leave {
+                return Ok(());
+            }
             self.keep_limits();
             self.tell_peers();
+            self.keep_socket();
         }
         self.end()
     }
@@ -158,27 +232,28 @@ impl<'a> Holder<'a> {
     /// Waits until something is to be done.
     fn wait(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        let wake = self.limit.into_iter().chain(self.force).min();
-        let timeout = wake.map(|wake| wake.saturating_duration_since(now)).map(|span| Timespec {
-            tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(span.subsec_nanos()),
-        });
+        // Who is connected needs no socket file, so nothing wakes us for it then.
+        let look = self.peers.is_empty().then(|| now + LOOK_FOR_SOCKET);
+        let wake = self.limit.into_iter().chain(self.force).chain(look).min();
+        let timeout = wake.map(|wake| timespec(wake.saturating_duration_since(now)));
         let mut about_output = PollFlags::empty();
         if self.output_open {
             about_output |= PollFlags::IN;
         }
-        if !self.input.is_empty() {
+        if !self.input.bytes.is_empty() {
             about_output |= PollFlags::OUT;
         }
         let mut fds =
             vec![PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
         // A closed terminal polls as hung up for ever; without interest in it the loop must not look at it.
-        let output = self.program.output();
         if !about_output.is_empty() {
-            fds.push(PollFd::from_borrowed_fd(output, about_output));
+            fds.push(PollFd::new(&self.program.output, about_output));
+        }
+        if let Some(process) = self.program.process.as_ref().filter(|_| !self.parent) {
+            fds.push(PollFd::new(process, PollFlags::IN));
         }
         for peer in &self.peers {
-            let flags = if peer.to_send.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+            let flags = if peer.has_to_send() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
             fds.push(PollFd::new(&peer.stream, flags));
         }
         match poll(&mut fds, timeout.as_ref()) {
@@ -187,13 +262,43 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Reaps every child that ended; remembers how the program itself did.
+    /// Reaps every child that ended, and learns of the program's end.
     fn reap(&mut self) {
         let mut heard = [0; 64];
         while matches!((&self.signals).read(&mut heard), Ok(read) if read > 0) {}
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             if u32::try_from(pid.as_raw_nonzero().get()) == Ok(self.program.pid) {
-                self.status = Some(status);
+                self.ended = Some(how(status));
+            }
+        }
+        if !self.parent && self.ended.is_none() {
+            self.ended = self.end_of_anothers_child();
+        }
+    }
+
+    /// How a program that another holder started ended, if it did. The kernel tells once it was reaped, which somebody
+    /// else has to do.
+    fn end_of_anothers_child(&self) -> Option<Ended> {
+        let Some(process) = &self.program.process else {
+            // Without a descriptor of it, an open terminal is a sign of life, and a closed one asks for a look.
+            let gone = !self.output_open && proc::one(self.program.pid).is_none_or(|it| it.zombie);
+            return gone.then_some(Ended::Unknown);
+        };
+        if !proc::has_ended(process).unwrap_or(false) {
+            return None;
+        }
+        let until = Instant::now() + REAPED;
+        loop {
+            let ended = proc::how_ended(process);
+            let left = until.saturating_duration_since(Instant::now());
+            if ended != Ended::Unknown || left.is_zero() {
+                return Some(ended);
+            }
+            // A descriptor of a process hangs up when it is reaped.
+            let mut look = [PollFd::new(process, PollFlags::empty())];
+            let _failed = poll(&mut look, Some(&timespec(left)));
+            if look.iter().any(|it| it.revents().contains(PollFlags::HUP)) {
+                return Some(proc::how_ended(process));
             }
         }
     }
@@ -209,7 +314,7 @@ impl<'a> Holder<'a> {
 
     /// Takes one slice. Returns whether there may be more now.
     fn take_slice(&mut self) -> bool {
-        let output = self.program.output();
+        let output = &self.program.output;
         let read = |into: &mut [u8]| Ok(rustix::io::read(output, into)?);
         let full = self.log.published() >= self.asked.log_limit();
         let kept = if full { Err(io::ErrorKind::StorageFull.into()) } else { self.log.read_in(read) };
@@ -218,7 +323,7 @@ impl<'a> Holder<'a> {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 let mut nowhere = vec![0; SLICE];
                 let taken = read(&mut nowhere);
-                self.lost_bytes += taken.as_ref().map_or(0, |length| *length as u64);
+                self.log.lose(taken.as_ref().map_or(0, |length| *length as u64));
                 taken
             }
             other => other,
@@ -235,47 +340,70 @@ impl<'a> Holder<'a> {
     }
 
     fn give_input(&mut self) {
-        while !self.input.is_empty() {
-            match self.program.write(&self.input) {
-                Ok(taken) => drop(self.input.drain(..taken.min(self.input.len()))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.input.clear(),
+        while !self.input.bytes.is_empty() {
+            match self.program.write(&self.input.bytes) {
+                Ok(taken) => {
+                    let taken = taken.min(self.input.bytes.len());
+                    self.input.bytes.drain(..taken);
+                    self.input.given += taken as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    self.input.bytes.clear();
+                    self.input.given = self.input.queued;
+                    while let Some((_, peer, end)) = self.input.frames.pop_front() {
+                        self.say(peer, &FromHolder::Dropped(end));
+                    }
+                }
             }
+        }
+        while self.input.frames.front().is_some_and(|(queued, ..)| *queued <= self.input.given) {
+            if let Some((_, peer, end)) = self.input.frames.pop_front() {
+                self.say(peer, &FromHolder::Took(end));
+            }
+        }
+    }
+
+    /// Takes in what a peer typed; its own offset of the end, if it wants to hear what became of it.
+    fn typed(&mut self, peer: u64, bytes: &[u8], end: Option<u64>) {
+        if self.input.bytes.len() + bytes.len() > INPUT_BACKLOG {
+            if let Some(end) = end {
+                self.say(peer, &FromHolder::Dropped(end));
+            }
+            return;
+        }
+        self.input.bytes.extend_from_slice(bytes);
+        self.input.queued += bytes.len() as u64;
+        self.input.frames.extend(end.map(|end| (self.input.queued, peer, end)));
+        self.give_input();
+    }
+
+    fn say(&mut self, peer: u64, frame: &FromHolder) {
+        if let Some(peer) = self.peers.iter_mut().find(|it| it.id == peer) {
+            peer.to_send.extend(frame.frame());
         }
     }
 
     fn meet_peers(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
-            if stream.set_nonblocking(true).is_ok() && is_same_user(&stream) {
-                let to_send = FromHolder::Hello(VERSION).frame();
-                self.peers.push(Peer {
-                    stream,
-                    received: Vec::new(),
-                    to_send,
-                    told: u64::MAX,
-                    greeted: false,
-                    gone: false,
-                });
-            }
+            self.met += 1;
+            self.peers.extend(Peer::meet(self.met, stream));
         }
         let mut asked = Vec::new();
         for peer in &mut self.peers {
             peer.listen(&mut asked);
         }
-        for frame in asked {
-            self.answer(frame);
+        for (peer, frame) in asked {
+            self.answer(peer, frame);
         }
     }
 
-    fn answer(&mut self, frame: ToHolder) {
+    fn answer(&mut self, peer: u64, frame: ToHolder) {
         match frame {
-            ToHolder::Hello(_) => {}
-            ToHolder::Input(bytes) => {
-                if self.input.len() + bytes.len() <= INPUT_BACKLOG {
-                    self.input.extend(bytes);
-                    self.give_input();
-                }
-            }
+            ToHolder::Hello(_) | ToHolder::Share => {}
+            ToHolder::Input(bytes) => self.typed(peer, &bytes, None),
+            ToHolder::Typed(offset, bytes) => self.typed(peer, &bytes, Some(offset + bytes.len() as u64)),
+            ToHolder::Leave => self.leave = true,
             ToHolder::Resize(columns, rows) => {
                 if self.program.resize(columns, rows) {
                     // A size that is not written down makes a replay look wrong, and nothing worse.
@@ -309,22 +437,38 @@ impl<'a> Holder<'a> {
         if self.force.is_some_and(|force| now >= force) {
             self.force = None;
             proc::signal_group(self.program.pid, Signal::KILL);
-            for process in proc::descendants(std::process::id()) {
+            for process in self.everything() {
                 proc::signal(process.pid, Signal::KILL);
             }
         }
     }
 
     fn tell_peers(&mut self) {
-        let published = self.log.published();
+        let (published, lost) = (self.log.published(), self.log.lost());
+        let program = self.program.process.as_ref().map(AsFd::as_fd);
+        let held: Vec<_> =
+            [self.program.output.as_fd(), self.lock.as_fd()].into_iter().chain(program).collect();
         for peer in &mut self.peers {
-            if peer.to_send.is_empty() && peer.told != published {
-                peer.told = published;
-                peer.to_send = FromHolder::Grew(published).frame();
-            }
-            peer.send();
+            peer.tell(published, lost);
+            peer.send(&held);
         }
         self.peers.retain(|peer| !peer.gone);
+    }
+
+    /// A socket file that somebody deleted is made anew: without it no engine would find us.
+    fn keep_socket(&mut self) {
+        if !self.peers.is_empty() || (self.socket.is_some() && file_of(self.asked) == self.socket) {
+            return;
+        }
+        if let Ok(listener) = listen(self.asked) {
+            self.listener = listener;
+            self.socket = file_of(self.asked);
+        }
+    }
+
+    /// Everything of the session that lives.
+    fn everything(&self) -> Vec<proc::Process> {
+        proc::of_session(self.place.folder(), std::process::id(), self.program.pid)
     }
 
     /// The program ended: ends what it left behind, takes the rest of the output, writes the end down.
@@ -332,14 +476,15 @@ impl<'a> Holder<'a> {
         let left_behind = self.end_the_rest();
         while self.output_open && self.take_slice() {}
         let output_bytes = self.log.published();
-        let status = self.status;
         let exit = Exit {
-            code: status.and_then(rustix::process::WaitStatus::exit_status),
-            signal: status.and_then(rustix::process::WaitStatus::terminating_signal),
+            code: self.ended.and_then(|it| if let Ended::Code(code) = it { Some(code) } else { None }),
+            signal: self
+                .ended
+                .and_then(|it| if let Ended::Signal(signal) = it { Some(signal) } else { None }),
             not_started: None,
             over_limit: self.over_limit,
             output_bytes,
-            lost_bytes: self.lost_bytes,
+            lost_bytes: self.log.lost(),
             left_behind,
         };
         let _untrimmed = self.log.finish();
@@ -349,7 +494,7 @@ impl<'a> Holder<'a> {
             peer.to_send.extend(FromHolder::Ended.frame());
             let _slow = peer.stream.set_nonblocking(false);
             let _slow = peer.stream.set_write_timeout(Some(Duration::from_millis(200)));
-            peer.send();
+            peer.send(&[]);
         }
         let _gone = std::fs::remove_file(&self.asked.socket);
         Ok(())
@@ -357,12 +502,11 @@ impl<'a> Holder<'a> {
 
     /// Ends everything the program started and left running, until nothing is left. Returns their names.
     fn end_the_rest(&mut self) -> Vec<String> {
-        let me = std::process::id();
         let mut names = Vec::new();
         // A process can fork while the list is read, so the list is read again until it is empty; a bound keeps a
         // process that cannot be killed from keeping the holder.
         for round in 0..200 {
-            let rest = proc::descendants(me);
+            let rest = self.everything();
             if rest.is_empty() {
                 break;
             }
@@ -384,65 +528,47 @@ impl<'a> Holder<'a> {
     }
 }
 
-impl Peer {
-    fn listen(&mut self, asked: &mut Vec<ToHolder>) {
-        let mut piece = [0; 16 * 1024];
-        loop {
-            match self.stream.read(&mut piece) {
-                Ok(0) => {
-                    self.gone = true;
-                    break;
-                }
-                Ok(length) => self.received.extend(piece.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.gone = true;
-                    break;
-                }
-            }
-        }
-        loop {
-            match take_to_holder(&mut self.received) {
-                Taken::Frame(ToHolder::Hello(_)) => self.greeted = true,
-                Taken::Frame(frame) if self.greeted => asked.push(frame),
-                Taken::Unknown => {}
-                Taken::More => return,
-                Taken::Frame(_) | Taken::Broken => {
-                    self.gone = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn send(&mut self) {
-        while !self.to_send.is_empty() {
-            match self.stream.write(&self.to_send) {
-                Ok(0) => break,
-                Ok(sent) => drop(self.to_send.drain(..sent)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.gone = true;
-                    return;
-                }
-            }
-        }
-        if self.to_send.len() > PEER_BACKLOG {
-            self.gone = true;
-        }
+fn how(status: WaitStatus) -> Ended {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Ended::Code(code),
+        (None, Some(signal)) => Ended::Signal(signal),
+        (None, None) => Ended::Unknown,
     }
 }
 
-#[cfg(target_os = "linux")]
-fn is_same_user(stream: &UnixStream) -> bool {
-    rustix::net::sockopt::socket_peercred(stream.as_fd())
-        .is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+fn timespec(span: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(span.subsec_nanos()),
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn is_same_user(_stream: &UnixStream) -> bool {
-    // The socket lies in a folder that only the user can enter.
-    true
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Opens the socket, in the place of whatever stands there.
+fn listen(asked: &Asked) -> io::Result<UnixListener> {
+    if let Some(folder) = asked.socket.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let _absent = std::fs::remove_file(&asked.socket);
+    let listener = UnixListener::bind(&asked.socket)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn file_of(asked: &Asked) -> Option<(u64, u64)> {
+    asked.socket.symlink_metadata().ok().map(|it| (it.dev(), it.ino()))
+}
+
+/// Signals as bytes, so that the one poll wakes for them.
+fn hear_signals() -> io::Result<UnixStream> {
+    let (signals, signalled) = UnixStream::pair()?;
+    signals.set_nonblocking(true)?;
+    for signal in [signal_hook::consts::SIGCHLD, signal_hook::consts::SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
+    }
+    Ok(signals)
 }

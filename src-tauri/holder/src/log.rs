@@ -2,8 +2,9 @@
 //!
 //! Layout of a segment: a header of 4,096 bytes, then the bytes. In the header, little endian: `0` magic `PHLOG\0`
 //! and version (u16), `8` offset of the segment's first byte (u64), `16` capacity (u64), `64` published end (u64, an
-//! offset of the whole log, stored atomically after the bytes are there). Bytes beyond the published end do not
-//! exist. A file may be shorter than its capacity once the session is over.
+//! offset of the whole log, stored atomically after the bytes are there), `72` how many bytes were not kept because the disk
+//! or the log was full (u64). Bytes beyond the published end do not exist for readers; what a killed holder had read and
+//! not published is found there by its successor, for the file is zeros until something is read into it. A file may be shorter than its capacity once the session is over.
 //!
 //! The reader uses plain file reads: on the systems we run on, a shared mapping and the file are the same pages.
 
@@ -22,11 +23,31 @@ pub const AT_BASE: u64 = 8;
 pub const AT_CAPACITY: u64 = 16;
 /// Where in the header the published end stands.
 pub const AT_PUBLISHED: u64 = 64;
+/// Where in the header stands how many bytes of the session's output were not kept so far.
+pub const AT_LOST: u64 = 72;
+/// At most so many bytes are read at once, so at most so many lie beyond the published end if a holder was killed.
+pub const SLICE: usize = 64 * 1024;
 
 /// The file of a segment.
 #[must_use]
 pub fn segment(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("log.{number:04}"))
+}
+
+/// The numbers of the segments in a folder, in order.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn segments(folder: &Path) -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number: Option<u32> =
+            name.to_str().and_then(|it| it.strip_prefix("log.")).and_then(|it| it.parse().ok());
+        found.extend(number);
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Reads a log, written or being written.
@@ -80,6 +101,15 @@ impl LogReader {
     pub fn end(&mut self) -> io::Result<u64> {
         self.look_for_new()?;
         self.open.last().map_or(Ok(0), Segment::published)
+    }
+
+    /// The first byte that is still there: older ones were dropped when the log had taken what it may.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub fn begin(&mut self) -> io::Result<u64> {
+        self.look_for_new()?;
+        Ok(self.open.first().map_or(0, |it| it.base))
     }
 
     /// Reads bytes from an offset on. Returns how many; 0 at the end.

@@ -1,9 +1,10 @@
 //! `pilothouse-hold <session folder>`: holds one session. Owns its terminal, its log, its process tree and its exit
-//! status, in one poll loop.
+//! status, in one poll loop. With `--take-over` it goes on where a holder that was killed stood.
 //!
 //! Refuses: any parser, any runtime, any policy, any network, any database. It never needs an update while it runs.
 
 mod hold;
+mod peer;
 mod program;
 mod segment;
 
@@ -14,13 +15,19 @@ use pilothouse_holder::place::Place;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    let (Some(folder), None) = (args.next(), args.next()) else {
-        complain(
-            "usage: pilothouse-hold <session folder>. The engine starts this program; see `pilothouse hold`.",
-        );
-        return ExitCode::from(2);
+    let held = match (args.next(), args.next(), args.next()) {
+        (Some(folder), None, None) => hold::run(&Place(PathBuf::from(folder))),
+        (Some(folder), Some(flag), None) if flag == "--take-over" => {
+            hold::take_over(&Place(PathBuf::from(folder)))
+        }
+        _ => {
+            complain(
+                "usage: pilothouse-hold <session folder> [--take-over]. The engine starts this program; see `pilothouse hold`.",
+            );
+            return ExitCode::from(2);
+        }
     };
-    match hold::run(&Place(PathBuf::from(folder))) {
+    match held {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("pilothouse-hold: {error}"));

@@ -1,7 +1,8 @@
 //! Where a session lies on disk. Everything is private to the user. A session folder holds:
-//! `session.json` (what was asked for, written by the engine before the holder starts), `lock` (held for life by the
-//! one holder), `holder.json` (who holds what, written once the program runs), `log.0000…` (see [`crate::log`]),
-//! `sizes` (one line per size change: offset, columns, rows), `exit.json` (how it ended, written last).
+//! `session.json` (what was asked for, written by the engine before the holder starts), `lock` (held by the one holder,
+//! and by the engine that keeps duplicates of its descriptors), `holder.json` (who holds what, written once the program
+//! runs, and by each successor), `log.0000…` (see [`crate::log`]), `sizes` (one line per size change: offset, columns,
+//! rows), `exit.json` (how it ended, written last; without a code and a signal if nobody could learn it).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -77,6 +78,12 @@ pub struct Held {
     pub pid: u32,
     /// The machine's boot id, where it has one: a session of another boot is gone.
     pub boot: String,
+    /// When the program was started, in milliseconds since 1970; 0 if the holder is older than this note.
+    #[serde(default)]
+    pub started_ms: u64,
+    /// How many holders it had before.
+    #[serde(default)]
+    pub replaced: u32,
 }
 
 /// How a session ended. The default is an end of which nothing is known.
@@ -176,6 +183,24 @@ impl Place {
         file.write_all(format!("{offset} {columns} {rows}\n").as_bytes())
     }
 
+    /// The size changes so far, in order: offset, columns, rows. A line that is being written is none yet.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn sizes(&self) -> io::Result<Vec<(u64, u16, u16)>> {
+        let all = absent(fs::read_to_string(self.0.join("sizes")))?.unwrap_or_default();
+        let whole = all.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let read = |line: &str| {
+            let mut numbers = line.split_whitespace();
+            Some((
+                numbers.next()?.parse().ok()?,
+                numbers.next()?.parse().ok()?,
+                numbers.next()?.parse().ok()?,
+            ))
+        };
+        Ok(whole.filter_map(read).collect())
+    }
+
     /// Opens the lock file; whoever has its exclusive lock is the holder.
     ///
     /// # Errors
@@ -184,8 +209,8 @@ impl Place {
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.0.join("lock"))
     }
 
-    /// Whether a holder lives: it keeps the lock for life. A failed probe is not a proof of death, so an error here
-    /// is an error and not a "no".
+    /// Whether anybody holds it: a holder, or an engine that has what a holder needs. A failed probe is not a proof of
+    /// death, so an error here is an error and not a "no".
     ///
     /// # Errors
     /// Whatever the file system says.

@@ -1,10 +1,21 @@
-//! Process facts: who descends from whom, and ending a whole tree. On Linux from `/proc`; elsewhere from `ps`, which
-//! was written by inspection and is untested.
+//! Process facts: who descends from whom, what a session started, how a process ended. On Linux from `/proc`; elsewhere
+//! from `ps`, which was written by inspection and is untested.
+#![allow(
+    unsafe_code,
+    reason = "the kernel tells how a process ended by a control call that rustix does not name"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+/// In the environment of every program that a holder starts: the folder of its session. What a session started is known
+/// by it even after it left all its parents.
+pub const HELD: &str = "PILOTHOUSE_HELD";
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +44,14 @@ pub fn one(pid: u32) -> Option<Process> {
     } else {
         from_ps().remove(&pid)
     }
+}
+
+/// When a process began, in the system's own ticks since it was started: with its id it names one process for good.
+#[must_use]
+pub fn began(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The 22nd field; the name before the last parenthesis is the second. Source: proc_pid_stat(5).
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// The ids of a process and its ancestors, itself first, as far as they can be followed. Nothing if the process itself
@@ -92,6 +111,105 @@ pub fn descendants(of: u32) -> Vec<Process> {
         }
     }
     found
+}
+
+/// Everything that lives of a session: its program, what descends from that and from its holder, and what carries its
+/// mark. Without the holder itself.
+#[must_use]
+pub fn of_session(folder: &Path, holder: u32, program: u32) -> Vec<Process> {
+    let all = all();
+    let mark = folder.to_string_lossy();
+    let mut found = BTreeMap::new();
+    let mut edge = vec![holder, program];
+    edge.extend(
+        all.keys().filter(|pid| **pid != holder && variable(**pid, HELD).is_some_and(|it| it == mark)),
+    );
+    found.extend(edge.iter().skip(1).filter_map(|pid| Some((*pid, all.get(pid)?.clone()))));
+    while let Some(parent) = edge.pop() {
+        for process in all.values().filter(|it| it.parent == parent && it.pid != holder) {
+            if found.insert(process.pid, process.clone()).is_none() {
+                edge.push(process.pid);
+            }
+        }
+    }
+    found.into_values().filter(|it| !it.zombie).collect()
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// A descriptor of a process; nothing where the system has none, or the process is gone.
+#[must_use]
+pub fn descriptor(pid: u32) -> Option<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _none_here = pid;
+        None
+    }
+}
+
+/// Whether the process of a descriptor has ended.
+///
+/// # Errors
+/// Whatever the system says.
+pub fn has_ended(process: impl AsFd) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut look = [PollFd::new(&process, PollFlags::IN)];
+    Ok(poll(&mut look, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0)
+}
+
+/// How the process of a descriptor ended, once it was reaped by whoever is its parent now. `Unknown` before that, and
+/// where the kernel does not tell (Linux before 6.15).
+#[must_use]
+#[cfg(target_os = "linux")]
+pub fn how_ended(process: impl AsFd) -> Ended {
+    /// `struct pidfd_info` of `linux/pidfd.h`, in its first and shortest form.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        mask: u64,
+        cgroup: u64,
+        ids: [u32; 11],
+        exit: i32,
+    }
+    /// `PIDFD_INFO_EXIT`: asked for, and answered, if the exit is known.
+    const EXIT: u64 = 1 << 3;
+    /// `PIDFD_GET_INFO`: read and write, 64 bytes, type 0xff, number 11.
+    const GET_INFO: rustix::ioctl::Opcode = 0xc040_ff0b;
+    let mut info = Info { mask: EXIT, ..Info::default() };
+    // SAFETY: the number says that the kernel reads and writes 64 bytes, which is what `Info` has.
+    let told = unsafe {
+        let ask = rustix::ioctl::Updater::<GET_INFO, Info>::new(&mut info);
+        rustix::ioctl::ioctl(process, ask)
+    };
+    if told.is_err() || info.mask & EXIT == 0 {
+        return Ended::Unknown;
+    }
+    // As wait(2) has it: the signal in the low seven bits, else the code above them.
+    match (info.exit & 0x7f, (info.exit >> 8) & 0xff) {
+        (0, code) => Ended::Code(code),
+        (signal, _) => Ended::Signal(signal),
+    }
+}
+
+/// How the process of a descriptor ended: not told on this system.
+#[must_use]
+#[cfg(not(target_os = "linux"))]
+pub fn how_ended(_process: impl AsFd) -> Ended {
+    Ended::Unknown
 }
 
 /// Sends a signal to one process. A process that is gone is no error.
@@ -154,6 +272,36 @@ mod tests {
     fn a_name_with_parentheses_does_not_confuse_the_parent() {
         let process = parse_stat(7, "7 (a) b (c)) S 42 7 7 0").unwrap();
         assert_eq!((process.name.as_str(), process.parent, process.zombie), ("a) b (c)", 42, false));
+    }
+
+    #[test]
+    fn a_child_of_another_tells_how_it_ended() {
+        let mut child = std::process::Command::new("sh");
+        let child = child.args(["-c", "read word; exit 7"]).stdin(std::process::Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        let process = descriptor(child.id()).unwrap();
+        assert!(!has_ended(&process).unwrap());
+        assert_eq!(how_ended(&process), Ended::Unknown);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(has_ended(&process).unwrap());
+        // Older kernels do not tell.
+        assert!(matches!(how_ended(&process), Ended::Code(7) | Ended::Unknown));
+    }
+
+    #[test]
+    fn what_carries_the_mark_belongs_to_the_session_whoever_its_parent_is() {
+        let folder = Path::new("/nowhere/s1-x");
+        let mut child = std::process::Command::new("sh");
+        let mut child = child.args(["-c", "sleep 1000; true"]).env(HELD, folder).spawn().unwrap();
+        // The shell may not have come to its own child yet; it itself is there.
+        let found = of_session(folder, u32::MAX, u32::MAX);
+        assert!(found.iter().any(|it| it.pid == child.id()), "{found:?}");
+        assert!(of_session(Path::new("/nowhere/s2"), u32::MAX, u32::MAX).is_empty());
+        for process in found {
+            signal(process.pid, Signal::KILL);
+        }
+        child.wait().unwrap();
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use memmap2::{MmapMut, MmapOptions};
-use pilothouse_holder::log::{AT_PUBLISHED, HEADER, MAGIC, segment};
-
-/// The largest piece read at once.
-pub(crate) const SLICE: usize = 64 * 1024;
+use pilothouse_holder::log::{
+    AT_BASE, AT_CAPACITY, AT_LOST, AT_PUBLISHED, HEADER, MAGIC, SLICE, segment, segments,
+};
 
 /// A log being written.
 pub(crate) struct LogWriter {
@@ -23,16 +23,79 @@ pub(crate) struct LogWriter {
     number: u32,
     base: u64,
     published: u64,
+    lost: u64,
     file: File,
     map: MmapMut,
+    /// After a failure no new segment is asked for before this.
+    retry: Option<Instant>,
 }
+
+/// A full disk is tried again so often.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl LogWriter {
     /// Begins a log in an empty session folder.
     pub(crate) fn begin(folder: &Path, capacity: u64) -> io::Result<Self> {
         let capacity = capacity.max(1).next_multiple_of(SLICE as u64);
         let (file, map) = make(folder, 0, 0, capacity)?;
-        Ok(Self { folder: folder.to_owned(), capacity, number: 0, base: 0, published: 0, file, map })
+        Ok(Self {
+            folder: folder.to_owned(),
+            capacity,
+            number: 0,
+            base: 0,
+            published: 0,
+            lost: 0,
+            file,
+            map,
+            retry: None,
+        })
+    }
+
+    /// Goes on with the log of a holder that was killed. What that one had read and not yet published is published now:
+    /// only zeros at the very end of its last piece cannot be told from nothing.
+    pub(crate) fn resume(folder: &Path) -> io::Result<Self> {
+        let bad = || io::Error::new(io::ErrorKind::InvalidData, "its log is not one of this version");
+        let number = segments(folder)?.last().copied().ok_or_else(bad)?;
+        let file = OpenOptions::new().read(true).write(true).open(segment(folder, number))?;
+        // SAFETY: the file lies in a folder that is private to the user; the one holder before us is dead, and nobody
+        // but a holder truncates it.
+        let mut map = unsafe { MmapOptions::new().map_mut(&file)? };
+        if map.get(..8) != Some(&MAGIC) || (map.len() as u64) < HEADER {
+            return Err(bad());
+        }
+        let (base, capacity) = (at(&map, AT_BASE), at(&map, AT_CAPACITY));
+        let (published, lost) = (at(&map, AT_PUBLISHED), at(&map, AT_LOST));
+        if map.len() as u64 != HEADER + capacity || published < base || published > base + capacity {
+            return Err(bad());
+        }
+        let begin = usize::try_from(HEADER + published - base).unwrap_or(usize::MAX);
+        let end = begin.saturating_add(SLICE).min(map.len());
+        let unpublished = map.get(begin..end).unwrap_or_default();
+        let length = unpublished.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let published = published + length as u64;
+        store(&mut map, AT_PUBLISHED, published);
+        Ok(Self {
+            folder: folder.to_owned(),
+            capacity,
+            number,
+            base,
+            published,
+            lost,
+            file,
+            map,
+            retry: None,
+        })
+    }
+
+    /// How many bytes were not kept so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Counts bytes that are not kept.
+    pub(crate) fn lose(&mut self, bytes: u64) {
+        self.lost += bytes;
+        store(&mut self.map, AT_LOST, self.lost);
     }
 
     /// The end of what is published.
@@ -45,19 +108,25 @@ impl LogWriter {
     /// Fails with what `read` says, or with `StorageFull` if a new segment is needed and cannot be made.
     pub(crate) fn read_in(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         if self.published == self.base + self.capacity {
+            if self.retry.is_some_and(|retry| Instant::now() < retry) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.retry = Some(Instant::now() + RETRY);
             self.rotate().map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error))?;
+            self.retry = None;
         }
         let begin = usize::try_from(HEADER + self.published - self.base).unwrap_or(usize::MAX);
         let end = begin.saturating_add(SLICE).min(self.map.len());
         let space = self.map.get_mut(begin..end).unwrap_or_default();
         let length = read(space)?;
         self.published += length as u64;
-        publish(&mut self.map, self.published);
+        store(&mut self.map, AT_PUBLISHED, self.published);
         Ok(length)
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let (file, map) = make(&self.folder, self.number + 1, self.published, self.capacity)?;
+        let (file, mut map) = make(&self.folder, self.number + 1, self.published, self.capacity)?;
+        store(&mut map, AT_LOST, self.lost);
         self.number += 1;
         self.base = self.published;
         self.file = file;
@@ -87,17 +156,28 @@ fn make(folder: &Path, number: u32, base: u64, capacity: u64) -> io::Result<(Fil
     // SAFETY: the file was made by us just now in a folder that is private to the user, and nobody truncates it
     // while it is mapped: `finish` drops the mapping first.
     let mut map = unsafe { MmapOptions::new().map_mut(&file)? };
-    publish(&mut map, base);
+    store(&mut map, AT_PUBLISHED, base);
     fs::rename(&beside, &path)?;
     Ok((file, map))
 }
 
-fn publish(map: &mut MmapMut, end: u64) {
+/// A number of the header.
+fn at(map: &MmapMut, place: u64) -> u64 {
+    let bytes = usize::try_from(place).ok().and_then(|place| map.get(place..)?.first_chunk::<8>());
+    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Stores a number of the header so that readers in other processes see it whole.
+fn store(map: &mut MmapMut, place: u64, number: u64) {
     debug_assert!(map.len() as u64 >= HEADER, "invariant: a segment is longer than its header");
-    // SAFETY: a mapping is aligned to a page and longer than its header, so the number at `AT_PUBLISHED` (a multiple
-    // of 8) is aligned and inside. Readers in other processes see it whole because it is stored atomically.
-    let place = unsafe { AtomicU64::from_ptr(map.as_mut_ptr().add(AT_PUBLISHED as usize).cast()) };
-    place.store(end.to_le(), Ordering::Release);
+    debug_assert!(
+        place.is_multiple_of(8) && place + 8 <= HEADER,
+        "invariant: numbers of the header are aligned"
+    );
+    // SAFETY: a mapping is aligned to a page and longer than its header, so a number at a multiple of 8 in the header is
+    // aligned and inside.
+    let place = unsafe { AtomicU64::from_ptr(map.as_mut_ptr().add(place as usize).cast()) };
+    place.store(number.to_le(), Ordering::Release);
 }
 
 #[cfg(test)]
@@ -132,6 +212,38 @@ mod tests {
         assert_eq!(reader.read_from(65_530, 12).unwrap(), sent[65_530..65_542]);
         log.finish().unwrap();
         assert_eq!(LogReader::new(folder.path()).read_from(0, usize::MAX).unwrap(), sent);
+    }
+
+    #[test]
+    fn a_successor_goes_on_at_the_published_end_with_what_was_read_and_not_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::begin(folder.path(), 1).unwrap();
+        let put = |log: &mut LogWriter, bytes: &[u8]| {
+            log.read_in(|into| {
+                into[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            })
+            .unwrap()
+        };
+        put(&mut log, &[7; 65_000]);
+        log.lose(3);
+        // Killed between reading and publishing: the bytes are there, and no end says so.
+        let read_and_killed = log.read_in(|into| {
+            into[..4].copy_from_slice(b"ab\0c");
+            Err(io::ErrorKind::Interrupted.into())
+        });
+        assert!(read_and_killed.is_err());
+        drop(log);
+        let mut log = LogWriter::resume(folder.path()).unwrap();
+        assert_eq!((log.published(), log.lost()), (65_004, 3));
+        put(&mut log, &[8; 532]);
+        put(&mut log, b"next");
+        assert!(segment(folder.path(), 1).exists());
+        drop(log);
+        let log = LogWriter::resume(folder.path()).unwrap();
+        assert_eq!((log.published(), log.lost(), log.number), (65_540, 3, 1));
+        let all = LogReader::new(folder.path()).read_from(65_000, usize::MAX).unwrap();
+        assert_eq!(all, [b"ab\0c".as_slice(), &[8; 532], b"next"].concat());
     }
 
     #[test]

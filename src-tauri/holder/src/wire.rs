@@ -1,9 +1,12 @@
 //! The holder socket's frames, binary and few: a length (u32, little endian, of what follows), a tag (one byte), a
 //! payload of fixed shape. The holder never sends output: it says how far the log has grown, and whoever wants bytes
 //! reads the log. So a slow peer costs nothing and catching up is the same as following.
+//!
+//! Version 1 had neither [`ToHolder::Typed`] nor [`ToHolder::Share`] nor [`ToHolder::Leave`]: a holder of it keeps its
+//! descriptors to itself, and its death ends its session.
 
 /// The version of this protocol. Old holders outlive new engines, so both sides say theirs first.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// No frame is longer than this.
 pub const FRAME_MAX: usize = 1024 * 1024;
@@ -13,12 +16,19 @@ pub const FRAME_MAX: usize = 1024 * 1024;
 pub enum ToHolder {
     /// First: the peer's version.
     Hello(u32),
-    /// Bytes for the program's standard input.
+    /// Bytes for the program's standard input. Version 1; nothing is said of what becomes of them.
     Input(Vec<u8>),
     /// The terminal's new size: columns, rows.
     Resize(u16, u16),
     /// End the program and everything it started: politely, then after this many milliseconds by force.
     Stop(u32),
+    /// Bytes for the program's standard input, and the peer's own offset of the first. What became of them is said by
+    /// [`FromHolder::Took`] or [`FromHolder::Dropped`]; of what neither was said when the holder died, nothing is known.
+    Typed(u64, Vec<u8>),
+    /// Hand out duplicates of what is held; the answer is [`FromHolder::Shared`].
+    Share,
+    /// Go, and leave the program running: the peer has a successor for this holder.
+    Leave,
 }
 
 /// From the holder.
@@ -30,6 +40,14 @@ pub enum FromHolder {
     Grew(u64),
     /// It is over; `exit.json` is written.
     Ended,
+    /// With it come the descriptors of [`crate::hands::Hands`]; whether the program's process is among them.
+    Shared(bool),
+    /// The program's terminal has taken everything that this peer typed before an offset of its own.
+    Took(u64),
+    /// Bytes up to this offset of the peer's own were thrown away: the program takes nothing.
+    Dropped(u64),
+    /// So many bytes of output were not kept so far: the disk or the log is full.
+    Lost(u64),
 }
 
 impl ToHolder {
@@ -45,6 +63,13 @@ impl ToHolder {
                 build(3, &payload)
             }
             Self::Stop(grace_ms) => build(4, &grace_ms.to_le_bytes()),
+            Self::Typed(offset, bytes) => {
+                let mut payload = offset.to_le_bytes().to_vec();
+                payload.extend_from_slice(bytes);
+                build(5, &payload)
+            }
+            Self::Share => build(6, &[]),
+            Self::Leave => build(7, &[]),
         }
     }
 
@@ -57,6 +82,12 @@ impl ToHolder {
                 Some(Self::Resize(u16::from_le_bytes(*columns), u16::from_le_bytes(rows.try_into().ok()?)))
             }
             4 => Some(Self::Stop(u32::from_le_bytes(payload.try_into().ok()?))),
+            5 => {
+                let (offset, bytes) = payload.split_first_chunk::<8>()?;
+                Some(Self::Typed(u64::from_le_bytes(*offset), bytes.to_vec()))
+            }
+            6 => Some(Self::Share),
+            7 => Some(Self::Leave),
             _ => None,
         }
     }
@@ -70,6 +101,10 @@ impl FromHolder {
             Self::Hello(version) => build(65, &version.to_le_bytes()),
             Self::Grew(published) => build(66, &published.to_le_bytes()),
             Self::Ended => build(67, &[]),
+            Self::Shared(process) => build(68, &[u8::from(*process)]),
+            Self::Took(offset) => build(69, &offset.to_le_bytes()),
+            Self::Dropped(offset) => build(70, &offset.to_le_bytes()),
+            Self::Lost(bytes) => build(71, &bytes.to_le_bytes()),
         }
     }
 
@@ -78,6 +113,10 @@ impl FromHolder {
             65 => Some(Self::Hello(u32::from_le_bytes(payload.try_into().ok()?))),
             66 => Some(Self::Grew(u64::from_le_bytes(payload.try_into().ok()?))),
             67 => Some(Self::Ended),
+            68 => Some(Self::Shared(*payload.first()? != 0)),
+            69 => Some(Self::Took(u64::from_le_bytes(payload.try_into().ok()?))),
+            70 => Some(Self::Dropped(u64::from_le_bytes(payload.try_into().ok()?))),
+            71 => Some(Self::Lost(u64::from_le_bytes(payload.try_into().ok()?))),
             _ => None,
         }
     }
@@ -140,12 +179,23 @@ mod tests {
             ToHolder::Input(vec![0, 255]),
             ToHolder::Resize(80, 24),
             ToHolder::Stop(2000),
+            ToHolder::Typed(7, b"x".to_vec()),
+            ToHolder::Share,
+            ToHolder::Leave,
         ] {
             let mut buffer = sent.frame();
             assert_eq!(take_to_holder(&mut buffer), Taken::Frame(sent));
             assert!(buffer.is_empty());
         }
-        for sent in [FromHolder::Hello(1), FromHolder::Grew(u64::MAX), FromHolder::Ended] {
+        for sent in [
+            FromHolder::Hello(1),
+            FromHolder::Grew(u64::MAX),
+            FromHolder::Ended,
+            FromHolder::Shared(true),
+            FromHolder::Took(9),
+            FromHolder::Dropped(10),
+            FromHolder::Lost(11),
+        ] {
             let mut buffer = sent.frame();
             assert_eq!(take_from_holder(&mut buffer), Taken::Frame(sent));
         }

@@ -3,9 +3,11 @@
 //! temporary repositories. A dev-dependency only.
 
 pub mod agent;
+pub mod chaos;
 pub mod feeder;
 pub mod home;
 pub mod model;
 pub mod repo;
+pub mod seat;
 pub mod sim;
 pub mod window;

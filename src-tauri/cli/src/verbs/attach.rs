@@ -5,8 +5,8 @@ use std::io::{IsTerminal, Write};
 
 use pilothouse_client::FromSession;
 use pilothouse_contract::session::Mode;
-use pilothouse_contract::wire::{Attach, Ended};
-use pilothouse_contract::{Fault, SessionId};
+use pilothouse_contract::wire::{Attach, Ended, View};
+use pilothouse_contract::{Fault, SessionId, text};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,6 +18,10 @@ use crate::sift::Sieve;
 
 /// Ctrl-\ gives the keyboard back and leaves the session running.
 const LEAVE: u8 = 0x1c;
+/// So many lines above the screen are shown to whoever takes the keyboard.
+const LINES_ABOVE: u32 = 500;
+/// The first screen, empty.
+const AFRESH: &[u8] = b"\x1b[?1049l\x1b[m\x1b[H\x1b[2J";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,6 +37,9 @@ pub(crate) struct Args {
     /// Take the keyboard (recorded; Ctrl-\ leaves)
     #[arg(long)]
     keyboard: bool,
+    /// Take it even while the session waits for an answer that `question answer` can give
+    #[arg(long)]
+    despite_question: bool,
     /// Every byte as it is, even to a terminal: the agent's escape sequences then reach yours
     #[arg(long)]
     raw: bool,
@@ -58,7 +65,8 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
     if args.keyboard && !attach.keyboard {
         return Err(Fault::refused("the keyboard can only be taken at a terminal"));
     }
-    let ended = view(attach, args.raw || !std::io::stdout().is_terminal()).await?;
+    let raw = args.raw || !std::io::stdout().is_terminal();
+    let ended = view(attach, raw, args.despite_question).await?;
     Ok(say_end(ended.as_ref(), out))
 }
 
@@ -72,7 +80,7 @@ pub(crate) async fn hold(args: HoldArgs, out: Out) -> End {
         ));
     }
     let attach = Attach { session: started.id, from: 0, follow: true, keyboard };
-    let ended = view(attach, !std::io::stdout().is_terminal()).await?;
+    let ended = view(attach, !std::io::stdout().is_terminal(), false).await?;
     Ok(say_end(ended.as_ref(), out))
 }
 
@@ -89,26 +97,50 @@ fn say_end(ended: Option<&Ended>, out: Out) -> std::process::ExitCode {
 }
 
 /// Shows a session's output, over deaths of the engine too. Nothing if the viewer left before it ended.
-async fn view(mut attach: Attach, raw: bool) -> Result<Option<Ended>, Fault> {
+async fn view(mut attach: Attach, raw: bool, despite_question: bool) -> Result<Option<Ended>, Fault> {
     let _raw_mode = if attach.keyboard { Raw::begin() } else { None };
-    let mut sieve = Sieve::new(attach.keyboard);
+    // The engine answers what a program asks its terminal, so nothing of that is for ours.
+    let mut sieve = Sieve::new(false);
     let mut patience = Patience::default();
+    // With the keyboard, what is shown is what was shown to others; the rest of the log is for those who read it.
+    let mut keyboard = attach.keyboard.then(|| View {
+        session: attach.session,
+        from: u64::try_from(attach.from).ok().filter(|from| *from > 0),
+        lines_above: LINES_ABOVE,
+        keyboard: true,
+        again: false,
+        despite_question,
+    });
     loop {
-        match view_once(&mut attach, raw, &mut sieve, &mut patience).await {
+        match view_once(&mut attach, keyboard.as_ref(), raw, &mut sieve, &mut patience).await {
             // The engine died: its watcher starts it again, and the output goes on where it was.
             Err(fault) => patience.after(fault).await?,
             Ok(ended) => return Ok(ended),
         }
+        if let Some(view) = &mut keyboard {
+            view.from = u64::try_from(attach.from).ok();
+            view.again = true;
+        }
+    }
+}
+
+/// Asks by the one or the other.
+async fn ask(attach: &Attach, keyboard: Option<&View>) -> Result<pilothouse_client::Attachment, Fault> {
+    let engine = desk::running().await?;
+    match keyboard {
+        Some(view) => engine.view(view).await,
+        None => engine.attach(attach).await,
     }
 }
 
 async fn view_once(
     attach: &mut Attach,
+    keyboard: Option<&View>,
     raw: bool,
     sieve: &mut Sieve,
     patience: &mut Patience,
 ) -> Result<Option<Ended>, Fault> {
-    let mut attachment = desk::running().await?.attach(attach).await?;
+    let mut attachment = ask(attach, keyboard).await?;
     patience.found();
     let mut typed = [0; 4096];
     let mut keys = tokio::io::stdin();
@@ -127,6 +159,21 @@ async fn view_once(
                     if out.write_all(&shown).and_then(|()| out.flush()).is_err() {
                         // Whoever read this has read enough.
                         return Ok(None);
+                    }
+                }
+                FromSession::Screen(offset, _, paint) => {
+                    attach.from = i64::try_from(offset).unwrap_or_default();
+                    let shown = if raw { paint } else { sieve.sift(&paint) };
+                    let mut out = std::io::stdout();
+                    let painted = out.write_all(AFRESH).and_then(|()| out.write_all(&shown));
+                    if painted.and_then(|()| out.flush()).is_err() {
+                        return Ok(None);
+                    }
+                }
+                FromSession::Lease(seen) => {
+                    if let Some(lease) = seen.lease.filter(|_| !seen.yours) {
+                        let says = format!("\r\n{} has the keyboard now; this only watches.\r\n", text::line(&lease.who, 60));
+                        let _nobody_reads = std::io::stdout().write_all(says.as_bytes());
                     }
                 }
                 FromSession::Ended(ended) => return Ok(Some(ended)),

@@ -15,6 +15,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         all: bool,
     },
+    /// Wait until the death of any one process of ours would end no session, then list them
+    Steady,
+    /// What stands on a session's screen, as text
+    Screen {
+        /// Its id
+        #[arg(value_parser = id::<SessionId>)]
+        session: SessionId,
+    },
     /// Start any command as a held session
     Start {
         /// The project it belongs to
@@ -40,6 +48,14 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::List { all } => {
             let lines = desk::call(ask::session::List { all }).await?;
             out.value(&lines, |lines| list(lines));
+        }
+        Verb::Steady => {
+            let lines = desk::call(ask::session::Steady {}).await?;
+            out.value(&lines, |lines| list(lines));
+        }
+        Verb::Screen { session } => {
+            let page = desk::call(ask::session::Screen { session }).await?;
+            out.value(&page, |page| page.text.join("\n"));
         }
         Verb::Start { project, pipe, command } => {
             let mode = if pipe { Mode::Pipe } else { Mode::Pty };

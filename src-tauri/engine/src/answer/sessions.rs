@@ -17,7 +17,8 @@ impl Desk {
     pub(super) fn session_line(&self, session: Session) -> ask::session::SessionLine {
         let pulse = self.engine.inner.sessions.pulse((&session).into());
         let (state, why) = session.state(pulse.as_ref(), now());
-        ask::session::SessionLine { session, state, why, pulse }
+        let lease = self.engine.inner.sessions.lease((&session).into());
+        ask::session::SessionLine { session, state, why, pulse, lease }
     }
 
     fn session(&self, session: SessionId) -> Result<Session, Fault> {
@@ -36,6 +37,35 @@ impl Answer<ask::session::List> for Desk {
             .cloned()
             .collect();
         Ok(sessions.into_iter().map(|session| self.session_line(session)).collect())
+    }
+}
+
+impl Answer<ask::session::Steady> for Desk {
+    async fn answer(&self, _: ask::session::Steady) -> Result<Vec<ask::session::SessionLine>, Fault> {
+        self.engine.inner.sessions.steady().await;
+        self.answer(ask::session::List { all: false }).await
+    }
+}
+
+impl Answer<ask::session::Screen> for Desk {
+    async fn answer(&self, call: ask::session::Screen) -> Result<ask::session::ScreenPage, Fault> {
+        let id = call.session;
+        let session = self.session(id)?;
+        let drawn = self.engine.inner.sessions.drawn((&session).into(), 0).await;
+        let drawn = drawn
+            .map_err(|error| Fault::environment(format!("the screen of {id} cannot be drawn: {error}")))?
+            .ok_or_else(|| {
+                Fault::refused(format!("session {id} is held by pipes and has no screen"))
+                    .command("read its output", format!("pilothouse attach {id} --no-follow"))
+            })?;
+        let text = drawn.text.iter().map(|it| text::plain(it, false)).collect();
+        Ok(ask::session::ScreenPage {
+            offset: drawn.offset,
+            columns: drawn.columns,
+            rows: drawn.rows,
+            text,
+            alternate: drawn.alternate,
+        })
     }
 }
 
@@ -67,7 +97,14 @@ impl Answer<ask::session::Start> for Desk {
 
 impl Answer<ask::session::Kill> for Desk {
     async fn answer(&self, call: ask::session::Kill) -> Result<Session, Fault> {
+        let mut records = self.engine.subscribe();
         self.act_to_end(Input::KillSession { session: call.session }).await?;
+        // That it is over is told by whoever follows it.
+        while self.session(call.session)?.end.is_none() {
+            if let Err(tokio::sync::broadcast::error::RecvError::Closed) = records.recv().await {
+                break;
+            }
+        }
         self.session(call.session)
     }
 }

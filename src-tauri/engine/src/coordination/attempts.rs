@@ -233,7 +233,9 @@ impl Work<'_> {
                 self.fail_attempt(attempt, Failure::AgentExit { code: None }, &why, &[]);
             }
             Ending::NotStarted { why } => self.fail_attempt(attempt, Failure::NotStarted, why, &[]),
-            Ending::Lost { why } => self.fail_attempt(attempt, Failure::Lost, why, &[]),
+            Ending::Lost { why } | Ending::Unknown { why } => {
+                self.fail_attempt(attempt, Failure::Lost, why, &[]);
+            }
         }
     }
 

@@ -113,6 +113,15 @@ pub enum Input {
         /// One of its choices by text or number; if it has none, anything.
         text: String,
     },
+    /// The holder of a session died, and another one took over.
+    HolderReplaced {
+        /// Which session.
+        session: SessionId,
+        /// The process id of the new holder.
+        holder: u32,
+        /// Bytes that were typed and of which nobody knows whether they were taken.
+        uncertain_bytes: u64,
+    },
     /// A session ended.
     SessionEnded {
         /// Which.

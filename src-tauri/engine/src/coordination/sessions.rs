@@ -54,6 +54,7 @@ impl Work<'_> {
                     at: self.now,
                     how: Ending::NotStarted { why },
                     output_bytes: 0,
+                    lost_bytes: 0,
                     left_behind: Vec::new(),
                 };
                 self.session_ended(session, end);

@@ -197,6 +197,7 @@ impl Checks {
                 at,
                 how: Ending::NotStarted { why: why.to_owned() },
                 output_bytes: 0,
+                lost_bytes: 0,
                 left_behind: Vec::new(),
             },
             running: None,
@@ -381,6 +382,8 @@ fn judge(
         Ending::Exited { code } => (Verdict::Failed, format!("exit code {code}{last}")),
         Ending::Signalled { signal } => (Verdict::Failed, format!("ended by signal {signal}{last}")),
         Ending::NotStarted { why } => (Verdict::Unknown, format!("could not be run: {why}")),
-        Ending::Lost { why } => (Verdict::Unknown, format!("its end is not known: {why}")),
+        Ending::Lost { why } | Ending::Unknown { why } => {
+            (Verdict::Unknown, format!("its end is not known: {why}"))
+        }
     }
 }

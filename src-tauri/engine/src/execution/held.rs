@@ -8,21 +8,32 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::session::{End, Ending, Mode, Pulse, Running, Session};
+use pilothouse_contract::session::{End, Ending, Lease, Mode, Pulse, Running, Session};
 use pilothouse_contract::{At, SessionId};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Exit, Place, boot_id};
-use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_from_holder};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
+use pilothouse_holder::proc;
+use pilothouse_holder::wire::{ToHolder, VERSION};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
+pub use self::draw::Drawn;
+use self::follow::Follow;
+pub use self::leases::{Hand, Taking};
 use crate::ports::clock;
+
+mod draw;
+mod follow;
+mod leases;
+pub mod model;
+mod paint;
 
 /// Capacity of a log segment of an interactive session, in bytes.
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
@@ -93,11 +104,50 @@ pub struct Sight {
     pub pulse: Pulse,
     /// How it ended, once it did.
     pub end: Option<End>,
+    /// Who has the keyboard.
+    pub lease: Option<Lease>,
+    /// The viewer that has it.
+    pub(crate) hand: Option<u64>,
+    /// How often holders handed out what they hold.
+    pub(crate) shared: u64,
+}
+
+/// What is told of a session while it is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Its holder died, and another one took over.
+    Replaced {
+        /// The process id of the new one.
+        holder: u32,
+        /// Bytes that were typed and of which nobody knows whether they were taken.
+        uncertain_bytes: u64,
+    },
+    /// It ended.
+    Ended(End),
 }
 
 struct Live {
     sight: watch::Sender<Sight>,
     orders: mpsc::UnboundedSender<ToHolder>,
+    drawing: draw::Shared,
+}
+
+/// A holder that was started.
+struct Begun {
+    pid: u32,
+    process: Option<OwnedFd>,
+    out: Option<tokio::process::ChildStdout>,
+}
+
+impl Begun {
+    /// Waits for its word. Whether it holds the session now.
+    async fn said(&mut self) -> bool {
+        let Some(out) = self.out.take() else { return false };
+        let mut said = String::new();
+        // One line, or the end of it: both say that it got as far as it will.
+        let _eof = BufReader::new(out).read_line(&mut said).await;
+        said == "held\n"
+    }
 }
 
 /// All held sessions.
@@ -107,7 +157,8 @@ pub struct Sessions {
     sockets: PathBuf,
     program: PathBuf,
     live: Arc<Mutex<BTreeMap<Key, Live>>>,
-    ended: mpsc::UnboundedSender<(SessionId, End)>,
+    viewers: Arc<AtomicU64>,
+    told: mpsc::UnboundedSender<(SessionId, Told)>,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -117,20 +168,21 @@ impl std::fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Sessions in a folder, held by a program, with sockets in a folder of short name. Ends are told to `ended`.
+    /// Sessions in a folder, held by a program, with sockets in a folder of short name. What becomes of them is told to `told`.
     #[must_use]
     pub fn new(
         folder: &Path,
         sockets: &Path,
         program: &Path,
-        ended: mpsc::UnboundedSender<(SessionId, End)>,
+        told: mpsc::UnboundedSender<(SessionId, Told)>,
     ) -> Self {
         Self {
             folder: folder.to_owned(),
             sockets: sockets.to_owned(),
             program: program.to_owned(),
             live: Arc::default(),
-            ended,
+            viewers: Arc::default(),
+            told,
         }
     }
 
@@ -216,6 +268,18 @@ impl Sessions {
 
     /// Starts a holder for a session. If there is one, or it is over, the new one goes away by itself.
     async fn start_holder(&self, place: &Place, env: &[(String, OsString)]) -> Result<(), String> {
+        self.begin_holder(place, env, None)?.said().await;
+        Ok(())
+    }
+
+    /// Starts a holder: for a program that is to be started, or, with a socket that descriptors come over, for one that
+    /// runs.
+    fn begin_holder(
+        &self,
+        place: &Place,
+        env: &[(String, OsString)],
+        over: Option<OwnedFd>,
+    ) -> Result<Begun, String> {
         let errors = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -223,26 +287,28 @@ impl Sessions {
             .map_err(|error| {
                 format!("its folder {} could not be written: {error}", place.folder().display())
             })?;
-        let mut child = tokio::process::Command::new(&self.program)
-            .arg(place.folder())
+        let mut command = tokio::process::Command::new(&self.program);
+        command.arg(place.folder());
+        if over.is_some() {
+            command.arg("--take-over");
+        }
+        let mut child = command
             .env_clear()
             .envs(env.iter().map(|(name, value)| (name, value)))
             .current_dir(place.folder())
-            .stdin(Stdio::null())
+            .stdin(over.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
             .map_err(|error| {
                 format!("the holder {} could not be started: {error}", self.program.display())
             })?;
-        if let Some(out) = child.stdout.take() {
-            let mut said = String::new();
-            // One line, or the end of it: both say that it got as far as it will.
-            let _eof = BufReader::new(out).read_line(&mut said).await;
-        }
+        let pid = child.id().unwrap_or_default();
+        let process = child.id().and_then(proc::descriptor);
+        let out = child.stdout.take();
         // Somebody has to reap it while this engine lives.
         tokio::spawn(async move { child.wait().await });
-        Ok(())
+        Ok(Begun { pid, process, out })
     }
 
     /// Facts of the program that a holder started.
@@ -281,116 +347,83 @@ impl Sessions {
     pub fn follow(&self, session: Key) {
         let (sight, _) = watch::channel(Sight::default());
         let (orders, taken) = mpsc::unbounded_channel();
+        let drawing = self.open_drawing(session);
         {
             let mut live = self.lock();
             if live.contains_key(&session) {
                 return;
             }
-            live.insert(session, Live { sight: sight.clone(), orders });
+            live.insert(
+                session,
+                Live { sight: sight.clone(), orders: orders.clone(), drawing: drawing.clone() },
+            );
         }
+        tokio::spawn(draw::follow(drawing, session, sight.subscribe(), orders));
         let sessions = self.clone();
         tokio::spawn(async move {
-            let end = sessions.follow_to_end(session, &sight, taken).await;
+            let end = Follow::new(&sessions, session, sight.clone(), taken).run().await;
             sight.send_modify(|it| {
                 it.pulse.held = false;
+                it.pulse.kept = false;
                 it.pulse.output_bytes = end.output_bytes;
+                it.pulse.lost_bytes = end.lost_bytes;
                 it.end = Some(end.clone());
             });
             sessions.lock().remove(&session);
-            // Nobody listens only while the engine ends.
-            let _ending = sessions.ended.send((session.id, end));
+            sessions.tell(session, Told::Ended(end));
         });
     }
 
-    async fn follow_to_end(
-        &self,
-        session: Key,
-        sight: &watch::Sender<Sight>,
-        mut orders: mpsc::UnboundedReceiver<ToHolder>,
-    ) -> End {
-        let place = self.place(session);
-        // Where its holder listens was settled when it was asked for.
-        let socket = place.asked().map_or_else(|_| self.socket(session), |asked| asked.socket);
-        let mut pause = Duration::from_millis(5);
-        loop {
-            if let Ok(stream) = UnixStream::connect(&socket).await {
-                pause = Duration::from_millis(5);
-                self.listen(session, stream, sight, &mut orders).await;
-            }
-            match (place.exit(), place.is_held()) {
-                (Ok(Some(exit)), _) => return end_of(&exit),
-                (_, Ok(false)) => {
-                    // It may have ended between the two looks.
-                    if let Ok(Some(exit)) = place.exit() {
-                        return end_of(&exit);
-                    }
-                    return self.lost(session, &place);
-                }
-                _ => {}
-            }
-            sight.send_modify(|it| it.pulse.held = false);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
+    fn tell(&self, session: Key, told: Told) {
+        // Nobody listens only while the engine ends.
+        let _ending = self.told.send((session.id, told));
     }
 
     fn lost(&self, session: Key, place: &Place) -> End {
+        let end = self.log(session).end().unwrap_or_default();
         let why = match place.held() {
-            Ok(Some(held)) if held.boot != boot_id() => "the machine was started anew since",
-            _ => "its holder is gone and left no word",
+            Ok(Some(held)) if held.boot != boot_id() => "the machine was started anew since".to_owned(),
+            Ok(Some(held)) => {
+                // Nobody had its terminal from then on, so nothing of it could be taken over.
+                let left = match proc::one(held.pid).filter(|it| !it.zombie) {
+                    Some(it) => {
+                        format!("its program {} ({}) may still run, without a terminal", it.name, it.pid)
+                    }
+                    None => "its program ended with it".to_owned(),
+                };
+                format!(
+                    "its holder died while no engine kept what it held; {left}; its output up to then is whole"
+                )
+            }
+            _ => "its holder is gone and left no word".to_owned(),
         };
-        let output_bytes = self.log(session).end().unwrap_or_default();
         End {
             at: clock::now(),
-            how: Ending::Lost { why: why.to_owned() },
-            output_bytes,
+            how: Ending::Lost { why },
+            output_bytes: end,
+            lost_bytes: 0,
             left_behind: Vec::new(),
         }
     }
 
-    async fn listen(
-        &self,
-        session: Key,
-        mut stream: UnixStream,
-        sight: &watch::Sender<Sight>,
-        orders: &mut mpsc::UnboundedReceiver<ToHolder>,
-    ) {
-        let mut received = Vec::new();
-        let mut piece = vec![0; 4096];
-        if stream.write_all(&ToHolder::Hello(VERSION).frame()).await.is_err() {
-            return;
-        }
-        loop {
-            tokio::select! {
-                read = stream.read(&mut piece) => match read {
-                    Ok(0) | Err(_) => return,
-                    Ok(length) => received.extend(piece.get(..length).unwrap_or_default()),
-                },
-                Some(order) = orders.recv() => {
-                    if stream.write_all(&order.frame()).await.is_err() {
-                        return;
-                    }
-                }
-            }
-            loop {
-                match take_from_holder(&mut received) {
-                    Taken::Frame(FromHolder::Hello(version)) => {
-                        sight.send_modify(|it| it.pulse.held = true);
-                        if version != VERSION {
-                            tracing::info!(%session, version, "a holder of another version");
-                        }
-                    }
-                    Taken::Frame(FromHolder::Grew(end)) => sight.send_modify(|it| {
-                        if end > it.pulse.output_bytes {
-                            it.pulse.output_bytes = end;
-                            it.pulse.last_output = Some(clock::now());
-                        }
-                    }),
-                    Taken::Frame(FromHolder::Ended) | Taken::Broken => return,
-                    Taken::Unknown => {}
-                    Taken::More => break,
-                }
-            }
+    /// Comes back once each session that lives is in two hands, or over.
+    pub async fn steady(&self) {
+        // Each is asked again: what was last heard may have been said by one that was killed since.
+        let asked: Vec<_> = self
+            .lock()
+            .values()
+            .map(|it| {
+                let sight = it.sight.subscribe();
+                let shared = sight.borrow().shared;
+                let _over = it.orders.send(ToHolder::Share);
+                (sight, shared)
+            })
+            .collect();
+        for (mut sight, shared) in asked {
+            let in_two_hands =
+                |it: &Sight| it.end.is_some() || (it.pulse.held && it.pulse.kept && it.shared > shared);
+            // It is over as well if nobody follows it any more.
+            let _over = sight.wait_for(in_two_hands).await;
         }
     }
 
@@ -404,6 +437,12 @@ impl Sessions {
     #[must_use]
     pub fn pulse(&self, session: Key) -> Option<Pulse> {
         self.lock().get(&session).map(|live| live.sight.borrow().pulse)
+    }
+
+    /// A number for a viewer.
+    #[must_use]
+    pub fn next_viewer(&self) -> u64 {
+        self.viewers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Counts a viewer in or out.
@@ -431,6 +470,12 @@ impl Sessions {
         };
         let ended = sight.wait_for(|it| it.end.is_some()).await.ok().and_then(|it| it.end.clone());
         ended.unwrap_or_else(|| self.lost(session, &self.place(session)))
+    }
+
+    /// Who has the keyboard of a session now.
+    #[must_use]
+    pub fn lease(&self, session: Key) -> Option<Lease> {
+        self.lock().get(&session).and_then(|live| live.sight.borrow().lease.clone())
     }
 
     /// Gives an order to a session's holder. Returns whether the session is followed.
@@ -484,7 +529,16 @@ pub fn end_of(exit: &Exit) -> End {
         (Some(why), _, _) => Ending::NotStarted { why: why.clone() },
         (None, Some(code), _) => Ending::Exited { code },
         (None, None, Some(signal)) => Ending::Signalled { signal },
-        (None, None, None) => Ending::Lost { why: "its holder could not learn how it ended".to_owned() },
+        (None, None, None) => Ending::Unknown {
+            why: "its holder was replaced while it ran, and this system does not tell how another's child ended"
+                .to_owned(),
+        },
     };
-    End { at: clock::now(), how, output_bytes: exit.output_bytes, left_behind: exit.left_behind.clone() }
+    End {
+        at: clock::now(),
+        how,
+        output_bytes: exit.output_bytes,
+        lost_bytes: exit.lost_bytes,
+        left_behind: exit.left_behind.clone(),
+    }
 }

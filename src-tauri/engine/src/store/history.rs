@@ -95,7 +95,7 @@ impl Store {
              WHERE run = ?1
                 OR (kind IN ('attempt-moved', 'attempt-failed', 'brief-written', 'candidate-read')
                     AND json_extract(body, '$.attempt') IN (SELECT attempt FROM mine))
-                OR (kind IN ('session-runs', 'session-ended')
+                OR (kind IN ('session-runs', 'holder-replaced', 'session-ended')
                     AND json_extract(body, '$.session') IN (SELECT session FROM mine))
                 OR (kind IN ('pull-renewed', 'pull-merged', 'pull-checked', 'pull-approved', 'pull-moved')
                     AND json_extract(body, '$.pull') IN (SELECT pull FROM mine))

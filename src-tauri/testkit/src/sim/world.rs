@@ -271,7 +271,7 @@ impl World {
     pub fn session_step(&mut self, session: &Session, now: At) -> Option<Input> {
         let id = session.id;
         if let Some(how) = self.ended.get(&id).cloned() {
-            let end = End { at: now, how, output_bytes: 1, left_behind: vec![] };
+            let end = End { at: now, how, output_bytes: 1, lost_bytes: 0, left_behind: vec![] };
             return Some(Input::SessionEnded { session: id, end });
         }
         if session.kind != SessionKind::Agent {
@@ -293,7 +293,7 @@ impl World {
             _ => Ending::Exited { code: 0 },
         };
         self.ended.insert(id, how.clone());
-        let end = End { at: now, how, output_bytes: 1, left_behind: vec![] };
+        let end = End { at: now, how, output_bytes: 1, lost_bytes: 0, left_behind: vec![] };
         Some(Input::SessionEnded { session: id, end })
     }
 
@@ -445,6 +445,7 @@ impl World {
                 at: now,
                 how: ended.unwrap_or(Ending::Exited { code: i32::from(!holds) }),
                 output_bytes: 0,
+                lost_bytes: 0,
                 left_behind: vec![],
             },
             running: Some(Running { holder: 1, pid: 2, at: now, native: None }),

@@ -1,0 +1,127 @@
+//! The keyboard of a session: one viewer has it at a time, and taking it is a deed. Who has it is noted beside the log, so
+//! that a viewer whose engine died goes on typing without having taken it again.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use pilothouse_contract::session::Lease;
+use pilothouse_holder::proc;
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Sessions};
+use crate::ports::clock;
+
+/// The program that a viewer runs in: an id alone is given again to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hand {
+    pid: u32,
+    began: u64,
+}
+
+impl Hand {
+    /// That of a process; nothing if it is gone.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        Some(Self { pid, began: proc::began(pid)? })
+    }
+}
+
+/// What came of asking for the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taking {
+    /// It was taken now.
+    Taken,
+    /// The same hand has it as before the connection, or the engine, was lost.
+    Kept,
+    /// Somebody else took it meanwhile; the viewer only watches.
+    Elsewhere,
+    /// Nobody follows the session any more.
+    Over,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    hand: Hand,
+    lease: Lease,
+}
+
+impl Sessions {
+    /// Takes the keyboard for a viewer. One that had it (`again`) does not take it from whoever took it since.
+    pub fn take_lease(
+        &self,
+        session: Key,
+        viewer: u64,
+        hand: Option<Hand>,
+        who: &str,
+        again: bool,
+    ) -> Taking {
+        let noted = self.noted(session);
+        let same = hand.is_some() && noted.as_ref().map(|it| it.hand) == hand;
+        let live = self.lock();
+        let Some(live) = live.get(&session) else { return Taking::Over };
+        let had = live.sight.borrow().hand;
+        if again && !same && (had.is_some() || noted.is_some()) {
+            return Taking::Elsewhere;
+        }
+        let kept = same && had.is_none();
+        let lease = match noted.filter(|_| kept) {
+            Some(note) => note.lease,
+            None => Lease { who: who.to_owned(), since: clock::now() },
+        };
+        if let Some(hand) = hand {
+            self.note(session, &Note { hand, lease: lease.clone() });
+        }
+        live.sight.send_modify(|it| {
+            it.lease = Some(lease);
+            it.hand = Some(viewer);
+        });
+        if kept { Taking::Kept } else { Taking::Taken }
+    }
+
+    /// Whether a hand had the keyboard when its connection, or the engine, was lost.
+    #[must_use]
+    pub fn had_lease(&self, session: Key, hand: Option<Hand>) -> bool {
+        let nobody = self.lock().get(&session).is_some_and(|it| it.sight.borrow().hand.is_none());
+        nobody && hand.is_some() && self.noted(session).map(|it| it.hand) == hand
+    }
+
+    /// Gives the keyboard back, if the viewer has it.
+    pub fn give_lease_back(&self, session: Key, viewer: u64) {
+        let live = self.lock();
+        let Some(live) = live.get(&session).filter(|it| it.sight.borrow().hand == Some(viewer)) else {
+            return;
+        };
+        let _none = std::fs::remove_file(self.note_of(session));
+        live.sight.send_modify(|it| {
+            it.lease = None;
+            it.hand = None;
+        });
+    }
+
+    /// Whether a viewer has the keyboard.
+    #[must_use]
+    pub fn has_lease(&self, session: Key, viewer: u64) -> bool {
+        self.lock().get(&session).is_some_and(|it| it.sight.borrow().hand == Some(viewer))
+    }
+
+    fn note_of(&self, session: Key) -> PathBuf {
+        self.place(session).folder().join("lease.json")
+    }
+
+    fn noted(&self, session: Key) -> Option<Note> {
+        serde_json::from_slice(&std::fs::read(self.note_of(session)).ok()?).ok()
+    }
+
+    fn note(&self, session: Key, note: &Note) {
+        let path = self.note_of(session);
+        let write = || {
+            let mut file =
+                OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+            file.write_all(&serde_json::to_vec(note)?)
+        };
+        // Without it a lost engine costs one more record of an intervention.
+        let _unwritten: std::io::Result<()> = write();
+    }
+}

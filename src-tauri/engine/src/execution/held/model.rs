@@ -1,0 +1,277 @@
+//! A terminal's model: bytes in, a screen out. Behind a trait, so that another emulator can take this one's place.
+//!
+//! Refuses: any session, any file. A program's bytes are hostile: whatever they are, a model neither panics outwards nor
+//! grows without bound.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use alacritty_terminal::event::{Event, EventListener, WindowSize};
+use alacritty_terminal::grid::Dimensions;
+use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
+use alacritty_terminal::vte::ansi::{Processor, Rgb};
+
+use super::paint;
+
+/// So many lines that left the screen are kept as cells. Older ones are in the log.
+const LIVE_LINES: usize = 1000;
+/// An operating system command that is longer than this is none: its end is awaited and the rest thrown away.
+const COMMAND_MAX: usize = 16 * 1024;
+/// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
+const ANSWERS_MAX: usize = 64 * 1024;
+/// A terminal has at most so many columns and rows.
+const SIDE_MAX: u16 = 1000;
+
+/// What a terminal's bytes come to.
+pub trait Model: Send {
+    /// Takes what the program said.
+    fn feed(&mut self, bytes: &[u8]);
+    /// The terminal has another size now.
+    fn resize(&mut self, columns: u16, rows: u16);
+    /// What the program asked its terminal, answered, since the last call: bytes to be typed.
+    fn answers(&mut self) -> Vec<u8>;
+    /// The rows of the screen as text, without blanks at their ends.
+    fn text(&mut self) -> Vec<String>;
+    /// Escape sequences that draw this on an empty terminal of the same size: the screen, its modes, and so many lines
+    /// above it.
+    fn snapshot(&mut self, lines_above: usize) -> Vec<u8>;
+    /// Whether the program draws on the other screen, as editors do.
+    fn is_alternate(&self) -> bool;
+    /// Columns and rows.
+    fn size(&self) -> (u16, u16);
+}
+
+/// The emulator of Alacritty.
+pub struct Alacritty {
+    term: Term<Ear>,
+    parser: Processor,
+    ear: Ear,
+    size: (u16, u16),
+    guard: Guard,
+    broken: u64,
+}
+
+/// Hears what the emulator wants to say.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<Event>>>);
+
+impl EventListener for Ear {
+    fn send_event(&self, event: Event) {
+        // What concerns a window or a clipboard ends here.
+        if matches!(event, Event::PtyWrite(_) | Event::ColorRequest(..) | Event::TextAreaSizeRequest(_)) {
+            let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if heard.len() < ANSWERS_MAX / 16 {
+                heard.push(event);
+            }
+        }
+    }
+}
+
+struct Size(u16, u16);
+
+impl Dimensions for Size {
+    fn total_lines(&self) -> usize {
+        self.screen_lines()
+    }
+
+    fn screen_lines(&self) -> usize {
+        usize::from(self.1)
+    }
+
+    fn columns(&self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+fn sane(columns: u16, rows: u16) -> (u16, u16) {
+    (columns.clamp(2, SIDE_MAX), rows.clamp(1, SIDE_MAX))
+}
+
+impl Alacritty {
+    /// An empty terminal.
+    #[must_use]
+    pub fn new(columns: u16, rows: u16) -> Self {
+        let size = sane(columns, rows);
+        let ear = Ear::default();
+        let config = Config { scrolling_history: LIVE_LINES, osc52: Osc52::Disabled, ..Config::default() };
+        let term = Term::new(config, &Size(size.0, size.1), ear.clone());
+        Self { term, parser: Processor::new(), ear, size, guard: Guard::default(), broken: 0 }
+    }
+
+    /// How often its parser broke and was begun anew.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+
+    /// Does something to the emulator that may panic; then it begins anew, empty.
+    fn within<T: Default>(&mut self, does: impl FnOnce(&mut Term<Ear>, &mut Processor) -> T) -> T {
+        let (term, parser) = (&mut self.term, &mut self.parser);
+        catch_unwind(AssertUnwindSafe(|| does(term, parser))).unwrap_or_else(|_| {
+            tracing::error!("the terminal model ran into a defect and begins anew");
+            let broken = self.broken + 1;
+            *self = Self { broken, ..Self::new(self.size.0, self.size.1) };
+            T::default()
+        })
+    }
+
+    /// Lets what a program holds back in a synchronised update be seen.
+    fn settle(&mut self) {
+        if self.parser.sync_bytes_count() > 0 {
+            self.within(|term, parser| parser.stop_sync(term));
+        }
+    }
+}
+
+impl Model for Alacritty {
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (take, passes) = self.guard.measure(rest);
+            let (piece, after) = rest.split_at(take);
+            if passes {
+                self.within(|term, parser| parser.advance(term, piece));
+            } else {
+                // What it gathered so far is thrown away with it.
+                self.parser = Processor::new();
+            }
+            rest = after;
+        }
+    }
+
+    fn resize(&mut self, columns: u16, rows: u16) {
+        let size = sane(columns, rows);
+        if size != self.size {
+            self.size = size;
+            self.within(|term, _| term.resize(Size(size.0, size.1)));
+        }
+    }
+
+    fn answers(&mut self) -> Vec<u8> {
+        let heard = std::mem::take(&mut *self.ear.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut answers = Vec::new();
+        for event in heard {
+            let said = match event {
+                Event::PtyWrite(text) => text,
+                Event::ColorRequest(index, says) => says(colour(index)),
+                Event::TextAreaSizeRequest(says) => says(WindowSize {
+                    num_lines: self.size.1,
+                    num_cols: self.size.0,
+                    // What a person's font measures is nobody's business; programs want the ratio.
+                    cell_width: 8,
+                    cell_height: 16,
+                }),
+                _ => continue,
+            };
+            if answers.len() + said.len() <= ANSWERS_MAX {
+                answers.extend_from_slice(said.as_bytes());
+            }
+        }
+        answers
+    }
+
+    fn text(&mut self) -> Vec<String> {
+        self.settle();
+        self.within(|term, _| paint::text(term.grid()))
+    }
+
+    fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
+        self.settle();
+        self.within(|term, _| {
+            if !term.mode().contains(TermMode::ALT_SCREEN) {
+                return paint::screen(term.grid(), *term.mode(), lines_above);
+            }
+            // The other screen lies below and is what the program comes back to. Going there and back empties the one
+            // that is shown, so that is put back as it was.
+            let shown = term.grid().clone();
+            let mode = *term.mode();
+            term.swap_alt();
+            let mut all = paint::screen(term.grid(), mode & !TermMode::ALT_SCREEN, lines_above);
+            term.swap_alt();
+            *term.grid_mut() = shown;
+            all.extend_from_slice(b"\x1b[?1049h\x1b[H");
+            all.extend(paint::screen(term.grid(), mode, 0));
+            all
+        })
+    }
+
+    fn is_alternate(&self) -> bool {
+        self.term.mode().contains(TermMode::ALT_SCREEN)
+    }
+
+    fn size(&self) -> (u16, u16) {
+        self.size
+    }
+}
+
+/// What a program is told of colours: a dark terminal's usual ones. The page shows them as its theme has them.
+fn colour(index: usize) -> Rgb {
+    const BASE: [u32; 16] = [
+        0x00_0000, 0xcd_0000, 0x00_cd00, 0xcd_cd00, 0x00_00ee, 0xcd_00cd, 0x00_cdcd, 0xe5_e5e5, 0x7f_7f7f,
+        0xff_0000, 0x00_ff00, 0xff_ff00, 0x5c_5cff, 0xff_00ff, 0x00_ffff, 0xff_ffff,
+    ];
+    let of = |value: u32| Rgb { r: (value >> 16) as u8, g: (value >> 8) as u8, b: value as u8 };
+    let level = |step: usize| if step == 0 { 0 } else { 55 + 40 * step as u8 };
+    match index {
+        0..16 => of(BASE.get(index).copied().unwrap_or_default()),
+        // The cube and the greys of xterm.
+        16..232 => {
+            Rgb { r: level((index - 16) / 36), g: level((index - 16) / 6 % 6), b: level((index - 16) % 6) }
+        }
+        232..=255 => {
+            let grey = 8 + 10 * (index - 232) as u8;
+            Rgb { r: grey, g: grey, b: grey }
+        }
+        257 => of(0x00_0000),
+        _ => of(0xe5_e5e5),
+    }
+}
+
+/// Counts how long an operating system command has become: the parser gathers it whole, and some never end.
+#[derive(Default)]
+struct Guard {
+    state: Gathering,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Gathering {
+    #[default]
+    Nothing,
+    Escape,
+    Command(usize),
+    /// It was too long: its end is awaited.
+    Dropping,
+    DroppingEscape,
+}
+
+impl Guard {
+    /// How many bytes from the front belong together, and whether the parser may have them.
+    fn measure(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let dropping = |state| matches!(state, Gathering::Dropping | Gathering::DroppingEscape);
+        let begun = dropping(self.state);
+        for (at, byte) in bytes.iter().enumerate() {
+            self.state = match (self.state, byte) {
+                (Gathering::Nothing | Gathering::Command(_), 0x1b) => Gathering::Escape,
+                (Gathering::Escape, b']') => Gathering::Command(0),
+                (Gathering::Escape, 0x1b) => Gathering::Escape,
+                (Gathering::Command(_), 0x07 | 0x18 | 0x1a) => Gathering::Nothing,
+                (Gathering::Command(length), _) if length >= COMMAND_MAX => Gathering::Dropping,
+                (Gathering::Command(length), _) => Gathering::Command(length + 1),
+                (Gathering::Dropping, 0x1b) => Gathering::DroppingEscape,
+                (Gathering::Dropping, 0x07 | 0x18 | 0x1a) | (Gathering::DroppingEscape, b'\\') => {
+                    Gathering::Nothing
+                }
+                (Gathering::Dropping | Gathering::DroppingEscape, _) => Gathering::Dropping,
+                (Gathering::Nothing | Gathering::Escape, _) => Gathering::Nothing,
+            };
+            if dropping(self.state) != begun {
+                // A byte that begins the dropping is dropped with what follows; one that ends it is the last of it.
+                return if begun { (at + 1, false) } else { (at.max(1), at > 0) };
+            }
+        }
+        (bytes.len(), !begun)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What a model makes of good bytes, and that bad ones harm nobody.
+
+use super::*;
+
+fn drawn(bytes: &[u8]) -> Alacritty {
+    let mut model = Alacritty::new(40, 10);
+    model.feed(bytes);
+    model
+}
+
+/// A generator of its own, so that a failure is found again.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let parts: [&[u8]; 24] = [
+        b"\x1b[",
+        b"\x1b]",
+        b"\x1bP",
+        b"\x1b_",
+        b";",
+        b"?",
+        b"38:2::1:2:3",
+        b"m",
+        b"H",
+        b"r",
+        b"L",
+        b"@",
+        b"\x1b[?1049h",
+        b"\x1b[?1049l",
+        b"\r\n",
+        b"\xf0\x9f\x98\x80",
+        b"\xff\xc3",
+        b"\x07",
+        b"\x1b\\",
+        b"99999999999",
+        b"J",
+        b"\x0e",
+        b"\x1bc",
+        b"text",
+    ];
+    let mut all = Vec::new();
+    while all.len() < length {
+        let it = next();
+        match it % 3 {
+            0 => all.push((it >> 32) as u8),
+            _ => all.extend_from_slice(parts[(it >> 32) as usize % parts.len()]),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_screen_is_text() {
+    let mut model = drawn(b"one\r\ntwo \x1b[31mred\x1b[0m\r\n\x1b[5;3Hthere \xe4\xbd\xa0\xe5\xa5\xbd");
+    let text = model.text();
+    assert_eq!((text[0].as_str(), text[1].as_str(), text[4].as_str()), ("one", "two red", "  there 你好"));
+    assert_eq!(text.len(), 10);
+}
+
+#[test]
+fn a_painting_makes_the_same_screen() {
+    let lines: String = (1..60).map(|n| format!("\x1b[3{}mline {n} of some\x1b[0m\r\n", n % 8)).collect();
+    let long = "wrapped ".repeat(30);
+    let scenes: Vec<Vec<u8>> = vec![
+        b"plain".to_vec(),
+        lines.clone().into_bytes(),
+        format!("{lines}{long}").into_bytes(),
+        b"\x1b[1;4;38;5;200;48;2;1;2;3mstyled\x1b[0m \x1b[7minverse\x1b[9;4:3mcurl".to_vec(),
+        b"\x1b[?25l\x1b[?2004h\x1b[?1000h\x1b[?1006h\x1b=\x1b[?1hmodes".to_vec(),
+        "x".repeat(40).into_bytes(),
+        "你好".repeat(15).into_bytes(),
+        b"\x1b(0lqqk\x1b(B box \x1b]8;;https://example.org\x07link\x1b]8;;\x07".to_vec(),
+        format!("{lines}\x1b[?1049h\x1b[H\x1b[2J\x1b[44mother screen\x1b[5;5Hhere").into_bytes(),
+        b"e\xcc\x81 combined\x1b[3;10H\x1b[42m\x1b[K".to_vec(),
+    ];
+    for (n, scene) in scenes.iter().enumerate() {
+        let mut model = drawn(scene);
+        let mut again = drawn(&model.snapshot(500));
+        assert_eq!(model.text(), again.text(), "scene {n}");
+        assert_eq!(
+            String::from_utf8_lossy(&model.snapshot(500)),
+            String::from_utf8_lossy(&again.snapshot(500)),
+            "scene {n}"
+        );
+        // And they go on alike: where the next character comes, and in which colours.
+        model.feed(b"Z\r\nnext\x1b[?1049l!");
+        again.feed(b"Z\r\nnext\x1b[?1049l!");
+        assert_eq!(model.text(), again.text(), "scene {n}, going on");
+    }
+}
+
+#[test]
+fn what_a_program_asks_is_answered_once() {
+    let mut model = drawn(b"ab\x1b[6n\x1b[c\x1b]11;?\x07\x1b[18t");
+    let answers = String::from_utf8(model.answers()).unwrap();
+    assert!(answers.starts_with("\x1b[1;3R\x1b[?6c\x1b]11;rgb:0000/0000/0000"), "{answers:?}");
+    assert!(answers.ends_with("\x1b[8;10;40t"), "{answers:?}");
+    assert!(model.answers().is_empty());
+    // The clipboard is nobody's to read or write here.
+    model.feed(b"\x1b]52;c;aGVsbG8=\x07\x1b]52;c;?\x07");
+    assert!(model.answers().is_empty());
+}
+
+#[test]
+fn a_program_that_asks_and_never_listens_gets_no_more_than_its_share() {
+    let mut model = drawn(&b"\x1b[c".repeat(500_000));
+    assert!(model.answers().len() <= ANSWERS_MAX);
+}
+
+#[test]
+fn a_command_without_an_end_is_thrown_away() {
+    let mut model = drawn(b"before\x1b]0;");
+    for _ in 0..200 {
+        model.feed(&[b'x'; 64 * 1024]);
+    }
+    model.feed(b"\x07after\x1b]0;title\x1b\\!");
+    assert_eq!(model.text()[0], "beforeafter!");
+}
+
+#[test]
+fn bad_bytes_harm_nobody() {
+    let mut torture: Vec<Vec<u8>> = vec![
+        vec![b'x'; 1024 * 1024],
+        vec![0xff; 100_000],
+        b"\x1b[".repeat(100_000),
+        b"\x1bP".iter().copied().chain(vec![b'q'; 1_000_000]).collect(),
+        "\u{301}".repeat(200_000).into_bytes(),
+        [b"\x1b[".as_slice(), &b"1;".repeat(100_000), b"m"].concat(),
+        b"\x1b[99999999999999999999C\x1b[99999999999999999999B\x1b[4294967295;4294967295H\x1b[2147483647@"
+            .to_vec(),
+        b"\x1b[?2026h".iter().copied().chain(vec![b'y'; 5_000_000]).collect(),
+        b"\x1b[22;0t".repeat(100_000),
+        b"\x1b[1;1r\x1b[10;1r\x1b[0;0r\x1b[M\x1b[L\x1b[S\x1b[T".repeat(1000),
+        b"\x1b[2J\x1b[?3h\x1b#8\x1b[?1049h\x1bc".repeat(1000),
+        "👨‍👩‍👧‍👦🏳️‍🌈".repeat(5000).into_bytes(),
+    ];
+    torture.extend((0..200).map(|seed| noise(seed, 20_000)));
+    for (n, bytes) in torture.iter().enumerate() {
+        let mut model = Alacritty::new(40, 10);
+        // In pieces that cut everything in two somewhere.
+        for (k, piece) in bytes.chunks(4099).enumerate() {
+            model.feed(piece);
+            if k % 50 == 7 {
+                model.resize(2 + (n % 90) as u16, 1 + (k % 60) as u16);
+            }
+        }
+        let painting = model.snapshot(usize::MAX);
+        assert!(painting.len() < 16 * 1024 * 1024, "torture {n}: {}", painting.len());
+        let (columns, rows) = model.size();
+        let mut again = Alacritty::new(columns, rows);
+        again.feed(&painting);
+        assert_eq!(model.text().len(), usize::from(rows));
+        assert_eq!(model.broken() + again.broken(), 0, "torture {n} broke the emulator");
+    }
+}

@@ -1,0 +1,171 @@
+//! Two hands on every session: a holder that is killed is replaced around the living program, an engine that is killed
+//! takes what it kept from the holders again, and not a byte of output is lost or doubled.
+
+use std::path::Path;
+
+use pilothouse_contract::event::Event;
+use pilothouse_testkit::home::{Home, kill_at_once};
+use serde_json::Value;
+
+/// Counts lines as fast as it can, in raw mode, until a file is there.
+fn counts_until(word: &Path) -> String {
+    format!(
+        "stty raw; n=0; while [ ! -e {} ]; do seq $((n + 1)) $((n + 20000)); n=$((n + 20000)); done; exit 7",
+        word.display()
+    )
+}
+
+fn start(home: &Home, script: &str) -> String {
+    home.json(&["session", "start", "--", "sh", "-c", script])["id"].as_str().unwrap().to_owned()
+}
+
+/// The one session, once it is in two hands.
+fn steady(home: &Home) -> Value {
+    home.json(&["session", "steady"])[0].clone()
+}
+
+fn holder(line: &Value) -> u32 {
+    line["session"]["running"]["holder"].as_u64().unwrap() as u32
+}
+
+/// Each line once and in order; how many there are.
+fn counted(output: &str) -> usize {
+    let mut lines = 0;
+    for (n, line) in output.lines().enumerate() {
+        assert_eq!(line, (n + 1).to_string(), "line {} is lost, doubled or torn", n + 1);
+        lines += 1;
+    }
+    lines
+}
+
+/// Waits for the so-many-th word of a replaced holder.
+fn wait_for_replaced(home: &Home, times: usize) -> u64 {
+    let replaced = home.events(0).filter_map(|it| match it.event {
+        Event::HolderReplaced { uncertain_bytes, .. } => Some(uncertain_bytes),
+        _ => None,
+    });
+    replaced.take(times).last().unwrap()
+}
+
+#[test]
+fn a_killed_holder_is_replaced_around_the_living_program() {
+    let home = Home::new();
+    let word = home.path().join("word");
+    let session = start(&home, &counts_until(&word));
+    let before = steady(&home);
+    kill_at_once(holder(&before));
+    assert_eq!(wait_for_replaced(&home, 1), 0, "nobody typed");
+    let after = steady(&home);
+    assert_ne!(holder(&after), holder(&before));
+    assert_eq!(after["session"]["running"]["pid"], before["session"]["running"]["pid"]);
+    assert_eq!((&after["pulse"]["held"], &after["pulse"]["kept"]), (&true.into(), &true.into()));
+    std::fs::write(&word, "").unwrap();
+    let ended = home.events(0).find(|it| matches!(it.event, Event::SessionEnded { .. }));
+    assert!(ended.is_some());
+    let lines = counted(&home.run(&["attach", &session, "--no-follow"]).out);
+    assert!(lines > 0 && lines.is_multiple_of(20_000), "{lines}");
+    // No child of its last holder: known where the kernel tells, else honestly unknown.
+    let end = &home.json(&["session", "list", "--all"])[0]["session"]["end"]["how"];
+    assert!(end["code"] == 7 || end["ending"] == "unknown", "{end}");
+}
+
+#[test]
+fn engine_and_holders_may_die_in_turn() {
+    let home = Home::new();
+    let word = home.path().join("word");
+    let session = start(&home, &counts_until(&word));
+    for times in 1..=3 {
+        let line = steady(&home);
+        kill_at_once(home.engine_pid());
+        // The engine that comes fetches what the holder holds, and so outlives it.
+        assert_eq!(holder(&steady(&home)), holder(&line));
+        kill_at_once(holder(&line));
+        wait_for_replaced(&home, times);
+    }
+    let replaced =
+        home.history().into_iter().filter(|it| matches!(it.event, Event::HolderReplaced { .. })).count();
+    assert_eq!(replaced, 3, "one word for each");
+    steady(&home);
+    std::fs::write(&word, "").unwrap();
+    assert!(home.events(0).any(|it| matches!(it.event, Event::SessionEnded { .. })));
+    counted(&home.run(&["attach", &session, "--no-follow"]).out);
+}
+
+#[test]
+fn a_replaced_holder_still_ends_everything_the_session_started() {
+    let home = Home::new();
+    let pid_file = home.path().join("pid");
+    let script = format!(
+        "(setsid sh -c 'echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 1000' &); sleep 1000",
+        pid_file.display()
+    );
+    let session = start(&home, &script);
+    let line = steady(&home);
+    kill_at_once(holder(&line));
+    wait_for_replaced(&home, 1);
+    home.json(&["session", "kill", &session]);
+    for pid in [
+        std::fs::read_to_string(&pid_file).unwrap_or_default(),
+        line["session"]["running"]["pid"].to_string(),
+    ] {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{pid} lives on: {stat}");
+    }
+    let end = &home.json(&["session", "list", "--all"])[0]["session"]["end"];
+    assert!(end["left_behind"].to_string().contains("sleep ("), "{end}");
+}
+
+#[test]
+fn a_stopped_holder_is_not_a_dead_one() {
+    let home = Home::new();
+    let session = start(&home, "read word; echo got $word; read again");
+    let line = steady(&home);
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &holder(&line).to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    kill_at_once(home.engine_pid());
+    // The new engine cannot reach it, and leaves it in peace.
+    let listed = home.json(&["session", "list"]);
+    assert_eq!(holder(&listed[0]), holder(&line));
+    assert_eq!(listed[0]["state"], "unknown", "{listed}");
+    signal("-CONT");
+    assert_eq!(holder(&steady(&home)), holder(&line));
+    assert!(home.json(&["session", "kill", &session])["end"].is_object());
+    assert!(!home.history().iter().any(|it| matches!(it.event, Event::HolderReplaced { .. })));
+}
+
+#[test]
+fn a_holder_whose_socket_was_deleted_is_found_again() {
+    let home = Home::new();
+    start(&home, "read word");
+    let line = steady(&home);
+    let sockets = home.data().join("run");
+    let socket = std::fs::read_dir(&sockets)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .find(|it| it.file_name().unwrap().to_str().unwrap().starts_with("s1-"))
+        .unwrap();
+    std::fs::remove_file(&socket).unwrap();
+    kill_at_once(home.engine_pid());
+    assert_eq!(holder(&steady(&home)), holder(&line));
+    assert!(socket.exists());
+}
+
+#[test]
+fn what_dies_while_nobody_kept_it_is_said_in_words() {
+    let home = Home::new();
+    let session = start(&home, "echo before; read word");
+    let line = steady(&home);
+    home.json(&["engine", "stop"]);
+    kill_at_once(holder(&line));
+    let listed = home.json(&["session", "list", "--all"]);
+    let ended = home.events(0).find(|it| matches!(it.event, Event::SessionEnded { .. }));
+    assert!(ended.is_some(), "{listed}");
+    let line = &home.json(&["session", "list", "--all"])[0];
+    assert_eq!(line["state"], "lost");
+    let why = line["why"].as_str().unwrap();
+    assert!(why.contains("while no engine kept what it held") && why.contains("is whole"), "{why}");
+    assert_eq!(home.run(&["attach", &session, "--no-follow"]).out, "before\r\n");
+}

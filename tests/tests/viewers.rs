@@ -1,0 +1,263 @@
+//! Viewers never matter: they watch, one of them may type, slow ones are painted anew, and what a program asks its terminal
+//! is answered once, whoever looks.
+
+use pilothouse_contract::event::Event;
+use pilothouse_contract::run::TouchKind;
+use pilothouse_contract::wire::{Attach, View};
+use pilothouse_contract::{SessionId, Who};
+use pilothouse_testkit::agent::{ShellAgent, task_file};
+use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::seat::{FromSession, Seat, watching};
+
+fn start(home: &Home, script: &str) -> SessionId {
+    home.json(&["session", "start", "--", "sh", "-c", script])["id"].as_str().unwrap().parse().unwrap()
+}
+
+fn typing(session: SessionId) -> View {
+    View { keyboard: true, ..watching(session) }
+}
+
+fn lease(seat: &mut Seat) -> (Option<String>, bool) {
+    loop {
+        if let FromSession::Lease(seen) = seat.next().unwrap() {
+            return (seen.lease.map(|it| it.who), seen.yours);
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_reaches_a_flood_that_nobody_reads() {
+    let home = Home::new();
+    for from in [0, -1] {
+        let session = start(&home, "echo begun; exec yes");
+        let mut seat = Seat::attach(&home, &Attach { session, from, follow: true, keyboard: true }).unwrap();
+        seat.until("y").unwrap();
+        // From here on this viewer takes not a byte.
+        seat.input(b"\x03").unwrap();
+        let ended = home.events(0).find_map(|it| match it.event {
+            Event::SessionEnded { session: it, end } if it == session => Some(end.how),
+            _ => None,
+        });
+        assert_eq!(ended, Some(pilothouse_contract::session::Ending::Signalled { signal: 2 }));
+    }
+}
+
+#[test]
+fn one_viewer_has_the_keyboard_and_the_others_see_who() {
+    let home = Home::new();
+    let session = start(&home, "stty -echo; while read -r word; do echo got $word; done");
+    let mut watcher = Seat::view(&home, &watching(session)).unwrap();
+    assert_eq!(lease(&mut watcher), (None, false));
+    watcher.input(b"watcher\n").unwrap();
+    let mut first = Seat::view(&home, &typing(session)).unwrap();
+    assert!(lease(&mut first).1);
+    let (who, yours) = lease(&mut watcher);
+    assert!(who.is_some() && !yours);
+    first.input(b"first\n").unwrap();
+    first.until("got first").unwrap();
+    // Another one takes it: the one that had it is told, and types no more.
+    let mut second = Seat::view(&home, &typing(session)).unwrap();
+    assert!(lease(&mut second).1);
+    assert!(!lease(&mut first).1);
+    first.input(b"too late\n").unwrap();
+    second.resize(90, 20).unwrap();
+    second.input(b"second\n").unwrap();
+    second.until("got second").unwrap();
+    let line = &home.json(&["session", "list"])[0];
+    assert_eq!((line["pulse"]["viewers"].as_u64(), line["lease"]["who"].is_string()), (Some(3), true));
+    let screen = home.json(&["session", "screen", &session.to_string()]);
+    assert_eq!((screen["columns"].as_u64(), screen["rows"].as_u64()), (Some(90), Some(20)));
+    drop(second);
+    // Both others are told that nobody has it.
+    assert_eq!(lease(&mut first), (None, false));
+    let log = home.run(&["attach", &session.to_string(), "--no-follow"]).out;
+    assert_eq!(log, "got first\r\ngot second\r\n", "whoever only watches types nothing");
+}
+
+#[test]
+fn the_keyboard_is_recorded_once_for_each_taking() {
+    let repo = Repo::new(
+        "shop",
+        &[
+            ("specs/001-work/spec.md", "# Work\n"),
+            ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")])),
+        ],
+    );
+    let home = Home::new();
+    home.json(&["project", "add", &repo.name()]);
+    home.json(&["project", "trust", "shop", "--yes"]);
+    let agent = ShellAgent::new("stty -echo; echo ready; read word; echo got $word; read more; echo x > a");
+    let run = home.json(&["run", "start", "001-work", "--command", &agent.command()]);
+    let session = home.events(0).find_map(|it| match it.event {
+        Event::SessionRuns { session, .. } => {
+            let all = home.json(&["session", "list"]);
+            let kind = |line: &&serde_json::Value| {
+                line["session"]["id"] == session.to_string() && line["session"]["kind"] == "agent"
+            };
+            all.as_array().unwrap().iter().any(|it| kind(&it)).then_some(session)
+        }
+        _ => None,
+    });
+    let session = session.unwrap();
+    let takings = || -> Vec<Who> {
+        let touched = home.history().into_iter().filter_map(|it| match it.event {
+            Event::RunTouched { touch, .. } if touch.kind == TouchKind::Intervention => Some(touch.by),
+            _ => None,
+        });
+        touched.collect()
+    };
+    let mut seat = Seat::view(&home, &typing(session)).unwrap();
+    assert!(lease(&mut seat).1);
+    assert_eq!(takings().len(), 1);
+    assert!(matches!(takings()[0], Who::Person(_)), "{:?}", takings());
+    home.json(&["session", "steady"]);
+    // The engine dies, and the same viewer dials again: it never let go of the keyboard.
+    kill_at_once(home.engine_pid());
+    home.json(&["session", "steady"]);
+    let mut again = Seat::view(&home, &View { again: true, ..typing(session) }).unwrap();
+    assert!(lease(&mut again).1);
+    again.input(b"hello\n").unwrap();
+    again.until("got hello").unwrap();
+    assert_eq!(takings().len(), 1, "it was not taken a second time");
+    // It lets go, and takes it anew: that is a second deed.
+    drop(again);
+    let mut watcher = Seat::view(&home, &watching(session)).unwrap();
+    while lease(&mut watcher).0.is_some() {}
+    let mut anew = Seat::view(&home, &typing(session)).unwrap();
+    assert!(lease(&mut anew).1);
+    assert_eq!(takings().len(), 2);
+    home.json(&["run", "stop", run["id"].as_str().unwrap()]);
+}
+
+#[test]
+fn the_keyboard_is_refused_while_the_queue_can_answer() {
+    let home = Home::new();
+    let program = home.command(&[]).get_program().to_str().unwrap().to_owned();
+    let session = start(&home, &format!("{program} hook ask 'Go on?' --choice yes --choice no; read more"));
+    assert!(home.events(0).any(|it| matches!(it.event, Event::QuestionAsked { .. })));
+    let mut refused = Seat::view(&home, &typing(session)).unwrap();
+    let fault = refused.next().unwrap_err();
+    assert!(fault.message.contains("waits for the answer to q1"), "{fault:?}");
+    assert!(fault.hints[0].command.as_ref().unwrap().contains("question answer q1"), "{fault:?}");
+    let mut old = Seat::attach(&home, &Attach { session, from: 0, follow: true, keyboard: true }).unwrap();
+    assert!(old.next().unwrap_err().message.contains("waits for the answer"));
+    let mut even_so = Seat::view(&home, &View { despite_question: true, ..typing(session) }).unwrap();
+    assert!(lease(&mut even_so).1);
+    home.json(&["question", "answer", "q1", "yes"]);
+    assert!(lease(&mut Seat::view(&home, &typing(session)).unwrap()).1);
+}
+
+#[test]
+fn a_viewer_that_falls_behind_is_painted_anew() {
+    let home = Home::new();
+    let go = home.path().join("go");
+    let session = start(
+        &home,
+        &format!(
+            "echo begun; while [ ! -e {} ]; do sleep 0.01; done; seq 1 3000000; echo the end; read more",
+            go.display()
+        ),
+    );
+    let mut seat = Seat::view(&home, &watching(session)).unwrap();
+    seat.until("begun").unwrap();
+    // Nothing is taken while twenty megabytes go by.
+    std::fs::write(&go, "").unwrap();
+    let mut other = Seat::view(&home, &watching(session)).unwrap();
+    other.until("the end").unwrap();
+    let (mut at, mut painted, mut took) = (None, 0, 0);
+    loop {
+        match seat.next().unwrap() {
+            FromSession::Screen(offset, size, bytes) => {
+                assert_eq!((size.columns, size.rows), (120, 40));
+                assert!(at.is_none_or(|at| offset >= at));
+                (at, painted, took) = (Some(offset), painted + 1, took + bytes.len());
+                if String::from_utf8_lossy(&bytes).contains("the end") {
+                    break;
+                }
+            }
+            FromSession::Bytes(offset, bytes) => {
+                assert!(at.is_none_or(|at| offset == at), "a gap without a painting: {at:?}, {offset}");
+                (at, took) = (Some(offset + bytes.len() as u64), took + bytes.len());
+                if String::from_utf8_lossy(&bytes).contains("the end") {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(painted >= 1 && took < 10_000_000, "{painted} paintings, {took} bytes");
+    let screen = home.json(&["session", "screen", &session.to_string()]);
+    let rows = screen["text"].as_array().unwrap();
+    assert_eq!((rows[36].as_str(), rows[38].as_str()), (Some("2999999"), Some("the end")), "{screen}");
+}
+
+#[test]
+fn what_a_program_asks_its_terminal_is_answered_by_the_engine_once() {
+    let home = Home::new();
+    // Asks where the cursor is, twice, and takes what comes until both answers are there.
+    let session = start(
+        &home,
+        "stty raw -echo; printf 'ab\\033[6n\\033[c'; \
+         got=$(dd bs=1 count=11 2>/dev/null | tr '\\033' '^'); printf '\\r\\ngot %s.' \"$got\"; \
+         more=$(dd bs=1 count=4 2>/dev/null); printf '\\r\\nmore %s.' \"$more\"",
+    );
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::view(&home, &watching(session)).unwrap()).collect();
+    for seat in &mut seats {
+        seat.until("got ").unwrap();
+    }
+    // A viewer's own terminal answers too; that is not for the program.
+    let mut typist = Seat::view(&home, &typing(session)).unwrap();
+    typist.input(b"\x1b[?1;2c").unwrap();
+    typist.input(b"\x1b[24;80R").unwrap();
+    typist.input(b"real").unwrap();
+    let log = || home.run(&["attach", &session.to_string()]).out;
+    let said = log();
+    assert!(said.contains("got ^[1;3R^[?6c."), "{said:?}");
+    assert!(said.ends_with("more real."), "{said:?}");
+}
+
+#[test]
+fn bytes_in_flight_at_a_holders_death_are_counted_and_not_typed_again() {
+    let home = Home::new();
+    let session = start(&home, "stty -echo; echo ready; while read -r word; do echo got $word; done");
+    let mut seat = Seat::view(&home, &typing(session)).unwrap();
+    seat.until("ready").unwrap();
+    let line = home.json(&["session", "steady"])[0].clone();
+    let holder = line["session"]["running"]["holder"].as_u64().unwrap() as u32;
+    let stopped = std::process::Command::new("kill").args(["-STOP", &holder.to_string()]).status();
+    assert!(stopped.unwrap().success());
+    seat.input(b"lost\n").unwrap();
+    // What is sent after it over the same connection has been taken in; then so was that.
+    let screen = home.json(&["session", "screen", &session.to_string()]);
+    assert_eq!(screen["text"][0], "ready");
+    kill_at_once(holder);
+    let uncertain = home.events(0).find_map(|it| match it.event {
+        Event::HolderReplaced { uncertain_bytes, .. } => Some(uncertain_bytes),
+        _ => None,
+    });
+    home.json(&["session", "steady"]);
+    seat.input(b"again\n").unwrap();
+    let all = seat.until("got again").unwrap();
+    match uncertain.unwrap() {
+        // It lay in the dead holder's socket, or the new one was there before it was sent at all.
+        5 => assert!(!all.contains("got lost"), "{all}"),
+        0 => assert!(all.contains("got lost"), "{all}"),
+        other => panic!("{other} bytes were typed"),
+    }
+}
+
+#[test]
+fn a_screen_is_the_same_after_the_engine_died() {
+    let home = Home::new();
+    let session = start(&home, "seq 1 800000; printf '\\033[5;10H\\033[31mhere'; read more");
+    let mut seat = Seat::view(&home, &watching(session)).unwrap();
+    seat.until("here").unwrap();
+    let before = home.json(&["session", "screen", &session.to_string()]);
+    assert!(before["text"][4].as_str().unwrap().contains("here"), "{before}");
+    kill_at_once(home.engine_pid());
+    assert_eq!(home.json(&["session", "screen", &session.to_string()]), before);
+    home.json(&["session", "kill", &session.to_string()]);
+    let after = home.json(&["session", "screen", &session.to_string()]);
+    assert_eq!(after["text"], before["text"], "what has ended is drawn from its log");
+}
