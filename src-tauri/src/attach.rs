@@ -1,31 +1,27 @@
 //! `attach`: what the page orders of its viewers. Each is a task of its own; see `viewer.rs`.
 
 use pilothouse_client::Engine;
-use pilothouse_contract::wire::{Attach, Size};
-use pilothouse_contract::{Fault, SessionId};
+use pilothouse_contract::Fault;
+use pilothouse_contract::wire::{Size, View};
 use serde::Deserialize;
 use tauri::ipc::JavaScriptChannelId;
 use tauri::{Runtime, State, Webview};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::page::{Page, Task, Viewer};
-use crate::viewer::view;
+use crate::viewer::show;
 
 /// An order; `id` is the page's own number for a viewer.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub(crate) enum Order {
-    /// Shows a session from a byte on; a negative number counts from the end.
+    /// Shows a session.
     Open {
         /// The viewer.
         id: u32,
-        /// What it shows.
-        session: SessionId,
-        /// From where.
-        from: i64,
-        /// Whether it takes the keyboard.
-        #[serde(default)]
-        keyboard: bool,
+        /// What it shows, from where, and whether it takes the keyboard.
+        #[serde(flatten)]
+        view: View,
     },
     /// Types.
     Input {
@@ -74,7 +70,7 @@ pub(crate) async fn attach<R: Runtime>(
     page.with(|open| {
         open.viewers.retain(|_, it| !it.orders.is_closed());
         let (id, needed) = match &order {
-            Order::Open { id, session, from, keyboard } => {
+            Order::Open { id, view } => {
                 let Some(channel) = channel else {
                     return Err(Fault::refused(format!("viewer {id} has no channel for what it shows")));
                 };
@@ -82,9 +78,8 @@ pub(crate) async fn attach<R: Runtime>(
                     return Err(Fault::refused(format!("viewer {id} is open already"))
                         .hint("close it first, or choose another number"));
                 }
-                let attach = Attach { session: *session, from: *from, follow: true, keyboard: *keyboard };
                 let (orders, come) = unbounded_channel();
-                let shows = view(engine, attach, channel.channel_on(webview), come);
+                let shows = show(engine, view.clone(), channel.channel_on(webview), come);
                 let _task = Task(tauri::async_runtime::spawn(shows));
                 open.viewers.insert(*id, Viewer { orders, _task });
                 return Ok(());

@@ -70,7 +70,7 @@ mod rig {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use pilothouse_client::{Engine, Places};
-    use pilothouse_contract::wire::{Attach, Tag};
+    use pilothouse_contract::wire::{Tag, View};
     use pilothouse_testkit::home::Home;
     use serde_json::{Value, json};
     use tauri::ipc::{CallbackFn, InvokeBody, InvokeResponseBody};
@@ -165,10 +165,10 @@ mod rig {
         }
 
         /// Opens a viewer with its number as its channel.
-        pub(crate) fn open(&self, id: u32, attach: &Attach) -> Result<(), Value> {
-            let Attach { session, from, keyboard, .. } = attach;
-            let order =
-                json!({ "do": "open", "id": id, "session": session, "from": from, "keyboard": keyboard });
+        pub(crate) fn open(&self, id: u32, view: &View) -> Result<(), Value> {
+            let mut order = json!(view);
+            order["do"] = json!("open");
+            order["id"] = json!(id);
             let body = json!({ "order": order, "channel": format!("__CHANNEL__:{id}") });
             self.invoke("main", "attach", InvokeBody::Json(body)).map(drop)
         }
@@ -198,7 +198,12 @@ mod rig {
 
         /// The next piece of a session: its offset and bytes.
         pub(crate) fn bytes(&self, channel: u32) -> (u64, Vec<u8>) {
-            let (tag, payload) = self.next(channel);
+            let (tag, payload) = loop {
+                let (tag, payload) = self.next(channel);
+                if tag != Tag::Lease as u8 {
+                    break (tag, payload);
+                }
+            };
             assert_eq!(tag, Tag::Bytes as u8, "{}", String::from_utf8_lossy(&payload));
             let (offset, bytes) = payload.split_first_chunk::<8>().unwrap();
             (u64::from_le_bytes(*offset), bytes.to_vec())

@@ -1,34 +1,17 @@
-//! One viewer: a session's bytes from the engine to the page, each once and in order, over deaths of the engine too.
-//! A viewer that falls far behind goes on at the end; the page sees that by the offset.
+//! One viewer: a session's screen and then its bytes from the engine to the page, each once and in order, over deaths of the
+//! engine too. Who falls far behind is painted anew by the engine; who has the keyboard is told as it comes.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
 use std::time::{Duration, Instant};
 
-use pilothouse_client::{Engine, Heard, Line, Pace, Patience, Typed, Typing, tail};
-use pilothouse_contract::wire::{self, Attach, Size, Tag};
+use pilothouse_client::{Engine, Heard, Line, Pace, Patience, Typed, Typing};
+use pilothouse_contract::wire::{self, Size, Tag, View};
 use pilothouse_contract::{Fault, FaultCode};
 use tauri::ipc::{Channel, InvokeResponseBody};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::attach::Order;
 use crate::page::send;
-
-/// A viewer that goes on at the end shows so much of what was before.
-const TAIL: i64 = 256 * 1024;
-/// Who is further behind than this goes on at the end.
-const TOO_FAR: u64 = 4 * 1024 * 1024;
-/// A viewer that is always a little behind does not ask each time how far.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-async fn maybe<T>(soon: &mut Option<Soon<T>>) -> T {
-    match soon {
-        Some(soon) => soon.await,
-        None => pending().await,
-    }
-}
 
 async fn at(due: Option<Instant>) {
     match due {
@@ -38,16 +21,16 @@ async fn at(due: Option<Instant>) {
 }
 
 /// Shows a session to the page until it ends, is closed, or the page is gone.
-pub(crate) async fn view(
+pub(crate) async fn show(
     engine: Engine,
-    attach: Attach,
+    view: View,
     channel: Channel<InvokeResponseBody>,
     mut orders: UnboundedReceiver<Order>,
 ) {
-    let mut line = Line::dial(&engine.places, attach.clone(), Duration::ZERO);
-    let mut viewer = View {
+    let mut line = Line::dial(&engine.places, view.clone(), Duration::ZERO);
+    let mut viewer = Viewer {
         engine,
-        attach,
+        view,
         channel,
         pace: Pace::default(),
         patience: Patience::default(),
@@ -56,14 +39,11 @@ pub(crate) async fn view(
         early: Vec::new(),
         size: None,
         ended: None,
-        looked: None,
-        look: None,
     };
     loop {
         let goes_on = tokio::select! {
             heard = line.next(), if viewer.pace.has_room() => viewer.heard(heard, &mut line),
             order = orders.recv() => order.is_some_and(|order| viewer.ordered(order)),
-            offset = maybe(&mut viewer.look) => viewer.looked(offset, &mut line),
             () = at(viewer.pace.due(Instant::now())) => viewer.sends(),
         };
         if !goes_on {
@@ -76,9 +56,10 @@ pub(crate) async fn view(
     }
 }
 
-struct View {
+struct Viewer {
     engine: Engine,
-    attach: Attach,
+    /// What is asked for when the line is called again.
+    view: View,
     channel: Channel<InvokeResponseBody>,
     pace: Pace,
     patience: Patience,
@@ -90,13 +71,10 @@ struct View {
     /// As last set; a new line is told again.
     size: Option<Size>,
     ended: Option<Vec<u8>>,
-    /// When it was last asked how far behind this is.
-    looked: Option<Instant>,
-    look: Option<Soon<Option<u64>>>,
 }
 
 /// Each returns whether the viewer goes on.
-impl View {
+impl Viewer {
     fn heard(&mut self, heard: Result<Heard, Fault>, line: &mut Line) -> bool {
         match heard {
             Ok(Heard::Up(keyboard)) => {
@@ -115,24 +93,42 @@ impl View {
                 *line = Line::Over;
                 true
             }
-            Ok(Heard::Frame(_, payload)) => {
+            Ok(Heard::Frame(Tag::Lease, payload)) => {
+                self.hears();
+                send(&self.channel, Tag::Lease, &[&payload])
+            }
+            Ok(Heard::Frame(tag, payload)) => {
                 let Some((offset, bytes)) = payload.split_first_chunk::<8>() else {
                     return self.fault(&Fault::bug("a piece of output came without its offset"));
                 };
-                self.pace.came(u64::from_le_bytes(*offset), bytes);
-                self.attach.from = i64::try_from(self.pace.end()).unwrap_or(i64::MAX);
-                (self.patience, self.told) = (Patience::default(), false);
+                let offset = u64::from_le_bytes(*offset);
+                self.hears();
+                if tag == Tag::Screen {
+                    self.pace.skip_to(offset);
+                    self.view.from = Some(offset);
+                    return send(&self.channel, Tag::Screen, &[&payload]);
+                }
+                // Nothing new is no news, and would wake the page.
+                if !bytes.is_empty() {
+                    self.pace.came(offset, bytes);
+                    self.view.from = Some(self.pace.end());
+                }
                 true
             }
             Err(fault) if fault.code == FaultCode::Unreachable => {
                 // The feed starts the engine again; here it is only waited for.
                 let (wait, _) = self.patience.wait();
                 (self.typing, self.early) = (None, Vec::new());
-                *line = Line::dial(&self.engine.places, self.attach.clone(), wait);
+                self.view.again = true;
+                *line = Line::dial(&self.engine.places, self.view.clone(), wait);
                 std::mem::replace(&mut self.told, true) || self.fault_told(&fault)
             }
             Err(fault) => self.fault(&fault),
         }
+    }
+
+    fn hears(&mut self) {
+        (self.patience, self.told) = (Patience::default(), false);
     }
 
     fn ordered(&mut self, order: Order) -> bool {
@@ -140,7 +136,7 @@ impl View {
             Order::Open { .. } => return true,
             Order::Close { .. } => return false,
             Order::Ack { offset, .. } => {
-                self.acknowledged(offset);
+                self.pace.acknowledged(offset);
                 return true;
             }
             // Once the page was told that there is no line: keys for a terminal that has gone on are better lost.
@@ -158,28 +154,6 @@ impl View {
         };
         if let Some(typing) = &self.typing {
             typing.send(typed);
-        }
-        true
-    }
-
-    fn acknowledged(&mut self, offset: u64) {
-        let was_blocked = !self.pace.has_room();
-        self.pace.acknowledged(offset);
-        let long_ago = self.looked.is_none_or(|it| it.elapsed() >= LOOK_EVERY);
-        if was_blocked && self.pace.has_room() && long_ago && self.ended.is_none() {
-            self.looked = Some(Instant::now());
-            let (places, session) = (self.engine.places.clone(), self.attach.session);
-            self.look = Some(Box::pin(async move { tail(&places, session, TAIL).await }));
-        }
-    }
-
-    fn looked(&mut self, offset: Option<u64>, line: &mut Line) -> bool {
-        self.look = None;
-        if offset.is_some_and(|it| it > self.pace.end() + TOO_FAR) {
-            self.pace.skip();
-            self.typing = None;
-            self.attach.from = -TAIL;
-            *line = Line::dial(&self.engine.places, self.attach.clone(), Duration::ZERO);
         }
         true
     }
@@ -204,7 +178,7 @@ impl View {
 mod tests {
     use pilothouse_client::WINDOW;
     use pilothouse_contract::SessionId;
-    use pilothouse_contract::wire::Ended;
+    use pilothouse_contract::wire::{Ended, LeaseSeen};
     use pilothouse_testkit::home::kill_at_once;
     use serde_json::json;
     use tauri::Manager;
@@ -214,12 +188,17 @@ mod tests {
     use crate::rig::Rig;
 
     /// Starts a session and opens viewer 7 at its beginning.
-    fn shown(rig: &Rig, script: &str, keyboard: bool) -> Attach {
+    fn shown(rig: &Rig, script: &str, keyboard: bool) -> View {
         let session = rig.home.json(&["session", "start", "--", "sh", "-c", script]);
         let session = session["id"].as_str().unwrap().parse().unwrap();
-        let attach = Attach { session, from: 0, follow: true, keyboard };
-        rig.open(7, &attach).unwrap();
-        attach
+        let view = from_its_beginning(session, keyboard);
+        rig.open(7, &view).unwrap();
+        view
+    }
+
+    fn from_its_beginning(session: SessionId, keyboard: bool) -> View {
+        let (lines_above, again, despite_question) = (0, false, false);
+        View { session, from: Some(0), lines_above, keyboard, again, despite_question }
     }
 
     fn ack(rig: &Rig, offset: u64) {
@@ -246,6 +225,7 @@ mod tests {
                     assert_eq!(wire::decode::<Fault>(&payload).unwrap().code, FaultCode::Unreachable);
                     faults += 1;
                 }
+                (15, _) => {}
                 (tag, payload) => {
                     assert_eq!((tag, wire::decode::<Ended>(&payload).unwrap().code), (12, Some(0)));
                     return faults;
@@ -258,9 +238,12 @@ mod tests {
     fn until_full(rig: &Rig) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < WINDOW {
-            let (offset, bytes) = rig.bytes(7);
-            assert_eq!(offset, all.len() as u64);
-            all.extend(bytes);
+            let (tag, payload) = rig.next(7);
+            if tag == 15 {
+                continue;
+            }
+            assert_eq!((tag, &payload[..8]), (9, &(all.len() as u64).to_le_bytes()[..]));
+            all.extend(&payload[8..]);
         }
         assert_eq!(all.len(), WINDOW);
         all
@@ -281,7 +264,7 @@ mod tests {
     #[test]
     fn a_page_that_takes_note_of_nothing_gets_no_more_than_the_window() {
         let rig = Rig::new();
-        shown(&rig, "seq 200000", false);
+        shown(&rig, "seq 120000", false);
         let mut all = until_full(&rig);
         ack(&rig, 1000);
         let (offset, bytes) = rig.bytes(7);
@@ -289,16 +272,16 @@ mod tests {
         all.extend(bytes);
         ack(&rig, all.len() as u64);
         to_the_end(&rig, &mut all);
-        assert!(all == counted(200_000), "{} bytes", all.len());
+        assert!(all == counted(120_000), "{} bytes", all.len());
     }
 
     #[test]
     fn a_killed_engine_costs_a_viewer_no_byte() {
         let rig = Rig::new();
-        shown(&rig, "seq 200000; read line; seq 10", true);
+        shown(&rig, "seq 120000; read line; seq 10", true);
         let mut all = until_full(&rig);
         kill_at_once(rig.home.engine_pid());
-        let first = counted(200_000);
+        let first = counted(120_000);
         ack(&rig, all.len() as u64);
         let mut faults = 0;
         while all.len() < first.len() || faults == 0 {
@@ -308,6 +291,7 @@ mod tests {
                     all.extend(&payload[8..]);
                     ack(&rig, all.len() as u64);
                 }
+                (15, _) => {}
                 (tag, payload) => {
                     assert_eq!(tag, 4, "{}", String::from_utf8_lossy(&payload));
                     faults += 1;
@@ -323,32 +307,58 @@ mod tests {
     }
 
     #[test]
-    fn who_is_far_behind_goes_on_at_the_end() {
+    fn who_is_far_behind_is_painted_anew() {
         const ALL: usize = 12 * 1024 * 1024;
         let rig = Rig::new();
         // To its end first, so that there is something to be behind of.
-        let ran = rig.home.run(&["hold", "--", "sh", "-c", &format!("head -c {ALL} /dev/zero | tr '\\0' x")]);
-        assert_eq!((ran.code, ran.out.len()), (0, ALL));
+        let ran = rig.home.run(&[
+            "hold",
+            "--",
+            "sh",
+            "-c",
+            &format!("head -c {ALL} /dev/zero | tr '\\0' x; printf end"),
+        ]);
+        assert_eq!((ran.code, ran.out.len()), (0, ALL + 3));
         let session = rig.home.json(&["session", "list", "--all"])[0]["session"]["id"].clone();
-        let session = session.as_str().unwrap().parse().unwrap();
-        rig.open(7, &Attach { session, from: 0, follow: true, keyboard: false }).unwrap();
-        let mut end = until_full(&rig).len();
-        ack(&rig, end as u64);
-        let mut jumps = 0;
+        rig.open(7, &from_its_beginning(session.as_str().unwrap().parse().unwrap(), false)).unwrap();
+        let mut painted = 0;
         loop {
-            let (tag, payload) = rig.next(7);
-            if tag == 12 {
-                break;
+            match rig.next(7) {
+                (14, payload) => {
+                    assert_eq!(payload[..8], (ALL as u64 + 3).to_le_bytes(), "the painting is of its end");
+                    assert!(payload.ends_with(b"end") || String::from_utf8_lossy(&payload).contains("xend"));
+                    painted += 1;
+                }
+                (15, _) => {}
+                (tag, payload) => {
+                    assert_eq!(tag, 12, "{}", String::from_utf8_lossy(&payload));
+                    break;
+                }
             }
-            let offset = u64::from_le_bytes(*payload.first_chunk::<8>().unwrap()) as usize;
-            if offset != end {
-                assert_eq!(offset, ALL - TAIL as usize);
-                jumps += 1;
-            }
-            end = offset + payload.len() - 8;
-            ack(&rig, end as u64);
         }
-        assert_eq!((jumps, end), (1, ALL));
+        assert_eq!(painted, 1);
+    }
+
+    #[test]
+    fn one_has_the_keyboard_and_every_viewer_is_told() {
+        let rig = Rig::new();
+        let view = shown(&rig, "read line; echo got $line", true);
+        let told = |channel: u32| loop {
+            match rig.next(channel) {
+                (15, payload) => break wire::decode::<LeaseSeen>(&payload).unwrap(),
+                (tag, payload) => assert_eq!(tag, 9, "{}", String::from_utf8_lossy(&payload)),
+            }
+        };
+        assert!(told(7).yours);
+        rig.open(8, &View { keyboard: false, ..view }).unwrap();
+        let seen = told(8);
+        assert!(!seen.yours && seen.lease.is_some(), "{seen:?}");
+        // What somebody types who only watches reaches nobody.
+        rig.order(json!({ "do": "input", "id": 8, "bytes": b"theirs\r" })).unwrap();
+        rig.order(json!({ "do": "input", "id": 7, "bytes": b"ours\r" })).unwrap();
+        let mut all = Vec::new();
+        to_the_end(&rig, &mut all);
+        assert_eq!(String::from_utf8(all).unwrap(), "ours\r\ngot ours\r\n");
     }
 
     #[test]
@@ -372,12 +382,12 @@ mod tests {
         }
         let channelless = rig.order(json!({ "do": "open", "id": 7, "session": "s1", "from": 0 }));
         assert_eq!(channelless.unwrap_err()["message"], "viewer 7 has no channel for what it shows");
-        let attach = shown(&rig, "read line", true);
-        assert_eq!(rig.open(7, &attach).unwrap_err()["message"], "viewer 7 is open already");
+        let view = shown(&rig, "read line", true);
+        assert_eq!(rig.open(7, &view).unwrap_err()["message"], "viewer 7 is open already");
         // Nobody is there for these, and nothing is wrong with that.
         ack(&rig, 1);
         rig.order(json!({ "do": "close", "id": 8 })).unwrap();
-        rig.open(9, &Attach { session: SessionId(99), ..attach }).unwrap();
+        rig.open(9, &View { session: SessionId(99), ..view }).unwrap();
         let (tag, payload) = rig.next(9);
         assert_eq!(
             (tag, wire::decode::<Fault>(&payload).unwrap().message.as_str()),

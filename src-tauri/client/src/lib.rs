@@ -11,7 +11,7 @@ mod reach;
 mod start;
 
 pub use connection::{Attachment, Client, Feed, Frames, FromFeed, FromSession, Keyboard};
-pub use line::{Heard, Line, Typed, Typing, tail};
+pub use line::{Heard, Line, Typed, Typing};
 pub use pace::{Pace, WINDOW};
 pub use places::Places;
 pub use reach::{Engine, Patience};

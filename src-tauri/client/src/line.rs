@@ -6,11 +6,11 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
-use pilothouse_contract::wire::{Attach, Size, Tag};
-use pilothouse_contract::{Fault, SessionId};
+use pilothouse_contract::Fault;
+use pilothouse_contract::wire::{Size, Tag, View};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::{Client, Frames, FromSession, Keyboard, Places};
+use crate::{Client, Frames, Keyboard, Places};
 
 type Dialing = Pin<Box<dyn Future<Output = Result<(Frames, Keyboard), Fault>> + Send>>;
 
@@ -36,11 +36,11 @@ pub enum Heard {
 impl Line {
     /// Calls after a while. The engine is not started for it.
     #[must_use]
-    pub fn dial(places: &Places, attach: Attach, wait: Duration) -> Self {
+    pub fn dial(places: &Places, view: View, wait: Duration) -> Self {
         let places = places.clone();
         Self::Dialing(Box::pin(async move {
             tokio::time::sleep(wait).await;
-            Ok(Client::connect(&places).await?.attach(&attach).await?.split())
+            Ok(Client::connect(&places).await?.view(&view).await?.split())
         }))
     }
 
@@ -121,15 +121,5 @@ impl Typing {
     /// Types, at once or when the engine takes it.
     pub fn send(&self, typed: Typed) {
         let _line_gone = self.keys.send(typed);
-    }
-}
-
-/// Where a viewer that begins so many bytes before the end would begin now; nothing if that cannot be known.
-pub async fn tail(places: &Places, session: SessionId, back: i64) -> Option<u64> {
-    let look = Attach { session, from: -back, follow: false, keyboard: false };
-    let client = Client::connect(places).await.ok()?;
-    match client.attach(&look).await.ok()?.next().await.ok()? {
-        FromSession::Bytes(offset, _) => Some(offset),
-        _ => None,
     }
 }

@@ -46,17 +46,21 @@ impl Pace {
         self.waiting.is_empty()
     }
 
-    /// Bytes came.
+    /// Bytes came. What does not follow on what waits takes its place.
     pub fn came(&mut self, offset: u64, bytes: &[u8]) {
+        if offset != self.end() {
+            self.waiting.clear();
+        }
         if self.waiting.is_empty() {
             self.at = offset;
         }
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// Forgets what waits: the viewer goes on somewhere else.
-    pub fn skip(&mut self) {
+    /// Forgets what waits: the viewer goes on from an offset.
+    pub fn skip_to(&mut self, offset: u64) {
         self.waiting.clear();
+        self.at = offset;
     }
 
     /// When the next message may go, if there is one.
@@ -153,7 +157,8 @@ mod tests {
         pace.came(0, &vec![1; WINDOW]);
         assert_eq!(sent_at_once(&mut pace, now), WINDOW);
         pace.came(WINDOW as u64, &[2; 9]);
-        pace.skip();
+        pace.skip_to(90_000_000);
+        assert_eq!(pace.end(), 90_000_000);
         pace.came(90_000_000, &[3; 9]);
         assert!(pace.due(now).is_none());
         pace.acknowledged(WINDOW as u64);
