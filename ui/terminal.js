@@ -1,13 +1,16 @@
-// Terminals: a pool of xterm.js objects that are reset and refilled, never made anew. Bytes come from the shell in one
-// message a frame and are acknowledged once they are on the screen, so that a flood waits at its source.
+// Terminals: a pool of xterm.js objects that are reset and refilled, never made anew. The engine paints the screen first;
+// then bytes come from the shell, at most one message a frame, and are acknowledged once they are on the screen, so that a
+// flood waits at its source. What a program asks its terminal the engine has answered; nothing is answered from here.
 import { Terminal } from "./vendor/xterm/xterm.mjs";
+import { SearchAddon } from "./vendor/xterm/addon-search.mjs";
+import { WebLinksAddon } from "./vendor/xterm/addon-web-links.mjs";
 import { attach, order } from "./bridge.js";
 
 const POOL = 6;
-const BACK = 262144; // bytes of the log that are read at first
-const LINES = 10000;
+const ABOVE = 500; // lines above the screen that are painted at first
+const LINES = 10000; // and at most
 const SLICE = 16384; // xterm.js lets the page go on only between two writes
-const BYTES = 9, ENDED = 12, FAULT = 4;
+const BYTES = 9, ENDED = 12, FAULT = 4, SCREEN = 14, LEASE = 15;
 const AFRESH = "\x18\x1bc"; // ends any sequence, then resets the terminal
 const pool = [];
 let used = 0;
@@ -58,17 +61,21 @@ function make() {
   const term = new Terminal({
     fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--font-mono"),
     fontSize: Math.round(root * 12 / 13), lineHeight: 1.35, cursorBlink: false, scrollback: LINES, disableStdin: true,
-    minimumContrastRatio: 4.5, allowProposedApi: false, convertEol: false, theme: colours(), screenReaderMode: false,
-    // Links that a program names are text: nothing leaves the page.
-    linkHandler: { activate: () => {}, allowNonHttpProtocols: false },
+    minimumContrastRatio: 4.5, allowProposedApi: false, convertEol: false, theme: colours(), screenReaderMode: aloud(),
+    // A link that a program names is shown whole before anything is done with it.
+    linkHandler: { activate: (_, address) => it.told && it.told("link", address, 0), allowNonHttpProtocols: false },
     cols: 120, rows: 40,
   });
   const host = document.createElement("div");
   host.className = "xhost";
-  const it = { term, host, opened: false, id: 0, stamp: 0, session: null, keyboard: false };
+  const search = new SearchAddon();
+  term.loadAddon(search);
+  term.loadAddon(new WebLinksAddon((_, address) => it.told && it.told("link", address, 0)));
+  // `key` is what the page knows it by; `id` is the viewer of the moment.
+  const it = { term, search, host, opened: false, key: pool.length + 1, id: 0, stamp: 0, session: null, keyboard: false, above: ABOVE };
   // While it is only watched no key is the program's; when the program has the keyboard, the way out and the palette stay
   // ours. Said no to, xterm.js leaves a key to the page.
-  const ours = (event) => event.shiftKey && (event.key === "F6" || (event.ctrlKey && ["K", "J", "T"].includes(event.key.toUpperCase())));
+  const ours = (event) => event.shiftKey && (event.key === "F6" || (event.ctrlKey && ["K", "J", "T", "F", "C", "E"].includes(event.key.toUpperCase())));
   term.attachCustomKeyEventHandler((event) => it.keyboard && !ours(event));
   return it;
 }
@@ -86,7 +93,7 @@ function close(it) {
   if (it.id) send(it, { do: "close", id: it.id }).catch(() => {});
   it.id = 0;
   it.told = it.typed = it.paste = null;
-  it.keyboard = false;
+  it.keyboard = it.granted = false;
   it.end = undefined;
   it.host.dataset.keyboard = "";
   it.host.remove();
@@ -102,12 +109,14 @@ function send(it, what, heed) {
 
 const decoder = new TextDecoder();
 
-// Shows a session in an element. `told` hears ("bytes" | "ended" | "fault" | "skipped", words, number).
+// Shows a session in an element. `told` hears ("bytes" | "ended" | "fault" | "skipped" | "paste" | "lease" | "refused" |
+// "lost" | "link", words, number).
 export function show(element, session, told) {
   const it = take();
   it.stamp = ++used;
-  it.id = nextId++;
   it.session = session;
+  it.above = ABOVE;
+  it.end = undefined;
   element.appendChild(it.host);
   if (!it.opened) {
     withoutStyles(() => it.term.open(it.host));
@@ -131,14 +140,29 @@ export function show(element, session, told) {
   it.term.resize(120, 40);
   it.term.write(AFRESH);
   it.term.options.disableStdin = true;
-  begin(it, session, false, -BACK, told);
-  return it.id;
+  it.told = told;
+  begin(it, null, false);
+  return it.key;
 }
 
-function begin(it, session, keyboard, from, told) {
-  const id = it.id;
-  let expected = from >= 0 ? from : null;
-  it.told = told;
+// Opens the viewer of the moment: from a byte that is shown already, or painted anew.
+function begin(it, from, despite) {
+  const id = (it.id = nextId++);
+  const { session, told } = it;
+  let expected = from;
+  it.granted = false;
+  const note = (offset) => {
+    // It may have been put away meanwhile.
+    if (it.id !== id) return;
+    order(JSON.stringify({ do: "ack", id, offset })).catch(() => {});
+    told("bytes", "", offset);
+  };
+  const write = (bytes, offset) => {
+    for (let at = 0; at < bytes.length; at += SLICE) {
+      it.term.write(bytes.subarray(at, at + SLICE), at + SLICE < bytes.length ? undefined : () => note(offset));
+    }
+    if (!bytes.length) it.term.write("", () => note(offset));
+  };
   const heed = (message) => {
     if (it.id !== id) return;
     const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
@@ -146,62 +170,123 @@ function begin(it, session, keyboard, from, told) {
     if (tag === BYTES) {
       const offset = Number(view.getBigUint64(1, true));
       const bytes = message.subarray(9);
-      if (expected !== null && offset !== expected) {
-        if (offset > expected) { it.term.write(AFRESH); told("skipped", "", offset - expected); }
-      } else if (expected === null && offset > 0) told("from", "", offset);
-      expected = offset + bytes.length;
-      it.end = expected;
-      const written = () => {
-        // It may have been put away meanwhile.
-        if (it.id !== id) return;
-        order(JSON.stringify({ do: "ack", id, offset: offset + bytes.length })).catch(() => {});
-        told("bytes", "", offset + bytes.length);
-      };
-      for (let at = 0; at < bytes.length; at += SLICE) {
-        it.term.write(bytes.subarray(at, at + SLICE), at + SLICE < bytes.length ? undefined : written);
-      }
+      if (expected !== null && offset > expected) told("skipped", "", offset - expected);
+      it.end = expected = offset + bytes.length;
+      write(bytes, expected);
+    } else if (tag === SCREEN) {
+      const offset = Number(view.getBigUint64(1, true));
+      if (expected !== null && offset > expected) told("skipped", "", offset - expected);
+      it.end = expected = offset;
+      // Who has the keyboard has set the size already.
+      if (!it.keyboard) it.term.resize(view.getUint16(9, true), view.getUint16(11, true));
+      it.term.write(AFRESH);
+      write(message.subarray(13), offset);
+    } else if (tag === LEASE) {
+      const text = decoder.decode(message.subarray(1));
+      const yours = JSON.parse(text).yours;
+      told("lease", text, 0);
+      if (yours) it.granted = true;
+      else if (it.keyboard) { told("lost", "", 0); keyboard(it.key, false); }
+    } else if (tag === FAULT && it.keyboard && !it.granted && JSON.parse(decoder.decode(message.subarray(1))).code !== "unreachable") {
+      // It was not given away: go on watching, and say why.
+      told("refused", decoder.decode(message.subarray(1)), 0);
+      keyboard(it.key, false);
     } else if (tag === ENDED) told("ended", decoder.decode(message.subarray(1)), 0);
     else if (tag === FAULT) told("fault", decoder.decode(message.subarray(1)), 0);
   };
-  send(it, { do: "open", id, session, from, keyboard }, heed).catch((error) => {
+  const what = { do: "open", id, session, from, lines_above: it.above, keyboard: it.keyboard, despite_question: despite };
+  send(it, what, heed).catch((error) => {
     if (it.id === id) told("fault", JSON.stringify(error), 0);
   });
 }
 
-const of = (id) => pool.find((it) => it.id === id);
+const of = (key) => pool.find((it) => it.key === key && it.id);
 
 // Puts a terminal away; its object waits for the next session.
-export function hide(id) {
-  const it = of(id);
+export function hide(key) {
+  const it = of(key);
   if (it) close(it);
 }
 
-// Hands the keyboard to the program, or takes it back. Returns what the terminal is known by from now on: another
-// attachment begins, so that no byte of the old one can come twice.
-export function keyboard(id, taken) {
-  const it = of(id);
-  if (!it || it.keyboard === taken) return id;
-  const told = it.told, from = it.end ?? -BACK;
+// Hands the keyboard to the program, or takes it back: another viewer begins, so that no byte of the old one can come
+// twice. `despite` takes it even while the session waits for an answer.
+export function keyboard(key, taken, despite = false) {
+  const it = of(key);
+  if (!it || it.keyboard === taken) return;
+  const id = it.id, granted = it.granted;
   if (!taken) {
     it.term.blur();
-    it.term.resize(120, 40);
-    send(it, { do: "resize", id, columns: 120, rows: 40 }).catch(() => {});
+    if (granted) {
+      it.term.resize(120, 40);
+      send(it, { do: "resize", id, columns: 120, rows: 40 }).catch(() => {});
+    }
   }
   send(it, { do: "close", id }).catch(() => {});
-  it.id = nextId++;
   it.keyboard = taken;
   it.term.options.disableStdin = !taken;
   it.host.dataset.keyboard = taken ? "ours" : "";
+  begin(it, it.end ?? null, despite);
   const now = it.id;
-  begin(it, it.session, taken, from, told);
   it.typed = taken
     ? (text) => send(it, { do: "input", id: now, bytes: [...new TextEncoder().encode(text)] }).catch(() => {})
     : null;
   if (taken) {
-    fit(now, true);
+    fit(it, true);
     it.term.focus();
   }
-  return now;
+}
+
+// Paints it again with as many lines above the screen as the engine has and the page can hold.
+export function earlier(key) {
+  const it = of(key);
+  if (!it || it.keyboard) return;
+  it.above = LINES;
+  send(it, { do: "close", id: it.id }).catch(() => {});
+  begin(it, null, false);
+}
+
+// Scrolls by a key's word. Returns whether it was one that scrolls.
+export function scroll(key, word) {
+  const it = of(key);
+  const by = it && { arrowup: () => it.term.scrollLines(-1), arrowdown: () => it.term.scrollLines(1), k: () => it.term.scrollLines(-1), j: () => it.term.scrollLines(1), pageup: () => it.term.scrollPages(-1), pagedown: () => it.term.scrollPages(1), home: () => it.term.scrollToTop(), end: () => it.term.scrollToBottom() }[word];
+  if (by) by();
+  return Boolean(by);
+}
+
+// Finds a text, from the last place on. Returns whether it is there.
+export function find(key, text, back) {
+  const it = of(key);
+  if (!it) return false;
+  if (!text) { it.term.clearSelection(); return true; }
+  return back ? it.search.findPrevious(text) : it.search.findNext(text);
+}
+
+// Copies what is selected. Returns how many signs that were.
+export function copy(key) {
+  const text = of(key)?.term.getSelection() ?? "";
+  if (text) clip(text);
+  return text.length;
+}
+export function clip(text) {
+  // Where the webview keeps the clipboard to itself, the old way through a field works.
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "hide";
+  const before = document.activeElement;
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  before?.focus?.();
+  if (!done) navigator.clipboard?.writeText(text).catch(() => {});
+}
+
+// Whether screens are put into words for readers of the screen; it costs time for every line.
+function aloud() { try { return localStorage.getItem("ph.aloud") === "yes"; } catch { return false; } }
+export function read_aloud() {
+  const now = !aloud();
+  try { localStorage.setItem("ph.aloud", now ? "yes" : ""); } catch { /* until the next start, then */ }
+  for (const it of pool) it.term.options.screenReaderMode = now;
 }
 
 function confirmPaste(it, text) {
@@ -213,9 +298,8 @@ function confirmPaste(it, text) {
 
 // Fits rows and columns to the element. Only whoever has the keyboard sizes the program's terminal; who watches sees it as
 // it is, and scrolls.
-export function fit(id, always) {
-  const it = of(id);
-  if (!it || !it.keyboard || !it.host.isConnected) return;
+function fit(it, always) {
+  if (!it.keyboard || !it.host.isConnected) return;
   const screen = it.host.querySelector(".xterm-screen");
   if (!screen || !it.term.rows) return;
   const width = screen.clientWidth / it.term.cols, height = screen.clientHeight / it.term.rows;
@@ -229,7 +313,7 @@ export function fit(id, always) {
 const sizes = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const it = pool.find((it) => it.host === target && it.id);
-    if (it) fit(it.id, false);
+    if (it) fit(it, false);
   }
 });
 
@@ -240,13 +324,11 @@ export function retheme() {
 }
 addEventListener("ph-theme", () => requestAnimationFrame(retheme));
 
-// The text of the screen, for readers and for tests.
-export function text(id) {
-  const it = of(id);
-  if (!it) return "";
+// The text of the screen, for tests.
+function text(it) {
   const buffer = it.term.buffer.active;
   const lines = [];
   for (let n = 0; n < buffer.length; n++) lines.push(buffer.getLine(n)?.translateToString(true) ?? "");
   return lines.join("\n").trimEnd();
 }
-window.__terminal = () => pool.filter((it) => it.id).map((it) => text(it.id)).join("\n");
+window.__terminal = () => pool.filter((it) => it.id).map(text).join("\n");

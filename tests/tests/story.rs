@@ -86,6 +86,10 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     window.wait(".tile[data-family='Needs you'][data-p='2']");
     window.keys("ctrl+j");
     window.wait(".item[data-key^='question'][aria-selected=true]");
+    // Its keyboard is not for the taking while the queue can answer it.
+    window.keys("ctrl+shift+t");
+    window.wait("[data-name=refused]");
+    window.until("hands off", || !window.find(".hands[data-taken]"));
     window.keys("ctrl+enter");
     window.until("no question any more", || !window.find(".item[data-key^='question']"));
     let question = &home.json(&["question", "list", "--all"])[0];
@@ -267,10 +271,25 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     window.keys("shift+f6");
     window.until("hands off again", || !window.find(".hands[data-taken]"));
     window.until("the focus away from it", || !window.find(".xterm-helper-textarea:focus"));
-    // Keys are the window's again.
+    // Keys are the window's again: a text is found, or said to be missing.
+    window.keys("ctrl+shift+f");
+    window.wait("[data-name=find-text]:focus");
+    window.type_text("pasted-1");
+    window.keys("enter");
+    window.wait(".xterm-selection div");
+    window.type_text("-and-more");
+    window.wait_text("[data-name=find]", "Not there");
+    window.keys("escape");
+    window.until("the field gone", || !window.find("[data-name=find]"));
     window.keys("ctrl+/");
     window.wait("[data-name=keys]");
-    window.keys("Escape");
-    assert!(home.json(&["session", "list"])[0]["state"].is_string(), "leaving ends nothing");
+    window.keys("escape");
+    let listed = home.json(&["session", "list"]);
+    assert!(listed[0]["state"].is_string(), "leaving ends nothing: {listed}");
+    assert!(listed[0]["lease"].is_null(), "nobody has the keyboard: {listed}");
+    // It is ended, and what it said last stays.
+    home.json(&["session", "kill", id]);
+    window.wait_text(".hands", "Ended");
+    window.until("its last words", || terminal(&window).contains("pasted-2"));
     in_good_order(&window);
 }

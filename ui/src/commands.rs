@@ -113,7 +113,19 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
     command("take", "Take the keyboard of this terminal", &["ctrl+shift+t"], Where::Anywhere, |desk| {
         tab(desk, Tab::Terminal);
-        crate::stage::terminal::take();
+        crate::stage::terminal::take(false);
+    }),
+    command("find", "Find in this terminal", &["ctrl+shift+f"], Where::Anywhere, |_| {
+        crate::stage::terminal::find();
+    }),
+    command("copy", "Copy what is selected in this terminal", &["ctrl+shift+c"], Where::Anywhere, |_| {
+        crate::stage::terminal::copy();
+    }),
+    command("earlier", "Show earlier lines of this terminal", &["ctrl+shift+e"], Where::Anywhere, |_| {
+        crate::stage::terminal::earlier();
+    }),
+    command("aloud", "Put terminals into words for screen readers, or not", &[], Where::Anywhere, |_| {
+        crate::stage::terminal::read_aloud();
     }),
     command("approve", "Approve this pull request", &["y"], Where::Panes, approve),
     command("land", "Land this pull request", &["l"], Where::Panes, land),
@@ -418,6 +430,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
     match command.id {
         "remove-worktree" => view == View::Worktrees,
         "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
+        "find" | "copy" | "earlier" => crate::stage::terminal::is_shown(),
         "diff" => matches!(view, View::Board | View::Pulls),
         "approve" | "land" => {
             matches!(subject(desk), Some(Subject::Pull(_))) && place.pane.get_untracked() != Pane::Queue

@@ -96,7 +96,16 @@ fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
     let word = word(event);
     // A program that has the keyboard gets every key but the way out and the palette.
     if in_terminal(event) {
-        let ours = matches!(word.as_str(), "shift+f6" | "ctrl+shift+k" | "ctrl+shift+j" | "ctrl+shift+t");
+        let ours = matches!(
+            word.as_str(),
+            "shift+f6"
+                | "ctrl+shift+k"
+                | "ctrl+shift+j"
+                | "ctrl+shift+t"
+                | "ctrl+shift+f"
+                | "ctrl+shift+c"
+                | "ctrl+shift+e"
+        );
         if !ours {
             return;
         }

@@ -70,6 +70,10 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
                 place.pane.set(Pane::List);
                 return true;
             }
+            // What is only watched scrolls by the keys of every list.
+            if crate::stage::terminal::is_shown() && crate::stage::terminal::scroll(word) {
+                return true;
+            }
             // A diff and a terminal scroll sideways by these keys.
             let wide =
                 matches!(place.tab.get_untracked(), crate::place::Tab::Diff | crate::place::Tab::Terminal);

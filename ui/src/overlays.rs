@@ -62,6 +62,7 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::Palette => view! { <Palette/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
+            Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
             Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
             Overlay::Confirm(it) => view! { <ConfirmDialog it=it/> }.into_any(),
         };
@@ -260,6 +261,27 @@ fn Reply(question: QuestionId) -> impl IntoView {
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
+        </div>
+    }
+}
+
+/// A link that a program named. Nothing leaves the window, so it can be copied and no more.
+#[component]
+fn Link(address: String) -> impl IntoView {
+    let desk = desk();
+    let button = NodeRef::<leptos::html::Button>::new();
+    crate::kit::focus_soon(button);
+    let shown = one(&address);
+    let copy = move |_| {
+        crate::stage::terminal::clip(&address);
+        desk.place.overlay.set(None);
+    };
+    view! {
+        <div class="dialog" role="dialog" aria-modal="true" aria-label="A link" data-name="link">
+            <h2>"A program named this link"</h2><p class="mono">{shown}</p>
+            <p class="quiet">"It may lead elsewhere than its text says. Nothing is opened from here."</p>
+            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" on:click=copy>"Copy it"</button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Leave it" <Key says="Esc"/></button></div>
         </div>
     }
 }

@@ -110,6 +110,8 @@ pub(crate) enum Overlay {
     Keys,
     /// Add a repository.
     AddRepository,
+    /// A link that a program named: whole, and what can be done with it.
+    Link(String),
     /// Answer a question in words.
     Reply(pilothouse_contract::QuestionId),
     /// Asks once before something that cannot simply be taken back.

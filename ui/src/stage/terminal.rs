@@ -4,20 +4,31 @@
 use std::cell::Cell;
 
 use leptos::prelude::*;
-use pilothouse_contract::session::{Mode, SessionKind};
-use pilothouse_contract::wire::Ended;
+use pilothouse_contract::session::{Lease, Mode, SessionKind};
+use pilothouse_contract::wire::{Ended, LeaseSeen};
 use pilothouse_contract::{Fault, SessionId};
 use wasm_bindgen::prelude::*;
 
 use crate::desk::desk;
 use crate::kit::{CommandButton, Icon, Key};
-use crate::words::{bytes, one};
+use crate::place::Overlay;
+use crate::words::{bytes, clock, one};
 
 #[wasm_bindgen(raw_module = "./terminal.js")]
 extern "C" {
     fn show(element: &web_sys::Element, session: &str, told: &JsValue) -> u32;
-    fn hide(id: u32);
-    fn keyboard(id: u32, taken: bool) -> u32;
+    fn hide(key: u32);
+    fn keyboard(key: u32, taken: bool, despite: bool);
+    #[wasm_bindgen(js_name = earlier)]
+    fn paint_earlier(key: u32);
+    #[wasm_bindgen(js_name = scroll)]
+    fn scroll_by(key: u32, word: &str) -> bool;
+    #[wasm_bindgen(js_name = find)]
+    fn find_text(key: u32, text: &str, back: bool) -> bool;
+    #[wasm_bindgen(js_name = copy)]
+    fn copy_selected(key: u32) -> u32;
+    pub(crate) fn clip(text: &str);
+    pub(crate) fn read_aloud();
 }
 
 thread_local! {
@@ -34,16 +45,45 @@ pub(crate) fn is_taken() -> bool {
     TAKEN.get()
 }
 
-/// Hands the keyboard to the program on the page, if it runs and listens.
-pub(crate) fn take() {
+static FINDING: std::sync::LazyLock<ArcRwSignal<bool>> = std::sync::LazyLock::new(|| ArcRwSignal::new(false));
+
+/// Whether a terminal is on the page.
+pub(crate) fn is_shown() -> bool {
+    SHOWN.get().is_some()
+}
+
+/// Opens the field that finds a text on the screen and above it.
+pub(crate) fn find() {
+    FINDING.set(is_shown());
+}
+
+/// Paints the terminal again with everything above its screen that there is.
+pub(crate) fn earlier() {
+    if let Some(key) = SHOWN.get() {
+        paint_earlier(key);
+    }
+}
+
+/// Scrolls a terminal that is only watched. Returns whether the key was one that scrolls.
+pub(crate) fn scroll(word: &str) -> bool {
+    SHOWN.get().is_some_and(|key| scroll_by(key, word))
+}
+
+/// Copies what is selected. Returns how many signs that were.
+pub(crate) fn copy() -> u32 {
+    SHOWN.get().map_or(0, copy_selected)
+}
+
+/// Hands the keyboard to the program on the page, if it runs and listens; not while it waits for an answer, unless `despite`.
+pub(crate) fn take(despite: bool) {
     // Behind whatever closes now and gives the focus back.
     set_timeout(
-        || {
-            if let Some(id) = SHOWN.get()
+        move || {
+            if let Some(key) = SHOWN.get()
                 && ABLE.get()
             {
-                SHOWN.set(Some(keyboard(id, true)));
                 TAKEN.set(true);
+                keyboard(key, true, despite);
             }
         },
         std::time::Duration::from_millis(60),
@@ -60,8 +100,8 @@ pub(crate) fn leave() {
 
 fn give_back() {
     if TAKEN.get_untracked() {
-        if let Some(id) = SHOWN.get() {
-            SHOWN.set(Some(keyboard(id, false)));
+        if let Some(key) = SHOWN.get() {
+            keyboard(key, false, false);
         }
         TAKEN.set(false);
     }
@@ -71,11 +111,14 @@ fn give_back() {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Screen {
     read: u64,
-    from: u64,
     skipped: u64,
     ended: Option<String>,
     fault: Option<String>,
     paste: Option<String>,
+    /// Who else has the keyboard.
+    theirs: Option<Lease>,
+    /// Why it was not given.
+    refused: Option<Fault>,
 }
 
 /// The terminal of a session.
@@ -97,7 +140,16 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                     it.read = number;
                     it.fault = None;
                 }
-                "from" => it.from = number,
+                "lease" => {
+                    let seen = serde_json::from_str::<LeaseSeen>(&words).ok();
+                    it.theirs = seen.filter(|it| !it.yours).and_then(|it| it.lease);
+                }
+                "refused" => {
+                    TAKEN.set(false);
+                    it.refused = serde_json::from_str(&words).ok();
+                }
+                "lost" => TAKEN.set(false),
+                "link" => desk.place.overlay.set(Some(Overlay::Link(words))),
                 "skipped" => it.skipped += number,
                 "paste" => it.paste = Some(words),
                 "ended" => it.ended = serde_json::from_str::<Ended>(&words).ok().map(|it| it.why),
@@ -119,6 +171,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
             hide(id);
         }
         TAKEN.set(false);
+        FINDING.set(false);
     });
     let facts = Memo::new(move |_| {
         desk.mirror.fleet.with(|fleet| {
@@ -144,10 +197,17 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
             <Icon name="keyboard"/><span><b>"The program has the keyboard. "</b>{agent().then_some("That you took it is recorded as an intervention.")}</span>
             <button class="button push" type="button" data-name="leave" on:click=move |_| leave()>"Leave it" <Key says="Shift+F6"/></button>
         }.into_any(),
-        (false, true) => view! {
-            <Icon name="lock"/><span class="cut"><b>"Hands off. "</b>"You are watching; keys go to Pilothouse."</span>
-            <span class="push"><CommandButton id="take" label="Take the keyboard"/></span>
-        }.into_any(),
+        (false, true) => {
+            let theirs = screen.with(|it| it.theirs.clone());
+            let says = match theirs {
+                Some(it) => format!("{} has the keyboard since {}; you are watching.", one(&it.who), clock(it.since)),
+                None => "You are watching; keys go to Pilothouse.".to_owned(),
+            };
+            view! {
+                <Icon name="lock"/><span class="cut"><b>"Hands off. "</b>{says}</span>
+                <span class="push"><CommandButton id="take" label="Take the keyboard"/></span>
+            }.into_any()
+        }
         (false, false) => view! { <Icon name="lock"/><span class="cut"><b>"Ended. "</b>{move || screen.get().ended.map(|it| format!("{}. ", one(&it)))}"This is its last output."</span> }.into_any(),
     }
     };
@@ -163,17 +223,65 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         if let Some(lines) = it.paste.filter(|it| !it.is_empty()) {
             notes.push(format!("That paste has {lines} lines. Paste again to send it."));
         }
-        if it.from > 0 {
-            notes.push(format!("{} before this are in the log", bytes(it.from)));
-        }
         if it.skipped > 0 {
             notes.push(format!("{} went by too fast to show; they are in the log", bytes(it.skipped)));
         }
         (!notes.is_empty()).then(|| view! { <p class="termnotes">{notes.join(" · ")}</p> })
     };
+    let refused = move || {
+        screen.with(|it| it.refused.clone()).map(|fault| {
+            let despite = move |_| {
+                screen.update(|it| it.refused = None);
+                take(true);
+            };
+            view! {
+                <p class="termnotes" data-name="refused"><span>{one(&fault.message)}". Answer it in the Queue (Ctrl+J), or"</span>
+                    <button class="button" data-size="small" type="button" data-name="despite" on:click=despite>"take it all the same"</button></p>
+            }
+        })
+    };
     view! {
         <div class="hands" data-taken=move || TAKEN.get().then_some("")>{bar}<span class="quiet mono">{move || bytes(screen.with(|it| it.read))}</span></div>
-        {notes}
+        {notes}{refused}
+        <Show when=move || FINDING.get()><Find/></Show>
         <div class="term well" tabindex="-1" data-focus="stage" data-name="terminal" data-session=session.to_string() node_ref=host></div>
+    }
+}
+
+/// The field that finds a text on the screen and above it.
+#[component]
+fn Find() -> impl IntoView {
+    let typed = RwSignal::new(String::new());
+    let missing = RwSignal::new(false);
+    let field = NodeRef::<leptos::html::Input>::new();
+    crate::kit::focus_soon(field);
+    let look = move |back: bool| {
+        if let Some(key) = SHOWN.get() {
+            missing.set(!find_text(key, &typed.get_untracked(), back));
+        }
+    };
+    let close = move || {
+        FINDING.set(false);
+        if let Some(bar) = document().query_selector("[data-focus=stage]").ok().flatten() {
+            let _hidden = bar.unchecked_into::<web_sys::HtmlElement>().focus();
+        }
+    };
+    let heed = move |event: leptos::ev::KeyboardEvent| {
+        match event.key().as_str() {
+            "Enter" => look(event.shift_key()),
+            "Escape" => close(),
+            _ => return,
+        }
+        event.prevent_default();
+        event.stop_propagation();
+    };
+    view! {
+        <div class="input filter" data-name="find">
+            <Icon name="search"/>
+            <input node_ref=field type="text" data-name="find-text" aria-label="Find in this terminal" placeholder="Find in this terminal" prop:value=move || typed.get()
+                on:input=move |event| { typed.set(event_target_value(&event)); look(false) } on:keydown=heed/>
+            <span class="quiet" role="status">{move || missing.get().then_some("Not there")}</span>
+            <span><Key says="↵"/>" next"</span><span><Key says="Shift+↵"/>" before"</span><span><Key says="Esc"/>" close"</span>
+        </div>
     }
 }
