@@ -356,6 +356,51 @@ fn a_read_only_data_folder_and_a_full_one_are_said_in_words_and_lose_nothing() {
 }
 
 #[test]
+fn a_full_disk_stops_the_log_with_one_alarm_and_the_program_goes_on() {
+    let home = Home::new();
+    // Room for two segments and a little more; the program says more than that, and then does its work.
+    let script = r#"set -e
+        mount -t tmpfs -o size=44m tmpfs "$PILOTHOUSE_HOME"
+        "$1" engine start > /dev/null
+        "$1" session start -- sh -c 'stty raw; seq 1 6000000; echo worked > /tmp/worked-'$$'; read word' > /dev/null
+        until [ -e /tmp/worked-$$ ]; do :; done
+        echo "== worked"; cat /tmp/worked-$$; rm /tmp/worked-$$
+        echo "== status"; "$1" engine status --json || echo "code $?"
+        "$1" session kill s1 > /dev/null
+        echo "== ended"; "$1" session list --all --json
+        echo "== log"; "$1" attach s1 --raw --no-follow | head -c 12; echo
+        "$1" engine stop > /dev/null"#;
+    let output = apart(script, &home);
+    let out = String::from_utf8(output.stdout).unwrap();
+    let context = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
+    let part = |name: &str| out.split("== ").find(|it| it.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(part("worked").ends_with("worked\n"), "{context}");
+    assert_eq!(part("status").matches("was not all written down").count(), 1, "{context}");
+    assert!(part("status").contains("What s1 said") && part("status").contains("code 1"), "{context}");
+    let ended: serde_json::Value =
+        serde_json::from_str(part("ended").trim_start_matches("ended\n")).expect(&context);
+    let end = &ended[0]["session"]["end"];
+    assert!(end["lost_bytes"].as_u64().unwrap() > 1_000_000, "{context}");
+    assert!(end["output_bytes"].as_u64().unwrap() >= 32 * 1024 * 1024, "{context}");
+    assert!(part("log").starts_with("log\n1\n2\n3\n4"), "{context}");
+}
+
+#[test]
+fn a_log_that_others_could_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.json(&["engine", "start"]);
+    let sessions = home.data().join("sessions");
+    let mode = |mode| std::fs::set_permissions(&sessions, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o755);
+    let refused = home.try_json(&["session", "start", "--", "true"]);
+    assert!(refused.fault().contains("may be entered by others (mode 755)"), "{refused:?}");
+    assert!(refused.fault().contains(&format!("chmod 700 {}", sessions.display())), "{refused:?}");
+    mode(0o700);
+    assert!(home.json(&["session", "start", "--", "true"])["id"].is_string());
+}
+
+#[test]
 fn of_many_engines_one_lives_and_the_others_say_who() {
     let home = Home::new();
     let mut starts: Vec<_> = (0..20)

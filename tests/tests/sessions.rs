@@ -85,6 +85,29 @@ fn a_session_is_ended_with_everything_it_started() {
 }
 
 #[test]
+fn what_runs_of_a_session_is_listed_with_what_it_uses() {
+    let home = Home::new();
+    let up = home.path().join("up");
+    let script = format!("(setsid sh -c 'touch {}; sleep 1000; true' &); exec sleep 2000", up.display());
+    home.json(&["session", "start", "--", "sh", "-c", &script]);
+    let lines = home.json(&["session", "steady"]);
+    let pid = lines[0]["session"]["running"]["pid"].clone();
+    // The daemon says when it is there.
+    while !up.exists() {
+        std::thread::yield_now();
+    }
+    let listed = home.json(&["session", "list"]);
+    let processes = listed[0]["processes"].as_array().unwrap();
+    assert_eq!(
+        (processes[0]["ours"].as_bool(), processes[0]["name"].as_str()),
+        (Some(true), Some("pilothouse-hold"))
+    );
+    assert!(processes.iter().any(|it| it["pid"] == pid && it["ours"] == false), "{listed}");
+    assert!(processes.len() >= 3, "its daemon too: {listed}");
+    assert!(processes.iter().all(|it| it["memory_bytes"].as_u64().unwrap() > 0), "{listed}");
+}
+
+#[test]
 fn whoever_follows_starts_no_engine() {
     let home = Home::new();
     let session = home.json(&["session", "start", "--", "true"])["id"].as_str().unwrap().to_owned();

@@ -334,6 +334,28 @@ pub mod session {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             lease: Option<Lease>,
         }
+        /// What runs of each session that lives.
+        Processes {}
+        /// What runs of a session.
+        ProcessesLine {
+            /// Which.
+            session: SessionId,
+            /// Ours first: its holder, then its program and all that came of that, daemons too.
+            processes: Vec<ProcessLine>,
+        }
+        /// A process of a session.
+        ProcessLine {
+            /// Its id.
+            pid: u32,
+            /// Its short name.
+            name: String,
+            /// Whether it is the holder, which is ours and no agent's.
+            ours: bool,
+            /// Processor time that it used, in milliseconds.
+            cpu_ms: u64,
+            /// Memory that it has now, in bytes.
+            memory_bytes: u64,
+        }
         /// The screen of a session as text.
         Screen {
             /// Which.

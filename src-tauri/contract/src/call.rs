@@ -139,6 +139,8 @@ calls! {
     SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;
     /// Waits until every session is in two hands.
     SessionSteady(ask::session::Steady) -> Vec<ask::session::SessionLine>, Read;
+    /// What runs of each session.
+    SessionProcesses(ask::session::Processes) -> Vec<ask::session::ProcessesLine>, Read;
     /// A session's screen.
     SessionScreen(ask::session::Screen) -> ask::session::ScreenPage, Read;
     /// Starts any command as a held session.

@@ -229,17 +229,23 @@ impl Engine {
 
     /// What the engine cannot do just now.
     pub(crate) fn alarms(&self) -> Vec<String> {
-        let alarm = self.inner.alarm.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        alarm
-            .iter()
-            .map(|fault| {
-                format!(
-                    "{}. {}",
-                    fault.message,
-                    fault.hints.first().map(|it| it.text.as_str()).unwrap_or_default()
-                )
-            })
-            .collect()
+        let mut alarms: Vec<String> = {
+            let alarm = self.inner.alarm.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let hint = |fault: &Fault| fault.hints.first().map(|it| it.text.clone()).unwrap_or_default();
+            alarm.iter().map(|fault| format!("{}. {}", fault.message, hint(fault))).collect()
+        };
+        let unwritten = self.inner.sessions.unwritten();
+        if !unwritten.is_empty() {
+            let names: Vec<String> = unwritten.iter().map(|(session, _)| session.to_string()).collect();
+            let bytes: u64 = unwritten.iter().map(|(_, bytes)| bytes).sum();
+            alarms.push(format!(
+                "What {} said was not all written down ({bytes} bytes so far): the disk or the log is full. The programs go on. \
+                 Free some space for {}",
+                names.join(", "),
+                self.inner.options.data.display()
+            ));
+        }
+        alarms
     }
 
     /// How many effects are asked for and not done.

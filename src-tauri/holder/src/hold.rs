@@ -137,7 +137,8 @@ impl<'a> Holder<'a> {
             move |error: io::Error| format!("{what}: {error}")
         };
         let log = LogWriter::begin(place.folder(), asked.segment_bytes)
-            .map_err(in_words("its log could not be made"))?;
+            .map_err(in_words("its log could not be made"))?
+            .keeping(asked.log_keep());
         let listener = listen(asked).map_err(in_words("its socket could not be opened"))?;
         let signals = hear_signals().map_err(in_words("signals could not be heard"))?;
         let program = Program::start(asked, place.folder())?;
@@ -160,7 +161,7 @@ impl<'a> Holder<'a> {
 
     fn succeed(place: &'a Place, asked: &'a Asked, hands: Hands) -> io::Result<Self> {
         let before = place.held()?.ok_or_else(|| io::Error::other("this session never had a holder"))?;
-        let log = LogWriter::resume(place.folder())?;
+        let log = LogWriter::resume(place.folder())?.keeping(asked.log_keep());
         let listener = listen(asked)?;
         let signals = hear_signals()?;
         place.write_held(&Held {
@@ -316,7 +317,7 @@ impl<'a> Holder<'a> {
     fn take_slice(&mut self) -> bool {
         let output = &self.program.output;
         let read = |into: &mut [u8]| Ok(rustix::io::read(output, into)?);
-        let full = self.log.published() >= self.asked.log_limit();
+        let full = self.asked.log_limit().is_some_and(|limit| self.log.published() >= limit);
         let kept = if full { Err(io::ErrorKind::StorageFull.into()) } else { self.log.read_in(read) };
         let taken = match kept {
             // The disk or the log is full. The agent goes on; what it says from here on is counted and not kept.

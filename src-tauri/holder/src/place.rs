@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The log of a check takes so many bytes: one that says more says it by mistake, and must not fill the disk.
 const LOG_MAX_PIPE: u64 = 256 * 1024 * 1024;
-/// The log of a terminal takes so many bytes: days of a busy screen.
-const LOG_MAX_PTY: u64 = 4 * 1024 * 1024 * 1024;
+/// Of the log of a terminal so many bytes are kept, and older ones dropped: days of a busy screen.
+const LOG_KEEP_PTY: u64 = 1024 * 1024 * 1024;
 
 /// How a program is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +43,9 @@ pub struct Asked {
     pub rows: u16,
     /// Capacity of one log segment in bytes; rounded up to 64 KiB.
     pub segment_bytes: u64,
-    /// The log takes so many bytes, to within one piece that is read at once; 0 means what is usual for the mode. What
-    /// the program says beyond it is counted and not kept, and the program goes on.
+    /// Bytes that the log takes; 0 means what is usual for the mode. Behind a pipe, what the program says beyond it, to within
+    /// one piece that is read at once, is counted and not kept, for a proof must not miss its beginning. Of a terminal the
+    /// newest is kept and the oldest segments are dropped. The program goes on either way.
     #[serde(default)]
     pub log_max: u64,
     /// The socket to listen at.
@@ -56,14 +57,16 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The most that its log takes, in bytes.
+    /// The most that its log takes, in bytes; nothing if it only ever drops its oldest.
     #[must_use]
-    pub fn log_limit(&self) -> u64 {
-        match (self.log_max, self.mode) {
-            (0, Mode::Pipe) => LOG_MAX_PIPE,
-            (0, Mode::Pty) => LOG_MAX_PTY,
-            (most, _) => most,
-        }
+    pub fn log_limit(&self) -> Option<u64> {
+        (self.mode == Mode::Pipe).then_some(if self.log_max == 0 { LOG_MAX_PIPE } else { self.log_max })
+    }
+
+    /// How much of the newest of its log is kept, in bytes; nothing if all is.
+    #[must_use]
+    pub fn log_keep(&self) -> Option<u64> {
+        (self.mode == Mode::Pty).then_some(if self.log_max == 0 { LOG_KEEP_PTY } else { self.log_max })
     }
 }
 

@@ -117,22 +117,56 @@ pub fn descendants(of: u32) -> Vec<Process> {
 /// mark. Without the holder itself.
 #[must_use]
 pub fn of_session(folder: &Path, holder: u32, program: u32) -> Vec<Process> {
-    let all = all();
-    let mark = folder.to_string_lossy();
-    let mut found = BTreeMap::new();
-    let mut edge = vec![holder, program];
-    edge.extend(
-        all.keys().filter(|pid| **pid != holder && variable(**pid, HELD).is_some_and(|it| it == mark)),
-    );
-    found.extend(edge.iter().skip(1).filter_map(|pid| Some((*pid, all.get(pid)?.clone()))));
-    while let Some(parent) = edge.pop() {
-        for process in all.values().filter(|it| it.parent == parent && it.pid != holder) {
-            if found.insert(process.pid, process.clone()).is_none() {
-                edge.push(process.pid);
+    Look::now().of_session(folder, holder, program)
+}
+
+/// One look at all processes and the marks that they carry, for whoever asks for many sessions.
+#[derive(Debug)]
+pub struct Look {
+    all: BTreeMap<u32, Process>,
+    marks: BTreeMap<u32, String>,
+}
+
+impl Look {
+    /// Looks.
+    #[must_use]
+    pub fn now() -> Self {
+        let all = all();
+        let marks = all.keys().filter_map(|pid| Some((*pid, variable(*pid, HELD)?))).collect();
+        Self { all, marks }
+    }
+
+    /// As [`of_session`].
+    #[must_use]
+    pub fn of_session(&self, folder: &Path, holder: u32, program: u32) -> Vec<Process> {
+        let mark = folder.to_string_lossy();
+        let marked = self.marks.iter().filter(|(pid, it)| **pid != holder && **it == mark);
+        let mut edge = vec![holder, program];
+        edge.extend(marked.map(|(pid, _)| *pid));
+        let mut found = BTreeMap::new();
+        found.extend(edge.iter().skip(1).filter_map(|pid| Some((*pid, self.all.get(pid)?.clone()))));
+        while let Some(parent) = edge.pop() {
+            for process in self.all.values().filter(|it| it.parent == parent && it.pid != holder) {
+                if found.insert(process.pid, process.clone()).is_none() {
+                    edge.push(process.pid);
+                }
             }
         }
+        found.into_values().filter(|it| !it.zombie).collect()
     }
-    found.into_values().filter(|it| !it.zombie).collect()
+}
+
+/// What a process used since it began: milliseconds of processor time, and bytes of memory that it has now. Nothing where
+/// that cannot be read.
+#[must_use]
+pub fn usage(pid: u32) -> Option<(u64, u64)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Fields 14, 15 and 24, of which the name is the second; some are negative. Source: proc_pid_stat(5).
+    let fields: Vec<u64> =
+        stat.rsplit_once(')')?.1.split_ascii_whitespace().map(|it| it.parse().unwrap_or_default()).collect();
+    let (user, system, pages) = (fields.get(11)?, fields.get(12)?, fields.get(21)?);
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    Some(((user + system) * 1000 / ticks, pages * rustix::param::page_size() as u64))
 }
 
 /// How a process ended.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use memmap2::{MmapMut, MmapOptions};
 use pilothouse_holder::log::{
-    AT_BASE, AT_CAPACITY, AT_LOST, AT_PUBLISHED, HEADER, MAGIC, SLICE, segment, segments,
+    AT_BASE, AT_CAPACITY, AT_LOST, AT_PUBLISHED, HEADER, MAGIC, SLICE, packed, segment, segments,
 };
 
 /// A log being written.
@@ -26,6 +26,8 @@ pub(crate) struct LogWriter {
     lost: u64,
     file: File,
     map: MmapMut,
+    /// So many bytes are kept, and older ones dropped; all, if there is no such limit.
+    keep: Option<u64>,
     /// After a failure no new segment is asked for before this.
     retry: Option<Instant>,
 }
@@ -47,6 +49,7 @@ impl LogWriter {
             lost: 0,
             file,
             map,
+            keep: None,
             retry: None,
         })
     }
@@ -55,7 +58,8 @@ impl LogWriter {
     /// only zeros at the very end of its last piece cannot be told from nothing.
     pub(crate) fn resume(folder: &Path) -> io::Result<Self> {
         let bad = || io::Error::new(io::ErrorKind::InvalidData, "its log is not one of this version");
-        let number = segments(folder)?.last().copied().ok_or_else(bad)?;
+        let number = segments(folder)?.into_iter().rfind(|(_, is_packed)| !is_packed);
+        let (number, _) = number.ok_or_else(bad)?;
         let file = OpenOptions::new().read(true).write(true).open(segment(folder, number))?;
         // SAFETY: the file lies in a folder that is private to the user; the one holder before us is dead, and nobody
         // but a holder truncates it.
@@ -83,8 +87,14 @@ impl LogWriter {
             lost,
             file,
             map,
+            keep: None,
             retry: None,
         })
+    }
+
+    /// Keeps the newest of the log up to so many bytes, and drops what is older.
+    pub(crate) fn keeping(self, keep: Option<u64>) -> Self {
+        Self { keep, ..self }
     }
 
     /// How many bytes were not kept so far.
@@ -112,6 +122,9 @@ impl LogWriter {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             self.retry = Some(Instant::now() + RETRY);
+            if let Some(keep) = self.keep {
+                self.drop_oldest(keep).map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error))?;
+            }
             self.rotate().map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error))?;
             self.retry = None;
         }
@@ -134,6 +147,21 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Drops the oldest segments, so that what is kept stays below so many bytes after the next one is made. The one that
+    /// is written stays.
+    fn drop_oldest(&self, keep: u64) -> io::Result<()> {
+        let most = u32::try_from(keep / self.capacity).unwrap_or(u32::MAX).max(2);
+        for number in segments(&self.folder)?.into_keys().filter(|it| it + most <= self.number + 1) {
+            for file in [segment(&self.folder, number), packed(&self.folder, number)] {
+                match fs::remove_file(file) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gives back the disk space that the last segment did not need.
     pub(crate) fn finish(self) -> io::Result<()> {
         let length = HEADER + self.published - self.base;
@@ -149,7 +177,13 @@ fn make(folder: &Path, number: u32, base: u64, capacity: u64) -> io::Result<(Fil
     let beside = path.with_extension("tmp");
     let mut file =
         OpenOptions::new().create(true).truncate(true).read(true).write(true).mode(0o600).open(&beside)?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, HEADER + capacity)?;
+    if let Err(error) =
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, HEADER + capacity)
+    {
+        // What it took of the space that there was is wanted by others.
+        let _left = fs::remove_file(&beside);
+        return Err(error.into());
+    }
     file.write_all(&MAGIC)?;
     file.write_all(&base.to_le_bytes())?;
     file.write_all(&capacity.to_le_bytes())?;
@@ -244,6 +278,32 @@ mod tests {
         assert_eq!((log.published(), log.lost(), log.number), (65_540, 3, 1));
         let all = LogReader::new(folder.path()).read_from(65_000, usize::MAX).unwrap();
         assert_eq!(all, [b"ab\0c".as_slice(), &[8; 532], b"next"].concat());
+    }
+
+    #[test]
+    fn a_quota_drops_the_oldest_and_readers_say_where_it_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::begin(folder.path(), 1).unwrap().keeping(Some(3 * SLICE as u64));
+        let mut early = LogReader::new(folder.path());
+        for n in 0..10_u8 {
+            log.read_in(|into| {
+                into.fill(n);
+                Ok(into.len())
+            })
+            .unwrap();
+            assert_eq!(early.end().unwrap(), (u64::from(n) + 1) * SLICE as u64);
+        }
+        let mut reader = LogReader::new(folder.path());
+        let begin = reader.there(0).unwrap();
+        assert_eq!(begin, 7 * SLICE as u64, "three are kept");
+        assert_eq!(reader.read_from(0, usize::MAX).unwrap().len(), 3 * SLICE);
+        assert_eq!(reader.read_from(begin + 5, 2).unwrap(), [7, 7]);
+        assert_eq!(early.there(begin + 1).unwrap(), begin + 1);
+        assert_eq!(
+            reader.there(99 * SLICE as u64).unwrap(),
+            99 * SLICE as u64,
+            "what is to come is not dropped"
+        );
     }
 
     #[test]

@@ -275,6 +275,8 @@ fn beyond_its_cap_output_is_counted_and_the_program_goes_on() {
 
 #[test]
 fn a_log_has_a_cap_of_its_own_for_each_mode() {
-    let limit = |mode| scene(mode, &["true"], 0).place.asked().unwrap().log_limit();
-    assert_eq!((limit(Mode::Pipe), limit(Mode::Pty)), (256 * 1024 * 1024, 4 * 1024 * 1024 * 1024));
+    let asked = |mode| scene(mode, &["true"], 0).place.asked().unwrap();
+    let (pipe, pty) = (asked(Mode::Pipe), asked(Mode::Pty));
+    assert_eq!((pipe.log_limit(), pipe.log_keep()), (Some(256 * 1024 * 1024), None));
+    assert_eq!((pty.log_limit(), pty.log_keep()), (None, Some(1024 * 1024 * 1024)));
 }

@@ -124,6 +124,11 @@ async fn view(mut attach: Attach, raw: bool, despite_question: bool) -> Result<O
     }
 }
 
+#[allow(clippy::print_stderr, reason = "what is shown goes to standard output, and this is about it")]
+fn note(says: &str) {
+    eprintln!("{says}");
+}
+
 /// Asks by the one or the other.
 async fn ask(attach: &Attach, keyboard: Option<&View>) -> Result<pilothouse_client::Attachment, Fault> {
     let engine = desk::running().await?;
@@ -153,6 +158,11 @@ async fn view_once(
         tokio::select! {
             piece = attachment.next() => match piece? {
                 FromSession::Bytes(offset, bytes) => {
+                    if let Some(dropped) = u64::try_from(attach.from).ok().and_then(|from| offset.checked_sub(from))
+                        && dropped > 0
+                    {
+                        note(&format!("({dropped} bytes before this are no longer in the log)"));
+                    }
                     attach.from = i64::try_from(offset).unwrap_or_default() + i64::try_from(bytes.len()).unwrap_or_default();
                     let shown = if raw { bytes } else { sieve.sift(&bytes) };
                     let mut out = std::io::stdout();

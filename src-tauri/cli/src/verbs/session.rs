@@ -47,7 +47,8 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
         Verb::List { all } => {
             let lines = desk::call(ask::session::List { all }).await?;
-            out.value(&lines, |lines| list(lines));
+            let running = desk::call(ask::session::Processes {}).await?;
+            out.value(&with_processes(&lines, &running), |_| list(&lines));
         }
         Verb::Steady => {
             let lines = desk::call(ask::session::Steady {}).await?;
@@ -70,6 +71,22 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         }
     }
     Ok(HOLDS)
+}
+
+/// Each session with what runs of it.
+fn with_processes(
+    lines: &[ask::session::SessionLine],
+    running: &[ask::session::ProcessesLine],
+) -> Vec<serde_json::Value> {
+    let with = |line: &ask::session::SessionLine| {
+        let mut document = serde_json::to_value(line).unwrap_or_default();
+        let mine = running.iter().find(|it| it.session == line.session.id);
+        if let (Some(mine), Some(fields)) = (mine, document.as_object_mut()) {
+            fields.insert("processes".to_owned(), serde_json::to_value(&mine.processes).unwrap_or_default());
+        }
+        document
+    };
+    lines.iter().map(with).collect()
 }
 
 /// Starts a command here.

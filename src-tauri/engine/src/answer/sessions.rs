@@ -4,6 +4,8 @@ use std::path::Path;
 
 use pilothouse_contract::session::Session;
 use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask, text};
+use pilothouse_holder::place::Place;
+use pilothouse_holder::proc;
 
 use super::{Caller, Desk};
 use crate::coordination::{Input, Outcome, SessionFacts};
@@ -38,6 +40,41 @@ impl Answer<ask::session::List> for Desk {
             .collect();
         Ok(sessions.into_iter().map(|session| self.session_line(session)).collect())
     }
+}
+
+impl Answer<ask::session::Processes> for Desk {
+    async fn answer(&self, _: ask::session::Processes) -> Result<Vec<ask::session::ProcessesLine>, Fault> {
+        let held = &self.engine.inner.sessions;
+        let live: Vec<_> = self
+            .engine
+            .fleet()
+            .sessions
+            .values()
+            .filter(|it| it.end.is_none())
+            .filter_map(|it| {
+                let running = it.running.as_ref()?;
+                Some((it.id, held.place(it.into()), running.holder, running.pid))
+            })
+            .collect();
+        // Reads of /proc: one look for all.
+        let look = move || {
+            let look = proc::Look::now();
+            let of = |(session, place, holder, program): (SessionId, Place, u32, u32)| {
+                let programs = look.of_session(place.folder(), holder, program);
+                let all = proc::one(holder).into_iter().chain(programs);
+                let processes = all.map(|it| measured(it, holder)).collect();
+                ask::session::ProcessesLine { session, processes }
+            };
+            live.into_iter().map(of).collect()
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))
+    }
+}
+
+fn measured(process: proc::Process, holder: u32) -> ask::session::ProcessLine {
+    let (cpu_ms, memory_bytes) = proc::usage(process.pid).unwrap_or_default();
+    let ours = process.pid == holder;
+    ask::session::ProcessLine { pid: process.pid, name: process.name, ours, cpu_ms, memory_bytes }
 }
 
 impl Answer<ask::session::Steady> for Desk {

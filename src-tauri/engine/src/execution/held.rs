@@ -33,6 +33,7 @@ mod draw;
 mod follow;
 mod leases;
 pub mod model;
+mod pack;
 mod paint;
 
 /// Capacity of a log segment of an interactive session, in bytes.
@@ -195,7 +196,7 @@ impl Sessions {
     /// A reader of a session's log.
     #[must_use]
     pub fn log(&self, session: Key) -> LogReader {
-        LogReader::new(self.place(session).folder())
+        LogReader::new(self.place(session).folder()).unpacking(|bytes| zstd::decode_all(bytes))
     }
 
     /// What was asked for, if it was.
@@ -250,6 +251,8 @@ impl Sessions {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(in_words(error)),
         }
+        is_private(&self.folder)?;
+        is_private(place.folder())?;
         if place.asked().is_err() {
             place.write_asked(&asked).map_err(in_words)?;
         }
@@ -472,6 +475,14 @@ impl Sessions {
         ended.unwrap_or_else(|| self.lost(session, &self.place(session)))
     }
 
+    /// Sessions that live and of whose output something was not written down, with how many bytes.
+    #[must_use]
+    pub fn unwritten(&self) -> Vec<(SessionId, u64)> {
+        let live = self.lock();
+        let all = live.iter().map(|(key, it)| (key.id, it.sight.borrow().pulse.lost_bytes));
+        all.filter(|(_, lost)| *lost > 0).collect()
+    }
+
     /// Who has the keyboard of a session now.
     #[must_use]
     pub fn lease(&self, session: Key) -> Option<Lease> {
@@ -520,6 +531,23 @@ impl Sessions {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Live>> {
         self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Refuses a folder that others may look into: what agents say is nobody else's business.
+fn is_private(folder: &Path) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+    let it = std::fs::metadata(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let wrong = if it.uid() != rustix::process::geteuid().as_raw() {
+        "belongs to another user".to_owned()
+    } else if it.mode() & 0o077 != 0 {
+        format!("may be entered by others (mode {:o})", it.mode() & 0o777)
+    } else {
+        return Ok(());
+    };
+    let folder = folder.display();
+    Err(format!(
+        "{folder} {wrong}, and what sessions say is written there; make it yours alone: chmod 700 {folder}"
+    ))
 }
 
 /// The end as a holder wrote it down.

@@ -264,7 +264,7 @@ impl Viewer {
             }
         }
         // What was dropped from the log is left out; the offset says so.
-        self.at = self.at.max(self.log.begin()?);
+        self.at = self.log.there(self.at)?;
         let mut piece = vec![0; PIECE];
         let length = self.log.read_at(self.at, &mut piece)?;
         if let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) {

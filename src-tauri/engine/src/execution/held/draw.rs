@@ -14,6 +14,7 @@ use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, watch};
 
 use super::model::{Alacritty, Model};
+use super::pack::pack;
 use super::{Key, Sessions, Sight};
 
 /// A model takes this much at once; then others get their turn.
@@ -92,7 +93,7 @@ impl Drawing {
         let parked = read_checkpoint(&place).filter(|it| it.offset <= end);
         let at = match &parked {
             Some(it) => it.offset,
-            None => log.begin()?.max(end.saturating_sub(REPLAY_MAX)),
+            None => log.there(end.saturating_sub(REPLAY_MAX))?,
         };
         let behind: Vec<_> = place.sizes()?.into_iter().take_while(|(offset, ..)| *offset <= at).collect();
         let size = behind.last().map_or((asked.columns, asked.rows), |(_, columns, rows)| (*columns, *rows));
@@ -123,11 +124,8 @@ impl Drawing {
 
     /// Draws one slice. Whether there was any; and what is to be typed in answer to what the program asked.
     fn draw(&mut self) -> io::Result<(bool, Vec<u8>)> {
-        let begin = self.log.begin()?;
-        if self.at < begin {
-            // The oldest of the log was dropped before it was drawn.
-            self.at = begin;
-        }
+        // The oldest of the log may have been dropped before it was drawn.
+        self.at = self.log.there(self.at)?;
         let due = self.next_size()?;
         let mut piece = vec![0; SLICE];
         let mut most = due.map_or(SLICE as u64, |due| due - self.at).min(SLICE as u64);
@@ -237,6 +235,7 @@ pub(super) async fn follow(
             tracing::warn!(%session, %error, "its screen cannot be drawn just now");
         }
         if over {
+            pack_soon(&shared, true).await;
             return;
         }
         match tokio::time::timeout(PARK, sight.changed()).await {
@@ -254,8 +253,18 @@ pub(super) async fn follow(
                 if let Some(drawing) = shared.lock().await.as_mut() {
                     drawing.park();
                 }
+                pack_soon(&shared, false).await;
             }
         }
+    }
+}
+
+/// Packs what of the log is not written any more.
+async fn pack_soon(shared: &Shared, over: bool) {
+    let Some(folder) = shared.lock().await.as_ref().map(|it| it.place.folder().to_owned()) else { return };
+    let packed = tokio::task::spawn_blocking(move || pack(&folder, over)).await;
+    if let Ok(Err(error)) = packed {
+        tracing::warn!(%error, "a session's log could not be packed; it is whole");
     }
 }
 
