@@ -245,6 +245,7 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     window.wait(&format!(".strip[data-subject={}]", id.to_uppercase()));
     window.keys("j");
     window.wait(&format!("[data-name=terminal][data-session={id}]"));
+    window.wait_text("[data-name=uses]", "1 process");
     // Hands off: a key is ours until the keyboard is taken, and the way out is ours even then.
     window.keys("ctrl+shift+t");
     window.wait(".hands[data-taken]");

@@ -127,6 +127,9 @@ pub(crate) fn says(record: &Record) -> Option<String> {
     Some(match &record.event {
         Event::ProjectAdded { project } => format!("{} added", project.name),
         Event::ProjectTrusted { project, .. } => format!("{project} trusted"),
+        Event::HolderReplaced { session, holder, .. } => {
+            format!("{session}: its holder died, process {holder} took over")
+        }
         Event::RunStarted { run } => format!("{} started", run.id),
         Event::RunMoved { run, to, why } => join(&format!("{run} {}", to.word()), why),
         Event::AttemptStarted { attempt } => format!("{} leased to {}", attempt.task, attempt.id),

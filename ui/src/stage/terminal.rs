@@ -2,14 +2,18 @@
 //! xterm.js's; here is what stands around it.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
+use pilothouse_contract::ask::session::ProcessLine;
 use pilothouse_contract::session::{Lease, Mode, SessionKind};
 use pilothouse_contract::wire::{Ended, LeaseSeen};
-use pilothouse_contract::{Fault, SessionId};
+use pilothouse_contract::{Fault, SessionId, ask};
 use wasm_bindgen::prelude::*;
 
 use crate::desk::desk;
+use crate::ipc;
 use crate::kit::{CommandButton, Icon, Key};
 use crate::place::Overlay;
 use crate::words::{bytes, clock, one};
@@ -241,11 +245,55 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         })
     };
     view! {
-        <div class="hands" data-taken=move || TAKEN.get().then_some("")>{bar}<span class="quiet mono">{move || bytes(screen.with(|it| it.read))}</span></div>
+        <div class="hands" data-taken=move || TAKEN.get().then_some("")>{bar}<Show when=live><Uses session=session/></Show><span class="quiet mono">{move || bytes(screen.with(|it| it.read))}</span></div>
         {notes}{refused}
         <Show when=move || FINDING.get()><Find/></Show>
         <div class="term well" tabindex="-1" data-focus="stage" data-name="terminal" data-session=session.to_string() node_ref=host></div>
     }
+}
+
+/// So often it is asked what a session uses.
+const USES: Duration = Duration::from_secs(2);
+
+/// What runs of a session and what it uses, ours apart: is it us or the agent?
+#[component]
+fn Uses(session: SessionId) -> impl IntoView {
+    let all = RwSignal::new(Vec::<ProcessLine>::new());
+    let ask = move || {
+        spawn_local(async move {
+            if let Ok(lines) = ipc::call(ask::session::Processes {}).await {
+                let line = lines.into_iter().find(|it| it.session == session);
+                let _gone = all.try_set(line.map(|it| it.processes).unwrap_or_default());
+            }
+        });
+    };
+    ask();
+    let timer = set_interval_with_handle(ask, USES).ok();
+    on_cleanup(move || {
+        if let Some(timer) = timer {
+            timer.clear();
+        }
+    });
+    let sums = move |ours: bool| {
+        all.with(|all| {
+            let of = all.iter().filter(|it| it.ours == ours);
+            of.fold((0, 0, 0), |(n, memory, cpu), it| (n + 1, memory + it.memory_bytes, cpu + it.cpu_ms))
+        })
+    };
+    let says = move || {
+        let (n, memory, cpu_ms) = sums(false);
+        let processes = if n == 1 { "1 process".to_owned() } else { format!("{n} processes") };
+        (n > 0).then(|| {
+            format!("{processes} · {} · {}.{} s CPU", bytes(memory), cpu_ms / 1000, cpu_ms % 1000 / 100)
+        })
+    };
+    let each = move || {
+        let ours = sums(true).1;
+        let line = |it: &ProcessLine| format!("{} {} {}", it.pid, one(&it.name), bytes(it.memory_bytes));
+        let lines = all.with(|all| all.iter().filter(|it| !it.ours).map(line).collect::<Vec<_>>());
+        format!("{}\nOurs: {}", lines.join("\n"), bytes(ours))
+    };
+    view! { <span class="quiet uses" data-name="uses" title=each>{says}</span> }
 }
 
 /// The field that finds a text on the screen and above it.

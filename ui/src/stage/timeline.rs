@@ -272,6 +272,18 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
             result: format!("process {}", running.pid),
             ..row("terminal", format!("Agent session {session} runs"))
         },
+        Event::HolderReplaced { session, holder, uncertain_bytes }
+            if is_agent_of(fleet, *session, attempts) =>
+        {
+            Row {
+                why: match uncertain_bytes {
+                    0 => "Nothing of it was lost.".to_owned(),
+                    n => format!("{n} typed bytes may or may not have arrived; they were not typed again."),
+                },
+                result: format!("process {holder}"),
+                ..row("terminal", format!("The holder of {session} died and was replaced"))
+            }
+        }
         Event::SessionEnded { session, end } if is_agent_of(fleet, *session, attempts) => {
             let told = fleet.sessions.get(session)?;
             let told = pilothouse_contract::session::Session { end: Some(end.clone()), ..told.clone() };
