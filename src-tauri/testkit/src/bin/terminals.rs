@@ -171,8 +171,7 @@ fn cpu(pids: &[u32]) -> f64 {
 fn private(pids: &[u32]) -> f64 {
     let of = |pid: &u32| {
         let all = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let lines =
-            all.lines().filter(|it| it.starts_with("Private_Dirty") || it.starts_with("Private_Clean"));
+        let lines = all.lines().filter(|it| it.starts_with("Anonymous:"));
         Some(lines.filter_map(|it| it.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>() / 1024.0)
     };
     pids.iter().filter_map(of).sum()
