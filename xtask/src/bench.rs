@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{step, window};
+use crate::{need, step, window};
 
 /// The benchmarks there are.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -20,6 +20,10 @@ pub(crate) enum Name {
     Holder,
     /// The window: how soon it opens, its frames under load, and what it holds, beside itself at rest
     Window,
+    /// Held terminals: speed, processor, memory, attaching, keys; beside tmux and a bare reader
+    Terminal,
+    /// A hundred sessions at rest, beside tmux
+    Idle,
 }
 
 /// One figure.
@@ -61,12 +65,20 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
     let bin = step::target().join("release");
     match name {
         Name::Window => window::build_for_figures()?,
+        Name::Terminal | Name::Idle => {
+            need::all(&[need::TMUX], false)?;
+            step::cargo_quietly(&["build", "--release", "--bins"])?;
+            let measures = ["build", "--release", "--package", "pilothouse-testkit", "--bin", "terminals"];
+            step::cargo_quietly(&measures)?;
+        }
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
     }
     let rows = match name {
         Name::Rehearsal => rehearsal(&bin)?,
         Name::Holder => holder(&bin)?,
         Name::Window => of_window(&bin)?,
+        Name::Terminal => samples(&bin, &bin.join("terminals"), &["terminal"])?,
+        Name::Idle => samples(&bin, &bin.join("terminals"), &["idle"])?,
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
@@ -214,8 +226,13 @@ struct Samples {
 
 fn of_window(bin: &Path) -> Result<Vec<Row>> {
     // What drives the window is no part of what is measured.
-    let figures = step::target().join("debug/figures");
-    let output = Command::new(&figures)
+    samples(bin, &step::target().join("debug/figures"), &[])
+}
+
+/// What a program of the testkit measured of the programs in a folder.
+fn samples(bin: &Path, figures: &Path, args: &[&str]) -> Result<Vec<Row>> {
+    let output = Command::new(figures)
+        .args(args)
         .env("PILOTHOUSE_BIN_DIR", bin)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

@@ -85,6 +85,9 @@ pub(crate) const UNSHARE: Need = Need {
     install: &["apt-get install -y util-linux"],
     root: true,
 };
+/// What benches of terminals are held against.
+pub(crate) const TMUX: Need =
+    Need { name: "tmux", there: "tmux -V", install: &["apt-get install -y tmux"], root: true };
 /// Claude Code, pinned: newer versions are for a commit that says so.
 pub(crate) const CLAUDE: Need = Need {
     name: "Claude Code 2.1.329 below target/agents",

@@ -17,8 +17,8 @@ use super::model::{Alacritty, Model};
 use super::pack::pack;
 use super::{Key, Sessions, Sight};
 
-/// A model takes this much at once; then others get their turn.
-const SLICE: usize = 16 * 1024;
+/// A model takes this much at once; then others get their turn. A key that is pressed meanwhile waits for a few of these.
+const SLICE: usize = 4 * 1024;
 /// A checkpoint is written after so many bytes, and not more often than this.
 const CHECKPOINT_BYTES: u64 = 2 * 1024 * 1024;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -77,6 +77,8 @@ pub(super) struct Drawing {
     /// The size as it was asked for.
     asked: (u16, u16),
     at: u64,
+    /// Up to here everything is known: bytes and sizes.
+    known: u64,
     /// How many size changes were taken, and those that lie ahead.
     sizes_taken: usize,
     sizes: Vec<(u64, u16, u16)>,
@@ -106,6 +108,7 @@ impl Drawing {
             parked,
             asked: size,
             at,
+            known: at,
             sizes_taken: behind.len(),
             sizes: Vec::new(),
             answer_from: end.saturating_sub(STALE).max(answered),
@@ -126,13 +129,18 @@ impl Drawing {
     fn draw(&mut self) -> io::Result<(bool, Vec<u8>)> {
         // The oldest of the log may have been dropped before it was drawn.
         self.at = self.log.there(self.at)?;
-        let due = self.next_size()?;
-        let mut piece = vec![0; SLICE];
-        let mut most = due.map_or(SLICE as u64, |due| due - self.at).min(SLICE as u64);
-        if self.at < self.answer_from {
-            most = most.min(self.answer_from - self.at);
+        if self.at >= self.known {
+            // The end first: a size is written down before anything that follows it, so all that are due before this end
+            // are known after it.
+            self.known = self.log.end()?;
+            let all = self.place.sizes()?;
+            self.sizes = all.get(self.sizes_taken..).unwrap_or_default().to_vec();
         }
-        let most = usize::try_from(most).unwrap_or(SLICE);
+        let due = self.next_size();
+        let mut piece = [0; SLICE];
+        let ends = [Some(self.known), due, (self.at < self.answer_from).then_some(self.answer_from)];
+        let most = ends.into_iter().flatten().min().unwrap_or_default().saturating_sub(self.at);
+        let most = usize::try_from(most).unwrap_or(SLICE).min(SLICE);
         let length = self.log.read_at(self.at, piece.get_mut(..most).unwrap_or_default())?;
         let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else {
             return Ok((false, Vec::new()));
@@ -148,27 +156,18 @@ impl Drawing {
     }
 
     /// Takes the size changes that are due; where the next one is.
-    fn next_size(&mut self) -> io::Result<Option<u64>> {
-        loop {
-            if self.sizes.is_empty() {
-                let all = self.place.sizes()?;
-                self.sizes = all.get(self.sizes_taken..).unwrap_or_default().to_vec();
-                if self.sizes.is_empty() {
-                    return Ok(None);
-                }
+    fn next_size(&mut self) -> Option<u64> {
+        while let Some((offset, columns, rows)) = self.sizes.first().copied() {
+            if offset > self.at {
+                return Some(offset);
             }
-            match self.sizes.first().copied() {
-                Some((offset, columns, rows)) if offset <= self.at => {
-                    self.sizes.remove(0);
-                    self.sizes_taken += 1;
-                    if self.model().size() != (columns, rows) {
-                        self.model().resize(columns, rows);
-                    }
-                }
-                Some((offset, ..)) => return Ok(Some(offset)),
-                None => {}
+            self.sizes.remove(0);
+            self.sizes_taken += 1;
+            if self.model().size() != (columns, rows) {
+                self.model().resize(columns, rows);
             }
         }
+        None
     }
 
     fn maybe_save(&mut self) {

@@ -1,0 +1,417 @@
+//! `terminals [terminal | idle]`: what held terminals cost, beside tmux and a bare reader of a terminal in the same minutes.
+//! Prints samples as JSON for `cargo xtask bench terminal` and `idle`.
+//!
+//! Refuses to judge: it fails only if a figure would be of something else than its name says.
+#![allow(clippy::print_stdout, reason = "a program that talks to whoever runs it")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pilothouse_contract::SessionId;
+use pilothouse_contract::wire::View;
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::seat::{FromSession, Seat, watching};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Each session says so much.
+const CORPUS_MIB: f64 = 8.0;
+/// So many sessions at once, and how often each is taken.
+const CROWDS: [(usize, usize); 3] = [(1, 3), (10, 3), (50, 2)];
+/// So many keys are pressed.
+const KEYS: usize = 300;
+/// Sessions that flood meanwhile.
+const FLOODS: usize = 10;
+/// Sessions at rest, and how long they are looked at.
+const AT_REST: usize = 100;
+const REST: Duration = Duration::from_secs(10);
+
+/// What one figure was each time, and what its baseline was.
+#[derive(Debug, Serialize)]
+struct Samples {
+    name: String,
+    unit: &'static str,
+    ours: Vec<f64>,
+    baseline: Vec<f64>,
+    baseline_name: &'static str,
+}
+
+fn must<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn main() {
+    let part = std::env::args().nth(1).unwrap_or_default();
+    let all = if part == "idle" { idle() } else { terminal() };
+    println!("{}", must(serde_json::to_string(&all)));
+}
+
+/// What floods: a program told to begin by one gate for all, that asks its terminal for the cursor's place at the end and
+/// waits for the answer, so that whoever answers has understood all of it.
+struct Flood {
+    folder: PathBuf,
+    script: PathBuf,
+}
+
+impl Flood {
+    fn new(folder: &Path) -> Self {
+        let corpus = folder.join("corpus");
+        must(std::fs::write(&corpus, corpus_of((CORPUS_MIB * 1024.0 * 1024.0) as usize)));
+        let script = folder.join("flood.sh");
+        let text = format!(
+            "stty raw -echo; echo r >>{0}/ready; read -r go <{0}/gate; cat {0}/corpus; printf '\\033[6n'\n\
+             dd bs=1 count=1 >/dev/null 2>&1; echo d >{0}/done; sleep 1000\n",
+            folder.display()
+        );
+        must(std::fs::write(&script, text));
+        for name in ["ready", "gate", "done"] {
+            assert!(must(Command::new("mkfifo").arg(folder.join(name)).status()).success());
+        }
+        Self { folder: folder.to_owned(), script }
+    }
+
+    /// Both ways, so that opening it waits for nobody.
+    fn open(&self, name: &str) -> File {
+        must(OpenOptions::new().read(true).write(true).open(self.folder.join(name)))
+    }
+
+    /// Opens the gate for so many programs, once they all stand there, and waits until all are done. In seconds.
+    fn run(&self, programs: usize, ready: &mut File, done: &mut File) -> f64 {
+        let mut word = vec![0; 2];
+        for _ in 0..programs {
+            must(ready.read_exact(&mut word));
+        }
+        let mut gate = self.open("gate");
+        let begun = Instant::now();
+        for _ in 0..programs {
+            must(gate.write_all(b"go\n"));
+        }
+        for _ in 0..programs {
+            must(done.read_exact(&mut word));
+        }
+        begun.elapsed().as_secs_f64()
+    }
+}
+
+/// Lines as agents print them: text, colours, and frames that are drawn over themselves.
+fn corpus_of(bytes: usize) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bytes + 1024);
+    let mut n = 0_u32;
+    while all.len() < bytes {
+        n += 1;
+        let line = match n % 8 {
+            0 => format!(
+                "\x1b[?2026h\x1b[3A\x1b[2K\x1b[36m* working {n}\x1b[0m\r\n\x1b[2K  {n} tokens\r\n\x1b[2K\r\n\x1b[?2026l"
+            ),
+            1 | 5 => format!("\x1b[32m+    let answer_{n} = compute({n});\x1b[0m\r\n"),
+            _ => format!("{n:>6} the quick brown fox reads a log line of usual length and says so\r\n"),
+        };
+        all.extend_from_slice(line.as_bytes());
+    }
+    all
+}
+
+/// A tmux server of its own.
+struct Tmux {
+    socket: String,
+}
+
+impl Tmux {
+    fn new(name: &str) -> Self {
+        let it = Self { socket: format!("ph-bench-{name}-{}", std::process::id()) };
+        it.must(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-s", "s", "sleep 1000"]);
+        it.must(&["set-option", "-g", "history-limit", "10000"]);
+        it
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        command.arg("-L").arg(&self.socket).args(args).stdin(Stdio::null()).env_remove("TMUX");
+        command
+    }
+
+    fn must(&self, args: &[&str]) -> Vec<u8> {
+        let output = must(self.command(args).output());
+        assert!(output.status.success(), "tmux {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn start(&self, line: &str) {
+        self.must(&["new-window", "-d", line]);
+    }
+
+    fn pid(&self) -> u32 {
+        let said = self.must(&["display-message", "-p", "#{pid}"]);
+        must(String::from_utf8_lossy(&said).trim().parse())
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let _gone = self.command(&["kill-server"]).output();
+    }
+}
+
+/// Processor time in seconds that processes used.
+fn cpu(pids: &[u32]) -> f64 {
+    let of = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<f64> =
+            stat.rsplit_once(')')?.1.split_whitespace().map(|it| it.parse().unwrap_or_default()).collect();
+        // User and system time in hundredths of a second. Source: proc_pid_stat(5).
+        Some((fields.get(11)? + fields.get(12)?) / 100.0)
+    };
+    pids.iter().filter_map(of).sum()
+}
+
+/// Memory in MiB that nobody else has.
+fn private(pids: &[u32]) -> f64 {
+    let of = |pid: &u32| {
+        let all = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let lines = all.lines().filter(|it| it.starts_with("Anonymous:"));
+        Some(lines.filter_map(|it| it.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>() / 1024.0)
+    };
+    pids.iter().filter_map(of).sum()
+}
+
+fn start(home: &Home, argv: &[&str]) -> SessionId {
+    let started = home.json(&[&["session", "start", "--"], argv].concat());
+    must(started.get("id").and_then(Value::as_str).unwrap_or_default().parse())
+}
+
+/// The engine, its watcher and the holders.
+fn ours(home: &Home) -> Vec<u32> {
+    let lines = home.json(&["session", "steady"]);
+    let holders = lines.as_array().into_iter().flatten();
+    let holders = holders.filter_map(|it| it.pointer("/session/running/holder")?.as_u64());
+    let mut all: Vec<u32> = holders.filter_map(|it| u32::try_from(it).ok()).collect();
+    all.push(home.engine_pid());
+    all.extend(home.watcher_pid());
+    all
+}
+
+fn terminal() -> Vec<Samples> {
+    let mut all = Vec::new();
+    for (crowd, times) in CROWDS {
+        let mut speed = (Vec::new(), Vec::new(), Vec::new());
+        let mut cost = (Vec::new(), Vec::new());
+        let mut memory = (Vec::new(), Vec::new());
+        let mib = CORPUS_MIB * crowd as f64;
+        let per_gb = |seconds: f64| seconds / (mib / 1024.0);
+        for time in 0..times {
+            let home = Home::new();
+            let flood = Flood::new(home.path());
+            let script = flood.script.display().to_string();
+            let (mut ready, mut done) = (flood.open("ready"), flood.open("done"));
+            home.json(&["engine", "start"]);
+            let engine_alone = private(&[home.engine_pid()]);
+            for _ in 0..crowd {
+                start(&home, &["sh", &script]);
+            }
+            let pids = ours(&home);
+            let before = cpu(&pids);
+            speed.0.push(mib / flood.run(crowd, &mut ready, &mut done));
+            cost.0.push(per_gb(cpu(&pids) - before));
+            memory.0.push((private(&pids) - engine_alone) / crowd as f64);
+
+            let tmux = Tmux::new(&format!("{crowd}-{time}"));
+            let pid = tmux.pid();
+            let alone = private(&[pid]);
+            for _ in 0..crowd {
+                tmux.start(&format!("sh {script}"));
+            }
+            let before = cpu(&[pid]);
+            speed.1.push(mib / flood.run(crowd, &mut ready, &mut done));
+            cost.1.push(per_gb(cpu(&[pid]) - before));
+            memory.1.push((private(&[pid]) - alone) / crowd as f64);
+            drop(tmux);
+            speed.2.push(mib / bare(&flood, crowd));
+        }
+        let named = |what: &str| format!("{what}, {crowd} at once");
+        let sample = |name: String, unit, ours: &[f64], baseline: &[f64], baseline_name| Samples {
+            name,
+            unit,
+            ours: ours.to_vec(),
+            baseline: baseline.to_vec(),
+            baseline_name,
+        };
+        all.push(sample(named("understood"), "MiB/s", &speed.0, &speed.1, "tmux"));
+        all.push(sample(named("understood"), "MiB/s", &speed.0, &speed.2, "script(1), which only reads"));
+        all.push(sample(named("processor"), "s/GiB", &cost.0, &cost.1, "tmux"));
+        all.push(sample(named("memory of its own, 10,000 lines"), "MiB", &memory.0, &memory.1, "tmux"));
+    }
+    all.extend(attaching());
+    all.extend(keys(0));
+    all.extend(keys(FLOODS));
+    all
+}
+
+/// The same output to readers that understand nothing.
+fn bare(flood: &Flood, crowd: usize) -> f64 {
+    let line = format!("stty raw; cat {}/corpus", flood.folder.display());
+    let begun = Instant::now();
+    let reads = |_| {
+        let mut command = Command::new("script");
+        command.args(["-q", "-c", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::null());
+        must(command.spawn())
+    };
+    let all: Vec<Child> = (0..crowd).map(reads).collect();
+    for mut child in all {
+        must(child.wait());
+    }
+    begun.elapsed().as_secs_f64()
+}
+
+/// From the wish to see a session to its screen and the thousand lines above it.
+fn attaching() -> Vec<Samples> {
+    let home = Home::new();
+    let flood = Flood::new(home.path());
+    let script = flood.script.display().to_string();
+    let (mut ready, mut done) = (flood.open("ready"), flood.open("done"));
+    let session = start(&home, &["sh", &script]);
+    flood.run(1, &mut ready, &mut done);
+    let tmux = Tmux::new("attach");
+    tmux.start(&format!("sh {script}"));
+    flood.run(1, &mut ready, &mut done);
+    let (mut screen, mut above, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..30 {
+        for (lines_above, into) in [(0, &mut screen), (1000, &mut above)] {
+            let begun = Instant::now();
+            let mut seat = must(Seat::view(&home, &View { lines_above, ..watching(session) }));
+            while !matches!(must(seat.next()), FromSession::Screen(..)) {}
+            into.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        let begun = Instant::now();
+        tmux.must(&["capture-pane", "-p", "-e", "-S", "-1000", "-t", "s:1"]);
+        theirs.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    let named = |name: &str, ours: Vec<f64>| Samples {
+        name: name.to_owned(),
+        unit: "ms",
+        ours,
+        baseline: theirs.clone(),
+        baseline_name: "tmux capture-pane -S -1000, its process too",
+    };
+    vec![named("attach, the screen", screen), named("attach, with 1,000 lines", above)]
+}
+
+/// From a key to what the program says to it, while so many others flood.
+fn keys(floods: usize) -> Vec<Samples> {
+    let home = Home::new();
+    let corpus = home.path().join("corpus");
+    must(std::fs::write(&corpus, corpus_of(1024 * 1024)));
+    let flood = format!("stty raw -echo; while :; do cat {}; done", corpus.display());
+    let echo = "stty raw -echo; printf ready; exec cat";
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    {
+        let session = start(&home, &["sh", "-c", echo]);
+        let all: Vec<SessionId> = (0..floods).map(|_| start(&home, &["sh", "-c", &flood])).collect();
+        let mut seat = must(Seat::view(&home, &View { keyboard: true, ..watching(session) }));
+        must(seat.until("ready"));
+        for n in 0..KEYS {
+            let key = format!("<{n}>");
+            let begun = Instant::now();
+            must(seat.input(key.as_bytes()));
+            must(seat.until(&key));
+            ours.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        for session in all {
+            home.json(&["session", "kill", &session.to_string()]);
+        }
+    }
+    {
+        let tmux = Tmux::new(&format!("keys-{floods}"));
+        tmux.must(&["new-window", "-d", "-n", "echo", &format!("sh -c '{echo}'")]);
+        for _ in 0..floods {
+            tmux.start(&flood);
+        }
+        // A client that tmux made for programs: what it shows comes as lines.
+        let mut client = must(
+            tmux.command(&["-C", "attach", "-t", "s:echo"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn(),
+        );
+        let (Some(mut types), Some(shows)) = (client.stdin.take(), client.stdout.take()) else {
+            panic!("tmux has no client for programs")
+        };
+        let mut shows = BufReader::new(shows);
+        let mut line = String::new();
+        for n in 0..KEYS {
+            let key = format!("<{n}>");
+            let begun = Instant::now();
+            must(writeln!(types, "send-keys -l '{key}'"));
+            loop {
+                line.clear();
+                assert!(must(shows.read_line(&mut line)) > 0, "the client of tmux ended");
+                if line.starts_with("%output") && line.contains(&key) {
+                    break;
+                }
+            }
+            theirs.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        let _gone = client.kill();
+        let _reaped = client.wait();
+    }
+    let at = |all: &mut Vec<f64>, part: f64| {
+        all.sort_by(f64::total_cmp);
+        all.get(((all.len() - 1) as f64 * part) as usize).copied().unwrap_or(f64::NAN)
+    };
+    let beside = if floods == 0 { "at rest".to_owned() } else { format!("{floods} flooding") };
+    [("median", 0.5), ("99th percentile", 0.99)]
+        .map(|(name, part)| Samples {
+            name: format!("key to echo, {beside}, {name}"),
+            unit: "ms",
+            ours: vec![at(&mut ours, part)],
+            baseline: vec![at(&mut theirs, part)],
+            baseline_name: "tmux, a client in control mode",
+        })
+        .into()
+}
+
+/// Sessions at rest.
+fn idle() -> Vec<Samples> {
+    let home = Home::new();
+    home.json(&["engine", "start"]);
+    let alone = private(&[home.engine_pid()]);
+    for _ in 0..AT_REST {
+        start(&home, &["sleep", "1000000"]);
+    }
+    let pids = ours(&home);
+    let tmux = Tmux::new("idle");
+    let server = tmux.pid();
+    let server_alone = private(&[server]);
+    for _ in 0..AT_REST {
+        tmux.start("sleep 1000000");
+    }
+    // What comes of the start is over by then.
+    std::thread::sleep(Duration::from_secs(3));
+    let percent = |used: f64| used / REST.as_secs_f64() * 100.0;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let before = (cpu(&pids), cpu(&[server]));
+        std::thread::sleep(REST);
+        ours.push(percent(cpu(&pids) - before.0));
+        theirs.push(percent(cpu(&[server]) - before.1));
+    }
+    let each = |all: f64| vec![all / AT_REST as f64];
+    vec![
+        Samples {
+            name: format!("processor, {AT_REST} at rest"),
+            unit: "%",
+            ours,
+            baseline: theirs,
+            baseline_name: "tmux",
+        },
+        Samples {
+            name: format!("memory of its own for each of {AT_REST}, holder and engine"),
+            unit: "MiB",
+            ours: each(private(&pids) - alone),
+            baseline: each(private(&[server]) - server_alone),
+            baseline_name: "tmux",
+        },
+    ]
+}
