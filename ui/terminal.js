@@ -77,6 +77,11 @@ function make() {
   // ours. Said no to, xterm.js leaves a key to the page.
   const ours = (event) => event.shiftKey && (event.key === "F6" || (event.ctrlKey && ["K", "J", "T", "F", "C", "E"].includes(event.key.toUpperCase())));
   term.attachCustomKeyEventHandler((event) => it.keyboard && !ours(event));
+  // What a program asks its terminal the engine has answered: a second answer would be keys that nobody pressed.
+  const quiet = () => true, asks = (data) => data.includes("?");
+  for (const id of [{ final: "n" }, { prefix: "?", final: "n" }, { final: "c" }, { prefix: ">", final: "c" }, { prefix: "=", final: "c" }, { final: "t" }, { intermediates: "$", final: "p" }, { prefix: "?", intermediates: "$", final: "p" }]) term.parser.registerCsiHandler(id, quiet);
+  term.parser.registerDcsHandler({ intermediates: "$", final: "q" }, quiet);
+  for (const id of [4, 10, 11, 12]) term.parser.registerOscHandler(id, asks);
   return it;
 }
 
@@ -185,7 +190,8 @@ function begin(it, from, despite) {
       const text = decoder.decode(message.subarray(1));
       const yours = JSON.parse(text).yours;
       told("lease", text, 0);
-      if (yours) it.granted = true;
+      if (yours && it.keyboard && !it.granted) { it.granted = true; fit(it, true); }
+      else if (yours) it.granted = true;
       else if (it.keyboard) { told("lost", "", 0); keyboard(it.key, false); }
     } else if (tag === FAULT && it.keyboard && !it.granted && JSON.parse(decoder.decode(message.subarray(1))).code !== "unreachable") {
       // It was not given away: go on watching, and say why.
@@ -213,27 +219,30 @@ export function hide(key) {
 export function keyboard(key, taken, despite = false) {
   const it = of(key);
   if (!it || it.keyboard === taken) return;
-  const id = it.id, granted = it.granted;
+  const id = it.id;
   if (!taken) {
     it.term.blur();
-    if (granted) {
-      it.term.resize(120, 40);
-      send(it, { do: "resize", id, columns: 120, rows: 40 }).catch(() => {});
-    }
+    // As wide as an agent expects it; not if somebody else has it now.
+    if (it.granted) send(it, { do: "resize", id, columns: 120, rows: 40 }).catch(() => {});
   }
   send(it, { do: "close", id }).catch(() => {});
   it.keyboard = taken;
   it.term.options.disableStdin = !taken;
   it.host.dataset.keyboard = taken ? "ours" : "";
-  begin(it, it.end ?? null, despite);
+  // Painted anew: whoever has the keyboard next sets another size.
+  begin(it, null, despite);
   const now = it.id;
   it.typed = taken
     ? (text) => send(it, { do: "input", id: now, bytes: [...new TextEncoder().encode(text)] }).catch(() => {})
     : null;
-  if (taken) {
-    fit(it, true);
-    it.term.focus();
-  }
+  if (taken) it.term.focus();
+}
+
+// Gives the focus to a program that has the keyboard. Returns whether one has.
+export function focus(key) {
+  const it = of(key);
+  if (it?.keyboard) it.term.focus();
+  return Boolean(it?.keyboard);
 }
 
 // Paints it again with as many lines above the screen as the engine has and the page can hold.
@@ -253,12 +262,13 @@ export function scroll(key, word) {
   return Boolean(by);
 }
 
-// Finds a text, from the last place on. Returns whether it is there.
+// Finds a text: the next one, the one before, or while it is typed (`back` undefined) the one that is found already if it
+// still fits. Returns whether it is there.
 export function find(key, text, back) {
   const it = of(key);
   if (!it) return false;
   if (!text) { it.term.clearSelection(); return true; }
-  return back ? it.search.findPrevious(text) : it.search.findNext(text);
+  return back === undefined ? it.search.findNext(text, { incremental: true }) : back ? it.search.findPrevious(text) : it.search.findNext(text);
 }
 
 // Copies what is selected. Returns how many signs that were.

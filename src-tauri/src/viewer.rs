@@ -353,12 +353,21 @@ mod tests {
         rig.open(8, &View { keyboard: false, ..view }).unwrap();
         let seen = told(8);
         assert!(!seen.yours && seen.lease.is_some(), "{seen:?}");
+        // Whoever watches sees it at the size that was set.
+        rig.order(json!({ "do": "resize", "id": 7, "columns": 101, "rows": 33 })).unwrap();
         // What somebody types who only watches reaches nobody.
         rig.order(json!({ "do": "input", "id": 8, "bytes": b"theirs\r" })).unwrap();
         rig.order(json!({ "do": "input", "id": 7, "bytes": b"ours\r" })).unwrap();
         let mut all = Vec::new();
         to_the_end(&rig, &mut all);
         assert_eq!(String::from_utf8(all).unwrap(), "ours\r\ngot ours\r\n");
+        let size = loop {
+            match rig.next(8) {
+                (14, payload) => break payload[8..12].to_vec(),
+                (tag, payload) => assert_ne!(tag, 12, "{}", String::from_utf8_lossy(&payload)),
+            }
+        };
+        assert_eq!(size, [101, 0, 33, 0]);
     }
 
     #[test]

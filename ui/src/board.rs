@@ -45,7 +45,13 @@ pub(crate) fn Board() -> impl IntoView {
     });
     let pointed = RwSignal::new(false);
     let order = settled(wanted, pointed.into(), |it| it.0);
-    let active = move || desk.place.subject.with(|it| it.as_ref().map(id_of));
+    // Only what is on the page can be pointed to.
+    let active = move || {
+        let subject = desk.place.subject.get()?;
+        let bay = order.with(|all| all.iter().find(|it| it.1 == subject).map(|it| it.0))?;
+        let foot = matches!(bay, Bay::Ready | Bay::Parked | Bay::Landed);
+        (!foot || desk.place.open.with(|it| it.contains(&bay))).then(|| id_of(&subject))
+    };
     let bays = Bay::ALL.into_iter().map(|bay| view! { <BayOf bay=bay order=order/> }).collect_view();
     let empty = move || {
         let nothing = order.with(Vec::is_empty) && !desk.place.filter.with(String::is_empty);

@@ -23,6 +23,8 @@ use crate::ipc::{self, FromFeed};
 const KEPT: usize = 2000;
 /// So often running sessions are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// More messages than this do not wait for a frame.
+const PILE: usize = 256;
 /// What comes within this time is folded in at once: nobody reads faster, and a page that lays itself out for every event of
 /// a busy fleet has no frames left for whoever types.
 const GATHER: Duration = Duration::from_millis(100);
@@ -108,11 +110,16 @@ impl Mirror {
         let waiting = Rc::new(RefCell::new(Vec::<FromFeed>::new()));
         let folded = Rc::new(Cell::new(0.0));
         let heed = move |news: FromFeed| {
-            let first = {
+            let (first, many) = {
                 let mut waiting = waiting.borrow_mut();
                 waiting.push(news);
-                waiting.len() == 1
+                (waiting.len() == 1, waiting.len() > PILE)
             };
+            if many {
+                // The frame that was asked for does not come: the page was hidden meanwhile.
+                self.fold(waiting.take());
+                return;
+            }
             if first {
                 let (waiting, folded) = (Rc::clone(&waiting), Rc::clone(&folded));
                 let silent_ms = js_sys::Date::now() - folded.get();

@@ -2,6 +2,7 @@
 //! happens if nobody acts, and its answers.
 
 use leptos::prelude::*;
+use pilothouse_contract::At;
 use pilothouse_contract::attention::{Alarm, Deed, Priority};
 
 use crate::board::AllQuiet;
@@ -161,17 +162,21 @@ pub(crate) fn Rail() -> impl IntoView {
 #[component]
 pub(crate) fn Announce() -> impl IntoView {
     let desk = desk();
+    // What is over makes nothing older new again.
     let newest = move |urgent: bool| {
-        Memo::new(move |_| {
-            desk.mirror.alarms.with(|all| {
+        let newest = Memo::new(move |told: Option<&(At, Option<String>)>| {
+            let newest = desk.mirror.alarms.with(|all| {
                 let of = all.iter().filter(|it| (it.priority == Priority::P1) == urgent);
-                of.max_by_key(|it| it.since).map(|it| one(&format!("{} {}", it.call, it.asks)))
-            })
-        })
+                of.max_by_key(|it| it.since).map(|it| (it.since, one(&format!("{} {}", it.call, it.asks))))
+            });
+            let told = told.cloned().unwrap_or_default();
+            newest.filter(|it| it.0 > told.0).map_or(told, |(since, says)| (since, Some(says)))
+        });
+        move || newest.get().1
     };
     let (urgent, others) = (newest(true), newest(false));
     view! {
-        <p class="hide" role="alert" aria-live="assertive">{move || urgent.get()}</p>
-        <p class="hide" role="status" aria-live="polite">{move || others.get()}</p>
+        <p class="hide" role="alert" aria-live="assertive">{urgent}</p>
+        <p class="hide" role="status" aria-live="polite">{others}</p>
     }
 }

@@ -44,7 +44,8 @@ pub async fn ensure_engine(places: &Places, program: &Path) -> Result<Client, Fa
         Err(fault) if fault.code == FaultCode::Unreachable => {}
         other => return other,
     }
-    if std::env::var_os("PILOTHOUSE_SESSION").is_some() {
+    // An engine that descends from a session would end with it.
+    if ["PILOTHOUSE_SESSION", "PILOTHOUSE_HELD"].iter().any(|it| std::env::var_os(it).is_some()) {
         return Err(Fault::new(
             FaultCode::Unreachable,
             "the engine does not run, and a program inside a session does not start it",

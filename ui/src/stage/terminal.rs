@@ -28,7 +28,9 @@ extern "C" {
     #[wasm_bindgen(js_name = scroll)]
     fn scroll_by(key: u32, word: &str) -> bool;
     #[wasm_bindgen(js_name = find)]
-    fn find_text(key: u32, text: &str, back: bool) -> bool;
+    fn find_text(key: u32, text: &str, back: Option<bool>) -> bool;
+    #[wasm_bindgen(js_name = focus)]
+    fn focus_program(key: u32) -> bool;
     #[wasm_bindgen(js_name = copy)]
     fn copy_selected(key: u32) -> u32;
     pub(crate) fn clip(text: &str);
@@ -146,6 +148,10 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                 }
                 "lease" => {
                     let seen = serde_json::from_str::<LeaseSeen>(&words).ok();
+                    it.fault = None;
+                    if seen.as_ref().is_some_and(|it| it.yours) {
+                        it.refused = None;
+                    }
                     it.theirs = seen.filter(|it| !it.yours).and_then(|it| it.lease);
                 }
                 "refused" => {
@@ -186,6 +192,17 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         })
     });
     let live = move || facts.get().is_some_and(|it| it.1);
+    // Why it was not given holds only as long as the question is open.
+    let asked = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| {
+            fleet.questions.values().any(|it| it.session == session && it.blocks && it.is_open())
+        })
+    });
+    Effect::new(move |_| {
+        if !asked.get() {
+            screen.update(|it| it.refused = None);
+        }
+    });
     Effect::new(move |_| {
         let able = facts.get().is_some_and(|it| it.1 && it.2 == Mode::Pty);
         ABLE.set(able);
@@ -234,13 +251,12 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
     };
     let refused = move || {
         screen.with(|it| it.refused.clone()).map(|fault| {
-            let despite = move |_| {
-                screen.update(|it| it.refused = None);
-                take(true);
-            };
+            let despite = move |_| take(true);
+            // Only what the engine itself offers can be done all the same.
+            let offered = fault.hints.iter().filter_map(|it| it.command.as_ref()).any(|it| it.contains("--despite-question"));
             view! {
-                <p class="termnotes" data-name="refused"><span>{one(&fault.message)}". Answer it in the Queue (Ctrl+J), or"</span>
-                    <button class="button" data-size="small" type="button" data-name="despite" on:click=despite>"take it all the same"</button></p>
+                <p class="termnotes" data-name="refused"><span>{one(&fault.message)}"."</span>
+                    {offered.then(|| view! { <span>"Answer it in the Queue (Ctrl+J), or"</span> <button class="button" data-size="small" type="button" data-name="despite" on:click=despite>"take it all the same"</button> })}</p>
             }
         })
     };
@@ -303,20 +319,23 @@ fn Find() -> impl IntoView {
     let missing = RwSignal::new(false);
     let field = NodeRef::<leptos::html::Input>::new();
     crate::kit::focus_soon(field);
-    let look = move |back: bool| {
+    let look = move |back: Option<bool>| {
         if let Some(key) = SHOWN.get() {
             missing.set(!find_text(key, &typed.get_untracked(), back));
         }
     };
     let close = move || {
         FINDING.set(false);
+        if SHOWN.get().is_some_and(focus_program) {
+            return;
+        }
         if let Some(bar) = document().query_selector("[data-focus=stage]").ok().flatten() {
             let _hidden = bar.unchecked_into::<web_sys::HtmlElement>().focus();
         }
     };
     let heed = move |event: leptos::ev::KeyboardEvent| {
         match event.key().as_str() {
-            "Enter" => look(event.shift_key()),
+            "Enter" => look(Some(event.shift_key())),
             "Escape" => close(),
             _ => return,
         }
@@ -327,7 +346,7 @@ fn Find() -> impl IntoView {
         <div class="input filter" data-name="find">
             <Icon name="search"/>
             <input node_ref=field type="text" data-name="find-text" aria-label="Find in this terminal" placeholder="Find in this terminal" prop:value=move || typed.get()
-                on:input=move |event| { typed.set(event_target_value(&event)); look(false) } on:keydown=heed/>
+                on:input=move |event| { typed.set(event_target_value(&event)); look(None) } on:keydown=heed/>
             <span class="quiet" role="status">{move || missing.get().then_some("Not there")}</span>
             <span><Key says="↵"/>" next"</span><span><Key says="Shift+↵"/>" before"</span><span><Key says="Esc"/>" close"</span>
         </div>

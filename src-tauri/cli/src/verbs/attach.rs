@@ -112,7 +112,7 @@ async fn view(mut attach: Attach, raw: bool, despite_question: bool) -> Result<O
         despite_question,
     });
     loop {
-        match view_once(&mut attach, keyboard.as_ref(), raw, &mut sieve, &mut patience).await {
+        match view_once(&mut attach, keyboard.as_mut(), raw, &mut sieve, &mut patience).await {
             // The engine died: its watcher starts it again, and the output goes on where it was.
             Err(fault) => patience.after(fault).await?,
             Ok(ended) => return Ok(ended),
@@ -140,12 +140,12 @@ async fn ask(attach: &Attach, keyboard: Option<&View>) -> Result<pilothouse_clie
 
 async fn view_once(
     attach: &mut Attach,
-    keyboard: Option<&View>,
+    mut keyboard: Option<&mut View>,
     raw: bool,
     sieve: &mut Sieve,
     patience: &mut Patience,
 ) -> Result<Option<Ended>, Fault> {
-    let mut attachment = ask(attach, keyboard).await?;
+    let mut attachment = ask(attach, keyboard.as_deref()).await?;
     patience.found();
     let mut typed = [0; 4096];
     let mut keys = tokio::io::stdin();
@@ -173,6 +173,8 @@ async fn view_once(
                 }
                 FromSession::Screen(offset, _, paint) => {
                     attach.from = i64::try_from(offset).unwrap_or_default();
+                    // What was cut off before it has no end here.
+                    *sieve = Sieve::new(false);
                     let shown = if raw { paint } else { sieve.sift(&paint) };
                     let mut out = std::io::stdout();
                     let painted = out.write_all(AFRESH).and_then(|()| out.write_all(&shown));
@@ -181,6 +183,10 @@ async fn view_once(
                     }
                 }
                 FromSession::Lease(seen) => {
+                    if let Some(view) = keyboard.as_mut().filter(|_| !seen.yours) {
+                        // Nor is it taken back when an engine comes and goes.
+                        view.keyboard = false;
+                    }
                     if let Some(lease) = seen.lease.filter(|_| !seen.yours) {
                         let says = format!("\r\n{} has the keyboard now; this only watches.\r\n", text::line(&lease.who, 60));
                         let _nobody_reads = std::io::stdout().write_all(says.as_bytes());

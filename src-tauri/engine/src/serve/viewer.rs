@@ -18,6 +18,8 @@ use crate::execution::held::{Hand, Key, Sessions, Taking};
 const PIECE: usize = 64 * 1024;
 /// A viewer that can be painted anew and is further behind than this is.
 const TOO_FAR: u64 = 1024 * 1024;
+/// What has no screen to paint is shown from so many bytes before its end.
+const TAIL: u64 = 256 * 1024;
 
 /// What a viewer asks for.
 struct Wish {
@@ -46,6 +48,8 @@ struct Viewer {
     log: LogReader,
     at: u64,
     paint: bool,
+    /// The terminal's size as this viewer knows it.
+    size: Option<(u16, u16)>,
     told: Option<(Option<Lease>, bool)>,
     /// The frame that is being sent, and how much of it went.
     out: Vec<u8>,
@@ -144,8 +148,11 @@ impl Connection {
         }
         let who = self.desk.who();
         if sessions.take_lease(key, viewer, hand, &who.to_string(), wish.again) == Taking::Taken {
-            // Stored before anything is typed, or the reason why not is told.
-            self.desk.engine.ask(Input::Typed { session }, who).await?;
+            // Stored before anything is typed; what cannot be stored was not taken.
+            if let Err(fault) = self.desk.engine.ask(Input::Typed { session }, who).await {
+                sessions.give_lease_back(key, viewer);
+                return Err(fault);
+            }
         }
         Ok(())
     }
@@ -161,7 +168,8 @@ impl Connection {
             From::Screen => (end, true),
         };
         let (out, told) = (Vec::new(), None);
-        let mut viewer = Viewer { number, key, wish, log, at, paint, told, out, sent: 0, last: false };
+        let size = sessions.size(key);
+        let mut viewer = Viewer { number, key, wish, log, at, paint, size, told, out, sent: 0, last: false };
         let mut sight = sessions.sight(key);
         let mut received = std::mem::take(&mut self.received);
         loop {
@@ -250,10 +258,23 @@ impl Viewer {
                 return Ok(());
             }
             let end = self.log.end()?;
-            if (self.paint || end > self.at + TOO_FAR)
-                && let Some(drawn) = sessions.drawn(self.key, lines_above).await?
-            {
-                self.paint = false;
+            // Whoever has the keyboard set the size and knows it; for the others the lines are laid out anew.
+            let size = sessions.size(self.key);
+            if size.is_some() && size != self.size {
+                self.paint |= self.size.is_some() && !sessions.has_lease(self.key, self.number);
+                self.size = size;
+            }
+            let wanted = std::mem::take(&mut self.paint);
+            if wanted || end > self.at + TOO_FAR {
+                let drawn = sessions.drawn(self.key, lines_above).await;
+                let drawn = drawn.inspect_err(|error| {
+                    tracing::warn!(session = %self.wish.session, %error, "its screen cannot be painted");
+                });
+                let Ok(Some(drawn)) = drawn else {
+                    // Without a screen there are still the bytes.
+                    self.at = if wanted { end.saturating_sub(TAIL) } else { self.at };
+                    return self.read();
+                };
                 self.at = drawn.offset;
                 let mut payload = drawn.offset.to_le_bytes().to_vec();
                 payload.extend_from_slice(&drawn.columns.to_le_bytes());
@@ -263,6 +284,11 @@ impl Viewer {
                 return Ok(());
             }
         }
+        self.read()
+    }
+
+    /// Puts the next bytes there, if there are any.
+    fn read(&mut self) -> io::Result<()> {
         // What was dropped from the log is left out; the offset says so.
         self.at = self.log.there(self.at)?;
         let mut piece = vec![0; PIECE];

@@ -202,6 +202,15 @@ impl Drawing {
         }
     }
 
+    /// Columns and rows as far as it is drawn.
+    fn size(&self) -> (u16, u16) {
+        match (&self.model, &self.parked) {
+            (Some(model), _) => model.size(),
+            (None, Some(parked)) => (parked.columns, parked.rows),
+            (None, None) => self.asked,
+        }
+    }
+
     fn drawn(&mut self, lines_above: usize) -> Drawn {
         let offset = self.at;
         let model = self.model();
@@ -276,7 +285,8 @@ async fn catch_up(
     loop {
         {
             let mut drawing = shared.lock().await;
-            let Some(drawing) = drawing.as_mut().filter(|it| it.at < to) else { return Ok(()) };
+            let Some(drawing) = drawing.as_mut() else { return Ok(()) };
+            // Once in any case: a size may have changed since the last byte.
             let (more, answers) = drawing.draw()?;
             if !answers.is_empty()
                 && let Some(orders) = orders
@@ -285,7 +295,7 @@ async fn catch_up(
                 let _unwritten =
                     std::fs::write(drawing.place.folder().join("answered"), drawing.at.to_string());
             }
-            if !more {
+            if !more || drawing.at >= to {
                 return Ok(());
             }
         }
@@ -300,8 +310,12 @@ impl Sessions {
     /// Whatever the file system says.
     pub async fn drawn(&self, session: Key, lines_above: usize) -> io::Result<Option<Drawn>> {
         let place = self.place(session);
-        if place.asked()?.mode != place::Mode::Pty {
-            return Ok(None);
+        match place.asked() {
+            Ok(asked) if asked.mode == place::Mode::Pty => {}
+            Ok(_) => return Ok(None),
+            // What never started has no screen.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
         }
         let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
         let (shared, orders) = match live {
@@ -314,6 +328,14 @@ impl Sessions {
         let end = self.log(session).end()?;
         catch_up(&shared, end, orders.as_ref()).await?;
         Ok(shared.lock().await.as_mut().map(|it| it.drawn(lines_above)))
+    }
+
+    /// Columns and rows of a session's terminal now; nothing if it is not followed, or is being drawn this moment.
+    #[must_use]
+    pub fn size(&self, session: Key) -> Option<(u16, u16)> {
+        let shared = self.lock().get(&session)?.drawing.clone();
+        let drawing = shared.try_lock().ok()?;
+        drawing.as_ref().map(Drawing::size)
     }
 
     /// The drawing of a session that is followed from now on; empty if it has no terminal.

@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pilothouse_contract::session::Lease;
 use pilothouse_holder::proc;
@@ -47,6 +47,10 @@ struct Note {
     lease: Lease,
 }
 
+fn noted(path: &Path) -> Option<Note> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
 impl Sessions {
     /// Takes the keyboard for a viewer. One that had it (`again`) does not take it from whoever took it since.
     pub fn take_lease(
@@ -57,12 +61,14 @@ impl Sessions {
         who: &str,
         again: bool,
     ) -> Taking {
-        let noted = self.noted(session);
-        let same = hand.is_some() && noted.as_ref().map(|it| it.hand) == hand;
+        let note_of = self.note_of(session);
         let live = self.lock();
         let Some(live) = live.get(&session) else { return Taking::Over };
+        // Read while nobody else can take it.
+        let noted = noted(&note_of);
+        let same = hand.is_some() && noted.as_ref().map(|it| it.hand) == hand;
         let had = live.sight.borrow().hand;
-        if again && !same && (had.is_some() || noted.is_some()) {
+        if again && (had.is_some() || (!same && noted.is_some())) {
             return Taking::Elsewhere;
         }
         let kept = same && had.is_none();
@@ -84,7 +90,7 @@ impl Sessions {
     #[must_use]
     pub fn had_lease(&self, session: Key, hand: Option<Hand>) -> bool {
         let nobody = self.lock().get(&session).is_some_and(|it| it.sight.borrow().hand.is_none());
-        nobody && hand.is_some() && self.noted(session).map(|it| it.hand) == hand
+        nobody && hand.is_some() && noted(&self.note_of(session)).map(|it| it.hand) == hand
     }
 
     /// Gives the keyboard back, if the viewer has it.
@@ -108,10 +114,6 @@ impl Sessions {
 
     fn note_of(&self, session: Key) -> PathBuf {
         self.place(session).folder().join("lease.json")
-    }
-
-    fn noted(&self, session: Key) -> Option<Note> {
-        serde_json::from_slice(&std::fs::read(self.note_of(session)).ok()?).ok()
     }
 
     fn note(&self, session: Key, note: &Note) {

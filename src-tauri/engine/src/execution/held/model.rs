@@ -16,7 +16,7 @@ use super::paint;
 /// So many lines that left the screen are kept as cells. Older ones are in the log.
 const LIVE_LINES: usize = 1000;
 /// An operating system command that is longer than this is none: its end is awaited and the rest thrown away.
-const COMMAND_MAX: usize = 16 * 1024;
+const COMMAND_MAX: usize = 2 * 1024;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
 /// A terminal has at most so many columns and rows.
@@ -48,6 +48,7 @@ pub struct Alacritty {
     ear: Ear,
     size: (u16, u16),
     guard: Guard,
+    half: Half,
     broken: u64,
 }
 
@@ -95,7 +96,15 @@ impl Alacritty {
         let ear = Ear::default();
         let config = Config { scrolling_history: LIVE_LINES, osc52: Osc52::Disabled, ..Config::default() };
         let term = Term::new(config, &Size(size.0, size.1), ear.clone());
-        Self { term, parser: Processor::new(), ear, size, guard: Guard::default(), broken: 0 }
+        Self {
+            term,
+            parser: Processor::new(),
+            ear,
+            size,
+            guard: Guard::default(),
+            half: Half::default(),
+            broken: 0,
+        }
     }
 
     /// How often its parser broke and was begun anew.
@@ -125,7 +134,8 @@ impl Alacritty {
 
 impl Model for Alacritty {
     fn feed(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
+        let thinned = self.half.read(bytes);
+        let mut rest = thinned.as_deref().unwrap_or(bytes);
         while !rest.is_empty() {
             let (take, passes) = self.guard.measure(rest);
             let (piece, after) = rest.split_at(take);
@@ -177,7 +187,7 @@ impl Model for Alacritty {
 
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
         self.settle();
-        self.within(|term, _| {
+        let mut painted = self.within(|term, _| {
             if !term.mode().contains(TermMode::ALT_SCREEN) {
                 return paint::screen(term.grid(), *term.mode(), lines_above);
             }
@@ -192,7 +202,10 @@ impl Model for Alacritty {
             all.extend_from_slice(b"\x1b[?1049h\x1b[H");
             all.extend(paint::screen(term.grid(), mode, 0));
             all
-        })
+        });
+        // What comes next may be the rest of it.
+        painted.extend_from_slice(self.half.bytes());
+        painted
     }
 
     fn is_alternate(&self) -> bool {
@@ -272,6 +285,10 @@ impl Guard {
         (bytes.len(), !begun)
     }
 }
+
+mod half;
+
+use half::Half;
 
 #[cfg(test)]
 mod tests;

@@ -158,3 +158,28 @@ fn bad_bytes_harm_nobody() {
         assert_eq!(model.broken() + again.broken(), 0, "torture {n} broke the emulator");
     }
 }
+
+#[test]
+fn a_painting_made_in_the_middle_of_anything_goes_on_as_if_it_had_not_been_made() {
+    let says = "one \x1b[38;2;1;200;3mgreen\x1b[0m ┌─┐ é \x1b]8;id=a;http://x/\x1b\\link\x1b]8;;\x07 \x1b]0;title\x07\r\n\x1b(0qqq\x1b(B \x1bP$q\x1b\\end";
+    let whole = drawn(says.as_bytes()).snapshot(10);
+    for cut in 0..=says.len() {
+        let (before, after) = says.as_bytes().split_at(cut);
+        let mut second = drawn(&drawn(before).snapshot(10));
+        second.feed(after);
+        assert_eq!(
+            second.snapshot(10).escape_ascii().to_string(),
+            whole.escape_ascii().to_string(),
+            "cut before byte {cut}"
+        );
+    }
+}
+
+#[test]
+fn signs_without_a_width_do_not_fill_memory() {
+    let mut model = drawn(b"e");
+    for _ in 0..100 {
+        model.feed("\u{301}".repeat(10_000).as_bytes());
+    }
+    assert!(model.snapshot(0).len() < 1000);
+}
