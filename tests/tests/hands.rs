@@ -101,13 +101,13 @@ fn a_replaced_holder_still_ends_everything_the_session_started() {
     );
     let session = start(&home, &script);
     let line = steady(&home);
+    while !pid_file.exists() {
+        std::thread::yield_now();
+    }
     kill_at_once(holder(&line));
     wait_for_replaced(&home, 1);
     home.json(&["session", "kill", &session]);
-    for pid in [
-        std::fs::read_to_string(&pid_file).unwrap_or_default(),
-        line["session"]["running"]["pid"].to_string(),
-    ] {
+    for pid in [std::fs::read_to_string(&pid_file).unwrap(), line["session"]["running"]["pid"].to_string()] {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z "), "{pid} lives on: {stat}");
     }

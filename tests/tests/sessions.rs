@@ -71,13 +71,20 @@ fn an_engine_whose_socket_was_deleted_answers_again() {
 fn a_session_is_ended_with_everything_it_started() {
     let home = Home::new();
     let pid_file = home.path().join("pid");
-    let script = format!("(setsid sh -c 'echo $$ > {}; sleep 1000' &); sleep 1000", pid_file.display());
+    let script = format!(
+        "(setsid sh -c 'echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 1000' &); sleep 1000",
+        pid_file.display()
+    );
     let session =
         home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    // The daemon says who it is once it is there.
+    while !pid_file.exists() {
+        std::thread::yield_now();
+    }
     home.json(&["session", "kill", &session]);
     let line = &home.json(&["session", "list", "--all"])[0];
     assert_eq!(line["state"], "exited", "{line}");
-    let pid = std::fs::read_to_string(&pid_file).unwrap_or_default();
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "its daemon lives on: {stat}");
     let again = home.try_json(&["session", "kill", &session]);
