@@ -126,6 +126,7 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
         window.wait_text(".queue", "Nothing needs you");
         assert_eq!(warm_pixels(&window), [], "{theme}");
     }
+    assert_eq!(window.eval("return document.getAnimations().length"), 0, "nothing moves at rest");
     let run = &home.json(&["run", "show", "r1"])["run"];
     let kinds: Vec<&Value> = run["touches"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
     assert_eq!(kinds, [&json!(TouchKind::Answered)], "watching is no touch");

@@ -327,6 +327,7 @@ async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
         hold,
         program,
         restarts,
+        watcher: std::os::unix::process::parent_id(),
     };
     // Before anything is taken up, so that holders can be reached at once.
     let listener = serve::listen(&places.socket())?;

@@ -39,6 +39,8 @@ pub struct Options {
     pub program: PathBuf,
     /// How often the watcher started the engine before.
     pub restarts: u32,
+    /// The watcher's process: what died elsewhere and came to it is nobody's hand.
+    pub watcher: u32,
 }
 
 /// The engine. Cheap to clone; all clones are one.

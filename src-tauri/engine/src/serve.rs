@@ -128,13 +128,16 @@ async fn admit(engine: &Engine, stream: &UnixStream) -> Option<Desk> {
     let pid = u32::try_from(peer.pid()?).ok()?;
     // Reads of /proc.
     let own = std::process::id();
-    let caller = tokio::task::spawn_blocking(move || who(pid, &sessions, own)).await;
+    // One that is gone has nobody below it.
+    let watcher = engine.inner.options.watcher;
+    let watcher = (std::os::unix::process::parent_id() == watcher && watcher > 1).then_some(watcher);
+    let caller = tokio::task::spawn_blocking(move || who(pid, &sessions, own, watcher)).await;
     let caller = caller.unwrap_or(Caller::Unknown);
     Some(Desk { engine: engine.clone(), caller })
 }
 
-/// Whose a process is, by its line of ancestors. `own` is the engine's own process.
-fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32) -> Caller {
+/// Whose a process is, by its line of ancestors. `own` is the engine's own process, `watcher` that which started it.
+fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32, watcher: Option<u32>) -> Caller {
     let Some(line) = proc::ancestry(pid) else { return Caller::Unknown };
     // Ancestry goes before the mark: a program can take the mark off, or put another session's on.
     let ancestors = line.iter().take_while(|it| **it != own);
@@ -153,6 +156,8 @@ fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32) -> Caller {
         // What the engine itself started and no session holds is a filter or a driver that a repository gave to our git: it
         // is nobody's hand.
         None if line.contains(&own) => Caller::Unknown,
+        // A daemon of a session whose holder died comes to the watcher, and may have taken its mark off.
+        None if watcher.is_some_and(|it| line.contains(&it)) => Caller::Unknown,
         None => Caller::Person(user_name()),
     }
 }
@@ -349,15 +354,16 @@ mod tests {
         let mut child =
             Command::new("cat").env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let pid = child.id();
-        assert!(matches!(who(pid, &[], me), Caller::Unknown), "a child of the engine");
-        assert!(matches!(who(pid, &[], u32::MAX), Caller::Person(_)), "a child of somebody else");
+        assert!(matches!(who(pid, &[], me, None), Caller::Unknown), "a child of the engine");
+        assert!(matches!(who(pid, &[], u32::MAX, None), Caller::Person(_)), "a child of somebody else");
+        assert!(matches!(who(pid, &[], u32::MAX, Some(me)), Caller::Unknown), "what came to the watcher");
         let held = [(SessionId(4), pid, 1)];
         assert!(
-            matches!(who(pid, &held, me), Caller::Session(SessionId(4))),
+            matches!(who(pid, &held, me, None), Caller::Session(SessionId(4))),
             "a holder is met before the engine"
         );
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert!(matches!(who(pid, &[], me), Caller::Unknown), "one that is gone");
+        assert!(matches!(who(pid, &[], me, None), Caller::Unknown), "one that is gone");
     }
 }

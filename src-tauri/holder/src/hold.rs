@@ -25,6 +25,8 @@ const LIMIT_GRACE: Duration = Duration::from_secs(2);
 const INPUT_BACKLOG: usize = 4 * 1024 * 1024;
 /// While nobody is connected, it is looked so often whether the socket is still there to connect to.
 const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);
+/// So long is the rest of the output taken after the program's end.
+const REST: Duration = Duration::from_secs(2);
 /// A successor is not the parent of its program: so long it waits for whoever is to reap it.
 const REAPED: Duration = Duration::from_secs(2);
 
@@ -475,7 +477,9 @@ impl<'a> Holder<'a> {
     /// The program ended: ends what it left behind, takes the rest of the output, writes the end down.
     fn end(mut self) -> io::Result<()> {
         let left_behind = self.end_the_rest();
-        while self.output_open && self.take_slice() {}
+        // What a terminal or a pipe still holds is little; whoever goes on writing to it is none of the session's any more.
+        let until = Instant::now() + REST;
+        while self.output_open && Instant::now() < until && self.take_slice() {}
         let output_bytes = self.log.published();
         let exit = Exit {
             code: self.ended.and_then(|it| if let Ended::Code(code) = it { Some(code) } else { None }),

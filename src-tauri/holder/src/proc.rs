@@ -326,9 +326,9 @@ mod tests {
     #[test]
     fn what_carries_the_mark_belongs_to_the_session_whoever_its_parent_is() {
         let folder = Path::new("/nowhere/s1-x");
-        let mut child = std::process::Command::new("sh");
-        let mut child = child.args(["-c", "sleep 1000; true"]).env(HELD, folder).spawn().unwrap();
-        // The shell may not have come to its own child yet; it itself is there.
+        // One that ends with its input, so that nothing is left of it whatever becomes of this test.
+        let mut child = std::process::Command::new("cat");
+        let mut child = child.stdin(std::process::Stdio::piped()).env(HELD, folder).spawn().unwrap();
         let found = of_session(folder, u32::MAX, u32::MAX);
         assert!(found.iter().any(|it| it.pid == child.id()), "{found:?}");
         assert!(of_session(Path::new("/nowhere/s2"), u32::MAX, u32::MAX).is_empty());

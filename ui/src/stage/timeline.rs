@@ -1,6 +1,7 @@
 //! The timeline of a task: what happened, with reasons, newest first; the agent's own steps among the engine's.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -31,11 +32,14 @@ struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Record(u64),
-    Step(SessionId, u32),
+    /// A step, and what was known of it: what comes of a call is told later, under the same number.
+    Step(SessionId, u32, u64),
 }
 
 /// So many of the newest rows are shown.
 const SHOWN: usize = 300;
+/// So many of the last steps are read again: what came of them is told under their own numbers.
+const AGAIN: u32 = 20;
 /// So many steps are read at once.
 const AT_ONCE: u32 = 2000;
 
@@ -167,6 +171,7 @@ fn steps_of(desk: Desk, sessions: Memo<Vec<SessionId>>) -> RwSignal<BTreeMap<Ses
                         all.get(&session).and_then(|it| it.last()).map_or(0, |it| it.ordinal + 1)
                     };
                     let Some(from) = steps.try_with_untracked(next) else { return };
+                    let from = from.saturating_sub(AGAIN);
                     // What has no trajectory yet has no steps.
                     let Ok(page) = ipc::call(ask::trajectory::Show { session, from, most: AT_ONCE }).await
                     else {
@@ -174,10 +179,17 @@ fn steps_of(desk: Desk, sessions: Memo<Vec<SessionId>>) -> RwSignal<BTreeMap<Ses
                     };
                     let more = page.steps.len() == AT_ONCE as usize;
                     let _gone = steps.try_update(|all| {
-                        // Two may read at once; each step comes once.
-                        let next = next(all);
-                        let fresh = page.steps.into_iter().filter(|it| it.ordinal >= next);
-                        all.entry(session).or_default().extend(fresh);
+                        // Two may read at once; each step stands once, as it was read last.
+                        let kept = all.entry(session).or_default();
+                        if let Some(first) = page.steps.first().map(|it| it.ordinal)
+                            && let Some(last) = page.steps.last().map(|it| it.ordinal)
+                        {
+                            let after: Vec<Step> =
+                                kept.iter().filter(|it| it.ordinal > last).cloned().collect();
+                            kept.retain(|it| it.ordinal < first);
+                            kept.extend(page.steps);
+                            kept.extend(after);
+                        }
                     });
                     if !more {
                         return;
@@ -190,10 +202,16 @@ fn steps_of(desk: Desk, sessions: Memo<Vec<SessionId>>) -> RwSignal<BTreeMap<Ses
     steps
 }
 
+fn hash_of(kind: &StepKind) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{kind:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
 fn row_of_step(step: &Step) -> Option<Row> {
     let at = step.at?;
     let row = |icon, what: &str, code| Row {
-        key: Key::Step(step.session, step.ordinal),
+        key: Key::Step(step.session, step.ordinal, hash_of(&step.kind)),
         at,
         icon,
         what: what.to_owned(),

@@ -6,11 +6,13 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Place};
 use pilothouse_holder::wire::ToHolder;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::model::{Alacritty, Model};
@@ -28,6 +30,8 @@ const REPLAY_MAX: u64 = 64 * 1024 * 1024;
 const STALE: u64 = 64 * 1024;
 /// After this long without a byte and without a look a model is parked.
 const PARK: Duration = Duration::from_secs(60);
+/// Screens are drawn on at most so many threads.
+const THREADS_MAX: usize = 4;
 /// Lines above the screen that a parked model and a checkpoint keep.
 const KEPT_LINES: usize = 1000;
 
@@ -92,7 +96,9 @@ impl Drawing {
     pub(super) fn open(place: Place, mut log: LogReader) -> io::Result<Self> {
         let asked = place.asked()?;
         let end = log.end()?;
-        let parked = read_checkpoint(&place).filter(|it| it.offset <= end);
+        // An old one would cost more to go on from than the end of the log costs.
+        let near = |it: &Checkpoint| it.offset <= end && end - it.offset <= REPLAY_MAX;
+        let parked = read_checkpoint(&place).filter(near);
         let at = match &parked {
             Some(it) => it.offset,
             None => log.there(end.saturating_sub(REPLAY_MAX))?,
@@ -223,6 +229,24 @@ impl Drawing {
             paint: model.snapshot(lines_above),
             alternate: model.is_alternate(),
         }
+    }
+}
+
+/// Draws on threads of their own: whoever types and whoever watches does not wait behind what others flood.
+pub(super) fn spawn(follow: impl Future<Output = ()> + Send + 'static) {
+    static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = (cores / 2).clamp(1, THREADS_MAX);
+        let built = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("draws")
+            .enable_time()
+            .build();
+        built.inspect_err(|error| tracing::warn!(%error, "screens are drawn among everything else")).ok()
+    });
+    match &*THREADS {
+        Some(threads) => drop(threads.spawn(follow)),
+        None => drop(tokio::spawn(follow)),
     }
 }
 
