@@ -9,6 +9,7 @@ import { attach, order } from "./bridge.js";
 const POOL = 6;
 const ABOVE = 500; // lines above the screen that are painted at first
 const LINES = 10000; // and at most
+const FLOOD_MS = 200; // between two paintings of what nobody can read
 const SLICE = 16384; // xterm.js lets the page go on only between two writes
 const BYTES = 9, ENDED = 12, FAULT = 4, SCREEN = 14, LEASE = 15;
 const AFRESH = "\x18\x1bc"; // ends any sequence, then resets the terminal
@@ -114,8 +115,8 @@ function send(it, what, heed) {
 
 const decoder = new TextDecoder();
 
-// Shows a session in an element. `told` hears ("bytes" | "ended" | "fault" | "skipped" | "paste" | "lease" | "refused" |
-// "lost" | "link", words, number).
+// Shows a session in an element. `told` hears ("bytes" | "ended" | "fault" | "skipped" | "still" | "paste" | "lease" |
+// "refused" | "lost" | "link", words, number).
 export function show(element, session, told) {
   const it = take();
   it.stamp = ++used;
@@ -129,6 +130,9 @@ export function show(element, session, told) {
     sizes.observe(it.host);
     it.term.onData((text) => it.typed && it.typed(text));
     it.term.onBinary((text) => it.typed && it.typed(text));
+    it.term.onScroll(() => goesOn(it));
+    it.term.onSelectionChange(() => goesOn(it));
+    it.host.addEventListener("wheel", () => requestAnimationFrame(() => goesOn(it)), { passive: true });
     // What is pasted with more than one line asks first.
     it.host.addEventListener("paste", (event) => {
       const text = event.clipboardData?.getData("text") ?? "";
@@ -155,7 +159,7 @@ function begin(it, from, despite) {
   const id = (it.id = nextId++);
   const { session, told } = it;
   let expected = from;
-  it.granted = false;
+  it.granted = it.still = false;
   const note = (offset) => {
     // It may have been put away meanwhile.
     if (it.id !== id) return;
@@ -179,6 +183,12 @@ function begin(it, from, despite) {
       it.end = expected = offset + bytes.length;
       write(bytes, expected);
     } else if (tag === SCREEN) {
+      // A painting would take away what is being read: it stands still until its end is looked at again.
+      if (expected !== null && reads(it)) {
+        send(it, { do: "close", id }).catch(() => {});
+        it.still = true;
+        return told("still", "yes", 0);
+      }
       const offset = Number(view.getBigUint64(1, true));
       if (expected !== null && offset > expected) told("skipped", "", offset - expected);
       it.end = expected = offset;
@@ -200,10 +210,18 @@ function begin(it, from, despite) {
     } else if (tag === ENDED) told("ended", decoder.decode(message.subarray(1)), 0);
     else if (tag === FAULT) told("fault", decoder.decode(message.subarray(1)), 0);
   };
-  const what = { do: "open", id, session, from, lines_above: it.above, keyboard: it.keyboard, despite_question: despite };
+  const what = { do: "open", id, session, from, lines_above: it.above, keyboard: it.keyboard, despite_question: despite, flood_ms: FLOOD_MS };
   send(it, what, heed).catch((error) => {
     if (it.id === id) told("fault", JSON.stringify(error), 0);
   });
+}
+
+// Whether somebody reads what stands above the screen, or has marked some of it.
+const reads = (it) => !it.keyboard && (it.term.buffer.active.viewportY < it.term.buffer.active.baseY || it.term.hasSelection());
+function goesOn(it) {
+  if (!it.still || !it.id || reads(it)) return;
+  it.told("still", "", 0);
+  begin(it, null, false);
 }
 
 const of = (key) => pool.find((it) => it.key === key && it.id);
@@ -258,7 +276,7 @@ export function earlier(key) {
 export function scroll(key, word) {
   const it = of(key);
   const by = it && { arrowup: () => it.term.scrollLines(-1), arrowdown: () => it.term.scrollLines(1), k: () => it.term.scrollLines(-1), j: () => it.term.scrollLines(1), pageup: () => it.term.scrollPages(-1), pagedown: () => it.term.scrollPages(1), home: () => it.term.scrollToTop(), end: () => it.term.scrollToBottom() }[word];
-  if (by) by();
+  if (by) { by(); goesOn(it); }
   return Boolean(by);
 }
 

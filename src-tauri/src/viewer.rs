@@ -104,7 +104,7 @@ impl Viewer {
                 let offset = u64::from_le_bytes(*offset);
                 self.hears();
                 if tag == Tag::Screen {
-                    self.pace.skip_to(offset);
+                    self.pace.painted(offset, payload.len());
                     self.view.from = Some(offset);
                     return send(&self.channel, Tag::Screen, &[&payload]);
                 }
@@ -197,8 +197,8 @@ mod tests {
     }
 
     fn from_its_beginning(session: SessionId, keyboard: bool) -> View {
-        let (lines_above, again, despite_question) = (0, false, false);
-        View { session, from: Some(0), lines_above, keyboard, again, despite_question }
+        let (lines_above, again, despite_question, flood_ms) = (0, false, false, 0);
+        View { session, from: Some(0), lines_above, keyboard, again, despite_question, flood_ms }
     }
 
     fn ack(rig: &Rig, offset: u64) {

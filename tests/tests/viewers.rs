@@ -193,6 +193,32 @@ fn a_viewer_that_falls_behind_is_painted_anew() {
 }
 
 #[test]
+fn a_flood_is_painted_now_and_then_and_whole_when_it_is_over() {
+    let home = Home::new();
+    let session = start(&home, "read go; seq 1 3000000; echo the end; read more");
+    let mut typist = Seat::view(&home, &typing(session)).unwrap();
+    let spared = View { flood_ms: 500, lines_above: 200, ..watching(session) };
+    let mut seat = Seat::view(&home, &spared).unwrap();
+    typist.input(b"\n").unwrap();
+    let (mut at, mut took, mut last) = (None, 0, String::new());
+    // The lines above the screen come with the last painting alone.
+    while !(last.contains("the end") && last.contains("2999850")) {
+        match seat.next().unwrap() {
+            FromSession::Screen(offset, _, bytes) => {
+                (at, took) = (Some(offset), took + bytes.len());
+                last = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            FromSession::Bytes(offset, bytes) => {
+                assert!(at.is_none_or(|at| offset == at), "a gap without a painting: {at:?}, {offset}");
+                (at, took) = (Some(offset + bytes.len() as u64), took + bytes.len());
+            }
+            _ => {}
+        }
+    }
+    assert!(took < 4_000_000, "{took} of 20,000,000 bytes were sent");
+}
+
+#[test]
 fn what_a_program_asks_its_terminal_is_answered_by_the_engine_once() {
     let home = Home::new();
     // Asks where the cursor is, twice, and takes what comes until both answers are there.

@@ -57,10 +57,11 @@ impl Pace {
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// Forgets what waits: the viewer goes on from an offset.
-    pub fn skip_to(&mut self, offset: u64) {
+    /// A painting of so many bytes was sent. What waits is forgotten: the viewer goes on from the painting's offset.
+    pub fn painted(&mut self, offset: u64, bytes: usize) {
         self.waiting.clear();
         self.at = offset;
+        self.flying.push_back((offset.saturating_sub(bytes as u64), offset));
     }
 
     /// When the next message may go, if there is one.
@@ -157,11 +158,14 @@ mod tests {
         pace.came(0, &vec![1; WINDOW]);
         assert_eq!(sent_at_once(&mut pace, now), WINDOW);
         pace.came(WINDOW as u64, &[2; 9]);
-        pace.skip_to(90_000_000);
+        pace.painted(90_000_000, 100);
         assert_eq!(pace.end(), 90_000_000);
         pace.came(90_000_000, &[3; 9]);
         assert!(pace.due(now).is_none());
         pace.acknowledged(WINDOW as u64);
         assert_eq!(pace.take(now), (90_000_000, vec![3; 9]));
+        assert_eq!(pace.free(), WINDOW - 109, "the painting is on its way too");
+        pace.acknowledged(90_000_000);
+        assert_eq!(pace.free(), WINDOW - 9);
     }
 }

@@ -122,6 +122,11 @@ pub struct View {
     /// Whether it is taken even while the session waits for an answer that can be given in the queue.
     #[serde(default)]
     pub despite_question: bool,
+    /// Milliseconds between two paintings of a flood: while more comes than anybody reads, only the screen is painted, so
+    /// often at the most, and once with the lines above it when the flood is over. At 0 all bytes are sent as long as the
+    /// viewer keeps up.
+    #[serde(default)]
+    pub flood_ms: u16,
 }
 
 /// Who has the keyboard.

@@ -30,7 +30,15 @@ impl fmt::Debug for Seat {
 /// A view of a session from its screen on, without the keyboard.
 #[must_use]
 pub fn watching(session: SessionId) -> View {
-    View { session, from: None, lines_above: 0, keyboard: false, again: false, despite_question: false }
+    View {
+        session,
+        from: None,
+        lines_above: 0,
+        keyboard: false,
+        again: false,
+        despite_question: false,
+        flood_ms: 0,
+    }
 }
 
 impl Seat {

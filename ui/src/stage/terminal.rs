@@ -118,6 +118,8 @@ fn give_back() {
 struct Screen {
     read: u64,
     skipped: u64,
+    /// Whether it stands still because somebody reads what stands above.
+    still: bool,
     ended: Option<String>,
     fault: Option<String>,
     paste: Option<String>,
@@ -161,6 +163,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                 "lost" => TAKEN.set(false),
                 "link" => desk.place.overlay.set(Some(Overlay::Link(words))),
                 "skipped" => it.skipped += number,
+                "still" => it.still = !words.is_empty(),
                 "paste" => it.paste = Some(words),
                 "ended" => it.ended = serde_json::from_str::<Ended>(&words).ok().map(|it| it.why),
                 _ => {
@@ -243,6 +246,9 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         }
         if let Some(lines) = it.paste.filter(|it| !it.is_empty()) {
             notes.push(format!("That paste has {lines} lines. Paste again to send it."));
+        }
+        if it.still {
+            notes.push("It stands still while you read above; the last line goes on".to_owned());
         }
         if it.skipped > 0 {
             notes.push(format!("{} went by too fast to show; they are in the log", bytes(it.skipped)));

@@ -110,6 +110,7 @@ async fn view(mut attach: Attach, raw: bool, despite_question: bool) -> Result<O
         keyboard: true,
         again: false,
         despite_question,
+        flood_ms: 0,
     });
     loop {
         match view_once(&mut attach, keyboard.as_mut(), raw, &mut sieve, &mut patience).await {

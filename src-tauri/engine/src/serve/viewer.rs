@@ -2,6 +2,7 @@
 //! has the keyboard. Whatever it does or fails to do, the session and the other viewers go on.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use pilothouse_contract::session::Lease;
 use pilothouse_contract::wire::{self, Attach, Ended, LeaseSeen, Size, Tag, View};
@@ -18,6 +19,8 @@ use crate::execution::held::{Hand, Key, Sessions, Taking};
 const PIECE: usize = 64 * 1024;
 /// A viewer that can be painted anew and is further behind than this is.
 const TOO_FAR: u64 = 1024 * 1024;
+/// More than this in the time between two paintings is a flood for who asks to be spared.
+const FLOOD: u64 = 64 * 1024;
 /// What has no screen to paint is shown from so many bytes before its end.
 const TAIL: u64 = 256 * 1024;
 
@@ -31,6 +34,8 @@ struct Wish {
     keyboard: bool,
     again: bool,
     despite_question: bool,
+    /// The time between two paintings of a flood; none if all bytes are wanted.
+    spared: Option<Duration>,
 }
 
 enum From {
@@ -55,6 +60,16 @@ struct Viewer {
     out: Vec<u8>,
     sent: usize,
     last: bool,
+    flood: Flood,
+}
+
+/// How much a viewer that asks to be spared was sent lately.
+struct Flood {
+    /// When the time began for which bytes are counted.
+    since: Instant,
+    bytes: u64,
+    /// Whether the screen alone is painted now.
+    on: bool,
 }
 
 impl Connection {
@@ -70,6 +85,7 @@ impl Connection {
                     keyboard: asked.keyboard,
                     again: false,
                     despite_question: false,
+                    spared: None,
                 };
                 self.watch(wish).await
             }
@@ -90,6 +106,7 @@ impl Connection {
                     keyboard: asked.keyboard,
                     again: asked.again,
                     despite_question: asked.despite_question,
+                    spared: (asked.flood_ms > 0).then(|| Duration::from_millis(asked.flood_ms.into())),
                 };
                 self.watch(wish).await
             }
@@ -169,7 +186,9 @@ impl Connection {
         };
         let (out, told) = (Vec::new(), None);
         let size = sessions.size(key);
-        let mut viewer = Viewer { number, key, wish, log, at, paint, size, told, out, sent: 0, last: false };
+        let flood = Flood { since: Instant::now(), bytes: 0, on: false };
+        let mut viewer =
+            Viewer { number, key, wish, log, at, paint, size, told, out, sent: 0, last: false, flood };
         let mut sight = sessions.sight(key);
         let mut received = std::mem::take(&mut self.received);
         loop {
@@ -180,7 +199,8 @@ impl Connection {
                 }
                 viewer.fill(sessions).await?;
             }
-            if viewer.out.is_empty() && (over || !viewer.wish.follow) {
+            let due = viewer.due();
+            if viewer.out.is_empty() && due.is_none() && (over || !viewer.wish.follow) {
                 let ended = self.ended(viewer.wish.session);
                 viewer.put(Tag::Ended, &wire::encode(&ended).unwrap_or_default());
                 viewer.last = true;
@@ -195,7 +215,8 @@ impl Connection {
                     }
                     viewer.went(wrote);
                 }
-                changed = changed(&mut sight), if viewer.out.is_empty() => changed,
+                () = until(due), if viewer.out.is_empty() => {}
+                changed = changed(&mut sight), if viewer.out.is_empty() && due.is_none() => changed,
                 frame = receive(&mut read, &mut received) => match frame? {
                     Some((tag, payload)) => viewer.heard(sessions, tag, payload),
                     None => return Ok(()),
@@ -219,6 +240,13 @@ impl Connection {
         let told = pilothouse_contract::session::Session { end, ..it.clone() };
         let (_, why) = told.state(None, crate::perform::now());
         Ended { code, why }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -264,14 +292,23 @@ impl Viewer {
                 self.paint |= self.size.is_some() && !sessions.has_lease(self.key, self.number);
                 self.size = size;
             }
+            if self.due().is_some_and(|due| Instant::now() < due) {
+                return Ok(());
+            }
+            let flooded = self.flooded(end);
+            if flooded.is_none() && self.flood.on {
+                return Ok(());
+            }
             let wanted = std::mem::take(&mut self.paint);
-            if wanted || end > self.at + TOO_FAR {
+            if wanted || flooded.is_some() || end > self.at + TOO_FAR {
+                let lines_above = if flooded == Some(true) { 0 } else { lines_above };
                 let drawn = sessions.drawn(self.key, lines_above).await;
                 let drawn = drawn.inspect_err(|error| {
                     tracing::warn!(session = %self.wish.session, %error, "its screen cannot be painted");
                 });
                 let Ok(Some(drawn)) = drawn else {
-                    // Without a screen there are still the bytes.
+                    // Without a screen there are still the bytes, and no sparing of anybody.
+                    (self.wish.spared, self.flood.on) = (None, false);
                     self.at = if wanted { end.saturating_sub(TAIL) } else { self.at };
                     return self.read();
                 };
@@ -287,6 +324,26 @@ impl Viewer {
         self.read()
     }
 
+    /// When a flood is looked at next, if there is one.
+    fn due(&self) -> Option<Instant> {
+        self.wish.spared.filter(|_| self.flood.on).map(|it| self.flood.since + it)
+    }
+
+    /// Whether the screen is painted because of a flood, and if so, whether the flood goes on. `end` is where the log ends.
+    fn flooded(&mut self, end: u64) -> Option<bool> {
+        let spared = self.wish.spared?;
+        let waits = end.saturating_sub(self.at);
+        if self.flood.since.elapsed() >= spared {
+            let was = self.flood.on;
+            self.flood = Flood { since: Instant::now(), bytes: 0, on: was && waits > FLOOD };
+            if was {
+                return Some(self.flood.on);
+            }
+        }
+        self.flood.on = self.flood.bytes + waits > FLOOD;
+        None
+    }
+
     /// Puts the next bytes there, if there are any.
     fn read(&mut self) -> io::Result<()> {
         // What was dropped from the log is left out; the offset says so.
@@ -298,6 +355,7 @@ impl Viewer {
             payload.extend_from_slice(read);
             self.put(Tag::Bytes, &payload);
             self.at += length as u64;
+            self.flood.bytes += length as u64;
         }
         Ok(())
     }
