@@ -74,10 +74,9 @@ function make() {
   term.loadAddon(new WebLinksAddon((_, address) => it.told && it.told("link", address, 0)));
   // `key` is what the page knows it by; `id` is the viewer of the moment.
   const it = { term, search, host, opened: false, key: pool.length + 1, id: 0, stamp: 0, session: null, keyboard: false, above: ABOVE };
-  // While it is only watched no key is the program's; when the program has the keyboard, the way out and the palette stay
-  // ours. Said no to, xterm.js leaves a key to the page.
-  const ours = (event) => event.shiftKey && (event.key === "F6" || (event.ctrlKey && ["K", "J", "T", "F", "C", "E"].includes(event.key.toUpperCase())));
-  term.attachCustomKeyEventHandler((event) => it.keyboard && !ours(event));
+  // While it is only watched no key is the program's. Said no to, xterm.js leaves a key to the page.
+  const word = (event) => (event.ctrlKey || event.metaKey ? "ctrl+" : "") + (event.shiftKey ? "shift+" : "") + event.key.toLowerCase();
+  term.attachCustomKeyEventHandler((event) => it.keyboard && !ours.has(word(event)));
   // What a program asks its terminal the engine has answered: a second answer would be keys that nobody pressed.
   const quiet = () => true, asks = (data) => data.includes("?");
   for (const id of [{ final: "n" }, { prefix: "?", final: "n" }, { final: "c" }, { prefix: ">", final: "c" }, { prefix: "=", final: "c" }, { final: "t" }, { intermediates: "$", final: "p" }, { prefix: "?", intermediates: "$", final: "p" }]) term.parser.registerCsiHandler(id, quiet);
@@ -112,6 +111,10 @@ function send(it, what, heed) {
   it.sent = sent.catch(() => {});
   return sent;
 }
+
+// Keys that are the window's even while a program has the keyboard; `keys.rs` says which.
+let ours = new Set();
+export function keep_keys(words) { ours = new Set(words.split(" ")); }
 
 const decoder = new TextDecoder();
 

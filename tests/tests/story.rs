@@ -295,3 +295,56 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     window.until("its last words", || terminal(&window).contains("pasted-2"));
     in_good_order(&window);
 }
+
+#[test]
+fn terminals_stand_side_by_side_are_renamed_and_typed_into_at_once_by_keyboard_alone() {
+    let home = Home::new();
+    let mut window = Window::open(&home, Options::default());
+    window.wait("[data-name=first-run]");
+    let ids: Vec<String> = (0..2)
+        .map(|_| home.json(&["session", "start", "--", "sh"])["id"].as_str().unwrap().to_owned())
+        .collect();
+    let pane = |id: &str| format!("[data-name=terminal][data-session={id}]");
+    window.wait(&format!(".strip[data-subject={}]", ids[1].to_uppercase()));
+    window.keys("home");
+    window.wait(&pane(&ids[0]));
+    window.keys("ctrl+shift+d");
+    window.wait("[data-name=ask]:focus");
+    window.wait_text("[data-name=palette]", &format!("Beside: {}", ids[1]));
+    window.keys("enter");
+    window.wait(&pane(&ids[1]));
+    // The keys are for one of them: the next one is taken, and only it says what is typed.
+    window.keys("ctrl+shift+n");
+    window.wait(&format!(".termpane[data-active] {}", pane(&ids[1])));
+    window.keys("ctrl+shift+t");
+    window.wait(".hands[data-taken]");
+    window.wait(".xterm-helper-textarea:focus");
+    window.type_text("echo only-$((1 + 1))");
+    window.keys("enter");
+    window.until("the second alone", || terminal(&window).matches("only-2").count() == 1);
+    window.keys("shift+f6");
+    window.until("hands off again", || !window.find(".hands[data-taken]"));
+    // To both at once: asked twice.
+    window.keys("ctrl+shift+b");
+    window.wait("[data-name=keys]:focus");
+    window.type_text("echo both-$((2 + 3))");
+    window.click("[data-name=type-all]");
+    window.wait_text("[data-name=to]", "Goes to 2 sessions");
+    window.click("[data-name=type-send]");
+    window.wait_text("[data-name=to]", "Press again");
+    assert!(!terminal(&window).contains("both-"));
+    window.click("[data-name=type-send]");
+    window.until("both", || terminal(&window).lines().filter(|it| *it == "both-5").count() == 2);
+    window.until("the question gone", || !window.find("[data-name=type]"));
+    window.keys("f2");
+    window.wait("[data-name=title]:focus");
+    window.keys("ctrl+a");
+    window.type_text("the <i>second</i>");
+    window.keys("enter");
+    window.wait_text(&format!(".strip[data-subject={}]", ids[1].to_uppercase()), "the <i>second</i>");
+    // It stands there after the window was closed, too.
+    window.reopen();
+    window.wait(&pane(&ids[0]));
+    window.wait(&pane(&ids[1]));
+    in_good_order(&window);
+}

@@ -49,7 +49,7 @@ pub(crate) fn TitleBar() -> impl IntoView {
             <span class="brand"><Icon name="logo"/><span class="word">"Pilothouse"</span></span>
             <label class="project"><span class="hide">"Project"</span><select tabindex="-1" data-name="project" on:change=choose>{options}</select></label>
             <nav class="places">{tabs}</nav>
-            <button class="find" type="button" tabindex="-1" data-command="palette" on:click=move |_| desk.place.overlay.set(Some(Overlay::Palette))>
+            <button class="find" type="button" tabindex="-1" data-command="palette" on:click=move |_| desk.place.overlay.set(Some(Overlay::Palette("")))>
                 <Icon name="search"/><span class="word">"Find or run"</span><Key says=commands::shown("palette")/>
             </button>
         </header>
@@ -127,6 +127,7 @@ pub(crate) fn says(record: &Record) -> Option<String> {
     Some(match &record.event {
         Event::ProjectAdded { project } => format!("{} added", project.name),
         Event::ProjectTrusted { project, .. } => format!("{project} trusted"),
+        Event::SessionRenamed { session, title } => format!("{session} is called {title}"),
         Event::HolderReplaced { session, holder, .. } => {
             format!("{session}: its holder died, process {holder} took over")
         }

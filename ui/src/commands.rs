@@ -53,7 +53,7 @@ const fn command(
 /// Every command.
 pub(crate) const COMMANDS: &[Command] = &[
     command("palette", "Find or run", &["ctrl+k", "ctrl+shift+k"], Where::Anywhere, |desk| {
-        desk.place.overlay.set(Some(Overlay::Palette));
+        desk.place.overlay.set(Some(Overlay::Palette("")));
     }),
     command("keys", "Show all keys", &["ctrl+/", "?"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::Keys));
@@ -123,6 +123,23 @@ pub(crate) const COMMANDS: &[Command] = &[
     }),
     command("earlier", "Show earlier lines of this terminal", &["ctrl+shift+e"], Where::Anywhere, |_| {
         crate::stage::terminal::earlier();
+    }),
+    command("split", "Put another terminal beside this one", &["ctrl+shift+d"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Palette(BESIDE)));
+    }),
+    command("next-terminal", "Go to the next terminal", &["ctrl+shift+n"], Where::Anywhere, |_| {
+        crate::stage::terminal::next();
+    }),
+    command("unsplit", "Put the terminals beside this one away", &[], Where::Anywhere, |desk| {
+        desk.place.beside.set(Vec::new());
+    }),
+    command("type", "Type into sessions", &["ctrl+shift+b"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Type(session_here(desk))));
+    }),
+    command("rename", "Call this session something else", &["f2"], Where::Anywhere, |desk| {
+        if let Some(session) = session_here(desk) {
+            desk.place.overlay.set(Some(Overlay::Rename(session)));
+        }
     }),
     command("aloud", "Put terminals into words for screen readers, or not", &[], Where::Anywhere, |_| {
         crate::stage::terminal::read_aloud();
@@ -302,6 +319,14 @@ fn subject(desk: Desk) -> Option<Subject> {
     untrack(|| desk.on_stage())
 }
 
+/// How the palette's choices begin that put a terminal beside another.
+pub(crate) const BESIDE: &str = "Beside: ";
+
+/// The session that is meant here: of the active terminal, or of what is on the stage.
+fn session_here(desk: Desk) -> Option<pilothouse_contract::SessionId> {
+    crate::stage::terminal::active().or_else(|| untrack(|| session_of(desk, &subject(desk)?)))
+}
+
 /// The session of the newest attempt of the task on the stage, if it runs.
 pub(crate) fn session_of(desk: Desk, subject: &Subject) -> Option<pilothouse_contract::SessionId> {
     desk.mirror.fleet.with(|fleet| match subject {
@@ -430,7 +455,9 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
     match command.id {
         "remove-worktree" => view == View::Worktrees,
         "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
-        "find" | "copy" | "earlier" => crate::stage::terminal::is_shown(),
+        "find" | "copy" | "earlier" | "split" => crate::stage::terminal::is_shown(),
+        "next-terminal" | "unsplit" => crate::stage::terminal::are_several(),
+        "rename" => session_here(desk).is_some(),
         "diff" => matches!(view, View::Board | View::Pulls),
         "approve" | "land" => {
             matches!(subject(desk), Some(Subject::Pull(_))) && place.pane.get_untracked() != Pane::Queue

@@ -16,6 +16,20 @@ const PREVENTED: [&str; 12] = [
     "ctrl+h",
 ];
 
+/// What stays the window's while a program has the keyboard: the way out, the palette and the next that needs somebody, and
+/// what is done with a terminal. `terminal.js` is told of it.
+pub(crate) const OURS: [&str; 9] = [
+    "shift+f6",
+    "ctrl+shift+t",
+    "ctrl+shift+k",
+    "ctrl+shift+j",
+    "ctrl+shift+f",
+    "ctrl+shift+c",
+    "ctrl+shift+d",
+    "ctrl+shift+n",
+    "ctrl+shift+b",
+];
+
 /// The word of a key.
 pub(crate) fn word(event: &web_sys::KeyboardEvent) -> String {
     let mut word = String::new();
@@ -83,6 +97,7 @@ fn in_terminal(event: &web_sys::KeyboardEvent) -> bool {
 
 /// Listens for as long as the page lives.
 pub(crate) fn listen(desk: Desk) {
+    crate::stage::terminal::keep_keys(OURS.join(" ").as_str());
     let heard = window_event_listener_untyped("keydown", move |event| {
         let Some(event) = event.dyn_ref::<web_sys::KeyboardEvent>() else { return };
         heed(desk, event);
@@ -94,19 +109,9 @@ pub(crate) fn listen(desk: Desk) {
 
 fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
     let word = word(event);
-    // A program that has the keyboard gets every key but the way out and the palette.
+    // A program that has the keyboard gets every other key.
     if in_terminal(event) {
-        let ours = matches!(
-            word.as_str(),
-            "shift+f6"
-                | "ctrl+shift+k"
-                | "ctrl+shift+j"
-                | "ctrl+shift+t"
-                | "ctrl+shift+f"
-                | "ctrl+shift+c"
-                | "ctrl+shift+e"
-        );
-        if !ours {
+        if !OURS.contains(&word.as_str()) {
             return;
         }
         if word == "shift+f6" || word == "ctrl+shift+t" {

@@ -22,6 +22,7 @@ mod pulls;
 mod queue;
 mod stage;
 mod trajectories;
+mod typing;
 mod words;
 mod worktrees;
 

@@ -28,6 +28,10 @@ const PILE: usize = 256;
 /// What comes within this time is folded in at once: nobody reads faster, and a page that lays itself out for every event of
 /// a busy fleet has no frames left for whoever types.
 const GATHER: Duration = Duration::from_millis(100);
+/// Where folding in takes long, so many times as long is gathered, that most frames are left to whoever types; but no longer
+/// than this.
+const SHARE: u64 = 5;
+const GATHER_MOST: Duration = Duration::from_millis(250);
 
 /// Whether the engine is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +113,7 @@ impl Mirror {
     fn follow(self) {
         let waiting = Rc::new(RefCell::new(Vec::<FromFeed>::new()));
         let folded = Rc::new(Cell::new(0.0));
+        let cost_ms = Rc::new(Cell::new(0_u64));
         let heed = move |news: FromFeed| {
             let (first, many) = {
                 let mut waiting = waiting.borrow_mut();
@@ -123,17 +128,30 @@ impl Mirror {
             if first {
                 let (waiting, folded) = (Rc::clone(&waiting), Rc::clone(&folded));
                 let silent_ms = js_sys::Date::now() - folded.get();
+                let gather =
+                    Duration::from_millis(cost_ms.get().saturating_mul(SHARE)).clamp(GATHER, GATHER_MOST);
+                let cost_ms = Rc::clone(&cost_ms);
                 let fold = move || {
-                    folded.set(js_sys::Date::now());
+                    let begun = js_sys::Date::now();
+                    folded.set(begun);
                     self.fold(waiting.take());
+                    // Until the frame after it: what it takes to lay out and to paint counts too.
+                    request_animation_frame(move || {
+                        #[allow(
+                            clippy::cast_possible_truncation,
+                            clippy::cast_sign_loss,
+                            reason = "a few milliseconds"
+                        )]
+                        cost_ms.set((js_sys::Date::now() - begun).max(0.0) as u64);
+                    });
                 };
                 // A page that nobody sees gets no frames, and must not pile up what comes.
                 if document().hidden() {
                     set_timeout(fold, GATHER);
-                } else if silent_ms >= GATHER.as_secs_f64() * 1000.0 {
+                } else if silent_ms >= gather.as_secs_f64() * 1000.0 {
                     request_animation_frame(fold);
                 } else {
-                    set_timeout(move || request_animation_frame(fold), GATHER);
+                    set_timeout(move || request_animation_frame(fold), gather);
                 }
             }
         };

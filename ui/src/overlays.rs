@@ -4,14 +4,15 @@
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::project::Project;
-use pilothouse_contract::{Call, ProjectId, QuestionId, ask};
+use pilothouse_contract::{Call, Fleet, ProjectId, QuestionId, SessionId, ask};
 use wasm_bindgen::JsCast;
 
-use crate::commands::{self, COMMANDS, Command, Where};
+use crate::commands::{self, BESIDE, COMMANDS, Command, Where};
 use crate::desk::{Desk, desk};
 use crate::kit::{Icon, Key};
 use crate::place::{Confirm, Overlay};
 use crate::project::AddRepository;
+use crate::stage::terminal::BESIDE as BESIDE_MOST;
 use crate::words::{many, one};
 
 /// Heeds the keys that close what lies over the panes. Returns whether it was one.
@@ -59,7 +60,9 @@ pub(crate) fn Overlays() -> impl IntoView {
     move || {
         desk.place.overlay.get().map(|overlay| {
         let inner = match overlay {
-            Overlay::Palette => view! { <Palette/> }.into_any(),
+            Overlay::Palette(begins) => view! { <Palette begins=begins/> }.into_any(),
+            Overlay::Type(session) => view! { <crate::typing::Type session=session/> }.into_any(),
+            Overlay::Rename(session) => view! { <crate::typing::Rename session=session/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
             Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
@@ -77,6 +80,7 @@ enum Choice {
     Command(&'static Command),
     Open(Subject, String, String),
     Only(ProjectId, String),
+    Beside(SessionId, String),
 }
 
 impl Choice {
@@ -85,6 +89,7 @@ impl Choice {
             Self::Command(it) => it.title.to_owned(),
             Self::Open(_, call, title) => format!("{call} {title}"),
             Self::Only(_, name) => format!("Show only {name}"),
+            Self::Beside(session, title) => format!("{BESIDE}{session} {title}"),
         }
     }
 }
@@ -105,10 +110,17 @@ fn closeness(typed: &str, title: &str) -> Option<usize> {
     Some(spread)
 }
 
+/// Sessions whose terminal could stand beside the one that is shown: those that live.
+fn could_stand_beside(fleet: &Fleet) -> Vec<Choice> {
+    let live = fleet.sessions.values().filter(|it| it.end.is_none() && it.running.is_some());
+    let other = live.filter(|it| Some(it.id) != crate::stage::terminal::active());
+    other.map(|it| Choice::Beside(it.id, it.title.clone())).collect()
+}
+
 #[component]
-fn Palette() -> impl IntoView {
+fn Palette(begins: &'static str) -> impl IntoView {
     let desk = desk();
-    let typed = RwSignal::new(String::new());
+    let typed = RwSignal::new(begins.to_owned());
     let chosen = RwSignal::new(0_usize);
     let field = NodeRef::<leptos::html::Input>::new();
     crate::kit::focus_soon(field);
@@ -127,6 +139,9 @@ fn Palette() -> impl IntoView {
             let only = |it: &Project| Choice::Only(it.id, it.name.clone());
             it.listed().flat_map(|it| [page(it), only(it)]).collect::<Vec<_>>()
         }));
+        if crate::stage::terminal::is_shown() {
+            all.extend(desk.mirror.fleet.with_untracked(could_stand_beside));
+        }
         all.extend(
             COMMANDS
                 .iter()
@@ -150,6 +165,11 @@ fn Palette() -> impl IntoView {
             Choice::Command(command) => (command.run)(desk),
             Choice::Open(subject, ..) => desk.place.open_subject(subject.clone()),
             Choice::Only(project, _) => desk.place.project.set(Some(*project)),
+            Choice::Beside(session, _) => desk.place.beside.update(|all| {
+                all.retain(|it| it != session);
+                all.insert(0, *session);
+                all.truncate(BESIDE_MOST);
+            }),
         }
     };
     let heed = move |event: leptos::ev::KeyboardEvent| {
@@ -174,6 +194,7 @@ fn Palette() -> impl IntoView {
             Choice::Command(it) => ("right", it.title.to_owned(), "", it.keys.first().map(|it| crate::keys::shown(it))),
             Choice::Open(_, call, title) => ("file", format!("{} {}", one(call), one(title)), "open", None),
             Choice::Only(_, name) => ("search", format!("Show only {}", one(name)), "project", None),
+            Choice::Beside(..) => ("terminal", one(&it.title()), "session", None),
         };
         view! {
             <li role="option" aria-selected=move || (chosen.get() == n).to_string() on:click=move |_| run(&of)>

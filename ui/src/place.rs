@@ -104,8 +104,12 @@ pub(crate) enum Pane {
 /// What lies over the panes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Overlay {
-    /// Find or run.
-    Palette,
+    /// Find or run; what is typed there already.
+    Palette(&'static str),
+    /// Type into sessions; the one that is chosen first.
+    Type(Option<SessionId>),
+    /// Call a session something else.
+    Rename(SessionId),
     /// The keys.
     Keys,
     /// Add a repository.
@@ -142,6 +146,7 @@ struct Kept {
     pull: Option<Subject>,
     worktree: Option<WorktreeId>,
     trajectory: Option<SessionId>,
+    beside: Vec<SessionId>,
     open: BTreeSet<Bay>,
     queue_closed: bool,
     board_closed: bool,
@@ -168,6 +173,8 @@ pub(crate) struct Place {
     pub(crate) worktree: RwSignal<Option<WorktreeId>>,
     /// The trajectory that is read.
     pub(crate) trajectory: RwSignal<Option<SessionId>>,
+    /// Sessions whose terminals stand beside the one on the stage.
+    pub(crate) beside: RwSignal<Vec<SessionId>>,
     /// Bays at the foot that are unfolded.
     pub(crate) open: RwSignal<BTreeSet<Bay>>,
     /// Whether the queue is folded to its rail.
@@ -224,6 +231,7 @@ impl Place {
             pull: RwSignal::new(kept.pull),
             worktree: RwSignal::new(kept.worktree),
             trajectory: RwSignal::new(kept.trajectory),
+            beside: RwSignal::new(kept.beside),
             open: RwSignal::new(kept.open),
             queue_closed: RwSignal::new(kept.queue_closed),
             board_closed: RwSignal::new(kept.board_closed),
@@ -247,6 +255,7 @@ impl Place {
                 pull: place.pull.get(),
                 worktree: place.worktree.get(),
                 trajectory: place.trajectory.get(),
+                beside: place.beside.get(),
                 open: place.open.get(),
                 queue_closed: place.queue_closed.get(),
                 board_closed: place.board_closed.get(),

@@ -204,6 +204,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             format!("session {} asked for: {}", session.id, says(&session.title))
         }
         Event::SessionRuns { session, running } => format!("session {session} runs: process {}", running.pid),
+        Event::SessionRenamed { session, title } => format!("session {session} is called {}", says(title)),
         Event::HolderReplaced { session, holder, uncertain_bytes } => {
             let typed = match uncertain_bytes {
                 0 => String::new(),

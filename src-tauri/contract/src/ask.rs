@@ -312,6 +312,30 @@ pub mod session {
             /// Rows of its terminal.
             rows: u16,
         }
+        /// Calls a session something else.
+        Rename {
+            /// Which.
+            session: SessionId,
+            /// What it is called from now on: one line.
+            title: String,
+        }
+        /// Types into sessions as if it came from a keyboard. Each takes it at once or says why not.
+        Type {
+            /// Which; each that is named once.
+            sessions: Vec<SessionId>,
+            /// What is typed.
+            bytes: Vec<u8>,
+            /// Whether it is typed even while the session waits for an answer that can be given in the queue.
+            despite_question: bool,
+        }
+        /// What came of typing into a session.
+        TypedLine {
+            /// Which.
+            session: SessionId,
+            /// Why nothing was typed there; none if it was.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            fault: Option<crate::Fault>,
+        }
         /// Ends a session with everything it started.
         Kill {
             /// Which.

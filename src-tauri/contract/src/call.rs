@@ -145,6 +145,10 @@ calls! {
     SessionScreen(ask::session::Screen) -> ask::session::ScreenPage, Read;
     /// Starts any command as a held session.
     SessionStart(ask::session::Start) -> Session, Act;
+    /// Calls a session something else.
+    SessionRename(ask::session::Rename) -> Session, Act;
+    /// Types into sessions.
+    SessionType(ask::session::Type) -> Vec<ask::session::TypedLine>, Act;
     /// Ends a session.
     SessionKill(ask::session::Kill) -> Session, Destroy;
 

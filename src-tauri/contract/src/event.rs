@@ -86,6 +86,8 @@ pub enum Event {
     SessionAsked { session: Session },
     /// Its program runs.
     SessionRuns { session: SessionId, running: Running },
+    /// A person calls it something else.
+    SessionRenamed { session: SessionId, title: String },
     /// Its holder died, and another one took over where it stood. What was typed and not acknowledged may have been
     /// taken or not: so many bytes; they are not typed again.
     HolderReplaced { session: SessionId, holder: u32, uncertain_bytes: u64 },
@@ -184,6 +186,7 @@ impl Event {
             Self::CandidateRead { .. } => "candidate-read",
             Self::SessionAsked { .. } => "session-asked",
             Self::SessionRuns { .. } => "session-runs",
+            Self::SessionRenamed { .. } => "session-renamed",
             Self::HolderReplaced { .. } => "holder-replaced",
             Self::SessionEnded { .. } => "session-ended",
             Self::QuestionAsked { .. } => "question-asked",

@@ -241,6 +241,9 @@ impl Fleet {
             Event::SessionRuns { session, running } => {
                 self.session(*session, |it| it.running = Some(running.clone()))
             }
+            Event::SessionRenamed { session, title } => {
+                self.session(*session, |it| it.title.clone_from(title))
+            }
             Event::HolderReplaced { session, holder, .. } => self.session(*session, |it| {
                 if let Some(running) = &mut it.running {
                     running.holder = *holder;

@@ -14,6 +14,7 @@ pub mod fault;
 pub mod fleet;
 pub mod ids;
 pub mod item;
+pub mod keys;
 pub mod project;
 pub mod pull;
 pub mod question;

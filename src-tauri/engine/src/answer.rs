@@ -2,6 +2,7 @@
 
 mod attempts;
 mod items;
+mod keyboard;
 mod projects;
 mod pulls;
 mod questions;
@@ -10,6 +11,7 @@ mod runs;
 mod sessions;
 mod worktrees;
 
+pub(crate) use keyboard::Taker;
 use pilothouse_contract::{Access, Answer, Fault, Fleet, Record, SessionId, Who, ask};
 
 use crate::coordination::{Input, Outcome};

@@ -81,6 +81,7 @@ pub fn decide(
         Input::StopRun { run } => work.stop_run(run)?,
         Input::StartSession(facts) => work.start_session(facts)?,
         Input::KillSession { session } => work.kill_session(session)?,
+        Input::RenameSession { session, title } => work.rename_session(session, &title)?,
         Input::Typed { session } => work.typed(session),
         Input::AskQuestion { session, asks, choices } => work.ask_question(session, &asks, &choices)?,
         Input::AnswerQuestion { question, text } => work.answer_question(question, &text)?,

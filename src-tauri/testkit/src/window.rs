@@ -488,6 +488,7 @@ fn key(name: &str) -> Option<char> {
         "pageup" => Key::PageUp,
         "pagedown" => Key::PageDown,
         "f1" => Key::F1,
+        "f2" => Key::F2,
         "f6" => Key::F6,
         "f8" => Key::F8,
         _ => {

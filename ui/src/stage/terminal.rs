@@ -1,7 +1,8 @@
 //! The terminal of a session: watched, hands off, until a person takes the keyboard on purpose. The screen is
 //! xterm.js's; here is what stands around it.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use leptos::prelude::*;
@@ -35,27 +36,73 @@ extern "C" {
     fn copy_selected(key: u32) -> u32;
     pub(crate) fn clip(text: &str);
     pub(crate) fn read_aloud();
+    pub(crate) fn keep_keys(words: &str);
+}
+
+/// A terminal on the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pane {
+    session: SessionId,
+    /// What `terminal.js` knows it by.
+    key: u32,
+    /// Whether its program runs in a terminal, and so can be typed to.
+    able: bool,
 }
 
 thread_local! {
-    /// The terminal that is on the page.
-    static SHOWN: Cell<Option<u32>> = const { Cell::new(None) };
-    /// Whether its program runs in a terminal, and so can be typed to.
-    static ABLE: Cell<bool> = const { Cell::new(false) };
+    /// The terminals that are on the page, in the order in which they came.
+    static PANES: RefCell<Vec<Pane>> = const { RefCell::new(Vec::new()) };
 }
 
-static TAKEN: std::sync::LazyLock<ArcRwSignal<bool>> = std::sync::LazyLock::new(|| ArcRwSignal::new(false));
+type Shared<T> = LazyLock<ArcRwSignal<T>>;
+
+/// The session whose terminal the keys are for, where several stand side by side.
+static ACTIVE: Shared<Option<SessionId>> = LazyLock::new(|| ArcRwSignal::new(None));
+/// The session whose program has the keyboard.
+static TAKEN: Shared<Option<SessionId>> = LazyLock::new(|| ArcRwSignal::new(None));
+static FINDING: Shared<bool> = LazyLock::new(|| ArcRwSignal::new(false));
+
+/// The terminal that the keys are for: the active one, or else the first.
+fn pane() -> Option<Pane> {
+    let active = ACTIVE.get_untracked();
+    PANES.with_borrow(|all| all.iter().find(|it| Some(it.session) == active).or(all.first()).copied())
+}
+
+fn pane_of(session: SessionId) -> Option<Pane> {
+    PANES.with_borrow(|all| all.iter().find(|it| it.session == session).copied())
+}
 
 /// Whether a program has the keyboard.
 pub(crate) fn is_taken() -> bool {
-    TAKEN.get()
+    TAKEN.get().is_some()
 }
-
-static FINDING: std::sync::LazyLock<ArcRwSignal<bool>> = std::sync::LazyLock::new(|| ArcRwSignal::new(false));
 
 /// Whether a terminal is on the page.
 pub(crate) fn is_shown() -> bool {
-    SHOWN.get().is_some()
+    pane().is_some()
+}
+
+/// Whether several terminals are on the page.
+pub(crate) fn are_several() -> bool {
+    PANES.with_borrow(|all| all.len() > 1)
+}
+
+/// The session whose terminal the keys are for.
+pub(crate) fn active() -> Option<SessionId> {
+    pane().map(|it| it.session)
+}
+
+/// Makes the next terminal the one that the keys are for.
+pub(crate) fn next() {
+    let next = PANES.with_borrow(|all| {
+        let at = all.iter().position(|it| Some(*it) == pane())?;
+        all.get((at + 1) % all.len()).copied()
+    });
+    if let Some(next) = next {
+        leave();
+        ACTIVE.set(Some(next.session));
+        focus_bar();
+    }
 }
 
 /// Opens the field that finds a text on the screen and above it.
@@ -65,19 +112,19 @@ pub(crate) fn find() {
 
 /// Paints the terminal again with everything above its screen that there is.
 pub(crate) fn earlier() {
-    if let Some(key) = SHOWN.get() {
-        paint_earlier(key);
+    if let Some(it) = pane() {
+        paint_earlier(it.key);
     }
 }
 
 /// Scrolls a terminal that is only watched. Returns whether the key was one that scrolls.
 pub(crate) fn scroll(word: &str) -> bool {
-    SHOWN.get().is_some_and(|key| scroll_by(key, word))
+    pane().is_some_and(|it| scroll_by(it.key, word))
 }
 
 /// Copies what is selected. Returns how many signs that were.
 pub(crate) fn copy() -> u32 {
-    SHOWN.get().map_or(0, copy_selected)
+    pane().map_or(0, |it| copy_selected(it.key))
 }
 
 /// Hands the keyboard to the program on the page, if it runs and listens; not while it waits for an answer, unless `despite`.
@@ -85,11 +132,11 @@ pub(crate) fn take(despite: bool) {
     // Behind whatever closes now and gives the focus back.
     set_timeout(
         move || {
-            if let Some(key) = SHOWN.get()
-                && ABLE.get()
-            {
-                TAKEN.set(true);
-                keyboard(key, true, despite);
+            if let Some(it) = pane().filter(|it| it.able) {
+                give_back();
+                ACTIVE.set(Some(it.session));
+                TAKEN.set(Some(it.session));
+                keyboard(it.key, true, despite);
             }
         },
         std::time::Duration::from_millis(60),
@@ -99,17 +146,24 @@ pub(crate) fn take(despite: bool) {
 /// Takes the keyboard back.
 pub(crate) fn leave() {
     give_back();
-    if let Some(bar) = document().query_selector("[data-focus=stage]").ok().flatten() {
-        let _hidden = bar.unchecked_into::<web_sys::HtmlElement>().focus();
-    }
+    focus_bar();
+}
+
+fn focus_bar() {
+    // With the next frame: which one it is may have changed just now.
+    request_animation_frame(|| {
+        if let Some(bar) = document().query_selector("[data-focus=stage]").ok().flatten() {
+            let _hidden = bar.unchecked_into::<web_sys::HtmlElement>().focus();
+        }
+    });
 }
 
 fn give_back() {
-    if TAKEN.get_untracked() {
-        if let Some(key) = SHOWN.get() {
-            keyboard(key, false, false);
+    if let Some(taken) = TAKEN.get_untracked() {
+        if let Some(it) = pane_of(taken) {
+            keyboard(it.key, false, false);
         }
-        TAKEN.set(false);
+        TAKEN.set(None);
     }
 }
 
@@ -129,10 +183,35 @@ struct Screen {
     refused: Option<Fault>,
 }
 
-/// The terminal of a session.
+/// At most so many terminals stand beside the first.
+pub(crate) const BESIDE: usize = 3;
+
+/// The terminal of a session, and those that a person put beside it.
 #[component]
 pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
     let desk = desk();
+    let all = Memo::new(move |_| {
+        let there = |it: &SessionId| {
+            *it != session && desk.mirror.fleet.with(|fleet| fleet.sessions.contains_key(it))
+        };
+        let beside = desk.place.beside.get().into_iter().filter(there).take(BESIDE);
+        std::iter::once(session).chain(beside).collect::<Vec<_>>()
+    });
+    let several = Signal::derive(move || all.with(|all| all.len() > 1));
+    ACTIVE.set(Some(session));
+    view! {
+        <div class="terms" data-n=move || all.with(Vec::len)>
+            <For each=move || all.get() key=|it| *it let:it><One session=it first=it == session several=several/></For>
+        </div>
+    }
+}
+
+/// One terminal with what stands around it.
+#[component]
+fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView {
+    let desk = desk();
+    let taken = move || TAKEN.get() == Some(session);
+    let active = move || ACTIVE.get() == Some(session);
     let host = NodeRef::<leptos::html::Div>::new();
     let screen = RwSignal::new(Screen::default());
     let told =
@@ -157,10 +236,10 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
                     it.theirs = seen.filter(|it| !it.yours).and_then(|it| it.lease);
                 }
                 "refused" => {
-                    TAKEN.set(false);
+                    TAKEN.set(None);
                     it.refused = serde_json::from_str(&words).ok();
                 }
-                "lost" => TAKEN.set(false),
+                "lost" => TAKEN.set(None),
                 "link" => desk.place.overlay.set(Some(Overlay::Link(words))),
                 "skipped" => it.skipped += number,
                 "still" => it.still = !words.is_empty(),
@@ -174,16 +253,19 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
     let told = StoredValue::new_local(told);
     Effect::new(move |_| {
         let Some(host) = host.get() else { return };
-        if SHOWN.get().is_none() {
-            let id = told.with_value(|told| show(&host, &session.to_string(), told.as_ref()));
-            SHOWN.set(Some(id));
+        if pane_of(session).is_none() {
+            let key = told.with_value(|told| show(&host, &session.to_string(), told.as_ref()));
+            PANES.with_borrow_mut(|all| all.push(Pane { session, key, able: false }));
         }
     });
     on_cleanup(move || {
-        if let Some(id) = SHOWN.take() {
-            hide(id);
+        if let Some(it) = pane_of(session) {
+            PANES.with_borrow_mut(|all| all.retain(|it| it.session != session));
+            hide(it.key);
         }
-        TAKEN.set(false);
+        if TAKEN.get_untracked() == Some(session) {
+            TAKEN.set(None);
+        }
         FINDING.set(false);
     });
     let facts = Memo::new(move |_| {
@@ -208,15 +290,19 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
     });
     Effect::new(move |_| {
         let able = facts.get().is_some_and(|it| it.1 && it.2 == Mode::Pty);
-        ABLE.set(able);
+        // Once it is on the page.
+        let _shown = host.get();
+        PANES.with_borrow_mut(|all| {
+            all.iter_mut().filter(|it| it.session == session).for_each(|it| it.able = able);
+        });
         // The keyboard of a program that ended is a person's again.
-        if !able {
+        if !able && TAKEN.get_untracked() == Some(session) {
             give_back();
         }
     });
     let agent = move || facts.get().is_some_and(|it| it.0 == SessionKind::Agent);
     let bar = move || {
-        match (TAKEN.get(), live()) {
+        match (taken(), live()) {
         (true, _) => view! {
             <Icon name="keyboard"/><span><b>"The program has the keyboard. "</b>{agent().then_some("That you took it is recorded as an intervention.")}</span>
             <button class="button push" type="button" data-name="leave" on:click=move |_| leave()>"Leave it" <Key says="Shift+F6"/></button>
@@ -257,7 +343,10 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
     };
     let refused = move || {
         screen.with(|it| it.refused.clone()).map(|fault| {
-            let despite = move |_| take(true);
+            let despite = move |_| {
+                ACTIVE.set(Some(session));
+                take(true);
+            };
             // Only what the engine itself offers can be done all the same.
             let offered = fault.hints.iter().filter_map(|it| it.command.as_ref()).any(|it| it.contains("--despite-question"));
             view! {
@@ -266,11 +355,24 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
             }
         })
     };
+    let title = move || {
+        let title = desk.mirror.fleet.with(|it| it.sessions.get(&session).map(|it| one(&it.title)));
+        several
+            .get()
+            .then(|| view! { <b class="mono">{session.to_string()}</b><span class="cut">{title}</span> })
+    };
+    let close = move |_| desk.place.beside.update(|all| all.retain(|it| *it != session));
+    let away = move || {
+        (several.get() && !first).then(|| view! { <button class="button" data-size="small" type="button" data-name="unsplit" title="Put it away" on:click=close><Icon name="cross"/></button> })
+    };
     view! {
-        <div class="hands" data-taken=move || TAKEN.get().then_some("")>{bar}<Show when=live><Uses session=session/></Show><span class="quiet mono">{move || bytes(screen.with(|it| it.read))}</span></div>
-        {notes}{refused}
-        <Show when=move || FINDING.get()><Find/></Show>
-        <div class="term well" tabindex="-1" data-focus="stage" data-name="terminal" data-session=session.to_string() node_ref=host></div>
+        <section class="termpane" data-active=move || (several.get() && active()).then_some("") aria-label=move || format!("Terminal of {session}")
+            on:focusin=move |_| ACTIVE.set(Some(session)) on:pointerdown=move |_| ACTIVE.set(Some(session))>
+            <div class="hands" data-taken=move || taken().then_some("")>{title}{bar}<Show when=live><Uses session=session/></Show><span class="quiet mono">{move || bytes(screen.with(|it| it.read))}</span>{away}</div>
+            {notes}{refused}
+            <Show when=move || FINDING.get() && active()><Find/></Show>
+            <div class="term well" tabindex="-1" data-focus=move || active().then_some("stage") data-name="terminal" data-session=session.to_string() node_ref=host></div>
+        </section>
     }
 }
 
@@ -326,17 +428,14 @@ fn Find() -> impl IntoView {
     let field = NodeRef::<leptos::html::Input>::new();
     crate::kit::focus_soon(field);
     let look = move |back: Option<bool>| {
-        if let Some(key) = SHOWN.get() {
-            missing.set(!find_text(key, &typed.get_untracked(), back));
+        if let Some(it) = pane() {
+            missing.set(!find_text(it.key, &typed.get_untracked(), back));
         }
     };
     let close = move || {
         FINDING.set(false);
-        if SHOWN.get().is_some_and(focus_program) {
-            return;
-        }
-        if let Some(bar) = document().query_selector("[data-focus=stage]").ok().flatten() {
-            let _hidden = bar.unchecked_into::<web_sys::HtmlElement>().focus();
+        if !pane().is_some_and(|it| focus_program(it.key)) {
+            focus_bar();
         }
     };
     let heed = move |event: leptos::ev::KeyboardEvent| {

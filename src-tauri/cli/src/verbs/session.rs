@@ -1,10 +1,11 @@
 //! `pilothouse session …`
 
 use clap::Subcommand;
+use pilothouse_contract::keys::typed;
 use pilothouse_contract::session::Mode;
 use pilothouse_contract::{Fault, SessionId, ask};
 
-use crate::desk::{self, End, HOLDS, id};
+use crate::desk::{self, End, HOLDS, does_not_hold, id};
 use crate::out::{Out, short, table};
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +36,35 @@ pub(crate) enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Call a session something else
+    Rename {
+        /// Its id
+        #[arg(value_parser = id::<SessionId>)]
+        session: SessionId,
+        /// What it is called from now on
+        title: String,
+    },
+    /// Type into sessions: names of keys are pressed (Enter, Escape, Tab, Up, C-c, M-x, F1 …), all else is typed as it stands
+    Send {
+        /// Their ids, with commas between them
+        #[arg(value_parser = id::<SessionId>, value_delimiter = ',', required_unless_present = "all")]
+        sessions: Vec<SessionId>,
+        /// To every session that lives in a terminal
+        #[arg(long, conflicts_with = "sessions")]
+        all: bool,
+        /// Everything as it stands, names of keys too
+        #[arg(long)]
+        literal: bool,
+        /// Even while a session waits for an answer
+        #[arg(long)]
+        despite_question: bool,
+        /// To more than one session without being asked again
+        #[arg(long)]
+        yes: bool,
+        /// What is typed
+        #[arg(last = true, required = true)]
+        keys: Vec<String>,
+    },
     /// End a session with everything it started
     Kill {
         /// Its id
@@ -64,6 +94,28 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&session, |it| {
                 format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id)
             });
+        }
+        Verb::Rename { session, title } => {
+            let session = desk::call(ask::session::Rename { session, title }).await?;
+            out.value(&session, |it| format!("Session {} is called: {}", it.id, short(&it.title, 70)));
+        }
+        Verb::Send { sessions, all, literal, despite_question, yes, keys } => {
+            let sessions = if all { in_terminals().await? } else { sessions };
+            let bytes = if literal { keys.concat().into_bytes() } else { typed(&keys) };
+            if sessions.len() > 1 && !yes {
+                let names: Vec<String> = sessions.iter().map(ToString::to_string).collect();
+                return Err(Fault::refused(format!(
+                    "this would type {} bytes into {} sessions: {}",
+                    bytes.len(),
+                    names.len(),
+                    names.join(", ")
+                ))
+                .hint("say the same with --yes if that is meant"));
+            }
+            let lines = desk::call(ask::session::Type { sessions, bytes, despite_question }).await?;
+            let failed = lines.iter().any(|it| it.fault.is_some());
+            out.value(&lines, |lines| sent(lines));
+            return Ok(if failed { does_not_hold() } else { HOLDS });
         }
         Verb::Kill { session } => {
             let session = desk::call(ask::session::Kill { session }).await?;
@@ -108,6 +160,23 @@ pub(crate) async fn start(
         rows: size.rows,
     };
     desk::call(asked).await
+}
+
+/// Every session that lives in a terminal.
+async fn in_terminals() -> Result<Vec<SessionId>, Fault> {
+    let lines = desk::call(ask::session::List { all: false }).await?;
+    Ok(lines.iter().map(|it| &it.session).filter(|it| it.mode == Mode::Pty).map(|it| it.id).collect())
+}
+
+fn sent(lines: &[ask::session::TypedLine]) -> String {
+    if lines.is_empty() {
+        return "No session lives in a terminal, so nothing was typed.".to_owned();
+    }
+    let line = |it: &ask::session::TypedLine| match &it.fault {
+        None => format!("{}: typed", it.session),
+        Some(fault) => format!("{}: {}", it.session, short(&fault.message, 120)),
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn list(lines: &[ask::session::SessionLine]) -> String {

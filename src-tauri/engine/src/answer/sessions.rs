@@ -132,6 +132,13 @@ impl Answer<ask::session::Start> for Desk {
     }
 }
 
+impl Answer<ask::session::Rename> for Desk {
+    async fn answer(&self, call: ask::session::Rename) -> Result<Session, Fault> {
+        self.act(Input::RenameSession { session: call.session, title: call.title }).await?;
+        self.session(call.session)
+    }
+}
+
 impl Answer<ask::session::Kill> for Desk {
     async fn answer(&self, call: ask::session::Kill) -> Result<Session, Fault> {
         let mut records = self.engine.subscribe();

@@ -92,6 +92,13 @@ pub enum Input {
         /// Which.
         session: SessionId,
     },
+    /// A person calls one something else.
+    RenameSession {
+        /// Which.
+        session: SessionId,
+        /// What it is called from now on.
+        title: String,
+    },
     /// A person took the keyboard of a session.
     Typed {
         /// Which.

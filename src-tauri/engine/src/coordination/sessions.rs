@@ -3,11 +3,14 @@
 use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
-use pilothouse_contract::{Event, Fault, ProjectId, SessionId};
+use pilothouse_contract::{Event, Fault, ProjectId, SessionId, text};
 
 use super::Work;
 use super::effect::Effect;
 use super::input::SessionFacts;
+
+/// A session's name is at most so long, in signs.
+const TITLE_MAX: usize = 200;
 
 impl Work<'_> {
     /// A person starts any command.
@@ -101,6 +104,22 @@ impl Work<'_> {
                 self.fail_attempt(attempt, Failure::Stopped, "a person ended its session", &[]);
             }
             None => self.effect(Effect::EndSession { session }),
+        }
+        Ok(())
+    }
+
+    /// A person calls a session something else.
+    pub(super) fn rename_session(&mut self, session: SessionId, title: &str) -> Result<(), Fault> {
+        let it = self.fleet.sessions.get(&session);
+        let it = it.ok_or_else(|| Fault::missing(format!("there is no session {session}")))?;
+        let title = title.trim();
+        if title.is_empty() || title.chars().count() > TITLE_MAX || text::plain(title, false) != title {
+            return Err(Fault::refused(format!(
+                "a session is called by one line of at most {TITLE_MAX} signs, without control signs"
+            )));
+        }
+        if it.title != title {
+            self.emit(Event::SessionRenamed { session, title: title.to_owned() });
         }
         Ok(())
     }

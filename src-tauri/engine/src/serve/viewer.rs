@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use pilothouse_contract::session::Lease;
 use pilothouse_contract::wire::{self, Attach, Ended, LeaseSeen, Size, Tag, View};
-use pilothouse_contract::{Access, Fault, SessionId};
+use pilothouse_contract::{Fault, SessionId};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::wire::ToHolder;
 use tokio::io::AsyncWriteExt;
 
 use super::{Connection, Over, receive};
-use crate::coordination::Input;
-use crate::execution::held::{Hand, Key, Sessions, Taking};
+use crate::answer::Taker;
+use crate::execution::held::{Hand, Key, Sessions};
 
 /// A viewer gets bytes in pieces of at most this, so that none is waited for long.
 const PIECE: usize = 64 * 1024;
@@ -123,55 +123,20 @@ impl Connection {
         };
         let sessions = self.desk.engine.inner.sessions.clone();
         let number = sessions.next_viewer();
-        if wish.keyboard
-            && let Err(fault) = self.take_keyboard(&sessions, key, number, &wish).await
-        {
-            return self.send_value(Tag::Fault, &fault).await;
+        if wish.keyboard {
+            let hand = self.stream.peer_cred().ok().and_then(|it| it.pid());
+            let hand = hand.and_then(|it| u32::try_from(it).ok()).and_then(Hand::of);
+            let (again, despite_question) = (wish.again, wish.despite_question);
+            let taker = Taker { viewer: number, hand, again, despite_question };
+            if let Err(fault) = self.desk.take_keyboard(session, key, taker).await {
+                return self.send_value(Tag::Fault, &fault).await;
+            }
         }
         sessions.count_viewer(key, true);
         let streamed = self.stream_to(&sessions, number, key, wish).await;
         sessions.count_viewer(key, false);
         sessions.give_lease_back(key, number);
         streamed
-    }
-
-    /// Takes the keyboard for a viewer: once, and recorded as an intervention.
-    async fn take_keyboard(
-        &self,
-        sessions: &Sessions,
-        key: Key,
-        viewer: u64,
-        wish: &Wish,
-    ) -> Result<(), Fault> {
-        self.desk.admit(Access::Act, "typing into a session")?;
-        let session = wish.session;
-        let hand = self.stream.peer_cred().ok().and_then(|it| it.pid());
-        let hand = hand.and_then(|it| u32::try_from(it).ok()).and_then(Hand::of);
-        let had = sessions.had_lease(key, hand);
-        let waiting = {
-            let fleet = self.desk.engine.fleet();
-            let mut questions = fleet.questions.values();
-            questions.find(|it| it.session == session && it.blocks && it.is_open()).map(|it| it.id)
-        };
-        if let Some(question) = waiting.filter(|_| !wish.despite_question && !had) {
-            return Err(Fault::refused(format!(
-                "session {session} waits for the answer to {question}, so its keyboard was not taken"
-            ))
-            .command("answer it", format!("pilothouse question answer {question} ANSWER"))
-            .command(
-                "take it all the same",
-                format!("pilothouse attach {session} --keyboard --despite-question"),
-            ));
-        }
-        let who = self.desk.who();
-        if sessions.take_lease(key, viewer, hand, &who.to_string(), wish.again) == Taking::Taken {
-            // Stored before anything is typed; what cannot be stored was not taken.
-            if let Err(fault) = self.desk.engine.ask(Input::Typed { session }, who).await {
-                sessions.give_lease_back(key, viewer);
-                return Err(fault);
-            }
-        }
-        Ok(())
     }
 
     async fn stream_to(&mut self, sessions: &Sessions, number: u64, key: Key, wish: Wish) -> Over {

@@ -28,6 +28,8 @@ enum In {
     Review,
     /// One in which everything landed.
     Quiet,
+    /// One with sessions that a person started.
+    Shells,
 }
 
 /// What a person does.
@@ -132,22 +134,48 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene { name: "quiet", home: In::Quiet, steps: &[Sees(".status", "landed"), Keys("ctrl+1")] },
+    Scene {
+        name: "split",
+        home: In::Shells,
+        steps: &[
+            Keys("home"),
+            Sees(".hands", "Hands off"),
+            Keys("ctrl+shift+d"),
+            Sees("[data-name=palette]", "Beside: s2"),
+            Keys("Enter"),
+            Sees(".termpane[data-active] .term", "total"),
+        ],
+    },
+    Scene {
+        name: "type",
+        home: In::Shells,
+        steps: &[
+            Keys("ctrl+shift+b"),
+            Sees("[data-name=type]", "and press Enter"),
+            Clicks("[data-name=type-all]"),
+        ],
+    },
 ];
 
 fn main() -> ExitCode {
     let Some(out) = std::env::args().nth(1).map(PathBuf::from) else {
-        println!("usage: shots OUT");
+        println!("usage: shots OUT [SCENE]…");
         return ExitCode::from(2);
     };
     if let Err(error) = std::fs::create_dir_all(&out) {
         println!("{} cannot be made: {error}", out.display());
         return ExitCode::from(2);
     }
-    for kind in [In::Fresh, In::Asking, In::Trouble, In::Review, In::Quiet] {
+    let named: Vec<String> = std::env::args().skip(2).collect();
+    let wanted = |it: &&Scene| named.is_empty() || named.iter().any(|name| name == it.name);
+    for kind in [In::Fresh, In::Asking, In::Trouble, In::Review, In::Quiet, In::Shells] {
+        if !SCENES.iter().filter(wanted).any(|it| it.home == kind) {
+            continue;
+        }
         let home = Home::new();
         prepare(&home, kind);
         let mut window = Window::open(&home, Options::default());
-        for scene in SCENES.iter().filter(|it| it.home == kind) {
+        for scene in SCENES.iter().filter(wanted).filter(|it| it.home == kind) {
             for theme in THEMES {
                 for (width, height) in SIZES {
                     window.theme(theme);
@@ -191,6 +219,13 @@ fn prepare(home: &Home, kind: In) {
         In::Fresh => {}
         In::Quiet => {
             home.json(&["rehearse", "--headless", "--speed", "100"]);
+        }
+        In::Shells => {
+            for script in
+                ["ls -la /usr; exec sh", "ls -la /var --color=always; exec sh", "git --version; exec sh"]
+            {
+                home.json(&["session", "start", "--", "sh", "-c", script]);
+            }
         }
         In::Asking => rehearse("voyage", asks),
         In::Trouble => {
