@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Connection, Over, receive};
 use crate::coordination::Input;
-use crate::execution::held::{Hand, Key, Sessions, Taking};
+use crate::execution::held::{Hand, Key, Sessions};
 
 /// A viewer gets bytes in pieces of at most this, so that none is waited for long.
 const PIECE: usize = 64 * 1024;
@@ -164,7 +164,7 @@ impl Connection {
             ));
         }
         let who = self.desk.who();
-        if sessions.take_lease(key, viewer, hand, &who.to_string(), wish.again) == Taking::Taken {
+        if sessions.take_lease(key, viewer, hand, &who.to_string(), wish.again) {
             // Stored before anything is typed; what cannot be stored was not taken.
             if let Err(fault) = self.desk.engine.ask(Input::Typed { session }, who).await {
                 sessions.give_lease_back(key, viewer);
