@@ -166,6 +166,7 @@ function begin(it, from, despite) {
   const note = (offset) => {
     // It may have been put away meanwhile.
     if (it.id !== id) return;
+    inSight(it);
     order(JSON.stringify({ do: "ack", id, offset })).catch(() => {});
     told("bytes", "", offset);
   };
@@ -325,6 +326,14 @@ function confirmPaste(it, text) {
   it.paste = text;
   it.told("paste", String(text.split("\n").length), 0);
   return false;
+}
+
+// A screen that is higher than its place shows the row with the cursor.
+function inSight(it) {
+  const all = it.host.querySelector(".xterm-screen")?.clientHeight ?? 0;
+  if (it.keyboard || reads(it) || all <= it.host.clientHeight) return;
+  const foot = ((it.term.buffer.active.cursorY + 1) / it.term.rows) * all;
+  it.host.scrollTop = Math.max(0, foot - it.host.clientHeight);
 }
 
 // Fits rows and columns to the element. Only whoever has the keyboard sizes the program's terminal; who watches sees it as

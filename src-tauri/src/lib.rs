@@ -69,7 +69,7 @@ mod rig {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    use pilothouse_client::{Engine, Places};
+    use pilothouse_client::Engine;
     use pilothouse_contract::wire::{Tag, View};
     use pilothouse_testkit::home::Home;
     use serde_json::{Value, json};
@@ -102,12 +102,11 @@ mod rig {
         pub(crate) fn new() -> Self {
             let home = Home::new();
             home.json(&["engine", "start"]);
-            let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into);
-            let places = Places::at(home.data(), &runtime).unwrap();
+            let places = home.places();
             // Whatever starts the engine from here must start it in this home. Written by a shell, for a file that
             // this process has open for writing cannot be run.
             let program = home.path().join("pilothouse");
-            let real = home.command(&[]).get_program().to_owned();
+            let real = home.program("pilothouse");
             let wrapper = format!(
                 "printf '#!/bin/sh\\nPILOTHOUSE_HOME={} exec {} \"$@\"\\n' >{program} && chmod +x {program}",
                 home.path().display(),

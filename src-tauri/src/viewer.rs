@@ -189,16 +189,13 @@ mod tests {
 
     /// Starts a session and opens viewer 7 at its beginning.
     fn shown(rig: &Rig, script: &str, keyboard: bool) -> View {
-        let session = rig.home.json(&["session", "start", "--", "sh", "-c", script]);
-        let session = session["id"].as_str().unwrap().parse().unwrap();
-        let view = from_its_beginning(session, keyboard);
+        let view = from_its_beginning(rig.home.start(&["sh", "-c", script]), keyboard);
         rig.open(7, &view).unwrap();
         view
     }
 
     fn from_its_beginning(session: SessionId, keyboard: bool) -> View {
-        let (lines_above, again, despite_question, flood_ms) = (0, false, false, 0);
-        View { session, from: Some(0), lines_above, keyboard, again, despite_question, flood_ms }
+        View { from: Some(0), keyboard, ..View::of(session) }
     }
 
     fn ack(rig: &Rig, offset: u64) {

@@ -7,19 +7,11 @@ use std::time::{Duration, Instant};
 
 use pilothouse_contract::event::Event;
 use pilothouse_testkit::agent::{ShellAgent, task_file};
-use pilothouse_testkit::home::{Home, kill_at_once, ran};
+use pilothouse_testkit::home::{Home, moved_to, ran};
+use pilothouse_testkit::process::{ended, kill_at_once};
 use pilothouse_testkit::repo::Repo;
 
-fn spec(tasks: &str) -> Repo {
-    Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", tasks)])
-}
-
-fn ready(repo: &Repo) -> Home {
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
-    home
-}
+const TASKS: &str = "specs/001-work/tasks.md";
 
 #[test]
 fn what_is_no_repository_is_refused_with_the_cure() {
@@ -55,8 +47,8 @@ fn what_is_no_repository_is_refused_with_the_cure() {
 
 #[test]
 fn a_repository_is_added_once_and_comes_back_as_itself() {
-    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
-    let home = ready(&repo);
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
+    let home = Home::trusting(&repo);
     let again = home.try_json(&["project", "add", &repo.name()]).fault();
     assert!(again.contains("on the list already, as shop"), "{again}");
     // From below, and from a worktree of it, it is the same repository.
@@ -118,7 +110,7 @@ fn sign_head(repo: &Repo) {
 
 #[test]
 fn nothing_starts_before_a_person_looked_and_trusted() {
-    let repo = spec(&task_file(&[("T001", "a", "touch pwned && test -e a")]));
+    let repo = Repo::with_tasks(&[("T001", "a", "touch pwned && test -e a")]);
     let mark = repo.path().with_file_name("ran");
     for hook in ["post-checkout", "reference-transaction", "pre-commit"] {
         let path = repo.path().join(".git/hooks").join(hook);
@@ -150,17 +142,15 @@ fn nothing_starts_before_a_person_looked_and_trusted() {
 
 #[test]
 fn what_an_agent_sets_in_git_is_not_run_until_a_person_looked_again() {
-    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
     let mark = repo.path().with_file_name("ran");
-    let home = ready(&repo);
+    let home = Home::trusting(&repo);
     let agent = ShellAgent::new(&format!(
         "git config filter.x.clean 'touch {}; cat'\n\
          echo '* filter=x' >> \"$(git rev-parse --git-common-dir)/info/attributes\"\necho a > a",
         mark.display()
     ));
-    let command = agent.command();
-    let start = ["run", "start", "001-work", "--command", &command, "--approve", "policy", "--wait"];
-    let ran = home.try_json(&start);
+    let ran = home.carry(&agent);
     assert_eq!((ran.code, ran.json()["state"].as_str()), (1, Some("parked")), "{ran:?}");
     assert!(!mark.exists(), "it was run");
     let says = "filter.x.clean was set since you trusted shop";
@@ -173,78 +163,67 @@ fn what_an_agent_sets_in_git_is_not_run_until_a_person_looked_again() {
         history.iter().any(|it| matches!(&it.event, Event::AttemptFailed { why, .. } if why.contains(says))),
         "the attempt says why"
     );
-    let refused = home.try_json(&start).fault();
+    let refused = home.carry(&agent).fault();
     assert!(refused.contains(says) && refused.contains("pilothouse project trust shop"), "{refused}");
     assert!(!mark.exists(), "it was run");
     // Looked at and taken out, or looked at and trusted: either way it goes on.
     home.json(&["project", "trust", "shop", "--yes"]);
-    assert_eq!(home.json(&start)["state"], "landed");
+    assert_eq!(home.carry(&agent).json()["state"], "landed");
     assert!(mark.exists(), "what was trusted is run");
 }
 
 #[test]
 fn a_hook_that_came_after_the_trust_is_told_and_stops_new_runs() {
-    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
-    let home = ready(&repo);
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
+    let home = Home::trusting(&repo);
     let hook = repo.path().join(".git/hooks/post-checkout");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     std::fs::write(&hook, "#!/bin/sh\n").unwrap();
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
     let agent = ShellAgent::new("echo a > a");
-    let refused = home.try_json(&["run", "start", "001-work", "--command", &agent.command()]).fault();
+    let refused = home.carry(&agent).fault();
     assert!(refused.contains("post-checkout was set since you trusted shop"), "{refused}");
     assert!(home.events(0).any(
         |it| matches!(&it.event, Event::Notice { says, .. } if says.contains("post-checkout was set since"))
     ));
     std::fs::remove_file(&hook).unwrap();
-    home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy", "--wait"]);
+    assert_eq!(home.carry(&agent).json()["state"], "landed");
 }
 
 #[test]
 fn a_broken_task_line_is_named_with_its_line_and_mended_by_a_commit() {
-    let repo = spec("## Phase 1: x\n\n- [] T001 Make a\n  - Files: `a`\n  - Verify: `test -e a`\n");
-    let home = ready(&repo);
+    let repo = Repo::with_tasks(&[]);
+    let broken = "## Phase 1: x\n\n- [] T001 Make a\n  - Files: `a`\n  - Verify: `test -e a`\n";
+    repo.commit(&[(TASKS, broken)], "Say what");
+    let home = Home::trusting(&repo);
     assert_eq!(home.json(&["item", "list"])[0]["state"], "drafting");
     let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
     assert!(refused.contains("tasks.md line 3") && refused.contains("a task line is"), "{refused}");
-    repo.commit(&[("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")]))], "Mend it");
-    let agent = ShellAgent::new("echo a > a");
+    repo.commit(&[(TASKS, &task_file(&[("T001", "a", "test -e a")]))], "Mend it");
     // What was committed a moment ago counts.
-    let run = home.json(&[
-        "run",
-        "start",
-        "001-work",
-        "--command",
-        &agent.command(),
-        "--approve",
-        "policy",
-        "--wait",
-    ]);
-    assert_eq!(run["state"], "landed");
+    assert_eq!(home.carry(&ShellAgent::new("echo a > a")).json()["state"], "landed");
 }
 
 #[test]
 fn tasks_without_proof_and_settings_that_nobody_knows_are_refused() {
-    let repo = spec("## Phase 1: x\n\n- [ ] T001 Make a\n  - Files: `a`\n");
-    let home = ready(&repo);
+    let repo = Repo::with_tasks(&[]);
+    repo.commit(&[(TASKS, "## Phase 1: x\n\n- [ ] T001 Make a\n  - Files: `a`\n")], "Say what");
+    let home = Home::trusting(&repo);
     assert!(
         home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"])
             .fault()
             .contains("T001 has no Verify")
     );
     let tasks = task_file(&[("T001", "a", "test -e a")]);
-    repo.commit(
-        &[("specs/001-work/tasks.md", &tasks), ("WORKFLOW.md", "---\npilothouse:\n  aprove: policy\n---\n")],
-        "Oops",
-    );
+    repo.commit(&[(TASKS, &tasks), ("WORKFLOW.md", "---\npilothouse:\n  aprove: policy\n---\n")], "Oops");
     let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
     assert!(refused.contains("WORKFLOW.md") && refused.contains("aprove"), "{refused}");
 }
 
 #[test]
 fn a_missing_agent_program_is_said_before_anything_begins() {
-    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
-    let home = ready(&repo);
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
+    let home = Home::trusting(&repo);
     let missing =
         home.try_json(&["run", "start", "001-work", "--command", "no-such-agent {brief_file}"]).fault();
     assert!(
@@ -261,10 +240,9 @@ fn a_missing_agent_program_is_said_before_anything_begins() {
 
 #[test]
 fn a_proof_that_passes_before_the_work_is_called_vacuous() {
-    let repo = spec(&task_file(&[("T001", "a", "true")]));
-    let home = ready(&repo);
-    let agent = ShellAgent::new("echo a > a");
-    let ran = home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]);
+    let repo = Repo::with_tasks(&[("T001", "a", "true")]);
+    let home = Home::trusting(&repo);
+    let ran = home.carry(&ShellAgent::new("echo a > a"));
     assert_eq!((ran.code, ran.json()["state"].as_str()), (1, Some("parked")));
     assert!(ran.json()["why"].as_str().unwrap().contains("passes before any work"), "{}", ran.out);
     assert_eq!(
@@ -276,8 +254,8 @@ fn a_proof_that_passes_before_the_work_is_called_vacuous() {
 
 #[test]
 fn names_that_nothing_has_are_answered_with_what_there_is() {
-    let repo = spec(&task_file(&[("T001", "a", "test -e a")]));
-    let home = ready(&repo);
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
+    let home = Home::trusting(&repo);
     assert!(home.try_json(&["run", "start", "nothing"]).fault().contains("there is no item 'nothing'"));
     assert!(home.try_json(&["project", "trust", "shoop"]).fault().contains("there are: shop"));
     for (args, says) in [
@@ -303,13 +281,28 @@ fn a_data_folder_that_may_not_be_written_is_named() {
     assert!(ran.fault().contains("cannot be used") && ran.fault().contains("PILOTHOUSE_HOME"), "{ran:?}");
 }
 
-/// Runs a shell script in a mount namespace of its own, where it may mount.
-fn apart(script: &str, home: &Home) -> std::process::Output {
+/// What a script said that ran apart.
+struct Apart {
+    out: String,
+    /// All of it, for whoever reads of a failure.
+    context: String,
+}
+
+impl Apart {
+    /// What it said below a head: `== NAME`.
+    fn part(&self, name: &str) -> &str {
+        self.out.split("== ").find(|it| it.starts_with(name)).unwrap_or_default()
+    }
+}
+
+/// Runs a shell script in a mount namespace of its own, where it may mount. Its first argument is our program.
+fn apart(script: &str, home: &Home) -> Apart {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
-    let ours = home.command(&[]);
-    command.arg(ours.get_program()).env("PILOTHOUSE_HOME", home.path()).env_remove("PILOTHOUSE_SESSION");
-    command.stdin(Stdio::null()).output().unwrap()
+    let output = ended(moved_to(home.path(), &mut command).arg(home.program("pilothouse")));
+    let out = String::from_utf8(output.stdout).unwrap();
+    let context = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
+    Apart { out, context }
 }
 
 #[test]
@@ -333,10 +326,8 @@ fn a_read_only_data_folder_and_a_full_one_are_said_in_words_and_lose_nothing() {
         mount -o remount,rw "$PILOTHOUSE_HOME"
         echo "== again"; "$1" project list --json; "$1" engine stop > /dev/null
         rm -rf /tmp/full-$$"#;
-    let output = apart(script, &home);
-    let out = String::from_utf8(output.stdout).unwrap();
-    let part = |name: &str| out.split("== ").find(|it| it.starts_with(name)).unwrap_or_default().to_owned();
-    let context = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
+    let said = apart(script, &home);
+    let (part, context) = (|name| said.part(name), &said.context);
     assert!(
         part("full").contains("the disk is full") && part("full").contains("nothing was changed"),
         "{context}"
@@ -362,23 +353,22 @@ fn a_full_disk_stops_the_log_with_one_alarm_and_the_program_goes_on() {
     let script = r#"set -e
         mount -t tmpfs -o size=44m tmpfs "$PILOTHOUSE_HOME"
         "$1" engine start > /dev/null
-        "$1" session start -- sh -c 'stty raw; seq 1 6000000; echo worked > /tmp/worked-'$$'; read word' > /dev/null
-        until [ -e /tmp/worked-$$ ]; do :; done
-        echo "== worked"; cat /tmp/worked-$$; rm /tmp/worked-$$
+        mkfifo "$PILOTHOUSE_HOME/says"
+        "$1" session start -- sh -c 'stty raw; seq 1 6000000; echo worked >"$PILOTHOUSE_HOME/says"; read word' > /dev/null
+        read -r word <"$PILOTHOUSE_HOME/says"
+        echo "== worked"; echo "$word"
         echo "== status"; "$1" engine status --json || echo "code $?"
         "$1" session kill s1 > /dev/null
         echo "== ended"; "$1" session list --all --json
         echo "== log"; "$1" attach s1 --raw --no-follow | head -c 12; echo
         "$1" engine stop > /dev/null"#;
-    let output = apart(script, &home);
-    let out = String::from_utf8(output.stdout).unwrap();
-    let context = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
-    let part = |name: &str| out.split("== ").find(|it| it.starts_with(name)).unwrap_or_default().to_owned();
-    assert!(part("worked").ends_with("worked\n"), "{context}");
+    let said = apart(script, &home);
+    let (part, context) = (|name| said.part(name), &said.context);
+    assert_eq!(part("worked"), "worked\nworked\n", "{context}");
     assert_eq!(part("status").matches("was not all written down").count(), 1, "{context}");
     assert!(part("status").contains("What s1 said") && part("status").contains("code 1"), "{context}");
     let ended: serde_json::Value =
-        serde_json::from_str(part("ended").trim_start_matches("ended\n")).expect(&context);
+        serde_json::from_str(part("ended").trim_start_matches("ended\n")).expect(context);
     let end = &ended[0]["session"]["end"];
     assert!(end["lost_bytes"].as_u64().unwrap() > 1_000_000, "{context}");
     assert!(end["output_bytes"].as_u64().unwrap() >= 32 * 1024 * 1024, "{context}");
@@ -387,7 +377,6 @@ fn a_full_disk_stops_the_log_with_one_alarm_and_the_program_goes_on() {
 
 #[test]
 fn a_log_that_others_could_read_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     home.json(&["engine", "start"]);
     let sessions = home.data().join("sessions");
@@ -397,7 +386,7 @@ fn a_log_that_others_could_read_is_refused() {
     assert!(refused.fault().contains("may be entered by others (mode 755)"), "{refused:?}");
     assert!(refused.fault().contains(&format!("chmod 700 {}", sessions.display())), "{refused:?}");
     mode(0o700);
-    assert!(home.json(&["session", "start", "--", "true"])["id"].is_string());
+    home.start(&["true"]);
 }
 
 #[test]

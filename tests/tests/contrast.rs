@@ -7,9 +7,13 @@ type Tokens = BTreeMap<String, [f64; 3]>;
 
 const SURFACES: [&str; 4] = ["bg", "panel", "raised", "well"];
 
-/// The tokens' own file.
+/// The tokens' own file, without its comments.
 fn css() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/style/tokens.css")).unwrap()
+    let css =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/style/tokens.css")).unwrap();
+    let mut parts = css.split("/*");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |css, part| css + part.split_once("*/").unwrap().1)
 }
 
 /// What stands between the braces after a selector.
@@ -18,11 +22,11 @@ fn block<'a>(css: &'a str, selector: &str) -> &'a str {
     css[at..].split_once('{').unwrap().1.split_once('}').unwrap().0
 }
 
-/// The colours of a block, over those that were there.
+/// The colours of a block, over those that were there; what is no colour takes away the one that was.
 fn read(tokens: &mut Tokens, block: &str) {
     for declaration in block.split(';') {
-        // What stands before the name may be a comment.
-        let Some((name, value)) = declaration.rsplit_once("--").and_then(|(_, it)| it.split_once(':')) else {
+        let Some((name, value)) = declaration.trim().strip_prefix("--").and_then(|it| it.split_once(':'))
+        else {
             continue;
         };
         let value = value.trim();
@@ -31,9 +35,11 @@ fn read(tokens: &mut Tokens, block: &str) {
         } else {
             luminous(value)
         };
-        if let Some(colour) = colour {
-            tokens.insert(name.trim().to_owned(), colour);
-        }
+        // What cannot be read hides what was there too, so that whoever asks for it learns of it.
+        match colour {
+            Some(colour) => tokens.insert(name.trim().to_owned(), colour),
+            None => tokens.remove(name.trim()),
+        };
     }
 }
 
@@ -90,6 +96,15 @@ fn the_formulas_give_the_known_ratios() {
     assert!((ratio(white, black) - 21.0).abs() < 0.01);
     let grey = luminous("#777777").unwrap();
     assert!((ratio(grey, white) - 4.48).abs() < 0.01);
+}
+
+#[test]
+fn what_is_no_colour_hides_the_one_that_was() {
+    let mut tokens = Tokens::new();
+    read(&mut tokens, "--ink: #000000; --bg: #ffffff; --edge: var(--ink)");
+    assert_eq!((tokens.len(), tokens["edge"]), (3, tokens["ink"]));
+    read(&mut tokens, "--ink: oklch(50% 0 0); --bg: var(--none)");
+    assert_eq!(tokens.keys().collect::<Vec<_>>(), ["edge"]);
 }
 
 #[test]

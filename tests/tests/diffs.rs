@@ -2,25 +2,16 @@
 //! called.
 
 use pilothouse_contract::event::Event;
-use pilothouse_testkit::agent::{ShellAgent, task_file};
+use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::repo::Repo;
 
 #[test]
 fn an_attempt_shows_what_it_changed_while_it_works_and_after() {
     let workflow = "---\npilothouse:\n  attempts: 1\n---\n";
-    let repo = Repo::new(
-        "shop",
-        &[
-            ("WORKFLOW.md", workflow),
-            ("a", "one\n"),
-            ("specs/001-work/spec.md", "# Work\n"),
-            ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "grep -q two a")])),
-        ],
-    );
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
+    let repo = Repo::with_tasks(&[("T001", "a", "grep -q two a")]);
+    repo.commit(&[("WORKFLOW.md", workflow), ("a", "one\n")], "Say how");
+    let home = Home::trusting(&repo);
     let unknown = home.try_json(&["task", "diff", "001-work", "T009"]);
     assert!(unknown.fault().contains("has no task 'T009'"), "{unknown:?}");
     let untried = home.try_json(&["task", "diff", "001-work", "T001"]);

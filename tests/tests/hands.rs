@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use pilothouse_contract::event::Event;
-use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::process::{Fifo, kill_at_once, lives, signal};
 use serde_json::Value;
 
 /// Counts lines as fast as it can, in raw mode, until a file is there.
@@ -13,10 +14,6 @@ fn counts_until(word: &Path) -> String {
         "stty raw; n=0; while [ ! -e {} ]; do seq $((n + 1)) $((n + 20000)); n=$((n + 20000)); done; exit 7",
         word.display()
     )
-}
-
-fn start(home: &Home, script: &str) -> String {
-    home.json(&["session", "start", "--", "sh", "-c", script])["id"].as_str().unwrap().to_owned()
 }
 
 /// The one session, once it is in two hands.
@@ -51,7 +48,7 @@ fn wait_for_replaced(home: &Home, times: usize) -> u64 {
 fn a_killed_holder_is_replaced_around_the_living_program() {
     let home = Home::new();
     let word = home.path().join("word");
-    let session = start(&home, &counts_until(&word));
+    let session = home.start(&["sh", "-c", &counts_until(&word)]).to_string();
     let before = steady(&home);
     kill_at_once(holder(&before));
     assert_eq!(wait_for_replaced(&home, 1), 0, "nobody typed");
@@ -73,7 +70,7 @@ fn a_killed_holder_is_replaced_around_the_living_program() {
 fn engine_and_holders_may_die_in_turn() {
     let home = Home::new();
     let word = home.path().join("word");
-    let session = start(&home, &counts_until(&word));
+    let session = home.start(&["sh", "-c", &counts_until(&word)]).to_string();
     for times in 1..=3 {
         let line = steady(&home);
         kill_at_once(home.engine_pid());
@@ -94,22 +91,18 @@ fn engine_and_holders_may_die_in_turn() {
 #[test]
 fn a_replaced_holder_still_ends_everything_the_session_started() {
     let home = Home::new();
-    let pid_file = home.path().join("pid");
-    let script = format!(
-        "(setsid sh -c 'echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 1000' &); sleep 1000",
-        pid_file.display()
-    );
-    let session = start(&home, &script);
+    let says = Fifo::new(home.path().join("says"));
+    let script = format!("(setsid sh -c 'echo $$ >{says}; sleep 1000' &); sleep 1000");
+    let session = home.start(&["sh", "-c", &script]).to_string();
     let line = steady(&home);
-    while !pid_file.exists() {
-        std::thread::yield_now();
-    }
+    let daemon = says.read().trim().parse().unwrap();
+    let program = line["session"]["running"]["pid"].as_u64().unwrap() as u32;
+    assert!(lives(daemon) && lives(program));
     kill_at_once(holder(&line));
     wait_for_replaced(&home, 1);
     home.json(&["session", "kill", &session]);
-    for pid in [std::fs::read_to_string(&pid_file).unwrap(), line["session"]["running"]["pid"].to_string()] {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z "), "{pid} lives on: {stat}");
+    for pid in [daemon, program] {
+        assert!(!lives(pid), "{pid} lives on");
     }
     let end = &home.json(&["session", "list", "--all"])[0]["session"]["end"];
     assert!(end["left_behind"].to_string().contains("sleep ("), "{end}");
@@ -118,19 +111,15 @@ fn a_replaced_holder_still_ends_everything_the_session_started() {
 #[test]
 fn a_stopped_holder_is_not_a_dead_one() {
     let home = Home::new();
-    let session = start(&home, "read word; echo got $word; read again");
+    let session = home.start(&["sh", "-c", "read word; echo got $word; read again"]).to_string();
     let line = steady(&home);
-    let signal = |name: &str| {
-        let sent = std::process::Command::new("kill").args([name, &holder(&line).to_string()]).status();
-        assert!(sent.unwrap().success());
-    };
-    signal("-STOP");
+    assert!(signal(holder(&line), "-STOP"));
     kill_at_once(home.engine_pid());
     // The new engine cannot reach it, and leaves it in peace.
     let listed = home.json(&["session", "list"]);
     assert_eq!(holder(&listed[0]), holder(&line));
     assert_eq!(listed[0]["state"], "unknown", "{listed}");
-    signal("-CONT");
+    assert!(signal(holder(&line), "-CONT"));
     assert_eq!(holder(&steady(&home)), holder(&line));
     assert!(home.json(&["session", "kill", &session])["end"].is_object());
     assert!(!home.history().iter().any(|it| matches!(it.event, Event::HolderReplaced { .. })));
@@ -139,7 +128,7 @@ fn a_stopped_holder_is_not_a_dead_one() {
 #[test]
 fn a_holder_whose_socket_was_deleted_is_found_again() {
     let home = Home::new();
-    start(&home, "read word");
+    home.start(&["sh", "-c", "read word"]);
     let line = steady(&home);
     let sockets = home.data().join("run");
     let socket = std::fs::read_dir(&sockets)
@@ -156,7 +145,7 @@ fn a_holder_whose_socket_was_deleted_is_found_again() {
 #[test]
 fn what_dies_while_nobody_kept_it_is_said_in_words() {
     let home = Home::new();
-    let session = start(&home, "echo before; read word");
+    let session = home.start(&["sh", "-c", "echo before; read word"]).to_string();
     let line = steady(&home);
     home.json(&["engine", "stop"]);
     kill_at_once(holder(&line));

@@ -3,16 +3,15 @@
 use pilothouse_contract::SessionId;
 use pilothouse_contract::wire::View;
 use pilothouse_testkit::home::Home;
-use pilothouse_testkit::seat::{FromSession, Seat, watching};
+use pilothouse_testkit::seat::{FromSession, Seat};
 use serde_json::Value;
 
 const READS: &str = "stty -echo; echo ready; while read -r word; do echo got $word; done; echo end of it";
 
 /// A session that says what it reads, ready to read.
 fn reader(home: &Home) -> (SessionId, Seat) {
-    let session = home.json(&["session", "start", "--", "sh", "-c", READS]);
-    let session: SessionId = session["id"].as_str().unwrap().parse().unwrap();
-    let mut seat = Seat::view(home, &watching(session)).unwrap();
+    let session = home.start(&["sh", "-c", READS]);
+    let mut seat = Seat::view(home, &View::of(session)).unwrap();
     seat.until("ready").unwrap();
     (session, seat)
 }
@@ -53,7 +52,7 @@ fn to_many_is_asked_twice_and_each_says_what_became_of_it() {
         seat.until("got hello").unwrap();
     }
     // One of them is somebody else's for now, one has no keyboard: the third gets it all the same.
-    let mut theirs = Seat::view(&home, &View { keyboard: true, ..watching(first) }).unwrap();
+    let mut theirs = Seat::view(&home, &View { keyboard: true, ..View::of(first) }).unwrap();
     while !matches!(theirs.next().unwrap(), FromSession::Lease(it) if it.yours) {}
     let ids = format!("{first},{second},{pipe}");
     let some = home.try_json(&["session", "send", &ids, "--yes", "--", "again", "Enter"]);

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use pilothouse_contract::attempt::AttemptState;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::session::Ending;
-use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::process::kill_at_once;
 
 /// Seeds of the moments; printed with a failure, so that a moment can be tried again.
 const SEEDS: std::ops::Range<u64> = 1..11;

@@ -36,9 +36,7 @@ fn scene_of(more: &[(&str, &str)], (files, proof): (&str, &str), agent: &str) ->
         ("specs/001-work/tasks.md", &tasks),
     ];
     let repo = Repo::new("shop", &[&first, more].concat());
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
+    let home = Home::trusting(&repo);
     Scene { home, repo, agent: ShellAgent::new(agent) }
 }
 

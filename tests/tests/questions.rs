@@ -7,8 +7,9 @@ use pilothouse_contract::event::Event;
 use pilothouse_contract::question::Question;
 use pilothouse_contract::run::{RunState, TouchKind};
 use pilothouse_contract::{Record, Who};
-use pilothouse_testkit::agent::{ShellAgent, task_file};
-use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::agent::ShellAgent;
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::process::kill_at_once;
 use pilothouse_testkit::repo::Repo;
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ fn end_of(held: Child) -> (bool, String) {
 }
 
 fn program(home: &Home) -> String {
-    home.command(&[]).get_program().to_str().unwrap().to_owned()
+    home.program("pilothouse").display().to_string()
 }
 
 fn asked(records: &mut impl Iterator<Item = Record>) -> Question {
@@ -171,18 +172,9 @@ fn a_question_outlives_the_engine_and_is_asked_once() {
 #[test]
 fn an_agent_that_waits_does_not_stall_and_the_answer_is_a_touch() {
     let workflow = "---\npilothouse:\n  stall_s: 4\n  attempts: 1\n  approve: policy\n---\n";
-    let tasks = task_file(&[("T001", "a", "grep -q tea a"), ("T002", "b", "test -e b")]);
-    let repo = Repo::new(
-        "shop",
-        &[
-            ("WORKFLOW.md", workflow),
-            ("specs/001-work/spec.md", "# Work\n"),
-            ("specs/001-work/tasks.md", &tasks),
-        ],
-    );
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
+    let repo = Repo::with_tasks(&[("T001", "a", "grep -q tea a"), ("T002", "b", "test -e b")]);
+    repo.commit(&[("WORKFLOW.md", workflow)], "Say how");
+    let home = Home::trusting(&repo);
     // The other task hangs as soon as the first has asked: when it has stalled, the limit is over for both.
     let agent = ShellAgent::new(
         "case $task in
@@ -209,7 +201,7 @@ fn an_agent_that_waits_does_not_stall_and_the_answer_is_a_touch() {
     // The hanging task is parked after its one try; a person lets it go on.
     let parked = events.any(|it| matches!(it.event, Event::RunMoved { to: RunState::Parked, .. }));
     assert!(parked);
-    let run = home.json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]);
+    let run = home.carry(&agent).json();
     assert_eq!(run["state"], "landed", "{run}");
     assert_eq!(repo.read("a"), "tea\n");
     let touched = home.history().into_iter().any(|it| {

@@ -140,8 +140,7 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
         .with_env("CLAUDE_CONFIG_DIR", config.path().to_str().unwrap())
         .with_env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
         .with_env("TMPDIR", temp.path().to_str().unwrap());
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", CRATE, "--yes"]);
+    home.trust(&repo);
     let ran = home.try_json(&["run", "start", "001-common-prefix", "--wait"]);
     let story = || home.run(&["run", "show", "r1", "--history"]).out;
     assert_eq!((ran.code, ran.json()["state"].as_str()), (0, Some("landed")), "{}\n{}", ran.out, story());

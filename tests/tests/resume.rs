@@ -32,9 +32,7 @@ fn scene(tasks: &[String], workflow: &str, agent: &str) -> Scene {
             (TASKS, &format!("## Phase 1: Work\n\n{}", tasks.concat())),
         ],
     );
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
+    let home = Home::trusting(&repo);
     Scene { home, repo, agent: ShellAgent::new(agent) }
 }
 

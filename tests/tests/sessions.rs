@@ -5,8 +5,9 @@ use std::io::Read;
 use std::process::Stdio;
 
 use pilothouse_contract::event::Event;
-use pilothouse_testkit::agent::{ShellAgent, task_file};
-use pilothouse_testkit::home::{Home, kill_at_once};
+use pilothouse_testkit::agent::ShellAgent;
+use pilothouse_testkit::home::Home;
+use pilothouse_testkit::process::{Fifo, kill_at_once, lives};
 use pilothouse_testkit::repo::Repo;
 
 #[test]
@@ -18,8 +19,7 @@ fn a_held_command_outlives_the_engine_and_loses_no_byte() {
         "n=0; while [ ! -e {} ]; do n=$((n + 1)); echo line $n; sleep 0.01; done; echo last $n",
         word.display()
     );
-    let session =
-        home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    let session = home.start(&["sh", "-c", &script]).to_string();
     let mut viewer = home.command(&["attach", &session, "--raw"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut seen = viewer.stdout.take().unwrap();
     let mut first = [0; 64];
@@ -70,23 +70,16 @@ fn an_engine_whose_socket_was_deleted_answers_again() {
 #[test]
 fn a_session_is_ended_with_everything_it_started() {
     let home = Home::new();
-    let pid_file = home.path().join("pid");
-    let script = format!(
-        "(setsid sh -c 'echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 1000' &); sleep 1000",
-        pid_file.display()
-    );
-    let session =
-        home.json(&["session", "start", "--", "sh", "-c", &script])["id"].as_str().unwrap().to_owned();
+    let says = Fifo::new(home.path().join("says"));
+    let script = format!("(setsid sh -c 'echo $$ >{says}; sleep 1000' &); sleep 1000");
+    let session = home.start(&["sh", "-c", &script]).to_string();
     // The daemon says who it is once it is there.
-    while !pid_file.exists() {
-        std::thread::yield_now();
-    }
+    let daemon = says.read().trim().parse().unwrap();
+    assert!(lives(daemon));
     home.json(&["session", "kill", &session]);
     let line = &home.json(&["session", "list", "--all"])[0];
     assert_eq!(line["state"], "exited", "{line}");
-    let pid = std::fs::read_to_string(&pid_file).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "its daemon lives on: {stat}");
+    assert!(!lives(daemon), "its daemon lives on");
     let again = home.try_json(&["session", "kill", &session]);
     assert!(again.fault().contains("has ended already"), "{again:?}");
 }
@@ -94,15 +87,14 @@ fn a_session_is_ended_with_everything_it_started() {
 #[test]
 fn what_runs_of_a_session_is_listed_with_what_it_uses() {
     let home = Home::new();
-    let up = home.path().join("up");
-    let script = format!("(setsid sh -c 'touch {}; sleep 1000; true' &); exec sleep 2000", up.display());
-    home.json(&["session", "start", "--", "sh", "-c", &script]);
+    let says = Fifo::new(home.path().join("says"));
+    // The shell itself says it: a program of its own could be listed, and be gone before it was looked at.
+    let script = format!("(setsid sh -c 'echo up >{says}; sleep 1000; true' &); exec sleep 2000");
+    home.start(&["sh", "-c", &script]);
     let lines = home.json(&["session", "steady"]);
     let pid = lines[0]["session"]["running"]["pid"].clone();
     // The daemon says when it is there.
-    while !up.exists() {
-        std::thread::yield_now();
-    }
+    assert_eq!(says.read(), "up\n");
     let listed = home.json(&["session", "list"]);
     let processes = listed[0]["processes"].as_array().unwrap();
     assert_eq!(
@@ -117,7 +109,7 @@ fn what_runs_of_a_session_is_listed_with_what_it_uses() {
 #[test]
 fn whoever_follows_starts_no_engine() {
     let home = Home::new();
-    let session = home.json(&["session", "start", "--", "true"])["id"].as_str().unwrap().to_owned();
+    let session = home.start(&["true"]).to_string();
     home.json(&["engine", "stop"]);
     let mut following = home.command(&["event", "follow", "--json"]).stdout(Stdio::null()).spawn().unwrap();
     let watched = home.try_json(&["attach", &session]);
@@ -130,7 +122,7 @@ fn whoever_follows_starts_no_engine() {
 #[test]
 fn a_hook_cannot_write_escapes_into_history() {
     let home = Home::new();
-    let program = home.command(&[]).get_program().to_str().unwrap().to_owned();
+    let program = home.program("pilothouse").display().to_string();
     let tell = format!("{program} --json hook ref-refused \"$(printf 'refs/heads/\\033[2J')\" 0 0");
     let told = home.run(&["hold", "--", "sh", "-c", &tell]);
     assert!(told.out.contains("no plain line"), "{told:?}");
@@ -151,7 +143,7 @@ fn hold_ends_as_its_command_ends() {
 #[test]
 fn a_program_inside_a_session_may_look_and_nothing_else() {
     let home = Home::new();
-    let program = home.command(&[]).get_program().to_str().unwrap().to_owned();
+    let program = home.program("pilothouse").display().to_string();
     let inside = |verb: &str| home.run(&["hold", "--", "sh", "-c", &format!("{program} {verb} --json")]);
     assert_eq!(inside("project list").code, 0);
     for verb in ["engine stop", "session start -- true", "project add /tmp", "session kill s1"] {
@@ -175,18 +167,9 @@ fn a_program_inside_a_session_may_look_and_nothing_else() {
 
 #[test]
 fn a_worktree_that_was_removed_comes_back_from_the_command_line() {
-    let repo = Repo::new(
-        "shop",
-        &[
-            ("specs/001-work/spec.md", "# Work\n"),
-            ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")])),
-        ],
-    );
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
-    let agent = ShellAgent::new("echo half > half-done; exit 5");
-    let ran = home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]);
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
+    let home = Home::trusting(&repo);
+    let ran = home.carry(&ShellAgent::new("echo half > half-done; exit 5"));
     assert_eq!(ran.code, 1, "{ran:?}");
     // The last try's worktree stays for a person to look at; the one before it can be brought back.
     let all = home.json(&["worktree", "list", "--all"]);
@@ -213,18 +196,9 @@ fn a_worktree_that_was_removed_comes_back_from_the_command_line() {
 
 #[test]
 fn a_worktree_that_somebody_deleted_is_seen_to_be_gone() {
-    let repo = Repo::new(
-        "shop",
-        &[
-            ("specs/001-work/spec.md", "# Work\n"),
-            ("specs/001-work/tasks.md", &task_file(&[("T001", "a", "test -e a")])),
-        ],
-    );
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
-    let agent = ShellAgent::new("echo x > b; exit 5");
-    assert_eq!(home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--wait"]).code, 1);
+    let repo = Repo::with_tasks(&[("T001", "a", "test -e a")]);
+    let home = Home::trusting(&repo);
+    assert_eq!(home.carry(&ShellAgent::new("echo x > b; exit 5")).code, 1);
     let path = home.json(&["worktree", "list"])[0]["path"].as_str().unwrap().to_owned();
     let seen = home.events(0).find_map(|it| match it.event {
         Event::WorktreeSeen { seen, .. } if seen.untracked == 1 => Some(seen),
@@ -240,13 +214,9 @@ fn a_worktree_that_somebody_deleted_is_seen_to_be_gone() {
 
 #[test]
 fn tasks_run_beside_each_other_only_where_they_cannot_meet() {
-    let tasks =
-        task_file(&[("T001", "a", "test -e a"), ("T002", "b", "test -e b"), ("T003", "a", "grep -q 3 a")]);
-    let repo =
-        Repo::new("shop", &[("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &tasks)]);
-    let home = Home::new();
-    home.json(&["project", "add", &repo.name()]);
-    home.json(&["project", "trust", "shop", "--yes"]);
+    let tasks = [("T001", "a", "test -e a"), ("T002", "b", "test -e b"), ("T003", "a", "grep -q 3 a")];
+    let repo = Repo::with_tasks(&tasks);
+    let home = Home::trusting(&repo);
     // The two that cannot meet wait for each other: if they did not run at once, neither would ever end.
     let meet = home.path().join("meet");
     std::fs::create_dir(&meet).unwrap();
@@ -259,17 +229,7 @@ fn tasks_run_beside_each_other_only_where_they_cannot_meet() {
          esac",
         meet = meet.display()
     ));
-    let run = home.json(&[
-        "run",
-        "start",
-        "001-work",
-        "--command",
-        &agent.command(),
-        "--approve",
-        "policy",
-        "--wait",
-    ]);
-    assert_eq!(run["state"], "landed");
+    assert_eq!(home.carry(&agent).json()["state"], "landed");
     assert_eq!(
         std::fs::read_to_string(meet.join("order")).unwrap(),
         "1\n",

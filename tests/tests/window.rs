@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use pilothouse_testkit::home::{Home, ran};
+use pilothouse_testkit::home::{Home, moved_to, ran};
+use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::window::{Options, Window};
 
 /// A page in good order was kept from nothing and complained of nothing.
@@ -56,20 +57,18 @@ fn a_rehearsal_opens_the_window_that_lies_beside_the_program() {
     }
     let rehearse = |args: &[&str]| {
         let mut command = Command::new(beside.join("pilothouse"));
-        ran(command.arg("rehearse").args(args).env("PILOTHOUSE_HOME", home.path()).env("DISPLAY", ":9"))
+        ran(moved_to(home.path(), &mut command).arg("rehearse").args(args).env("DISPLAY", ":9"))
     };
     let without = rehearse(&["--speed", "100"]);
     assert!(without.out.contains("build it with cargo xtask run, or go on here"), "{without:?}");
     // A window that says that it was opened: reading waits until somebody writes.
-    let told = home.path().join("told");
-    assert!(Command::new("mkfifo").arg(&told).status().unwrap().success());
+    let told = Fifo::new(home.path().join("told"));
     let window = format!(
-        "printf '#!/bin/sh\\necho \"$PILOTHOUSE_HOME\" >{0}\\n' >{1} && chmod +x {1}",
-        told.display(),
+        "printf '#!/bin/sh\\necho \"$PILOTHOUSE_HOME\" >{told}\\n' >{0} && chmod +x {0}",
         beside.join("pilothouse-desktop").display()
     );
     assert!(Command::new("sh").args(["-c", &window]).status().unwrap().success());
     let with = rehearse(&["--speed", "100"]);
     assert!(with.out.contains("The window shows it."), "{with:?}");
-    assert_eq!(std::fs::read_to_string(&told).unwrap().trim(), home.path().to_str().unwrap());
+    assert_eq!(told.read().trim(), home.path().to_str().unwrap());
 }

@@ -67,9 +67,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Window => window::build_for_figures()?,
         Name::Terminal | Name::Idle => {
             need::all(&[need::TMUX], false)?;
-            step::cargo_quietly(&["build", "--release", "--bins"])?;
-            let measures = ["build", "--release", "--package", "pilothouse-testkit", "--bin", "terminals"];
-            step::cargo_quietly(&measures)?;
+            step::release_with("terminals")?;
         }
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
     }
@@ -214,7 +212,7 @@ fn holder(bin: &Path) -> Result<Vec<Row>> {
     Ok(vec![row("output through a session", "MB/s", &mut ours, &mut script, "script(1)")])
 }
 
-/// What a program of the testkit took in the real window.
+/// What a program of the testkit measured.
 #[derive(Debug, Deserialize)]
 struct Samples {
     name: String,

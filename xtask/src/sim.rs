@@ -16,6 +16,5 @@ pub(crate) fn run(from: u64, seeds: u64, json: bool) -> Result<ExitCode> {
     if json {
         command.arg("--json");
     }
-    let status = command.status()?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
+    step::ended(&mut command)
 }

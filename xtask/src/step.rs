@@ -1,7 +1,7 @@
 //! Steps: commands with a name, their time, and an end in words.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -50,6 +50,19 @@ pub(crate) fn cargo_quietly(args: &[&str]) -> Result<()> {
         bail!("{} failed", words(&command));
     }
     Ok(())
+}
+
+/// Builds the programs as they ship, and one of the testkit beside them. Returns their folder.
+pub(crate) fn release_with(bin: &str) -> Result<PathBuf> {
+    cargo_quietly(&["build", "--release", "--bins"])?;
+    cargo_quietly(&["build", "--release", "--package", "pilothouse-testkit", "--bin", bin])?;
+    Ok(target().join("release"))
+}
+
+/// Runs a program of ours to its end, which is ours too: 2 if a signal ended it.
+pub(crate) fn ended(command: &mut Command) -> Result<ExitCode> {
+    let status = command.status().with_context(|| words(command))?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
 }
 
 /// A command as one would type it.

@@ -52,7 +52,7 @@ pub(crate) fn run(yes: bool, rest: &[String]) -> Result<ExitCode> {
         println!(
             "\nThere is no display (DISPLAY and WAYLAND_DISPLAY are not set), so the rehearsal is shown here."
         );
-        return ended(ours("pilothouse").args(["rehearse", "--headless"]).args(rest));
+        return step::ended(ours("pilothouse").args(["rehearse", "--headless"]).args(rest));
     }
     need::all(&NEEDS, yes)?;
     build()?;
@@ -64,7 +64,7 @@ pub(crate) fn run(yes: bool, rest: &[String]) -> Result<ExitCode> {
         "\nThe window shows it. Closing it, or Ctrl-C here, ends this; the engine goes on in {}.",
         home.display()
     );
-    ended(&mut ours("pilothouse-desktop"))
+    step::ended(&mut ours("pilothouse-desktop"))
 }
 
 /// Takes pictures of every scene, theme and size.
@@ -75,7 +75,11 @@ pub(crate) fn shots(yes: bool, out: Option<PathBuf>) -> Result<ExitCode> {
     let out = out.unwrap_or_else(|| step::target().join("shots"));
     let bin = step::target().join("debug");
     let out = absolute(&out)?;
-    let taken = ended(Command::new(bin.join("shots")).arg(&out).env("PILOTHOUSE_BIN_DIR", &bin))?;
+    let taken = step::ended(Command::new(bin.join("shots")).arg(&out).env("PILOTHOUSE_BIN_DIR", &bin))?;
+    if taken != ExitCode::SUCCESS {
+        // What lies there may be of an earlier time.
+        return Ok(taken);
+    }
     // Those of the README come with them.
     for theme in ["light", "dark"] {
         let (from, to) = (format!("board-{theme}-1440x900.png"), format!("assets/window-{theme}.png"));
@@ -87,10 +91,4 @@ pub(crate) fn shots(yes: bool, out: Option<PathBuf>) -> Result<ExitCode> {
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| path.display().to_string())
-}
-
-/// Runs a program of ours to its end, which is ours too.
-fn ended(command: &mut Command) -> Result<ExitCode> {
-    let status = command.status().with_context(|| step::words(command))?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
 }

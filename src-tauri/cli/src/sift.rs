@@ -1,7 +1,7 @@
 //! Sifts a terminal's bytes for a viewer: what an agent's screen needs goes through; what would reach beyond the screen
-//! does not. Taken out are the string sequences (OSC with its clipboard and links, DCS, APC, PM, SOS), the printer, and,
-//! for viewers without the keyboard, queries, whose answers the viewer's own terminal would type into its shell. The
-//! controls U+0080 to U+009F are taken for the escapes that they stand for.
+//! does not. Taken out are the string sequences (OSC with its clipboard and links, DCS, APC, PM, SOS), the printer, and
+//! queries: the engine answers them, and the viewer's own terminal would type its answers into the program or its shell.
+//! The controls U+0080 to U+009F are taken for the escapes that they stand for.
 //!
 //! Source of the syntax: ECMA-48, and xterm's documentation of control sequences.
 
@@ -19,7 +19,6 @@ enum State {
 pub(crate) struct Sieve {
     state: State,
     held: Vec<u8>,
-    queries: bool,
     /// Whether the last byte was the first of those that begin U+0080 to U+00BF.
     lead: bool,
 }
@@ -31,9 +30,9 @@ const LEAD: u8 = 0xc2;
 const LONGEST: usize = 256;
 
 impl Sieve {
-    /// A sieve; `queries` lets queries through, for whoever can answer them.
-    pub(crate) fn new(queries: bool) -> Self {
-        Self { state: State::Ground, held: Vec::new(), queries, lead: false }
+    /// A sieve that holds nothing back yet.
+    pub(crate) fn new() -> Self {
+        Self { state: State::Ground, held: Vec::new(), lead: false }
     }
 
     /// Sifts a piece.
@@ -81,7 +80,7 @@ impl Sieve {
                 }
                 0x1b => self.begin(),
                 // DECID: a query of old.
-                b'Z' if !self.queries => self.drop_held(),
+                b'Z' => self.drop_held(),
                 // Intermediates of a longer escape.
                 0x20..=0x2f => self.hold(byte, State::Escape),
                 _ => self.release(byte, out),
@@ -134,9 +133,6 @@ impl Sieve {
 
     /// Device attributes, status reports, mode and version queries, window reports.
     fn is_query(&self, last: u8) -> bool {
-        if self.queries {
-            return false;
-        }
         let has = |byte: u8| self.held.contains(&byte);
         match last {
             b'c' | b'n' => true,
@@ -156,7 +152,7 @@ mod tests {
     use super::*;
 
     fn sifted(text: &str) -> String {
-        let mut sieve = Sieve::new(false);
+        let mut sieve = Sieve::new();
         // Byte by byte, so that no sequence comes whole.
         let out: Vec<u8> = text.bytes().flat_map(|byte| sieve.sift(&[byte])).collect();
         String::from_utf8(out).unwrap()
@@ -198,12 +194,6 @@ mod tests {
     #[test]
     fn neither_the_printer_nor_terminal_parameters_are_reached() {
         assert_eq!(sifted("a\x1b[5ib\x1b[?4ic\x1b[xd\x1b[1xe"), "abcde");
-        assert_eq!(Sieve::new(true).sift(b"a\x1b[5ib"), b"ab");
         assert_eq!(sifted("\x1b[88;1;1;2;2$x"), "\x1b[88;1;1;2;2$x");
-    }
-
-    #[test]
-    fn whoever_can_answer_is_asked() {
-        assert_eq!(Sieve::new(true).sift(b"\x1b[6n"), b"\x1b[6n");
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use pilothouse_contract::session::{HELD, MARK};
 use pilothouse_contract::{Fault, FaultCode};
 
 use crate::{Client, Places};
@@ -45,7 +46,7 @@ pub async fn ensure_engine(places: &Places, program: &Path) -> Result<Client, Fa
         other => return other,
     }
     // An engine that descends from a session would end with it.
-    if ["PILOTHOUSE_SESSION", "PILOTHOUSE_HELD"].iter().any(|it| std::env::var_os(it).is_some()) {
+    if [MARK, HELD].iter().any(|it| std::env::var_os(it).is_some()) {
         return Err(Fault::new(
             FaultCode::Unreachable,
             "the engine does not run, and a program inside a session does not start it",

@@ -7,6 +7,13 @@ use crate::evidence::Gate;
 use crate::ids::{AttemptId, ProjectId, PullId, RunId, SessionId, WorktreeId};
 use crate::time::At;
 
+/// The variable that marks every program of a session: who calls the engine from inside one is told by it.
+pub const MARK: &str = "PILOTHOUSE_SESSION";
+
+/// The variable by which a holder marks every program that it starts, with the folder of its session. Holders know nothing of
+/// this crate and have the name of their own.
+pub const HELD: &str = "PILOTHOUSE_HELD";
+
 /// One held program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -96,7 +103,7 @@ pub struct End {
     /// Bytes of output in its log.
     pub output_bytes: u64,
     /// Bytes of output that are not in its log: the disk or the log was full.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub lost_bytes: u64,
     /// Programs it left behind, which were ended with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +111,7 @@ pub struct End {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_none(bytes: &u64) -> bool {
+fn is_zero(bytes: &u64) -> bool {
     *bytes == 0
 }
 

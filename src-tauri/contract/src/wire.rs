@@ -129,6 +129,22 @@ pub struct View {
     pub flood_ms: u16,
 }
 
+impl View {
+    /// A session from its screen on, without the keyboard.
+    #[must_use]
+    pub fn of(session: crate::ids::SessionId) -> Self {
+        Self {
+            session,
+            from: None,
+            lines_above: 0,
+            keyboard: false,
+            again: false,
+            despite_question: false,
+            flood_ms: 0,
+        }
+    }
+}
+
 /// Who has the keyboard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseSeen {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::FutureExt;
+use pilothouse_contract::session::MARK;
 use pilothouse_contract::wire::{self, Hello, Subscribe, Tag, Taken, take_frame};
 use pilothouse_contract::{Fault, PROTOCOL, Record, Request, SessionId, dispatch};
 use pilothouse_holder::proc;
@@ -19,7 +20,6 @@ use tokio::sync::broadcast;
 
 use crate::answer::{Caller, Desk};
 use crate::engine::Engine;
-use crate::execution::env::MARK;
 
 /// So often the engine looks whether its socket is still there: one look at one file, and sooner than a caller gives up.
 const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);

@@ -17,8 +17,10 @@ use pilothouse_contract::{Fault, SessionId, text};
 use pilothouse_engine::execution::held::model::{Alacritty, Model};
 use serde_json::{Value, json};
 
-use crate::home::{Home, kill_at_once};
-use crate::seat::{Seat, watching};
+use crate::home::Home;
+use crate::must;
+use crate::process::{Fifo, ended, kill_at_once, lives, signal};
+use crate::seat::Seat;
 
 /// Sessions that count.
 const COUNTERS: usize = 3;
@@ -26,8 +28,6 @@ const COUNTERS: usize = 3;
 const LINES: u64 = 100_000;
 /// A moment lies at most so long after the writing began, in microseconds.
 const MOMENT_US: u64 = 30_000;
-/// What does not come within this is not coming.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What it came to. All but the first two and the seed are 0 if every promise was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Outcome {
 
 /// A program that counts: told to go on by a word, and to end by the end of the words.
 struct Counter {
-    session: String,
+    session: SessionId,
     words: File,
     written: PathBuf,
     viewer: Viewer,
@@ -95,17 +95,17 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn open(home: &Home, session: &str) -> Self {
+    fn open(home: &Home, session: SessionId) -> Self {
         let shown = home.path().join(format!("shown-{session}"));
         let child = Self::attach(home, session, &shown);
         Self { shown, child }
     }
 
     /// From where the one before it came to.
-    fn attach(home: &Home, session: &str, shown: &Path) -> Child {
+    fn attach(home: &Home, session: SessionId, shown: &Path) -> Child {
         let file = must(OpenOptions::new().create(true).append(true).open(shown));
         let from = must(file.metadata()).len().to_string();
-        let mut command = home.command(&["attach", session, "--raw", "--from", &from]);
+        let mut command = home.command(&["attach", &session.to_string(), "--raw", "--from", &from]);
         must(command.stdout(Stdio::from(OwnedFd::from(file))).stderr(Stdio::null()).spawn())
     }
 
@@ -119,10 +119,6 @@ impl Drop for Viewer {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn must<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Runs it.
@@ -157,26 +153,19 @@ pub fn run(kills: u64, seed: u64) -> Outcome {
     outcome
 }
 
-fn start(home: &Home, argv: &[&str]) -> String {
-    let started = home.json(&[&["session", "start", "--"], argv].concat());
-    started.get("id").and_then(Value::as_str).map(str::to_owned).unwrap_or_else(|| panic!("{started}"))
-}
-
 fn counter(home: &Home, n: usize) -> Counter {
-    let words = home.path().join(format!("words-{n}"));
-    assert!(must(Command::new("mkfifo").arg(&words).status()).success(), "no named pipe could be made");
+    let words = Fifo::new(home.path().join(format!("words-{n}")));
     let written = home.path().join(format!("written-{n}"));
     let script = format!(
         "stty raw -echo; exec 3<{words}; n=0
          while read -r go <&3; do seq $((n + 1)) $((n + {LINES})); n=$((n + {LINES})); done
          echo $n >{written}.tmp; mv {written}.tmp {written}",
-        words = words.display(),
         written = written.display()
     );
-    let session = start(home, &["sh", "-c", &script]);
+    let session = home.start(&["sh", "-c", &script]);
     // Comes back once the program has opened its end.
-    let words = must(OpenOptions::new().write(true).open(words));
-    let viewer = Viewer::open(home, &session);
+    let words = must(OpenOptions::new().write(true).open(words.path()));
+    let viewer = Viewer::open(home, session);
     Counter { session, words, written, viewer }
 }
 
@@ -206,7 +195,7 @@ fn drawers(home: &Home) -> Vec<Drawer> {
 }
 
 fn drawer(home: &Home, argv: &[&str], keys: &'static [&'static [u8]]) -> Drawer {
-    let session = must(start(home, argv).parse());
+    let session = home.start(argv);
     let pid = pid_of(home, session);
     Drawer { session, pid, keys }
 }
@@ -223,33 +212,16 @@ fn pid_of(home: &Home, session: SessionId) -> u32 {
 
 /// Waits until every session is in two hands; the holders.
 fn steady(home: &Home) -> Vec<u32> {
-    let mut child = must(
-        home.command(&["--json", "session", "steady"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn(),
-    );
-    let pid = child.id();
-    let (done, over) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        if over.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            kill_at_once(pid);
-        }
-    });
-    let mut said = Vec::new();
-    if let Some(mut out) = child.stdout.take() {
-        let _cut = std::io::Read::read_to_end(&mut out, &mut said);
-    }
-    let status = must(child.wait());
-    drop(done);
-    let lines: Value = serde_json::from_slice(&said).unwrap_or_default();
-    let lines = lines.as_array().unwrap_or_else(|| {
-        panic!("the sessions are not in two hands ({status}): {}", String::from_utf8_lossy(&said))
-    });
+    let said = ended(&mut home.command(&["--json", "session", "steady"]));
+    let lines: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
+    let lines = lines.as_array().unwrap_or_else(|| panic!("the sessions are not in two hands: {said:?}"));
     let holders = lines.iter().filter_map(|it| it.pointer("/session/running/holder")?.as_u64());
     holders.filter_map(|it| u32::try_from(it).ok()).collect()
 }
 
 /// Presses a key in a session and waits for what is drawn for it.
 fn press(home: &Home, session: SessionId, key: &[u8]) -> Result<(), Fault> {
-    let mut seat = Seat::view(home, &View { keyboard: true, ..watching(session) })?;
+    let mut seat = Seat::view(home, &View { keyboard: true, ..View::of(session) })?;
     // What it drew before, then what is new.
     while !matches!(seat.next()?, FromSession::Screen(..)) {}
     seat.input(key)?;
@@ -281,14 +253,14 @@ fn strike(home: &Home, rng: &mut fastrand::Rng, holders: &[u32], counters: &mut 
             let n = rng.usize(0..counters.len());
             let Some(counter) = counters.get_mut(n) else { return String::new() };
             counter.viewer.kill();
-            counter.viewer.child = Viewer::attach(home, &counter.session, &counter.viewer.shown);
+            counter.viewer.child = Viewer::attach(home, counter.session, &counter.viewer.shown);
             format!("killed the viewer of {}", counter.session)
         }
         8 => {
             let pid = if rng.bool() { holder } else { home.engine_pid() };
-            signal(pid, "-STOP");
+            let _gone = signal(pid, "-STOP");
             std::thread::sleep(Duration::from_micros(rng.u64(0..MOMENT_US)));
-            signal(pid, "-CONT");
+            let _gone = signal(pid, "-CONT");
             format!("stopped process {pid} for a while")
         }
         _ => match home.watcher_pid() {
@@ -301,13 +273,9 @@ fn strike(home: &Home, rng: &mut fastrand::Rng, holders: &[u32], counters: &mut 
     }
 }
 
-fn signal(pid: u32, name: &str) {
-    let _gone = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
-}
-
 /// Ends what counts, and holds everything against the logs.
 fn finish(home: &Home, counters: Vec<Counter>, drawers: &[Drawer], outcome: &mut Outcome) {
-    let mut counting: Vec<(String, PathBuf, Viewer)> = Vec::new();
+    let mut counting: Vec<(SessionId, PathBuf, Viewer)> = Vec::new();
     for counter in counters {
         drop(counter.words);
         counting.push((counter.session, counter.written, counter.viewer));
@@ -319,7 +287,7 @@ fn finish(home: &Home, counters: Vec<Counter>, drawers: &[Drawer], outcome: &mut
     });
     assert!(ended.is_some(), "the counting programs do not end: {:?}", outcome.order);
     for (session, written, mut viewer) in counting {
-        let log = home.run(&["attach", &session, "--raw", "--no-follow"]).out;
+        let log = home.run(&["attach", &session.to_string(), "--raw", "--no-follow"]).out;
         match std::fs::read_to_string(written).ok().and_then(|it| it.trim().parse().ok()) {
             Some(written) => {
                 let (lost, doubled) = compare(&log, written);
@@ -337,8 +305,7 @@ fn finish(home: &Home, counters: Vec<Counter>, drawers: &[Drawer], outcome: &mut
         let id = drawer.session.to_string();
         let shown = home.json(&["session", "screen", &id]);
         outcome.screens_wrong += u64::from(!is_drawn(home, &id, &shown));
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", drawer.pid)).unwrap_or_default();
-        outcome.agents_lost += u64::from(stat.is_empty() || stat.contains(") Z "));
+        outcome.agents_lost += u64::from(!lives(drawer.pid));
     }
     let lost = home.history().into_iter().filter(
         |it| matches!(&it.event, Event::SessionEnded { end, .. } if matches!(end.how, Ending::Lost { .. })),

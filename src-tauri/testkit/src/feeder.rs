@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -69,9 +69,7 @@ impl Feeder {
     /// # Panics
     /// If the socket cannot be opened.
     #[must_use]
-    pub fn begin(data: &Path, strips: u32) -> Self {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into);
-        let places = Places::at(data.to_owned(), &runtime).unwrap_or_else(|fault| panic!("{fault:?}"));
+    pub fn begin(places: &Places, strips: u32) -> Self {
         let socket = places.socket();
         // As the engine makes them: nobody connects through a folder that others may enter.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&places.data);
@@ -398,8 +396,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_takes_it_for_an_engine_and_mirrors_what_it_tells() {
         let home = tempfile::tempdir().unwrap();
-        let feeder = Feeder::begin(home.path(), 3);
         let places = Places::at(home.path().to_owned(), &std::env::temp_dir()).unwrap();
+        let feeder = Feeder::begin(&places, 3);
         let mut client = Client::connect(&places).await.unwrap();
         let page = client.call(ask::run::Show { run: RunId(1) }).await.unwrap();
         assert_eq!(page.run.tasks.len(), 3);

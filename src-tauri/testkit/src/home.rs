@@ -4,12 +4,18 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use pilothouse_contract::Record;
+use pilothouse_client::Places;
+use pilothouse_contract::session::{HELD, MARK};
+use pilothouse_contract::{Record, SessionId};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// So long is an event waited for.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+use crate::agent::ShellAgent;
+use crate::must;
+pub use crate::process::kill_at_once;
+use crate::process::{PATIENCE, Watchdog, stat_field};
+use crate::repo::Repo;
+
 /// So many of the last lines of the engine's log are told of after a failure.
 const TOLD: usize = 60;
 
@@ -79,6 +85,17 @@ impl Home {
         Self { folder, bin, env: Vec::new() }
     }
 
+    /// A new home that trusts a repository.
+    ///
+    /// # Panics
+    /// As [`Self::new`] and [`Self::trust`].
+    #[must_use]
+    pub fn trusting(repo: &Repo) -> Self {
+        let home = Self::new();
+        home.trust(repo);
+        home
+    }
+
     /// The same with an environment variable for everything it starts.
     #[must_use]
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
@@ -110,14 +127,22 @@ impl Home {
         self.folder.path().join("data")
     }
 
+    /// Where everything is, for whoever calls the engine itself.
+    ///
+    /// # Panics
+    /// If a path would be too long for a socket.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into);
+        Places::at(self.data(), &runtime).unwrap_or_else(|fault| panic!("{fault:?}"))
+    }
+
     /// The command line program in this home, ready to be started.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.bin.join("pilothouse"));
-        command
+        let mut command = Command::new(self.program("pilothouse"));
+        moved_to(self.path(), &mut command)
             .args(args)
-            .env("PILOTHOUSE_HOME", self.folder.path())
-            .env_remove("PILOTHOUSE_SESSION")
             // No test opens a window on the display of whoever runs it.
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
@@ -147,6 +172,33 @@ impl Home {
     /// Runs a verb with `--json`, whatever comes of it.
     pub fn try_json(&self, args: &[&str]) -> Ran {
         self.run(&[&["--json"], args].concat())
+    }
+
+    /// Adds a repository and trusts what it can run.
+    ///
+    /// # Panics
+    /// If either is refused.
+    pub fn trust(&self, repo: &Repo) {
+        let added = self.json(&["project", "add", &repo.name()]);
+        let name = added.get("name").and_then(Value::as_str).unwrap_or_else(|| panic!("{added}"));
+        self.json(&["project", "trust", name, "--yes"]);
+    }
+
+    /// Starts a program as a session.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn start(&self, argv: &[&str]) -> SessionId {
+        let started = self.json(&[&["session", "start", "--"], argv].concat());
+        let id = started.get("id").and_then(Value::as_str).and_then(|it| it.parse().ok());
+        id.unwrap_or_else(|| panic!("{started}"))
+    }
+
+    /// Has an agent carry the item of [`Repo::with_tasks`] as far as it comes, with a policy that approves; whatever comes
+    /// of it.
+    pub fn carry(&self, agent: &ShellAgent) -> Ran {
+        let command = agent.command();
+        self.try_json(&["run", "start", "001-work", "--command", &command, "--approve", "policy", "--wait"])
     }
 
     /// The engine's process id.
@@ -202,17 +254,11 @@ impl Home {
     #[must_use]
     pub fn events(&self, after: u64) -> Events {
         let mut command = self.command(&["event", "follow", "--json", "--after", &after.to_string()]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{error}"));
+        let mut child = must(command.stdout(Stdio::piped()).spawn());
         let out = child.stdout.take().map(BufReader::new);
         // Waiting for what never comes must end a test and not hang it: the end of the stream says so.
-        let (ended, end) = std::sync::mpsc::channel::<()>();
-        let pid = child.id();
-        std::thread::spawn(move || {
-            if end.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                kill_at_once(pid);
-            }
-        });
-        Events { child, out, _ended: ended }
+        let watchdog = Watchdog::over(child.id());
+        Events { child, out, _watchdog: watchdog }
     }
 
     /// All events there are.
@@ -249,19 +295,14 @@ pub fn ran(command: &mut Command) -> Ran {
     }
 }
 
-/// Ends a process at once.
-///
-/// # Panics
-/// If there is no `kill`.
-pub fn kill_at_once(pid: u32) {
-    let _gone_already = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+/// Has a program run in a home, and as if no session held the tests themselves: a program inside one starts no engine.
+pub fn moved_to<'a>(home: &Path, command: &'a mut Command) -> &'a mut Command {
+    command.env("PILOTHOUSE_HOME", home).env_remove(MARK).env_remove(HELD)
 }
 
-/// Whoever starts an engine again when it dies.
+/// Whoever starts an engine again when it dies: its parent.
 fn watcher(engine: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{engine}/stat")).ok()?;
-    // The name may hold anything, so what counts follows its last parenthesis: state, parent.
-    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    let parent = stat_field(engine, 4)?.parse().ok()?;
     let words = std::fs::read(format!("/proc/{parent}/cmdline")).ok()?;
     words.split(|byte| *byte == 0).any(|it| it == b"watch").then_some(parent)
 }
@@ -271,7 +312,7 @@ fn watcher(engine: u32) -> Option<u32> {
 pub struct Events {
     child: Child,
     out: Option<BufReader<std::process::ChildStdout>>,
-    _ended: std::sync::mpsc::Sender<()>,
+    _watchdog: Watchdog,
 }
 
 impl Iterator for Events {

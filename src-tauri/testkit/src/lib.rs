@@ -7,7 +7,17 @@ pub mod chaos;
 pub mod feeder;
 pub mod home;
 pub mod model;
+pub mod process;
 pub mod repo;
+pub mod samples;
 pub mod seat;
 pub mod sim;
 pub mod window;
+
+/// What came of something that has to come.
+///
+/// # Panics
+/// If it did not.
+pub fn must<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}

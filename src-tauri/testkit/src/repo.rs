@@ -5,6 +5,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::agent::task_file;
+
 /// A repository in a temporary folder, with a `main` branch and one commit.
 #[derive(Debug)]
 pub struct Repo {
@@ -28,6 +30,16 @@ impl Repo {
         repo.git(&["config", "user.email", "test@example.invalid"]);
         repo.commit(files, "First");
         repo
+    }
+
+    /// A repository called `shop` with one item, `001-work`, of one phase with these tasks: id, files, proof.
+    ///
+    /// # Panics
+    /// If git or the file system says no.
+    #[must_use]
+    pub fn with_tasks(tasks: &[(&str, &str, &str)]) -> Self {
+        let files = [("specs/001-work/spec.md", "# Work\n"), ("specs/001-work/tasks.md", &task_file(tasks))];
+        Self::new("shop", &files)
     }
 
     /// Its folder.

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use pilothouse_client::FromSession;
-use pilothouse_client::{Attachment, Client, Places};
+use pilothouse_client::{Attachment, Client};
+use pilothouse_contract::Fault;
 use pilothouse_contract::wire::{Attach, Size, View};
-use pilothouse_contract::{Fault, SessionId};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::home::Home;
@@ -24,20 +24,6 @@ pub struct Seat {
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seat").finish_non_exhaustive()
-    }
-}
-
-/// A view of a session from its screen on, without the keyboard.
-#[must_use]
-pub fn watching(session: SessionId) -> View {
-    View {
-        session,
-        from: None,
-        lines_above: 0,
-        keyboard: false,
-        again: false,
-        despite_question: false,
-        flood_ms: 0,
     }
 }
 
@@ -121,6 +107,5 @@ fn within<T>(runtime: &Runtime, does: impl Future<Output = Result<T, Fault>>) ->
 }
 
 async fn connect(home: &Home) -> Result<Client, Fault> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into);
-    Client::connect(&Places::at(home.data(), &runtime)?).await
+    Client::connect(&home.places()).await
 }

@@ -19,7 +19,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::home::{Home, kill_at_once};
+use crate::home::{Home, moved_to};
+use crate::process::{kill_at_once, stat_field};
 
 /// So long is something waited for in the page.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -135,7 +136,7 @@ impl Window {
         let log = std::fs::write(&bus, BUS).and_then(|()| File::create(&log));
         let log = log.unwrap_or_else(|error| panic!("{}: {error}", self.home.display()));
         let mut driver = Command::new("dbus-run-session");
-        driver
+        moved_to(&self.home, &mut driver)
             .arg("--config-file")
             .arg(bus)
             .args(["--", "WebKitWebDriver", &format!("--port={port}")])
@@ -144,8 +145,6 @@ impl Window {
             // Without these two the window does not let itself be driven, and the driver waits for it for ever.
             .env("TAURI_AUTOMATION", "true")
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .env("PILOTHOUSE_HOME", &self.home)
-            .env_remove("PILOTHOUSE_SESSION")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -455,12 +454,7 @@ fn free_port() -> u16 {
 fn members(group: u32) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let of = |pid: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may hold anything, so what counts follows its last parenthesis: state, parent, group.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse::<u32>().ok()
-    };
-    pids.filter(|pid| of(pid) == Some(group)).collect()
+    pids.filter(|pid| stat_field(*pid, 5).and_then(|it| it.parse().ok()) == Some(group)).collect()
 }
 
 fn quoted(text: &str) -> String {

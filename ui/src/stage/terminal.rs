@@ -314,8 +314,8 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
                 None => "You are watching; keys go to Pilothouse.".to_owned(),
             };
             view! {
-                <Icon name="lock"/><span class="cut"><b>"Hands off. "</b>{says}</span>
-                <span class="push"><CommandButton id="take" label="Take the keyboard"/></span>
+                <Icon name="lock"/><span class="cut words"><b>"Hands off. "</b>{says}</span>
+                {(!several.get() || active()).then(|| view! { <span class="push"><CommandButton id="take" label="Take the keyboard"/></span> })}
             }.into_any()
         }
         (false, false) => view! { <Icon name="lock"/><span class="cut"><b>"Ended. "</b>{move || screen.get().ended.map(|it| format!("{}. ", one(&it)))}"This is its last output."</span> }.into_any(),

@@ -99,18 +99,16 @@ fn say_end(ended: Option<&Ended>, out: Out) -> std::process::ExitCode {
 /// Shows a session's output, over deaths of the engine too. Nothing if the viewer left before it ended.
 async fn view(mut attach: Attach, raw: bool, despite_question: bool) -> Result<Option<Ended>, Fault> {
     let _raw_mode = if attach.keyboard { Raw::begin() } else { None };
-    // The engine answers what a program asks its terminal, so nothing of that is for ours.
-    let mut sieve = Sieve::new(false);
+    let mut sieve = Sieve::new();
     let mut patience = Patience::default();
     // With the keyboard, what is shown is what was shown to others; the rest of the log is for those who read it.
+    let begins = |from: i64| u64::try_from(from).ok().filter(|from| *from > 0);
     let mut keyboard = attach.keyboard.then(|| View {
-        session: attach.session,
-        from: u64::try_from(attach.from).ok().filter(|from| *from > 0),
+        from: begins(attach.from),
         lines_above: LINES_ABOVE,
         keyboard: true,
-        again: false,
         despite_question,
-        flood_ms: 0,
+        ..View::of(attach.session)
     });
     loop {
         match view_once(&mut attach, keyboard.as_mut(), raw, &mut sieve, &mut patience).await {
@@ -119,7 +117,7 @@ async fn view(mut attach: Attach, raw: bool, despite_question: bool) -> Result<O
             Ok(ended) => return Ok(ended),
         }
         if let Some(view) = &mut keyboard {
-            view.from = u64::try_from(attach.from).ok();
+            view.from = begins(attach.from);
             view.again = true;
         }
     }
@@ -175,7 +173,7 @@ async fn view_once(
                 FromSession::Screen(offset, _, paint) => {
                     attach.from = i64::try_from(offset).unwrap_or_default();
                     // What was cut off before it has no end here.
-                    *sieve = Sieve::new(false);
+                    *sieve = Sieve::new();
                     let shown = if raw { paint } else { sieve.sift(&paint) };
                     let mut out = std::io::stdout();
                     let painted = out.write_all(AFRESH).and_then(|()| out.write_all(&shown));

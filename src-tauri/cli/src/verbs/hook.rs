@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use pilothouse_client::{Client, FromFeed, Places};
 use pilothouse_contract::question::Question;
+use pilothouse_contract::session::MARK;
 use pilothouse_contract::{Event, Fault, FaultCode, QuestionId, SessionId, ask};
 
 use crate::desk::{End, HOLDS, does_not_hold};
@@ -40,11 +41,10 @@ pub(crate) enum Verb {
 }
 
 pub(crate) async fn run(verb: Verb, out: Out) -> End {
-    let session: SessionId =
-        std::env::var("PILOTHOUSE_SESSION").ok().and_then(|it| it.parse().ok()).ok_or_else(|| {
-            Fault::refused("this is for programs inside a session of Pilothouse")
-                .hint("agents of a run are in one, and whatever `pilothouse hold` starts")
-        })?;
+    let session: SessionId = std::env::var(MARK).ok().and_then(|it| it.parse().ok()).ok_or_else(|| {
+        Fault::refused("this is for programs inside a session of Pilothouse")
+            .hint("agents of a run are in one, and whatever `pilothouse hold` starts")
+    })?;
     let places = Places::find()?;
     match verb {
         Verb::RefRefused { reference, from, to } => {

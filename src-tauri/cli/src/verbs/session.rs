@@ -77,8 +77,12 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
         Verb::List { all } => {
             let lines = desk::call(ask::session::List { all }).await?;
-            let running = desk::call(ask::session::Processes {}).await?;
-            out.value(&with_processes(&lines, &running), |_| list(&lines));
+            if out.json {
+                let running = desk::call(ask::session::Processes {}).await?;
+                out.document(&with_processes(&lines, &running));
+            } else {
+                out.value(&lines, |lines| list(lines));
+            }
         }
         Verb::Steady => {
             let lines = desk::call(ask::session::Steady {}).await?;

@@ -7,7 +7,7 @@ use pilothouse_holder::wire::ToHolder;
 
 use super::Desk;
 use crate::coordination::Input;
-use crate::execution::held::{Hand, Key, Taking};
+use crate::execution::held::{Hand, Key};
 
 /// One order types so many bytes at the most.
 const TYPED_MAX: usize = 64 * 1024;
@@ -54,8 +54,7 @@ impl Desk {
             ));
         }
         let who = self.who();
-        let took = sessions.take_lease(key, taker.viewer, taker.hand, &who.to_string(), taker.again);
-        if took == Taking::Taken {
+        if sessions.take_lease(key, taker.viewer, taker.hand, &who.to_string(), taker.again) {
             // Stored before anything is typed; what cannot be stored was not taken.
             if let Err(fault) = self.engine.ask(Input::Typed { session }, who).await {
                 sessions.give_lease_back(key, taker.viewer);

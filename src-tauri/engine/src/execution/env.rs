@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use pilothouse_contract::SessionId;
+use pilothouse_contract::session::MARK;
 
 /// What every child gets, if the engine has it.
 const EVERYBODY: [&str; 18] = [
@@ -28,9 +29,6 @@ const EVERYBODY: [&str; 18] = [
     "SSL_CERT_DIR",
 ];
 
-/// The variable that marks every program of a session: who calls the engine from inside one is told by it.
-pub const MARK: &str = "PILOTHOUSE_SESSION";
-
 /// The environment of a child of a session, with the names that a policy or an adapter adds.
 #[must_use]
 pub fn of(session: SessionId, more: &[String], program: &Path) -> Vec<(String, OsString)> {
@@ -48,4 +46,12 @@ pub fn of(session: SessionId, more: &[String], program: &Path) -> Vec<(String, O
 pub fn set(env: &mut Vec<(String, OsString)>, name: &str, value: impl Into<OsString>) {
     env.retain(|(known, _)| known != name);
     env.push((name.to_owned(), value.into()));
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn holders_and_clients_name_the_variable_alike() {
+        assert_eq!(pilothouse_holder::proc::HELD, pilothouse_contract::session::HELD);
+    }
 }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::draw::Drawn;
 use self::follow::Follow;
-pub use self::leases::{Hand, Taking};
+pub use self::leases::Hand;
 use crate::ports::clock;
 
 mod draw;

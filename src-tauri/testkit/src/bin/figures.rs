@@ -2,7 +2,7 @@
 //! nobody sees it and prints samples beside those of a baseline, as JSON, for `cargo xtask bench window`.
 //!
 //! Refuses to judge: it fails only if a figure would be of something else than its name says.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to whoever runs it")]
+#![allow(clippy::print_stderr, reason = "a program that talks to whoever runs it")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pilothouse_testkit::feeder::Feeder;
 use pilothouse_testkit::home::Home;
+use pilothouse_testkit::process::stat_field;
+use pilothouse_testkit::samples::{self, Samples, percentile};
 use pilothouse_testkit::window::{Options, Window};
-use serde::Serialize;
 use serde_json::Value;
 
 /// So often each is taken.
@@ -32,16 +33,6 @@ const DROPPED_MS: f64 = 33.4;
 /// The design's budget for opening the window, in milliseconds.
 const BUDGET_MS: f64 = 1000.0;
 
-/// What one figure was each time, and what its baseline was.
-#[derive(Debug, Serialize)]
-struct Samples {
-    name: String,
-    unit: &'static str,
-    ours: Vec<f64>,
-    baseline: Vec<f64>,
-    baseline_name: &'static str,
-}
-
 type Take = fn() -> Vec<Samples>;
 
 fn main() {
@@ -50,10 +41,7 @@ fn main() {
         [("open", open), ("frames", full_board), ("flood", flood), ("memory", memory)];
     let of = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
     let all: Vec<Samples> = parts.iter().filter(|(name, _)| of(name)).flat_map(|(_, take)| take()).collect();
-    match serde_json::to_string(&all) {
-        Ok(json) => println!("{json}"),
-        Err(error) => panic!("{error}"),
-    }
+    samples::print(&all);
 }
 
 /// From the window's process to the first paint of its page. The page has no content of its own before the one view that
@@ -91,10 +79,8 @@ const PAINTED: &str = "return performance.getEntriesByName('first-contentful-pai
 
 /// When a process started, in milliseconds since 1970: to the 10 ms that the kernel keeps.
 fn started_ms(pid: u32) -> Option<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may hold anything, so what counts follows its last parenthesis: the start is the twentieth, in hundredths
-    // of a second since the machine began; source: proc_pid_stat(5).
-    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    // In hundredths of a second since the machine began.
+    let ticks: f64 = stat_field(pid, 22)?.parse().ok()?;
     let up = std::fs::read_to_string("/proc/uptime").ok()?;
     let up: f64 = up.split_whitespace().next()?.parse().ok()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
@@ -105,7 +91,7 @@ fn started_ms(pid: u32) -> Option<f64> {
 fn full_board() -> Vec<Samples> {
     eprintln!("{STRIPS} strips with {EVENTS} events a second each");
     let home = Home::new();
-    let feeder = Feeder::begin(&home.data(), STRIPS);
+    let feeder = Feeder::begin(&home.places(), STRIPS);
     let window = Window::open(&home, Options::default());
     window.until("every strip", || number(&window.eval(STRIPS_SHOWN)) >= f64::from(STRIPS));
     std::thread::sleep(SETTLES);
@@ -152,8 +138,7 @@ fn flood() -> Vec<Samples> {
         window.wait(".board");
         std::thread::sleep(SETTLES);
         let quiet = frames(&window, || std::thread::sleep(COUNTED));
-        let session = home.json(&["session", "start", "--", "yes"]);
-        let id = session.get("id").and_then(Value::as_str).unwrap_or_default();
+        let id = home.start(&["yes"]).to_string();
         let strip = format!(".strip[data-subject={}]", id.to_uppercase());
         window.click(&strip);
         let screen = || window.eval("return window.__terminal()").to_string();
@@ -173,7 +158,7 @@ fn flood() -> Vec<Samples> {
                 window.errors()
             );
         }
-        home.json(&["session", "kill", id]);
+        home.json(&["session", "kill", &id]);
         window.until("the strip gone", || !window.find(&strip));
     }
     assert!(!busy.is_empty(), "the terminal stood still every time");
@@ -222,15 +207,6 @@ fn of_frames(name: &str, busy: &[Vec<f64>], rest: &[Vec<f64>]) -> Vec<Samples> {
     ]
 }
 
-fn percentile(times: &[f64], percent: usize) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
-        .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or(f64::NAN)
-}
-
 /// What our processes hold, by kind, shared pages by their share.
 fn memory() -> Vec<Samples> {
     eprintln!("memory, on an empty home");
@@ -240,7 +216,7 @@ fn memory() -> Vec<Samples> {
     let full = Home::new();
     full.json(&["rehearse", "--headless", "--speed", "100"]);
     for _ in 0..SHELLS {
-        full.json(&["session", "start", "--", "sh"]);
+        full.start(&["sh"]);
     }
     let ours = held_by(&full);
     let mut rows: Vec<Samples> = Vec::new();

@@ -139,7 +139,7 @@ const SCENES: &[Scene] = &[
         home: In::Shells,
         steps: &[
             Keys("home"),
-            Sees(".hands", "Hands off"),
+            Sees(".term", "total"),
             Keys("ctrl+shift+d"),
             Sees("[data-name=palette]", "Beside: s2"),
             Keys("Enter"),

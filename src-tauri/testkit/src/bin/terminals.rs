@@ -2,7 +2,6 @@
 //! Prints samples as JSON for `cargo xtask bench terminal` and `idle`.
 //!
 //! Refuses to judge: it fails only if a figure would be of something else than its name says.
-#![allow(clippy::print_stdout, reason = "a program that talks to whoever runs it")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,9 +12,10 @@ use std::time::{Duration, Instant};
 use pilothouse_contract::SessionId;
 use pilothouse_contract::wire::View;
 use pilothouse_testkit::home::Home;
-use pilothouse_testkit::seat::{FromSession, Seat, watching};
-use serde::Serialize;
-use serde_json::Value;
+use pilothouse_testkit::must;
+use pilothouse_testkit::process::{Fifo, stat_field};
+use pilothouse_testkit::samples::{self, Samples, percentile};
+use pilothouse_testkit::seat::{FromSession, Seat};
 
 /// Each session says so much.
 const CORPUS_MIB: f64 = 8.0;
@@ -29,24 +29,10 @@ const FLOODS: usize = 10;
 const AT_REST: usize = 100;
 const REST: Duration = Duration::from_secs(10);
 
-/// What one figure was each time, and what its baseline was.
-#[derive(Debug, Serialize)]
-struct Samples {
-    name: String,
-    unit: &'static str,
-    ours: Vec<f64>,
-    baseline: Vec<f64>,
-    baseline_name: &'static str,
-}
-
-fn must<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
-}
-
 fn main() {
     let part = std::env::args().nth(1).unwrap_or_default();
     let all = if part == "idle" { idle() } else { terminal() };
-    println!("{}", must(serde_json::to_string(&all)));
+    samples::print(&all);
 }
 
 /// What floods: a program told to begin by one gate for all, that asks its terminal for the cursor's place at the end and
@@ -68,7 +54,7 @@ impl Flood {
         );
         must(std::fs::write(&script, text));
         for name in ["ready", "gate", "done"] {
-            assert!(must(Command::new("mkfifo").arg(folder.join(name)).status()).success());
+            let _made = Fifo::new(folder.join(name));
         }
         Self { folder: folder.to_owned(), script }
     }
@@ -157,14 +143,9 @@ impl Drop for Tmux {
 
 /// Processor time in seconds that processes used.
 fn cpu(pids: &[u32]) -> f64 {
-    let of = |pid: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<f64> =
-            stat.rsplit_once(')')?.1.split_whitespace().map(|it| it.parse().unwrap_or_default()).collect();
-        // User and system time in hundredths of a second. Source: proc_pid_stat(5).
-        Some((fields.get(11)? + fields.get(12)?) / 100.0)
-    };
-    pids.iter().filter_map(of).sum()
+    let of = |pid: &u32, number| stat_field(*pid, number)?.parse::<f64>().ok();
+    // User and system time in hundredths of a second.
+    pids.iter().filter_map(|pid| Some((of(pid, 14)? + of(pid, 15)?) / 100.0)).sum()
 }
 
 /// Memory in MiB that nobody else has.
@@ -175,11 +156,6 @@ fn private(pids: &[u32]) -> f64 {
         Some(lines.filter_map(|it| it.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>() / 1024.0)
     };
     pids.iter().filter_map(of).sum()
-}
-
-fn start(home: &Home, argv: &[&str]) -> SessionId {
-    let started = home.json(&[&["session", "start", "--"], argv].concat());
-    must(started.get("id").and_then(Value::as_str).unwrap_or_default().parse())
 }
 
 /// The engine, its watcher and the holders.
@@ -209,7 +185,7 @@ fn terminal() -> Vec<Samples> {
             home.json(&["engine", "start"]);
             let engine_alone = private(&[home.engine_pid()]);
             for _ in 0..crowd {
-                start(&home, &["sh", &script]);
+                home.start(&["sh", &script]);
             }
             let pids = ours(&home);
             let before = cpu(&pids);
@@ -271,7 +247,7 @@ fn attaching() -> Vec<Samples> {
     let flood = Flood::new(home.path());
     let script = flood.script.display().to_string();
     let (mut ready, mut done) = (flood.open("ready"), flood.open("done"));
-    let session = start(&home, &["sh", &script]);
+    let session = home.start(&["sh", &script]);
     flood.run(1, &mut ready, &mut done);
     let tmux = Tmux::new("attach");
     tmux.start(&format!("sh {script}"));
@@ -280,7 +256,7 @@ fn attaching() -> Vec<Samples> {
     for _ in 0..30 {
         for (lines_above, into) in [(0, &mut screen), (1000, &mut above)] {
             let begun = Instant::now();
-            let mut seat = must(Seat::view(&home, &View { lines_above, ..watching(session) }));
+            let mut seat = must(Seat::view(&home, &View { lines_above, ..View::of(session) }));
             while !matches!(must(seat.next()), FromSession::Screen(..)) {}
             into.push(begun.elapsed().as_secs_f64() * 1000.0);
         }
@@ -307,9 +283,9 @@ fn keys(floods: usize) -> Vec<Samples> {
     let echo = "stty raw -echo; printf ready; exec cat";
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     {
-        let session = start(&home, &["sh", "-c", echo]);
-        let all: Vec<SessionId> = (0..floods).map(|_| start(&home, &["sh", "-c", &flood])).collect();
-        let mut seat = must(Seat::view(&home, &View { keyboard: true, ..watching(session) }));
+        let session = home.start(&["sh", "-c", echo]);
+        let all: Vec<SessionId> = (0..floods).map(|_| home.start(&["sh", "-c", &flood])).collect();
+        let mut seat = must(Seat::view(&home, &View { keyboard: true, ..View::of(session) }));
         must(seat.until("ready"));
         for n in 0..KEYS {
             let key = format!("<{n}>");
@@ -356,17 +332,13 @@ fn keys(floods: usize) -> Vec<Samples> {
         let _gone = client.kill();
         let _reaped = client.wait();
     }
-    let at = |all: &mut Vec<f64>, part: f64| {
-        all.sort_by(f64::total_cmp);
-        all.get(((all.len() - 1) as f64 * part) as usize).copied().unwrap_or(f64::NAN)
-    };
     let beside = if floods == 0 { "at rest".to_owned() } else { format!("{floods} flooding") };
-    [("median", 0.5), ("99th percentile", 0.99)]
-        .map(|(name, part)| Samples {
+    [("median", 50), ("99th percentile", 99)]
+        .map(|(name, percent)| Samples {
             name: format!("key to echo, {beside}, {name}"),
             unit: "ms",
-            ours: vec![at(&mut ours, part)],
-            baseline: vec![at(&mut theirs, part)],
+            ours: vec![percentile(&ours, percent)],
+            baseline: vec![percentile(&theirs, percent)],
             baseline_name: "tmux, a client in control mode",
         })
         .into()
@@ -378,7 +350,7 @@ fn idle() -> Vec<Samples> {
     home.json(&["engine", "start"]);
     let alone = private(&[home.engine_pid()]);
     for _ in 0..AT_REST {
-        start(&home, &["sleep", "1000000"]);
+        home.start(&["sleep", "1000000"]);
     }
     let pids = ours(&home);
     let tmux = Tmux::new("idle");

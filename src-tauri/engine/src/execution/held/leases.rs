@@ -28,19 +28,6 @@ impl Hand {
     }
 }
 
-/// What came of asking for the keyboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taking {
-    /// It was taken now.
-    Taken,
-    /// The same hand has it as before the connection, or the engine, was lost.
-    Kept,
-    /// Somebody else took it meanwhile; the viewer only watches.
-    Elsewhere,
-    /// Nobody follows the session any more.
-    Over,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Note {
     hand: Hand,
@@ -52,24 +39,20 @@ fn noted(path: &Path) -> Option<Note> {
 }
 
 impl Sessions {
-    /// Takes the keyboard for a viewer. One that had it (`again`) does not take it from whoever took it since.
-    pub fn take_lease(
-        &self,
-        session: Key,
-        viewer: u64,
-        hand: Option<Hand>,
-        who: &str,
-        again: bool,
-    ) -> Taking {
+    /// Takes the keyboard for a viewer. One that had it (`again`) does not take it from whoever took it since. Returns whether
+    /// it was taken anew, which is to be recorded; not so if the same hand has it as before its connection, or the engine, was
+    /// lost.
+    #[must_use]
+    pub fn take_lease(&self, session: Key, viewer: u64, hand: Option<Hand>, who: &str, again: bool) -> bool {
         let note_of = self.note_of(session);
         let live = self.lock();
-        let Some(live) = live.get(&session) else { return Taking::Over };
+        let Some(live) = live.get(&session) else { return false };
         // Read while nobody else can take it.
         let noted = noted(&note_of);
         let same = hand.is_some() && noted.as_ref().map(|it| it.hand) == hand;
         let had = live.sight.borrow().hand;
         if again && (had.is_some() || (!same && noted.is_some())) {
-            return Taking::Elsewhere;
+            return false;
         }
         let kept = same && had.is_none();
         let lease = match noted.filter(|_| kept) {
@@ -83,7 +66,7 @@ impl Sessions {
             it.lease = Some(lease);
             it.hand = Some(viewer);
         });
-        if kept { Taking::Kept } else { Taking::Taken }
+        !kept
     }
 
     /// Whether a hand had the keyboard when its connection, or the engine, was lost.
