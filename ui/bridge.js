@@ -12,3 +12,4 @@ const channel = (heed) => {
 export const subscribe = (heed) => invoke("subscribe", { channel: channel(heed) });
 export const attach = (order, heed) => invoke("attach", { order: JSON.parse(order), channel: channel(heed) });
 export const order = (order) => invoke("attach", { order: JSON.parse(order) });
+export const close_window = () => { order('{"do":"leave"}'); };

@@ -13,6 +13,8 @@ const FLOOD_MS = 200; // between two paintings of what nobody can read
 const SLICE = 16384; // xterm.js lets the page go on only between two writes
 const BYTES = 9, ENDED = 12, FAULT = 4, SCREEN = 14, LEASE = 15;
 const AFRESH = "\x18\x1bc"; // ends any sequence, then resets the terminal
+// Measured before its font is there, a terminal would keep the measures of another one.
+for (const weight of [400, 700]) document.fonts.load(`${weight} 12px "JetBrains Mono"`).catch(() => {});
 const pool = [];
 let used = 0;
 let nextId = 1;

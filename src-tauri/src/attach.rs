@@ -5,7 +5,7 @@ use pilothouse_contract::Fault;
 use pilothouse_contract::wire::{Size, View};
 use serde::Deserialize;
 use tauri::ipc::JavaScriptChannelId;
-use tauri::{Runtime, State, Webview};
+use tauri::{Manager, Runtime, State, Webview};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::page::{Page, Task, Viewer};
@@ -50,6 +50,8 @@ pub(crate) enum Order {
         /// The viewer.
         id: u32,
     },
+    /// Closes the window, and every viewer with it.
+    Leave,
 }
 
 /// Follows an order of the page.
@@ -86,6 +88,11 @@ pub(crate) async fn attach<R: Runtime>(
             }
             Order::Close { id } => {
                 open.viewers.remove(id);
+                return Ok(());
+            }
+            Order::Leave => {
+                open.viewers.clear();
+                webview.app_handle().exit(0);
                 return Ok(());
             }
             // A session can end while the page takes note of its last bytes or fits its pane.

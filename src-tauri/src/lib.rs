@@ -33,7 +33,8 @@ pub fn run() -> ExitCode {
     let app = build(tauri::Builder::default(), engine).build(tauri::generate_context!());
     match app.and_then(|app| window::open(&app).map(|()| app)) {
         Ok(app) => {
-            app.run(|_, _| {});
+            let mut leaving = window::Leaving::default();
+            app.run(move |app, event| leaving.heed(app, &event));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -1,12 +1,16 @@
-//! The one window: its size, where the page keeps what it keeps, and its colour before there is a page.
+//! The one window: its size, where the page keeps what it keeps, its colour before there is a page, and its closing, before
+//! which the page says what goes on.
 
 use std::fs::DirBuilder;
 #[cfg(unix)]
 use std::os::unix::fs::DirBuilderExt;
+use std::time::{Duration, Instant};
 
 use pilothouse_client::Engine;
 use tauri::utils::config::Color;
-use tauri::{App, Manager, Runtime, Theme, WebviewUrl, WebviewWindowBuilder};
+use tauri::{
+    App, AppHandle, Manager, RunEvent, Runtime, Theme, WebviewUrl, WebviewWindowBuilder, WindowEvent,
+};
 
 /// The page's `--bg`, so that it does not flash when the page comes.
 const LIGHT: Color = Color(230, 232, 234, 255);
@@ -37,4 +41,30 @@ pub(crate) fn open<R: Runtime>(app: &App<R>) -> tauri::Result<()> {
         window.set_background_color(Some(LIGHT))?;
     }
     window.show()
+}
+
+/// The closing of the window: asked of the page first. Who asks twice gets it at once, so no page can keep a window open.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    asked: Option<Instant>,
+}
+
+/// A second wish within this time counts as the second one.
+const TWICE: Duration = Duration::from_secs(10);
+
+impl Leaving {
+    /// Heeds what happens to the window.
+    pub(crate) fn heed<R: Runtime>(&mut self, app: &AppHandle<R>, event: &RunEvent) {
+        let RunEvent::WindowEvent { label, event: WindowEvent::CloseRequested { api, .. }, .. } = event
+        else {
+            return;
+        };
+        let twice = self.asked.is_some_and(|it| it.elapsed() < TWICE);
+        self.asked = Some(Instant::now());
+        let page = app.get_webview_window(label).filter(|_| !twice);
+        // A page that is told closes the window itself, or asks its person.
+        if page.is_some_and(|it| it.eval("dispatchEvent(new Event('ph-leaving'))").is_ok()) {
+            api.prevent_close();
+        }
+    }
 }

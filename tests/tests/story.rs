@@ -7,7 +7,7 @@ use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::TouchKind;
 use pilothouse_contract::{Event, Record};
 use pilothouse_testkit::home::Home;
-use pilothouse_testkit::process::kill_at_once;
+use pilothouse_testkit::process::{kill_at_once, lives};
 use pilothouse_testkit::repo::Repo;
 use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
@@ -301,9 +301,7 @@ fn terminals_stand_side_by_side_are_renamed_and_typed_into_at_once_by_keyboard_a
     let home = Home::new();
     let mut window = Window::open(&home, Options::default());
     window.wait("[data-name=first-run]");
-    let ids: Vec<String> = (0..2)
-        .map(|_| home.json(&["session", "start", "--", "sh"])["id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids: Vec<String> = (0..2).map(|_| home.start(&["sh"]).to_string()).collect();
     let pane = |id: &str| format!("[data-name=terminal][data-session={id}]");
     window.wait(&format!(".strip[data-subject={}]", ids[1].to_uppercase()));
     window.keys("home");
@@ -342,7 +340,21 @@ fn terminals_stand_side_by_side_are_renamed_and_typed_into_at_once_by_keyboard_a
     window.type_text("the <i>second</i>");
     window.keys("enter");
     window.wait_text(&format!(".strip[data-subject={}]", ids[1].to_uppercase()), "the <i>second</i>");
-    // It stands there after the window was closed, too.
+    in_good_order(&window);
+    // It says what goes on before it closes, and so it is.
+    window.keys("ctrl+q");
+    window.wait_text("[data-name=leaving]", "2 sessions go on");
+    window.wait_text("[data-name=leaving] .fates", "When the machine is started anew");
+    let pid = window.pid().unwrap();
+    // Not while its driver waits for an answer from it.
+    window.eval("setTimeout(() => document.querySelector('[data-name=leave-window]').click(), 100)");
+    let begun = std::time::Instant::now();
+    while lives(pid) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "the window does not close");
+        std::thread::yield_now();
+    }
+    assert_eq!(home.json(&["session", "list"]).as_array().unwrap().len(), 2);
+    // Opened again, it is as it was.
     window.reopen();
     window.wait(&pane(&ids[0]));
     window.wait(&pane(&ids[1]));

@@ -100,6 +100,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         desk.place.overlay.set(Some(Overlay::AddRepository));
     }),
     command("rehearse", "Start the rehearsal", &["ctrl+shift+r"], Where::Anywhere, rehearse),
+    command("close", "Close the window, and see what goes on", &["ctrl+q"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Leaving));
+    }),
     command("undo", "Undo the last deed", &["z"], Where::Panes, Desk::undo_last),
     command("timeline", "Show the timeline", &["e"], Where::Panes, |desk| tab(desk, Tab::Timeline)),
     command("diff", "Show the diff", &["d"], Where::Panes, |desk| {

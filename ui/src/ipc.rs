@@ -1,4 +1,4 @@
-//! The way to the engine: the only file that names the shell's commands.
+//! The way to the engine and to the window itself: the only file that names the shell's commands.
 
 use js_sys::Uint8Array;
 use pilothouse_contract::wire::Tag;
@@ -11,6 +11,8 @@ extern "C" {
     async fn shell_call(request: Uint8Array) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = subscribe, catch)]
     async fn shell_subscribe(heed: &JsValue) -> Result<JsValue, JsValue>;
+    /// Closes the window; everything else goes on.
+    pub(crate) fn close_window();
 }
 
 /// Calls the engine.

@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast;
 
 use crate::commands::{self, COMMANDS, Where};
 use crate::desk::Desk;
-use crate::place::Pane;
+use crate::place::{Overlay, Pane};
 use crate::{lists, overlays};
 
 /// What webviews do on keys by themselves and a control room does not want.
@@ -102,8 +102,17 @@ pub(crate) fn listen(desk: Desk) {
         let Some(event) = event.dyn_ref::<web_sys::KeyboardEvent>() else { return };
         heed(desk, event);
     });
+    // The system asks the window to close: what goes on is said first, if anything does.
+    let asked = window_event_listener_untyped("ph-leaving", move |_| {
+        let live = desk.mirror.fleet.with_untracked(|it| it.sessions.values().any(|it| it.end.is_none()));
+        if live {
+            desk.place.overlay.set(Some(Overlay::Leaving));
+        } else {
+            crate::ipc::close_window();
+        }
+    });
     // For as long as the page lives.
-    std::mem::forget(heard);
+    std::mem::forget((heard, asked));
     let _ = ev::keydown;
 }
 

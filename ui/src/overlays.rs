@@ -9,6 +9,7 @@ use wasm_bindgen::JsCast;
 
 use crate::commands::{self, BESIDE, COMMANDS, Command, Where};
 use crate::desk::{Desk, desk};
+use crate::ipc;
 use crate::kit::{Icon, Key};
 use crate::place::{Confirm, Overlay};
 use crate::project::AddRepository;
@@ -65,6 +66,7 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::Rename(session) => view! { <crate::typing::Rename session=session/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
+            Overlay::Leaving => view! { <Leaving/> }.into_any(),
             Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
             Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
             Overlay::Confirm(it) => view! { <ConfirmDialog it=it/> }.into_any(),
@@ -282,6 +284,41 @@ fn Reply(question: QuestionId) -> impl IntoView {
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
+        </div>
+    }
+}
+
+/// What goes on once the window is closed, and what stops when something else ends.
+#[component]
+fn Leaving() -> impl IntoView {
+    let desk = desk();
+    let button = NodeRef::<leptos::html::Button>::new();
+    crate::kit::focus_soon(button);
+    let live =
+        desk.mirror.fleet.with_untracked(|it| it.sessions.values().filter(|it| it.end.is_none()).count());
+    let title = match live {
+        0 => "Close the window?".to_owned(),
+        n => format!(
+            "Close the window? {} on.",
+            if n == 1 { "1 session goes".to_owned() } else { format!("{n} sessions go") }
+        ),
+    };
+    let lines = crate::kit::asked(
+        "what goes on",
+        || ipc::call(ask::engine::Survives {}),
+        |lines: Vec<ask::engine::Survival>| {
+            let rows = lines.into_iter().map(|it| view! {
+                <tr><th scope="row">{format!("When {}", it.when)}</th><td>{it.sessions.word()}</td><td>{it.loops.word()}</td></tr>
+                <tr class="quiet"><td colspan="3">{one(&it.why)}</td></tr>
+            }).collect_view();
+            view! { <table class="fates"><thead><tr><th></th><th>"Sessions"</th><th>"Loops"</th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
+        },
+    );
+    view! {
+        <div class="dialog" role="alertdialog" aria-modal="true" aria-label="Close the window?" data-name="leaving">
+            <h2>{title}</h2>{lines}
+            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="leave-window" on:click=move |_| ipc::close_window()>"Close the window" <Key says="↵"/></button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Stay" <Key says="Esc"/></button></div>
         </div>
     }
 }

@@ -118,6 +118,8 @@ pub(crate) enum Overlay {
     Link(String),
     /// Answer a question in words.
     Reply(pilothouse_contract::QuestionId),
+    /// What goes on once the window is closed, and what would stop what.
+    Leaving,
     /// Asks once before something that cannot simply be taken back.
     Confirm(Confirm),
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::desk::{self, End, HOLDS};
-use crate::out::{Out, clock};
+use crate::out::{Out, clock, table};
 
 /// The engine ended because another one has the data folder.
 const ANOTHER: u8 = 3;
@@ -40,6 +40,8 @@ enum Verb {
     Restart,
     /// Say whether it runs, since when, and with what
     Status,
+    /// Say what goes on and what stops when the window, the engine, your log-in or the machine ends
+    Survives,
     #[command(hide = true)]
     Watch {
         #[arg(long)]
@@ -68,6 +70,17 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             status(out).await
         }
         Some(Verb::Status) => status(out).await,
+        Some(Verb::Survives) => {
+            let lines = desk::call(ask::engine::Survives {}).await?;
+            out.value(&lines, |lines| {
+                let row = |it: &ask::engine::Survival| {
+                    let fate = |it: ask::engine::Fate| it.word().to_owned();
+                    vec![it.when.clone(), fate(it.sessions), fate(it.loops), it.why.clone()]
+                };
+                table(&["WHEN", "SESSIONS", "LOOPS", "WHY"], &lines.iter().map(row).collect::<Vec<_>>())
+            });
+            Ok(HOLDS)
+        }
     }
 }
 

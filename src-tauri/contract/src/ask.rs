@@ -19,11 +19,48 @@ pub mod engine {
     use super::*;
     use crate::time::At;
 
+    /// What becomes of something.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Fate {
+        /// It goes on.
+        GoesOn,
+        /// It stops.
+        Stops,
+        /// Nobody could find out.
+        Unknown,
+    }
+
+    impl Fate {
+        /// The words shown to people.
+        #[must_use]
+        pub fn word(self) -> &'static str {
+            match self {
+                Self::GoesOn => "go on",
+                Self::Stops => "stop",
+                Self::Unknown => "not known",
+            }
+        }
+    }
+
     asks! {
         /// Who answers, since when, and with what.
         Status {}
         /// Asks the engine to end. Agents go on; the next call starts it again.
         Stop {}
+        /// What goes on and what stops when something ends.
+        Survives {}
+        /// What becomes of the work in one case.
+        Survival {
+            /// When: "the window is closed".
+            when: String,
+            /// What becomes of sessions.
+            sessions: Fate,
+            /// What becomes of loops, the engine's own work.
+            loops: Fate,
+            /// Why, and what could be done about it.
+            why: String,
+        }
         /// What the engine says of itself.
         EngineStatus {
             /// The version of the program.

@@ -15,7 +15,7 @@ use crate::ids::{ProjectId, QuestionId, SessionId};
 use crate::project::{Line, Trust};
 use crate::pull::PullState;
 use crate::run::{Run, RunState, TaskState};
-use crate::session::{Pulse, SessionKind};
+use crate::session::{Ending, Mode, Pulse, Session, SessionKind};
 use crate::time::At;
 
 /// The families: one tile each in the annunciator. What nothing measures yet has none.
@@ -146,6 +146,7 @@ pub fn alarms(fleet: &Fleet, sights: &Sights) -> Vec<Alarm> {
     parked(fleet, &mut list);
     checkouts(fleet, &mut list);
     stalled(fleet, sights, &mut list);
+    lost(fleet, sights.now, &mut list);
     for says in &sights.engine {
         list.push(Alarm {
             key: format!("engine {says}"),
@@ -352,6 +353,47 @@ fn checkouts(fleet: &Fleet, list: &mut Vec<Alarm>) {
     }
 }
 
+/// So long is a session that was lost told of, in milliseconds.
+const LOST_MS: i64 = 24 * 3_600_000;
+
+/// Sessions of a person that were lost, as by a restart of the machine. What was lost of a run its loop tries again.
+fn lost(fleet: &Fleet, now: At, list: &mut Vec<Alarm>) {
+    for session in fleet.sessions.values().filter(|it| it.kind == SessionKind::Shell && it.mode == Mode::Pty)
+    {
+        let Some(end) = session.end.as_ref().filter(|it| now.since_ms(it.at) < LOST_MS) else { continue };
+        let Ending::Lost { why } = &end.how else { continue };
+        let resume = session.resume();
+        // Over once somebody began it again.
+        let again = |it: &&Session| {
+            let same = it.argv == session.argv || Some(&it.argv) == resume.as_ref();
+            same && it.cwd == session.cwd && it.asked > end.at
+        };
+        if fleet.sessions.values().any(|it| again(&it)) {
+            continue;
+        }
+        let start = |argv: Vec<String>| {
+            let (project, cwd, mode) = (session.project, session.cwd.clone(), session.mode);
+            call(ask::session::Start { project, argv, cwd, mode, columns: 120, rows: 40 })
+        };
+        let mut answers: Vec<Answer> = resume.map(|it| answer("Resume it", start(it))).into_iter().collect();
+        answers.push(answer("Start it again", start(session.argv.clone())));
+        answers.push(answer("Open", Deed::Open(Subject::Session(session.id))));
+        list.push(Alarm {
+            key: format!("lost {}", session.id),
+            family: Family::Failed,
+            priority: Priority::P3,
+            call: session.id.to_string().to_uppercase(),
+            subject: Some(Subject::Session(session.id)),
+            project: session.project,
+            since: end.at,
+            asks: format!("{} was lost: {}", session.id, session.title),
+            says: why.clone(),
+            next: "It does not come back by itself; what it said is kept".to_owned(),
+            answers,
+        });
+    }
+}
+
 fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
     for session in fleet.sessions.values().filter(|it| it.kind == SessionKind::Agent && it.end.is_none()) {
         let Some(running) = &session.running else { continue };
@@ -386,5 +428,63 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
                 answer("End it", call(ask::session::Kill { session: session.id })),
             ],
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::End;
+
+    fn of(id: u32, argv: &[&str], asked: i64, lost: Option<i64>) -> Session {
+        let end = |at| {
+            let how = Ending::Lost { why: "the machine was started anew since".to_owned() };
+            End { at: At(at), how, output_bytes: 9, lost_bytes: 0, left_behind: Vec::new() }
+        };
+        Session {
+            id: SessionId(id),
+            project: None,
+            run: None,
+            attempt: None,
+            pull: None,
+            gate: None,
+            worktree: None,
+            kind: SessionKind::Shell,
+            title: argv.join(" "),
+            argv: argv.iter().map(|it| (*it).to_owned()).collect(),
+            cwd: "/home/p".to_owned(),
+            mode: Mode::Pty,
+            asked: At(asked),
+            running: None,
+            end: lost.map(end),
+        }
+    }
+
+    fn starts(alarm: &Alarm) -> Vec<Vec<String>> {
+        let argv = |it: &Answer| match &it.deed {
+            Deed::Call(request) => match &**request {
+                Request::SessionStart(it) => Some(it.argv.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        alarm.answers.iter().filter_map(argv).collect()
+    }
+
+    #[test]
+    fn a_lost_session_of_a_person_can_be_resumed_until_somebody_did() {
+        let mut fleet = Fleet::default();
+        for it in [of(1, &["/usr/bin/claude"], 10, Some(1000)), of(2, &["vim", "x"], 10, Some(1000))] {
+            fleet.sessions.insert(it.id, it);
+        }
+        let open = |fleet: &Fleet, now| alarms(fleet, &Sights { now: At(now), ..Sights::default() });
+        let both = open(&fleet, 2000);
+        assert_eq!(both.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["lost s1", "lost s2"]);
+        assert_eq!(starts(&both[0]), [vec!["/usr/bin/claude", "--continue"], vec!["/usr/bin/claude"]]);
+        assert_eq!(starts(&both[1]), [["vim", "x"]]);
+        let resumed = of(3, &["/usr/bin/claude", "--continue"], 3000, None);
+        fleet.sessions.insert(resumed.id, resumed);
+        assert_eq!(open(&fleet, 4000).len(), 1);
+        assert!(open(&fleet, 1000 + LOST_MS).is_empty(), "a day later it is history");
     }
 }

@@ -93,6 +93,8 @@ macro_rules! calls {
 calls! {
     /// Who answers, since when, and with what.
     EngineStatus(ask::engine::Status) -> ask::engine::EngineStatus, Read;
+    /// What goes on and what stops when something ends.
+    EngineSurvives(ask::engine::Survives) -> Vec<ask::engine::Survival>, Read;
     /// Asks the engine to end.
     EngineStop(ask::engine::Stop) -> (), Act;
 

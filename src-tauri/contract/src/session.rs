@@ -210,7 +210,30 @@ pub struct Lease {
 /// Without output for this long a running session is called quiet, in milliseconds.
 pub const QUIET_MS: i64 = 10_000;
 
+/// What an agent program is asked to go on with what it did: its own "resume", where it has one that is known. Source: the
+/// programs' own `--help`.
+fn resume_of(argv: &[String], native: Option<&str>) -> Option<Vec<String>> {
+    let program = argv.first()?;
+    let name = program.rsplit('/').next()?;
+    let with: &[&str] = match (name, native) {
+        ("claude", Some(id)) => &["--resume", id],
+        ("claude", None) => &["--continue"],
+        ("codex", Some(id)) => &["resume", id],
+        ("codex", None) => &["resume", "--last"],
+        ("gemini", _) => &["-r", "latest"],
+        ("opencode", _) => &["--continue"],
+        _ => return None,
+    };
+    Some(std::iter::once(program.as_str()).chain(with.iter().copied()).map(str::to_owned).collect())
+}
+
 impl Session {
+    /// The command that goes on with what its program did, by the program's own "resume".
+    #[must_use]
+    pub fn resume(&self) -> Option<Vec<String>> {
+        resume_of(&self.argv, self.running.as_ref().and_then(|it| it.native.as_deref()))
+    }
+
     /// The state, and the facts that say so.
     #[must_use]
     pub fn state(&self, pulse: Option<&Pulse>, now: At) -> (SessionState, String) {

@@ -9,6 +9,7 @@ mod questions;
 mod records;
 mod runs;
 mod sessions;
+mod survival;
 mod worktrees;
 
 pub(crate) use keyboard::Taker;
