@@ -12,4 +12,5 @@ const channel = (heed) => {
 export const subscribe = (heed) => invoke("subscribe", { channel: channel(heed) });
 export const attach = (order, heed) => invoke("attach", { order: JSON.parse(order), channel: channel(heed) });
 export const order = (order) => invoke("attach", { order: JSON.parse(order) });
+export const visit = (address) => invoke("attach", { order: { do: "visit", address } });
 export const close_window = () => { order('{"do":"leave"}'); };

@@ -1,4 +1,4 @@
-//! `attach`: what the page orders of its viewers. Each is a task of its own; see `viewer.rs`.
+//! `attach`: what the page orders of its viewers, each a task of its own (see `viewer.rs`), and of the window around them.
 
 use pilothouse_client::Engine;
 use pilothouse_contract::Fault;
@@ -50,6 +50,11 @@ pub(crate) enum Order {
         /// The viewer.
         id: u32,
     },
+    /// Opens an address outside, in the browser of whoever sits here; the page asked them.
+    Visit {
+        /// Of the web, and nothing else.
+        address: String,
+    },
     /// Closes the window, and every viewer with it.
     Leave,
 }
@@ -90,6 +95,7 @@ pub(crate) async fn attach<R: Runtime>(
                 open.viewers.remove(id);
                 return Ok(());
             }
+            Order::Visit { address } => return visit(address),
             Order::Leave => {
                 open.viewers.clear();
                 webview.app_handle().exit(0);
@@ -104,5 +110,21 @@ pub(crate) async fn attach<R: Runtime>(
             return Ok(());
         }
         Err(Fault::missing(format!("viewer {id} is not open, so nothing was typed")).hint("open it first"))
+    })
+}
+
+/// An address that is longer than this is none.
+const ADDRESS_MAX: usize = 8192;
+
+/// Opens an address of the web by the system's own way.
+fn visit(address: &str) -> Result<(), Fault> {
+    let of_the_web = tauri::Url::parse(address)
+        .ok()
+        .filter(|it| matches!(it.scheme(), "http" | "https") && address.len() <= ADDRESS_MAX);
+    let address = of_the_web.ok_or_else(|| {
+        Fault::refused("only addresses of the web are opened, http and https").hint("copy it instead")
+    })?;
+    open::that_detached(address.as_str()).map_err(|error| {
+        Fault::environment("no browser could be started").because(error).hint("copy the link instead")
     })
 }

@@ -133,7 +133,7 @@ impl Viewer {
 
     fn ordered(&mut self, order: Order) -> bool {
         let typed = match order {
-            Order::Open { .. } | Order::Leave => return true,
+            Order::Open { .. } | Order::Visit { .. } | Order::Leave => return true,
             Order::Close { .. } => return false,
             Order::Ack { offset, .. } => {
                 self.pace.acknowledged(offset);

@@ -1,6 +1,7 @@
 //! The story of the window, by keyboard alone and then by mouse: a rehearsal seen at work, terminals, diffs, checks, the
 //! plan and trajectories read, a question answered from the queue, a pull request approved and seen landing.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use pilothouse_contract::pull::PullState;
@@ -239,7 +240,17 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
 
 #[test]
 fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
-    let home = Home::new();
+    // A browser that only notes where it was sent.
+    let outside = tempfile::TempDir::new().unwrap();
+    let (browser, visited) = (outside.path().join("xdg-open"), outside.path().join("visited"));
+    std::fs::write(
+        &browser,
+        format!("#!/bin/sh\nprintf %s \"$1\" > '{}.part'\nmv '{0}.part' '{0}'\n", visited.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", outside.path().display(), std::env::var("PATH").unwrap_or_default());
+    let home = Home::new().with_env("PATH", &path);
     let window = Window::open(&home, Options::default());
     window.wait("[data-name=first-run]");
     let id = &home.start(&["sh"]).to_string();
@@ -289,6 +300,24 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     let listed = home.json(&["session", "list"]);
     assert!(listed[0]["state"].is_string(), "leaving ends nothing: {listed}");
     assert!(listed[0]["lease"].is_null(), "nobody has the keyboard: {listed}");
+    // A link asks: it is shown whole, and opened outside by whoever says so.
+    home.json(&["session", "send", id, "--", "clear; echo see https://example.invalid/a?b=1", "Enter"]);
+    window
+        .until("the link", || terminal(&window).lines().any(|it| it == "see https://example.invalid/a?b=1"));
+    let mouse = |kinds: &str| {
+        window.eval(&format!(
+            "const row = [...document.querySelectorAll('.xterm-rows > div')].find((it) => it.textContent.startsWith('see https')); const box = row.getBoundingClientRect(); for (const kind of {kinds}) document.querySelector('.xterm-screen').dispatchEvent(new MouseEvent(kind, {{ bubbles: true, clientX: box.left + 90, clientY: box.top + 6 }}))",
+        ))
+    };
+    mouse("['mousemove']");
+    window.wait(".xterm-cursor-pointer");
+    mouse("['mousedown', 'mouseup']");
+    window.wait_text("[data-name=link]", "https://example.invalid/a?b=1");
+    assert!(!visited.exists());
+    window.click("[data-name=visit]");
+    window.until("the browser", || {
+        std::fs::read_to_string(&visited).is_ok_and(|it| it == "https://example.invalid/a?b=1")
+    });
     // It is ended, and what it said last stays.
     home.json(&["session", "kill", id]);
     window.wait_text(".hands", "Ended");

@@ -11,6 +11,8 @@ extern "C" {
     async fn shell_call(request: Uint8Array) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = subscribe, catch)]
     async fn shell_subscribe(heed: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = visit, catch)]
+    async fn shell_visit(address: &str) -> Result<JsValue, JsValue>;
     /// Closes the window; everything else goes on.
     pub(crate) fn close_window();
 }
@@ -31,6 +33,14 @@ pub(crate) async fn request(request: &Request) -> Result<Vec<u8>, Fault> {
     let bytes = wire::encode(request)?;
     let reply = shell_call(Uint8Array::from(bytes.as_slice())).await.map_err(fault)?;
     Ok(Uint8Array::new(&reply).to_vec())
+}
+
+/// Opens an address in the browser of whoever sits here.
+///
+/// # Errors
+/// If it is none of the web, or there is no browser.
+pub(crate) async fn visit(address: &str) -> Result<(), Fault> {
+    shell_visit(address).await.map(drop).map_err(fault)
 }
 
 /// What a command refused with: a fault, or words of the shell's.

@@ -323,22 +323,33 @@ fn Leaving() -> impl IntoView {
     }
 }
 
-/// A link that a program named. Nothing leaves the window, so it can be copied and no more.
+/// A link that a program named: whole, and opened only by who saw it so.
 #[component]
 fn Link(address: String) -> impl IntoView {
     let desk = desk();
     let button = NodeRef::<leptos::html::Button>::new();
     crate::kit::focus_soon(button);
     let shown = one(&address);
+    let of = address.clone();
     let copy = move |_| {
-        crate::stage::terminal::clip(&address);
+        crate::stage::terminal::clip(&of);
         desk.place.overlay.set(None);
+    };
+    let open = move |_| {
+        let address = address.clone();
+        desk.place.overlay.set(None);
+        leptos::task::spawn_local(async move {
+            if let Err(fault) = ipc::visit(&address).await {
+                desk.fault.set(Some(fault));
+            }
+        });
     };
     view! {
         <div class="dialog" role="dialog" aria-modal="true" aria-label="A link" data-name="link">
             <h2>"A program named this link"</h2><p class="mono">{shown}</p>
-            <p class="quiet">"It may lead elsewhere than its text says. Nothing is opened from here."</p>
-            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" on:click=copy>"Copy it"</button>
+            <p class="quiet">"It may lead elsewhere than its text says. It opens in your browser, outside of Pilothouse."</p>
+            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="copy-link" on:click=copy>"Copy it"</button>
+                <button class="button" type="button" data-name="visit" on:click=open>"Open it"</button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Leave it" <Key says="Esc"/></button></div>
         </div>
     }
