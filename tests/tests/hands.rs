@@ -6,6 +6,7 @@ use std::path::Path;
 use pilothouse_contract::event::Event;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::{Fifo, kill_at_once, lives, signal};
+use pilothouse_testkit::seat::{Seat, watching};
 use serde_json::Value;
 
 /// Counts lines as fast as it can, in raw mode, until a file is there.
@@ -157,4 +158,129 @@ fn what_dies_while_nobody_kept_it_is_said_in_words() {
     let why = line["why"].as_str().unwrap();
     assert!(why.contains("while no engine kept what it held") && why.contains("is whole"), "{why}");
     assert_eq!(home.run(&["attach", &session, "--no-follow"]).out, "before\r\n");
+}
+
+/// A program in the place of the holder that never holds.
+const NO_HOLDER: &[u8] = b"#!/bin/sh\necho this one holds nothing >&2; exit 2\n";
+
+/// Starts a session with a child in a session of its own and a daemon that left its parents twice; their ids and the
+/// program's, once all are there.
+fn start_with_daemons(home: &Home) -> (String, Vec<u32>) {
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let script = format!(
+        "trap '' HUP TERM; (setsid sh -c 'echo $$ > {a}.tmp; mv {a}.tmp {a}; sleep 1000; true' &); \
+         (sh -c '(setsid sh -c \"echo \\$\\$ > {b}.tmp; mv {b}.tmp {b}; sleep 1000; true\" &)' &); \
+         while [ ! -e {a} ] || [ ! -e {b} ]; do sleep 0.02; done; echo $$ > {c}.tmp; mv {c}.tmp {c}; sleep 1000; sleep 1000",
+        a = at("a"),
+        b = at("b"),
+        c = at("c")
+    );
+    let session = home.start(&["sh", "-c", &script]).to_string();
+    while !home.path().join("c").exists() {
+        std::thread::yield_now();
+    }
+    let pid = |name| std::fs::read_to_string(home.path().join(name)).unwrap().trim().parse().unwrap();
+    (session, ["a", "b", "c"].map(pid).to_vec())
+}
+
+fn wait_for_notice(home: &Home, words: &str) {
+    let said =
+        home.events(0).find(|it| matches!(&it.event, Event::Notice { says, .. } if says.contains(words)));
+    assert!(said.is_some(), "nobody said: {words}");
+}
+
+#[test]
+fn a_session_that_nobody_can_hold_any_more_says_so_and_is_held_again_once_somebody_can() {
+    let home = Home::new().with_own_programs();
+    let holds = std::fs::read(home.program("pilothouse-hold")).unwrap();
+    let word = home.path().join("word");
+    let session = home.start(&["sh", "-c", &counts_until(&word)]).to_string();
+    let before = steady(&home);
+    home.install("pilothouse-hold", NO_HOLDER);
+    kill_at_once(holder(&before));
+    wait_for_notice(&home, "no other one could take over: this one holds nothing");
+    // Nobody waits for ever for what cannot come.
+    let line = steady(&home);
+    assert_eq!(
+        (line["state"].as_str(), line["trouble"]["trouble"].as_str()),
+        (Some("stranded"), Some("no-holder"))
+    );
+    let why = line["why"].as_str().unwrap();
+    assert!(why.contains("this one holds nothing") && why.contains("session kill s1"), "{why}");
+    let status = home.try_json(&["engine", "status"]);
+    assert!(status.code == 1 && status.out.contains("Nobody holds s1"), "{status:?}");
+    home.install("pilothouse-hold", &holds);
+    // Whoever wants it steady has it tried now.
+    home.json(&["session", "steady"]);
+    wait_for_replaced(&home, 1);
+    let after = steady(&home);
+    assert_eq!(
+        (&after["trouble"], &after["session"]["running"]["pid"]),
+        (&Value::Null, &before["session"]["running"]["pid"])
+    );
+    std::fs::write(&word, "").unwrap();
+    assert!(home.events(0).any(|it| matches!(it.event, Event::SessionEnded { .. })));
+    counted(&home.run(&["attach", &session, "--no-follow"]).out);
+}
+
+#[test]
+fn a_session_that_nobody_can_hold_any_more_is_ended_with_everything_it_started() {
+    let home = Home::new().with_own_programs();
+    let (session, pids) = start_with_daemons(&home);
+    let line = steady(&home);
+    home.install("pilothouse-hold", NO_HOLDER);
+    kill_at_once(holder(&line));
+    wait_for_notice(&home, "no other one could take over");
+    assert!(pids.iter().all(|it| lives(*it)), "nothing is ended unasked");
+    let killed = home.json(&["session", "kill", &session]);
+    assert_eq!(killed["end"]["how"]["ending"], "lost");
+    let why = killed["end"]["how"]["why"].as_str().unwrap();
+    assert!(why.contains("this one holds nothing") && why.contains("ended all the same"), "{why}");
+    assert!(killed["end"]["left_behind"].to_string().contains("sleep ("), "{killed}");
+    for pid in pids {
+        assert!(!lives(pid), "{pid} outlived its session");
+    }
+}
+
+#[test]
+fn a_session_whose_holder_does_not_answer_is_ended_by_force() {
+    let home = Home::new();
+    let (session, pids) = start_with_daemons(&home);
+    let line = steady(&home);
+    assert!(signal(holder(&line), "-STOP"));
+    let killed = home.json(&["session", "kill", &session]);
+    assert!(killed["end"].is_object(), "{killed}");
+    for pid in pids.into_iter().chain([holder(&line)]) {
+        assert!(!lives(pid), "{pid} outlived its session");
+    }
+}
+
+#[test]
+fn what_is_typed_and_thrown_away_is_told_and_what_nobody_knows_is_counted_apart() {
+    const PIECE: usize = 64 * 1024;
+    const PIECES: usize = 100;
+    let home = Home::new();
+    let session =
+        home.start(&["sh", "-c", "stty raw -echo; echo up; while :; do sleep 1000; done"]).to_string();
+    let mut seat = Seat::view(
+        &home,
+        &pilothouse_contract::wire::View { keyboard: true, ..watching(session.parse().unwrap()) },
+    )
+    .unwrap();
+    seat.until("up").unwrap();
+    for _ in 0..PIECES {
+        seat.input(&[b'x'; PIECE]).unwrap();
+    }
+    wait_for_notice(&home, "s1 takes nothing that is typed");
+    // A kilobyte or so lies in its terminal; what its holder keeps is uncertain, and the rest was thrown away.
+    let mut line = steady(&home);
+    while line["pulse"]["refused_bytes"].as_u64().unwrap() < (PIECES * PIECE - 4 * 1024 * 1024) as u64 {
+        line = steady(&home);
+    }
+    let refused = line["pulse"]["refused_bytes"].as_u64().unwrap();
+    assert!(line["why"].as_str().unwrap().contains("typed bytes were thrown away"), "{line}");
+    kill_at_once(holder(&line));
+    let uncertain = wait_for_replaced(&home, 1);
+    assert_eq!(uncertain + refused, (PIECES * PIECE) as u64, "{uncertain} uncertain, {refused} refused");
+    assert!(uncertain > 0);
 }

@@ -326,7 +326,7 @@ pub mod attempt {
 /// Sessions.
 pub mod session {
     use super::*;
-    use crate::session::{Lease, Mode, Pulse, Session, SessionState};
+    use crate::session::{Lease, Mode, Pulse, Session, SessionState, Trouble};
 
     asks! {
         /// Sessions: those that live, or all.
@@ -379,7 +379,7 @@ pub mod session {
             session: SessionId,
         }
         /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
-        /// keeps duplicates of what the holder holds.
+        /// keeps duplicates of what the holder holds. A session that cannot come to that is not waited for; it says why.
         Steady {}
         /// A session with its derived state.
         SessionLine {
@@ -391,6 +391,9 @@ pub mod session {
             why: String,
             /// What is seen of it now.
             pulse: Option<Pulse>,
+            /// What keeps it from being held as it should be.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            trouble: Option<Trouble>,
             /// Who has its keyboard.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             lease: Option<Lease>,

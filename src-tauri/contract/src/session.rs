@@ -156,6 +156,8 @@ pub enum SessionState {
     Working,
     /// Running, without output for a while. What it does is not known.
     Quiet,
+    /// Its holder died, and no other one could be started: nobody reads what it says.
+    Stranded,
     /// It ended.
     Exited,
     /// It is gone and nobody knows how.
@@ -172,6 +174,7 @@ impl SessionState {
             Self::Starting => "starting",
             Self::Working => "working",
             Self::Quiet => "quiet",
+            Self::Stranded => "stranded",
             Self::Exited => "exited",
             Self::Lost => "lost",
             Self::Unknown => "unknown",
@@ -194,8 +197,27 @@ pub struct Pulse {
     /// Bytes of output that were not kept, because the disk or the log is full.
     #[serde(default)]
     pub lost_bytes: u64,
+    /// Bytes that were typed and thrown away, because the program takes nothing.
+    #[serde(default)]
+    pub refused_bytes: u64,
     /// How many viewers are attached.
     pub viewers: u32,
+}
+
+/// What keeps a session from being held as it should be; seen by the engine now, never stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "trouble")]
+pub enum Trouble {
+    /// Its holder died, and no other one could be started so far.
+    NoHolder {
+        /// Why not.
+        why: String,
+    },
+    /// Its holder is of an older version that keeps what it holds to itself: nobody else can go on with it.
+    OneHand {
+        /// The version of the holder's protocol.
+        version: u32,
+    },
 }
 
 /// Who has the keyboard of a session: one viewer at a time.
@@ -237,6 +259,17 @@ impl Session {
     /// The state, and the facts that say so.
     #[must_use]
     pub fn state(&self, pulse: Option<&Pulse>, now: At) -> (SessionState, String) {
+        self.state_in(pulse, None, now)
+    }
+
+    /// The same of a session that may be in trouble.
+    #[must_use]
+    pub fn state_in(
+        &self,
+        pulse: Option<&Pulse>,
+        trouble: Option<&Trouble>,
+        now: At,
+    ) -> (SessionState, String) {
         if let Some(end) = &self.end {
             return match &end.how {
                 Ending::Exited { code } => (SessionState::Exited, format!("exit code {code}")),
@@ -249,6 +282,14 @@ impl Session {
         let Some(running) = &self.running else {
             return (SessionState::Starting, "asked for, no word from its holder yet".to_owned());
         };
+        if let Some(Trouble::NoHolder { why }) = trouble {
+            let why = format!(
+                "its holder died and no other one could take over ({why}); process {} lives as long as this engine \
+                 keeps its terminal, and nobody reads what it says; end it: pilothouse session kill {}",
+                running.pid, self.id
+            );
+            return (SessionState::Stranded, why);
+        }
         let Some(pulse) = pulse.filter(|pulse| pulse.held) else {
             return (
                 SessionState::Unknown,
@@ -256,7 +297,7 @@ impl Session {
             );
         };
         let quiet_ms = now.since_ms(pulse.last_output.unwrap_or(running.at));
-        if quiet_ms >= QUIET_MS {
+        let (state, mut why) = if quiet_ms >= QUIET_MS {
             let quiet_s = quiet_ms / 1000;
             (SessionState::Quiet, format!("process {} runs, no output for {quiet_s} s", running.pid))
         } else {
@@ -264,6 +305,18 @@ impl Session {
                 SessionState::Working,
                 format!("process {} runs, {} bytes of output", running.pid, pulse.output_bytes),
             )
+        };
+        if pulse.refused_bytes > 0 {
+            why.push_str(&format!(
+                "; {} typed bytes were thrown away, for it takes none",
+                pulse.refused_bytes
+            ));
         }
+        if let Some(Trouble::OneHand { version }) = trouble {
+            why.push_str(&format!(
+                "; its holder is of an older version ({version}) and cannot be held twice: if that one dies, it ends"
+            ));
+        }
+        (state, why)
     }
 }

@@ -236,6 +236,12 @@ impl Engine {
             let hint = |fault: &Fault| fault.hints.first().map(|it| it.text.clone()).unwrap_or_default();
             alarm.iter().map(|fault| format!("{}. {}", fault.message, hint(fault))).collect()
         };
+        alarms.extend(self.inner.sessions.stranded().into_iter().map(|(session, why)| {
+            format!(
+                "Nobody holds {session}: its holder died and no other one could take over ({why}). It is tried again now and \
+                 then; end it: pilothouse session kill {session}"
+            )
+        }));
         let unwritten = self.inner.sessions.unwritten();
         if !unwritten.is_empty() {
             let names: Vec<String> = unwritten.iter().map(|(session, _)| session.to_string()).collect();
@@ -354,6 +360,10 @@ impl Engine {
             match told {
                 Told::Replaced { holder, uncertain_bytes } => {
                     self.tell(Input::HolderReplaced { session, holder, uncertain_bytes });
+                }
+                Told::Notice(says) => {
+                    let project = self.fleet().sessions.get(&session).and_then(|it| it.project);
+                    self.tell(Input::Notice { project, says });
                 }
                 Told::Ended(end) if !check => self.tell(Input::SessionEnded { session, end }),
                 Told::Ended(_) => {}

@@ -205,6 +205,14 @@ pub fn has_ended(process: impl AsFd) -> io::Result<bool> {
     Ok(poll(&mut look, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0)
 }
 
+/// Ends the process of a descriptor at once. One that is gone is no error.
+pub fn kill(process: impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _gone = rustix::process::pidfd_send_signal(process, Signal::KILL);
+    #[cfg(not(target_os = "linux"))]
+    let _none_here = process;
+}
+
 /// How the process of a descriptor ended, once it was reaped by whoever is its parent now. `Unknown` before that, and
 /// where the kernel does not tell (Linux before 6.15).
 #[must_use]

@@ -96,6 +96,38 @@ impl Home {
         home
     }
 
+    /// The same with programs of its own, which a test may replace.
+    ///
+    /// # Panics
+    /// If they cannot be copied.
+    #[must_use]
+    pub fn with_own_programs(mut self) -> Self {
+        let own = self.folder.path().join("bin");
+        let copied = std::fs::create_dir(&own).and_then(|()| {
+            for program in ["pilothouse", "pilothouse-hold"] {
+                std::fs::copy(self.bin.join(program), own.join(program))?;
+            }
+            Ok(())
+        });
+        copied.unwrap_or_else(|error| panic!("the programs could not be copied: {error}"));
+        self.bin = own;
+        self
+    }
+
+    /// Puts other bytes in the place of a program of its own, as an installation does: those that run go on with the
+    /// old ones.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn install(&self, program: &str, bytes: &[u8]) {
+        use std::os::unix::fs::PermissionsExt;
+        let (beside, place) = (self.bin.join("coming"), self.bin.join(program));
+        let installed = std::fs::write(&beside, bytes)
+            .and_then(|()| std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)))
+            .and_then(|()| std::fs::rename(&beside, place));
+        installed.unwrap_or_else(|error| panic!("{program} could not be installed: {error}"));
+    }
+
     /// The same with an environment variable for everything it starts.
     #[must_use]
     pub fn with_env(mut self, name: &str, value: &str) -> Self {

@@ -18,9 +18,10 @@ impl Desk {
     /// A session with its state as it is derived now.
     pub(super) fn session_line(&self, session: Session) -> ask::session::SessionLine {
         let pulse = self.engine.inner.sessions.pulse((&session).into());
-        let (state, why) = session.state(pulse.as_ref(), now());
+        let trouble = self.engine.inner.sessions.trouble((&session).into());
+        let (state, why) = session.state_in(pulse.as_ref(), trouble.as_ref(), now());
         let lease = self.engine.inner.sessions.lease((&session).into());
-        ask::session::SessionLine { session, state, why, pulse, lease }
+        ask::session::SessionLine { session, state, why, pulse, trouble, lease }
     }
 
     fn session(&self, session: SessionId) -> Result<Session, Fault> {

@@ -15,24 +15,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::session::{End, Ending, Lease, Mode, Pulse, Running, Session};
+use pilothouse_contract::session::{End, Lease, Mode, Pulse, Running, Session, Trouble};
 use pilothouse_contract::{At, SessionId};
 use pilothouse_holder::log::LogReader;
-use pilothouse_holder::place::{self, Asked, Exit, Place, boot_id};
+use pilothouse_holder::place::{self, Asked, Exit, Place};
 use pilothouse_holder::proc;
 use pilothouse_holder::wire::{ToHolder, VERSION};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
 pub use self::draw::Drawn;
+pub use self::ends::end_of;
 use self::follow::Follow;
 pub use self::leases::Hand;
 use crate::ports::clock;
 
 mod draw;
+mod ends;
 mod follow;
 mod leases;
 pub mod model;
+mod outgoing;
 mod pack;
 mod paint;
 
@@ -105,6 +108,8 @@ pub struct Sight {
     pub pulse: Pulse,
     /// How it ended, once it did.
     pub end: Option<End>,
+    /// What keeps it from being held as it should be.
+    pub trouble: Option<Trouble>,
     /// Who has the keyboard.
     pub lease: Option<Lease>,
     /// The viewer that has it.
@@ -123,6 +128,8 @@ pub enum Told {
         /// Bytes that were typed and of which nobody knows whether they were taken.
         uncertain_bytes: u64,
     },
+    /// Something that whoever looks after it should know, in words.
+    Notice(String),
     /// It ended.
     Ended(End),
 }
@@ -382,34 +389,7 @@ impl Sessions {
         let _ending = self.told.send((session.id, told));
     }
 
-    fn lost(&self, session: Key, place: &Place) -> End {
-        let end = self.log(session).end().unwrap_or_default();
-        let why = match place.held() {
-            Ok(Some(held)) if held.boot != boot_id() => "the machine was started anew since".to_owned(),
-            Ok(Some(held)) => {
-                // Nobody had its terminal from then on, so nothing of it could be taken over.
-                let left = match proc::one(held.pid).filter(|it| !it.zombie) {
-                    Some(it) => {
-                        format!("its program {} ({}) may still run, without a terminal", it.name, it.pid)
-                    }
-                    None => "its program ended with it".to_owned(),
-                };
-                format!(
-                    "its holder died while no engine kept what it held; {left}; its output up to then is whole"
-                )
-            }
-            _ => "its holder is gone and left no word".to_owned(),
-        };
-        End {
-            at: clock::now(),
-            how: Ending::Lost { why },
-            output_bytes: end,
-            lost_bytes: 0,
-            left_behind: Vec::new(),
-        }
-    }
-
-    /// Comes back once each session that lives is in two hands, or over.
+    /// Comes back once each session that lives is in two hands, or over, or says why it cannot come to that.
     pub async fn steady(&self) {
         // Each is asked again: what was last heard may have been said by one that was killed since.
         let asked: Vec<_> = self
@@ -423,8 +403,11 @@ impl Sessions {
             })
             .collect();
         for (mut sight, shared) in asked {
-            let in_two_hands =
-                |it: &Sight| it.end.is_some() || (it.pulse.held && it.pulse.kept && it.shared > shared);
+            let in_two_hands = |it: &Sight| match &it.trouble {
+                Some(Trouble::NoHolder { .. }) => true,
+                Some(Trouble::OneHand { .. }) => it.pulse.held,
+                None => it.end.is_some() || (it.pulse.held && it.pulse.kept && it.shared > shared),
+            };
             // It is over as well if nobody follows it any more.
             let _over = sight.wait_for(in_two_hands).await;
         }
@@ -440,6 +423,23 @@ impl Sessions {
     #[must_use]
     pub fn pulse(&self, session: Key) -> Option<Pulse> {
         self.lock().get(&session).map(|live| live.sight.borrow().pulse)
+    }
+
+    /// What keeps a session from being held as it should be; nothing if it is not followed, or is held well.
+    #[must_use]
+    pub fn trouble(&self, session: Key) -> Option<Trouble> {
+        self.lock().get(&session).and_then(|live| live.sight.borrow().trouble.clone())
+    }
+
+    /// Sessions for which no holder can be started, with why.
+    #[must_use]
+    pub fn stranded(&self) -> Vec<(SessionId, String)> {
+        let live = self.lock();
+        let all = live.iter().filter_map(|(key, it)| match &it.sight.borrow().trouble {
+            Some(Trouble::NoHolder { why }) => Some((key.id, why.clone())),
+            _ => None,
+        });
+        all.collect()
     }
 
     /// A number for a viewer.
@@ -468,11 +468,11 @@ impl Sessions {
             // It ended while we looked.
             return match self.place(session).exit() {
                 Ok(Some(exit)) => end_of(&exit),
-                _ => self.lost(session, &self.place(session)),
+                _ => self.lost(session, &self.place(session), false),
             };
         };
         let ended = sight.wait_for(|it| it.end.is_some()).await.ok().and_then(|it| it.end.clone());
-        ended.unwrap_or_else(|| self.lost(session, &self.place(session)))
+        ended.unwrap_or_else(|| self.lost(session, &self.place(session), false))
     }
 
     /// Sessions that live and of whose output something was not written down, with how many bytes.
@@ -550,23 +550,5 @@ fn is_private(folder: &Path) -> Result<(), String> {
     ))
 }
 
-/// The end as a holder wrote it down.
-#[must_use]
-pub fn end_of(exit: &Exit) -> End {
-    let how = match (&exit.not_started, exit.code, exit.signal) {
-        (Some(why), _, _) => Ending::NotStarted { why: why.clone() },
-        (None, Some(code), _) => Ending::Exited { code },
-        (None, None, Some(signal)) => Ending::Signalled { signal },
-        (None, None, None) => Ending::Unknown {
-            why: "its holder was replaced while it ran, and this system does not tell how another's child ended"
-                .to_owned(),
-        },
-    };
-    End {
-        at: clock::now(),
-        how,
-        output_bytes: exit.output_bytes,
-        lost_bytes: exit.lost_bytes,
-        left_behind: exit.left_behind.clone(),
-    }
-}
+#[cfg(test)]
+mod tests;
