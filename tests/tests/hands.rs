@@ -284,3 +284,42 @@ fn what_is_typed_and_thrown_away_is_told_and_what_nobody_knows_is_counted_apart(
     assert_eq!(uncertain + refused, (PIECES * PIECE) as u64, "{uncertain} uncertain, {refused} refused");
     assert!(uncertain > 0);
 }
+
+/// The control group of the one session, if it has one.
+fn group(home: &Home) -> Option<std::path::PathBuf> {
+    let folder = std::fs::read_dir(home.data().join("sessions")).unwrap().next().unwrap().unwrap().path();
+    let asked: Value = serde_json::from_slice(&std::fs::read(folder.join("session.json")).unwrap()).unwrap();
+    let group = std::path::PathBuf::from(asked["cgroup"].as_str()?);
+    group.is_dir().then_some(group)
+}
+
+#[test]
+fn what_sheds_its_parents_and_its_mark_and_outlives_its_holder_is_still_the_sessions() {
+    let home = Home::new();
+    let pid_file = home.path().join("pid");
+    let script = format!(
+        "(setsid env -i sh -c 'echo $$ > {0}.tmp; mv {0}.tmp {0}; exec sleep 1000' &); while :; do sleep 1000; done",
+        pid_file.display()
+    );
+    let session = home.start(&["sh", "-c", &script]).to_string();
+    let line = steady(&home);
+    while !pid_file.exists() {
+        std::thread::yield_now();
+    }
+    let pid: u32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    // Its holder was the last of its ancestors that are ours.
+    kill_at_once(holder(&line));
+    wait_for_replaced(&home, 1);
+    steady(&home);
+    let Some(group) = group(&home) else {
+        // Where the system lends no control group it is nobody's, and nobody's is not touched.
+        home.json(&["session", "kill", &session]);
+        assert!(lives(pid));
+        return kill_at_once(pid);
+    };
+    let listed = home.json(&["session", "list"]);
+    assert!(listed[0]["processes"].as_array().unwrap().iter().any(|it| it["pid"] == pid), "{listed}");
+    home.json(&["session", "kill", &session]);
+    assert!(!lives(pid), "it outlived its session");
+    assert!(!group.exists(), "its group outlived it");
+}

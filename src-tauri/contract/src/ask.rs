@@ -326,7 +326,7 @@ pub mod attempt {
 /// Sessions.
 pub mod session {
     use super::*;
-    use crate::session::{Lease, Mode, Pulse, Session, SessionState, Trouble};
+    use crate::session::{Lease, Limits, Mode, Pulse, Session, SessionState, Trouble};
 
     asks! {
         /// Sessions: those that live, or all.
@@ -348,6 +348,9 @@ pub mod session {
             columns: u16,
             /// Rows of its terminal.
             rows: u16,
+            /// What it may use at most.
+            #[serde(default, skip_serializing_if = "Limits::is_none")]
+            limits: Limits,
         }
         /// Calls a session something else.
         Rename {
@@ -378,6 +381,18 @@ pub mod session {
             /// Which.
             session: SessionId,
         }
+        /// Ends what a session that is over left running: what it started itself, and nothing else.
+        Clean {
+            /// Which.
+            session: SessionId,
+        }
+        /// What was ended so.
+        Cleaned {
+            /// Each by name and process id.
+            ended: Vec<String>,
+            /// What would not end.
+            left: Vec<String>,
+        }
         /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
         /// keeps duplicates of what the holder holds. A session that cannot come to that is not waited for; it says why.
         Steady {}
@@ -398,7 +413,7 @@ pub mod session {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             lease: Option<Lease>,
         }
-        /// What runs of each session that lives.
+        /// What runs of each session that lives, and of those that are over and left something running.
         Processes {}
         /// What runs of a session.
         ProcessesLine {

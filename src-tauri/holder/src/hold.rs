@@ -1,32 +1,30 @@
 //! The one poll loop of a holder: output into the log, input from the socket, children reaped, the end written down.
 
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pilothouse_holder::cgroup::{Group, Limits};
 use pilothouse_holder::hands::{self, Hands};
 use pilothouse_holder::log::SLICE;
 use pilothouse_holder::place::{Asked, Exit, Held, Mode, Place, boot_id};
 use pilothouse_holder::proc::{self, Ended};
 use pilothouse_holder::wire::{FromHolder, ToHolder, VERSION};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, WaitOptions, WaitStatus};
+use rustix::process::{WaitOptions, WaitStatus};
 
+use self::input::Input;
 use crate::peer::Peer;
 use crate::program::Program;
 use crate::segment::LogWriter;
 
-/// After a polite word at the time limit, this long passes before force.
-const LIMIT_GRACE: Duration = Duration::from_secs(2);
-/// Input that the program does not take is kept up to this much, then further input is thrown away.
-const INPUT_BACKLOG: usize = 4 * 1024 * 1024;
+mod end;
+mod input;
+
 /// While nobody is connected, it is looked so often whether the socket is still there to connect to.
 const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);
-/// So long is the rest of the output taken after the program's end.
-const REST: Duration = Duration::from_secs(2);
 /// A successor is not the parent of its program: so long it waits for whoever is to reap it.
 const REAPED: Duration = Duration::from_secs(2);
 
@@ -118,18 +116,11 @@ struct Holder<'a> {
     leave: bool,
     over_limit: bool,
     limit: Option<Instant>,
+    /// Whether it was asked to end, and when that is brought about by force.
+    stopped: bool,
     force: Option<Instant>,
-}
-
-/// What was typed and not yet taken by the program.
-#[derive(Default)]
-struct Input {
-    bytes: Vec<u8>,
-    /// How much was ever taken in, and how much of it the program took.
-    queued: u64,
-    given: u64,
-    /// Where each frame ends in what was taken in, whose it is, and what that peer calls its end.
-    frames: VecDeque<(u64, u64, u64)>,
+    /// Where everything is that it started, unless it moved elsewhere.
+    group: Option<Group>,
 }
 
 impl<'a> Holder<'a> {
@@ -143,7 +134,8 @@ impl<'a> Holder<'a> {
             .keeping(asked.log_keep());
         let listener = listen(asked).map_err(in_words("its socket could not be opened"))?;
         let signals = hear_signals().map_err(in_words("signals could not be heard"))?;
-        let program = Program::start(asked, place.folder())?;
+        let group = group_of(asked)?;
+        let (program, group) = Program::start(asked, place.folder(), group)?;
         let held = Held {
             version: VERSION,
             holder: std::process::id(),
@@ -158,7 +150,7 @@ impl<'a> Holder<'a> {
                 .map_err(in_words("its size could not be written down"))?;
         }
         place.write_held(&held).map_err(in_words("its holder could not be written down"))?;
-        Ok(Self::new(place, asked, lock, listener, signals, program, log, held.started_ms, true))
+        Ok(Self::new(place, asked, lock, listener, signals, program, log, group, held.started_ms, true))
     }
 
     fn succeed(place: &'a Place, asked: &'a Asked, hands: Hands) -> io::Result<Self> {
@@ -173,7 +165,19 @@ impl<'a> Holder<'a> {
             ..before.clone()
         })?;
         let program = Program::taken(asked, before.pid, hands.output, hands.program);
-        Ok(Self::new(place, asked, hands.lock, listener, signals, program, log, before.started_ms, false))
+        let group = asked.cgroup.as_deref().map(Group::at).filter(|it| it.all().contains(&program.pid));
+        Ok(Self::new(
+            place,
+            asked,
+            hands.lock,
+            listener,
+            signals,
+            program,
+            log,
+            group,
+            before.started_ms,
+            false,
+        ))
     }
 
     #[allow(
@@ -188,6 +192,7 @@ impl<'a> Holder<'a> {
         signals: UnixStream,
         program: Program,
         log: LogWriter,
+        group: Option<Group>,
         started_ms: u64,
         parent: bool,
     ) -> Self {
@@ -210,6 +215,8 @@ impl<'a> Holder<'a> {
             ended: None,
             leave: false,
             over_limit: false,
+            stopped: false,
+            group,
             limit: (asked.limit_ms > 0).then(|| Instant::now() + limit.saturating_sub(gone)),
             force: None,
         }
@@ -243,7 +250,7 @@ impl<'a> Holder<'a> {
         if self.output_open {
             about_output |= PollFlags::IN;
         }
-        if !self.input.bytes.is_empty() {
+        if !self.input.is_empty() {
             about_output |= PollFlags::OUT;
         }
         let mut fds =
@@ -343,42 +350,19 @@ impl<'a> Holder<'a> {
     }
 
     fn give_input(&mut self) {
-        while !self.input.bytes.is_empty() {
-            match self.program.write(&self.input.bytes) {
-                Ok(taken) => {
-                    let taken = taken.min(self.input.bytes.len());
-                    self.input.bytes.drain(..taken);
-                    self.input.given += taken as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.input.bytes.clear();
-                    self.input.given = self.input.queued;
-                    while let Some((_, peer, end)) = self.input.frames.pop_front() {
-                        self.say(peer, &FromHolder::Dropped(end));
-                    }
-                }
-            }
-        }
-        while self.input.frames.front().is_some_and(|(queued, ..)| *queued <= self.input.given) {
-            if let Some((_, peer, end)) = self.input.frames.pop_front() {
-                self.say(peer, &FromHolder::Took(end));
-            }
+        let words = self.input.give(|bytes| self.program.write(bytes));
+        for (peer, word) in words {
+            self.say(peer, &word);
         }
     }
 
     /// Takes in what a peer typed; its own offset of the end, if it wants to hear what became of it.
     fn typed(&mut self, peer: u64, bytes: &[u8], end: Option<u64>) {
-        if self.input.bytes.len() + bytes.len() > INPUT_BACKLOG {
-            if let Some(end) = end {
-                self.say(peer, &FromHolder::Dropped(end));
-            }
-            return;
+        match (self.input.put(peer, bytes, end), end) {
+            (true, _) => self.give_input(),
+            (false, Some(end)) => self.say(peer, &FromHolder::Dropped(end)),
+            (false, None) => {}
         }
-        self.input.bytes.extend_from_slice(bytes);
-        self.input.queued += bytes.len() as u64;
-        self.input.frames.extend(end.map(|end| (self.input.queued, peer, end)));
-        self.give_input();
     }
 
     fn say(&mut self, peer: u64, frame: &FromHolder) {
@@ -417,35 +401,6 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Asks the program's group to end; after the grace everything it started is ended by force.
-    fn stop(&mut self, grace: Duration) {
-        let pid = self.program.pid;
-        if self.asked.mode == Mode::Pty {
-            // Interactive shells ignore SIGTERM and end at a hang-up.
-            proc::signal_group(pid, Signal::HUP);
-        }
-        proc::signal_group(pid, Signal::TERM);
-        proc::signal_group(pid, Signal::CONT);
-        let force = Instant::now() + grace;
-        self.force = Some(self.force.map_or(force, |earlier| earlier.min(force)));
-    }
-
-    fn keep_limits(&mut self) {
-        let now = Instant::now();
-        if self.limit.is_some_and(|limit| now >= limit) {
-            self.limit = None;
-            self.over_limit = true;
-            self.stop(LIMIT_GRACE);
-        }
-        if self.force.is_some_and(|force| now >= force) {
-            self.force = None;
-            proc::signal_group(self.program.pid, Signal::KILL);
-            for process in self.everything() {
-                proc::signal(process.pid, Signal::KILL);
-            }
-        }
-    }
-
     fn tell_peers(&mut self) {
         let (published, lost) = (self.log.published(), self.log.lost());
         let program = self.program.process.as_ref().map(AsFd::as_fd);
@@ -468,69 +423,6 @@ impl<'a> Holder<'a> {
             self.socket = file_of(self.asked);
         }
     }
-
-    /// Everything of the session that lives.
-    fn everything(&self) -> Vec<proc::Process> {
-        proc::of_session(self.place.folder(), std::process::id(), self.program.pid)
-    }
-
-    /// The program ended: ends what it left behind, takes the rest of the output, writes the end down.
-    fn end(mut self) -> io::Result<()> {
-        let left_behind = self.end_the_rest();
-        // What a terminal or a pipe still holds is little; whoever goes on writing to it is none of the session's any more.
-        let until = Instant::now() + REST;
-        while self.output_open && Instant::now() < until && self.take_slice() {}
-        let output_bytes = self.log.published();
-        let exit = Exit {
-            code: self.ended.and_then(|it| if let Ended::Code(code) = it { Some(code) } else { None }),
-            signal: self
-                .ended
-                .and_then(|it| if let Ended::Signal(signal) = it { Some(signal) } else { None }),
-            not_started: None,
-            over_limit: self.over_limit,
-            output_bytes,
-            lost_bytes: self.log.lost(),
-            left_behind,
-        };
-        let _untrimmed = self.log.finish();
-        self.place.write_exit(&exit)?;
-        for peer in &mut self.peers {
-            peer.to_send.extend(FromHolder::Grew(output_bytes).frame());
-            peer.to_send.extend(FromHolder::Ended.frame());
-            let _slow = peer.stream.set_nonblocking(false);
-            let _slow = peer.stream.set_write_timeout(Some(Duration::from_millis(200)));
-            peer.send(&[]);
-        }
-        let _gone = std::fs::remove_file(&self.asked.socket);
-        Ok(())
-    }
-
-    /// Ends everything the program started and left running, until nothing is left. Returns their names.
-    fn end_the_rest(&mut self) -> Vec<String> {
-        let mut names = Vec::new();
-        // A process can fork while the list is read, so the list is read again until it is empty; a bound keeps a
-        // process that cannot be killed from keeping the holder.
-        for round in 0..200 {
-            let rest = self.everything();
-            if rest.is_empty() {
-                break;
-            }
-            for process in rest {
-                if round == 0 {
-                    names.push(format!("{} ({})", process.name, process.pid));
-                }
-                proc::signal(process.pid, Signal::KILL);
-            }
-            // Their ends come as SIGCHLD: wait for one, a little while.
-            let mut fds = [PollFd::new(&self.signals, PollFlags::IN)];
-            let _heard = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
-            self.reap();
-        }
-        if cfg!(not(target_os = "linux")) {
-            proc::signal_group(self.program.pid, Signal::KILL);
-        }
-        names
-    }
 }
 
 fn how(status: WaitStatus) -> Ended {
@@ -551,6 +443,21 @@ fn timespec(span: Duration) -> Timespec {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The group for what is asked for. One that cannot be made is done without, unless something is to be limited.
+fn group_of(asked: &Asked) -> Result<Option<Group>, String> {
+    let limits = Limits { memory_max: asked.memory_max, cpu_max: asked.cpu_max };
+    let made = asked.cgroup.as_deref().map(|path| {
+        let group = Group::at(path);
+        group.make(limits).map(|()| group)
+    });
+    match made {
+        Some(Ok(group)) => Ok(Some(group)),
+        Some(Err(_)) | None if limits == Limits::default() => Ok(None),
+        Some(Err(why)) => Err(format!("its limits cannot be enforced: {why}")),
+        None => Err("its limits cannot be enforced without a control group".to_owned()),
+    }
 }
 
 /// Opens the socket, in the place of whatever stands there.

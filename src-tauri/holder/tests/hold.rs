@@ -37,6 +37,10 @@ fn scene(mode: Mode, argv: &[&str], limit_ms: u64) -> Scene {
             log_max: 0,
             socket: socket.clone(),
             limit_ms,
+            cgroup: None,
+            memory_max: 0,
+            cpu_max: 0,
+            keep_rest: false,
         })
         .unwrap();
     Scene { place, socket, _folder: folder }

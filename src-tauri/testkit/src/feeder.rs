@@ -377,6 +377,7 @@ fn policy(slots: u32) -> Policy {
         slots,
         stall_s: 600,
         check_s: 600,
+        limits: pilothouse_contract::session::Limits::default(),
         protected: Vec::new(),
         always: Vec::new(),
         hot: Vec::new(),

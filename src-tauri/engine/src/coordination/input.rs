@@ -2,7 +2,7 @@
 
 use pilothouse_contract::project::Found;
 use pilothouse_contract::run::Policy;
-use pilothouse_contract::session::{End, Mode};
+use pilothouse_contract::session::{End, Limits, Mode};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Seen;
 use pilothouse_contract::{
@@ -254,4 +254,6 @@ pub struct SessionFacts {
     pub cwd: String,
     /// How it is held.
     pub mode: Mode,
+    /// What it may use at most.
+    pub limits: Limits,
 }

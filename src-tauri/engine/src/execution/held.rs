@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::session::{End, Lease, Mode, Pulse, Running, Session, Trouble};
+use pilothouse_contract::session::{End, Lease, Limits, Mode, Pulse, Running, Session, Trouble};
 use pilothouse_contract::{At, SessionId};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Exit, Place};
@@ -38,6 +38,7 @@ pub mod model;
 mod outgoing;
 mod pack;
 mod paint;
+pub mod tree;
 
 /// Capacity of a log segment of an interactive session, in bytes.
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
@@ -97,6 +98,10 @@ pub struct ToHold {
     pub size: (u16, u16),
     /// After this long it is ended; zero means never.
     pub limit: Duration,
+    /// What it may use at most.
+    pub limits: Limits,
+    /// Whether what it leaves running when it ends by itself goes on.
+    pub keep_rest: bool,
     /// Its whole environment.
     pub env: Vec<(String, OsString)>,
 }
@@ -235,6 +240,7 @@ impl Sessions {
     /// If it could not be started, with the reason.
     pub async fn start(&self, session: Key, what: &ToHold) -> Result<Running, String> {
         let place = self.place(session);
+        let limits = tree::asked(what.limits);
         let asked = Asked {
             version: VERSION,
             argv: what.argv.clone(),
@@ -249,6 +255,10 @@ impl Sessions {
             log_max: 0,
             socket: self.socket(session),
             limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
+            cgroup: self.group(session, what.limits)?,
+            memory_max: limits.memory_max,
+            cpu_max: limits.cpu_max,
+            keep_rest: what.keep_rest,
         };
         let in_words = |error: io::Error| {
             format!("its folder {} could not be written: {error}", place.folder().display())

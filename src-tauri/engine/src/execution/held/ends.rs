@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use pilothouse_contract::session::{End, Ending};
 use pilothouse_holder::place::{Exit, Held, Place, boot_id};
-use pilothouse_holder::proc::{self, Ended};
+use pilothouse_holder::proc::{self, Ended, Look};
 use rustix::process::Signal;
 
+use super::tree::{living, noted};
 use super::{Key, Sessions};
 use crate::ports::clock;
 
@@ -34,6 +35,7 @@ pub fn end_of(exit: &Exit) -> End {
         output_bytes: exit.output_bytes,
         lost_bytes: exit.lost_bytes,
         left_behind: exit.left_behind.clone(),
+        left_running: noted(&exit.left_running),
     }
 }
 
@@ -52,7 +54,7 @@ pub(super) async fn end_tree(place: &Place, held: &Held, grace: Duration) -> Vec
     let (place, held) = (place.clone(), held.clone());
     // Reads of /proc, and waits.
     let ended = tokio::task::spawn_blocking(move || {
-        let living = || proc::of_session(place.folder(), held.holder, held.pid);
+        let living = || living(&Look::now(), &place, held.holder, held.pid);
         let names = living().iter().map(|it| format!("{} ({})", it.name, it.pid)).collect();
         if !grace.is_zero() {
             for signal in [Signal::HUP, Signal::TERM, Signal::CONT] {
@@ -113,6 +115,7 @@ impl Sessions {
             output_bytes: self.log(session).end().unwrap_or_default(),
             lost_bytes: 0,
             left_behind,
+            left_running: Vec::new(),
         }
     }
 }

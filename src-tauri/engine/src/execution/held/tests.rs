@@ -28,6 +28,10 @@ async fn a_holder_of_the_first_version_is_told_as_one_hand_and_not_waited_for() 
         log_max: 0,
         socket: sessions.socket(key),
         limit_ms: 0,
+        cgroup: None,
+        memory_max: 0,
+        cpu_max: 0,
+        keep_rest: false,
     };
     place.write_asked(&asked).unwrap();
     let lock = place.lock_file().unwrap();
@@ -69,4 +73,19 @@ async fn a_holder_of_the_first_version_is_told_as_one_hand_and_not_waited_for() 
     let heard = holder.join().unwrap();
     let said = [ToHolder::Hello(VERSION), ToHolder::Input(b"typed".to_vec())].map(Taken::Frame);
     assert_eq!(heard, said);
+}
+
+#[test]
+fn a_process_that_only_has_the_id_of_one_that_was_left_running_is_not_taken_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place(folder.path().join("s1"));
+    let mut child = std::process::Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let began = proc::began(child.id()).unwrap();
+    let left = |began| pilothouse_contract::session::Left { pid: child.id(), began, name: "cat".to_owned() };
+    let look = proc::Look::now();
+    assert!(tree::running(&look, &place, None, &[left(began + 1)]).is_empty());
+    let found = tree::running(&look, &place, None, &[left(began)]);
+    assert_eq!(found.iter().map(|it| it.pid).collect::<Vec<_>>(), [child.id()]);
+    drop(child.stdin.take());
+    child.wait().unwrap();
 }
