@@ -323,3 +323,118 @@ fn what_sheds_its_parents_and_its_mark_and_outlives_its_holder_is_still_the_sess
     assert!(!lives(pid), "it outlived its session");
     assert!(!group.exists(), "its group outlived it");
 }
+
+/// The program file that a process runs: of one whose file was replaced, the one that it was.
+fn file_of(path: impl AsRef<Path>) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    let it = std::fs::metadata(path).unwrap();
+    (it.dev(), it.ino())
+}
+
+#[test]
+fn engine_and_holders_are_upgraded_under_running_programs() {
+    let home = Home::new().with_own_programs();
+    let words = ["word-1", "word-2"].map(|it| home.path().join(it));
+    let in_terminal = home.start(&["sh", "-c", &counts_until(&words[0])]).to_string();
+    let script = format!(
+        "n=0; while [ ! -e {} ]; do seq $((n + 1)) $((n + 5000)); n=$((n + 5000)); sleep 0.01; done; exit 7",
+        words[1].display()
+    );
+    let behind_pipe = home.json(&["session", "start", "--pipe", "--", "sh", "-c", &script])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let before = home.json(&["session", "steady"]);
+    let engine = home.engine_pid();
+    assert!(before.as_array().unwrap().iter().all(|it| it["pulse"]["outdated"] == false), "{before}");
+    for program in ["pilothouse", "pilothouse-hold"] {
+        home.install(program, &std::fs::read(home.program(program)).unwrap());
+    }
+    let status = home.json(&["engine", "status"]);
+    assert_eq!(
+        (&status["engine"]["outdated"], &status["engine"]["outdated_holders"]),
+        (&true.into(), &2.into())
+    );
+    let listed = home.json(&["session", "list"]);
+    assert!(listed[0]["why"].as_str().unwrap().contains("pilothouse engine upgrade"), "{listed}");
+
+    let upgraded = home.json(&["engine", "upgrade"]);
+    assert_eq!(
+        (&upgraded["upgraded"], &upgraded["not"]),
+        (&serde_json::json!([in_terminal, behind_pipe]), &serde_json::json!([]))
+    );
+    assert_eq!(
+        (&upgraded["engine"]["outdated"], &upgraded["engine"]["outdated_holders"]),
+        (&false.into(), &0.into())
+    );
+    assert_ne!(home.engine_pid(), engine);
+    assert_eq!(file_of(format!("/proc/{}/exe", home.engine_pid())), file_of(home.program("pilothouse")));
+    let after = home.json(&["session", "steady"]);
+    for (before, after) in before.as_array().unwrap().iter().zip(after.as_array().unwrap()) {
+        assert_eq!(after["session"]["running"]["pid"], before["session"]["running"]["pid"]);
+        assert_eq!(file_of(format!("/proc/{}/exe", holder(after))), file_of(home.program("pilothouse-hold")));
+        assert_eq!((&after["pulse"]["held"], &after["pulse"]["kept"]), (&true.into(), &true.into()));
+    }
+    // Again there is nothing to do.
+    assert_eq!(home.json(&["engine", "upgrade"])["upgraded"], serde_json::json!([]));
+
+    for word in &words {
+        std::fs::write(word, "").unwrap();
+    }
+    let mut ends = home.events(0).filter_map(|it| match it.event {
+        Event::SessionEnded { end, .. } => Some(end),
+        _ => None,
+    });
+    for end in [ends.next().unwrap(), ends.next().unwrap()] {
+        // It still is the child of its holder, so this is known on any system.
+        assert_eq!(end.how, pilothouse_contract::session::Ending::Exited { code: 7 });
+        assert_eq!(end.lost_bytes, 0);
+    }
+    for session in [in_terminal, behind_pipe] {
+        assert!(counted(&home.run(&["attach", &session, "--no-follow"]).out) > 0);
+    }
+    let history = home.history();
+    let upgrades = history.iter().filter(|it| matches!(it.event, Event::HolderUpgraded { .. })).count();
+    assert_eq!(upgrades, 2);
+    assert!(!history.iter().any(|it| matches!(it.event, Event::HolderReplaced { .. })), "nobody died");
+}
+
+#[test]
+fn a_new_holder_that_cannot_be_begun_is_given_nothing_to_hold() {
+    let home = Home::new().with_own_programs();
+    let session = home.start(&["sh", "-c", "read word; echo got $word"]).to_string();
+    let before = steady(&home);
+    home.install("pilothouse-hold", NO_HOLDER);
+    let upgraded = home.try_json(&["engine", "upgrade"]);
+    assert!(upgraded.fault().contains("cannot be begun: this one holds nothing"), "{upgraded:?}");
+    let after = steady(&home);
+    assert_eq!((holder(&after), &after["pulse"]["kept"]), (holder(&before), &true.into()));
+    let mut seat = Seat::view(
+        &home,
+        &pilothouse_contract::wire::View { keyboard: true, ..watching(session.parse().unwrap()) },
+    )
+    .unwrap();
+    seat.input(b"on\n").unwrap();
+    seat.until("got on").unwrap();
+}
+
+#[test]
+fn a_holder_that_does_not_make_way_is_named_and_the_others_do() {
+    let home = Home::new().with_own_programs();
+    let script = "while :; do sleep 1000; done";
+    let [stays, goes] = [(); 2].map(|()| home.start(&["sh", "-c", script]).to_string());
+    let before = home.json(&["session", "steady"]);
+    let of = |lines: &Value, id: &str| {
+        lines.as_array().unwrap().iter().find(|it| it["session"]["id"] == id).map(holder).unwrap()
+    };
+    home.install("pilothouse-hold", &std::fs::read(home.program("pilothouse-hold")).unwrap());
+    assert!(signal(of(&before, &stays), "-STOP"));
+    let upgraded = home.try_json(&["engine", "upgrade"]);
+    assert!(signal(of(&before, &stays), "-CONT"));
+    let told = upgraded.json();
+    assert_eq!((upgraded.code, &told["upgraded"]), (1, &serde_json::json!([goes])), "{told}");
+    assert_eq!(told["not"][0]["session"], stays);
+    assert!(told["not"][0]["why"].as_str().unwrap().contains("does not answer"), "{told}");
+    let after = home.json(&["session", "steady"]);
+    assert_eq!(of(&after, &stays), of(&before, &stays));
+}

@@ -79,8 +79,14 @@ pub mod engine {
             worktrees: String,
             /// The last event's number.
             seq: u64,
+            /// Whether it runs another program file than the one that lies in its place now.
+            #[serde(default)]
+            outdated: bool,
             /// Sessions that run now.
             live_sessions: u32,
+            /// How many of them are held by another program file than the one that lies beside the engine now.
+            #[serde(default)]
+            outdated_holders: u32,
             /// Effects that are asked for and not yet done.
             pending_effects: u32,
             /// What the engine cannot do just now, in words.
@@ -392,6 +398,22 @@ pub mod session {
             ended: Vec<String>,
             /// What would not end.
             left: Vec<String>,
+        }
+        /// Has every session held by the holder that lies beside the engine now. No program ends by it.
+        Upgrade {}
+        /// What came of it.
+        Upgraded {
+            /// Sessions that are held by it since.
+            upgraded: Vec<SessionId>,
+            /// Sessions that go on as they were.
+            not: Vec<NotUpgraded>,
+        }
+        /// A session that goes on with the holder that it had.
+        NotUpgraded {
+            /// Which.
+            session: SessionId,
+            /// Why.
+            why: String,
         }
         /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
         /// keeps duplicates of what the holder holds. A session that cannot come to that is not waited for; it says why.

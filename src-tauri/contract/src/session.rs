@@ -264,6 +264,9 @@ pub struct Pulse {
     /// Bytes of output that were not kept, because the disk or the log is full.
     #[serde(default)]
     pub lost_bytes: u64,
+    /// Whether its holder runs another program file than the one that lies beside the engine now.
+    #[serde(default)]
+    pub outdated: bool,
     /// Bytes that were typed and thrown away, because the program takes nothing.
     #[serde(default)]
     pub refused_bytes: u64,
@@ -388,6 +391,9 @@ impl Session {
                 "; {} typed bytes were thrown away, for it takes none",
                 pulse.refused_bytes
             ));
+        }
+        if pulse.outdated && trouble.is_none() {
+            why.push_str("; its holder is of another build than the one on disk: pilothouse engine upgrade");
         }
         if let Some(Trouble::OneHand { version }) = trouble {
             why.push_str(&format!(

@@ -1,9 +1,14 @@
 //! The one poll loop of a holder: output into the log, input from the socket, children reaped, the end written down.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pilothouse_holder::cgroup::{Group, Limits};
@@ -113,7 +118,8 @@ struct Holder<'a> {
     input: Input,
     output_open: bool,
     ended: Option<Ended>,
-    leave: bool,
+    /// Whether it is to go, and which program is to go on in its place.
+    leave: Option<PathBuf>,
     over_limit: bool,
     limit: Option<Instant>,
     /// Whether it was asked to end, and when that is brought about by force.
@@ -164,8 +170,11 @@ impl<'a> Holder<'a> {
             replaced: before.replaced + 1,
             ..before.clone()
         })?;
+        // It is, if this process was its holder before, as another program.
+        let parent = proc::one(before.pid).is_some_and(|it| it.parent == std::process::id());
         let program = Program::taken(asked, before.pid, hands.output, hands.program);
-        let group = asked.cgroup.as_deref().map(Group::at).filter(|it| it.all().contains(&program.pid));
+        let group =
+            asked.cgroup.as_deref().map(Group::at).filter(|it| !it.all().contains(&std::process::id()));
         Ok(Self::new(
             place,
             asked,
@@ -176,7 +185,7 @@ impl<'a> Holder<'a> {
             log,
             group,
             before.started_ms,
-            false,
+            parent,
         ))
     }
 
@@ -213,7 +222,7 @@ impl<'a> Holder<'a> {
             input: Input::default(),
             output_open: true,
             ended: None,
-            leave: false,
+            leave: None,
             over_limit: false,
             stopped: false,
             group,
@@ -223,20 +232,40 @@ impl<'a> Holder<'a> {
     }
 
     fn hold(mut self) -> io::Result<()> {
+        // The program may have ended while one program here went on as another, and nobody heard of it.
+        self.reap();
         while self.ended.is_none() {
             self.wait()?;
             self.reap();
             self.take_output();
             self.give_input();
             self.meet_peers();
-            if self.leave {
-                return Ok(());
+            // What was typed goes first, and an end that is under way goes on.
+            if let Some(successor) = self.leave.take_if(|_| self.input.is_empty() && !self.stopped) {
+                if successor.as_os_str().is_empty() {
+                    return Ok(());
+                }
+                let why = self.go_on_as(&successor);
+                crate::complain(&format!("{} could not go on in its place: {why}", successor.display()));
             }
             self.keep_limits();
             self.tell_peers();
             self.keep_socket();
         }
         self.end()
+    }
+
+    /// Becomes another program with everything that is held. It is the same process, so what it started stays its own,
+    /// and how that ends can be told on any system. Comes back only if that program cannot be begun.
+    fn go_on_as(&self, successor: &Path) -> io::Error {
+        let begin = || {
+            let (ours, theirs) = UnixStream::pair()?;
+            hands::send(&ours, b"h", &held(&self.program, &self.lock))?;
+            let mut command = Command::new(successor);
+            command.arg(self.place.folder()).arg("--take-over").stdin(OwnedFd::from(theirs));
+            Err(command.exec())
+        };
+        begin().unwrap_or_else(|error| error)
     }
 
     /// Waits until something is to be done.
@@ -390,7 +419,7 @@ impl<'a> Holder<'a> {
             ToHolder::Hello(_) | ToHolder::Share => {}
             ToHolder::Input(bytes) => self.typed(peer, &bytes, None),
             ToHolder::Typed(offset, bytes) => self.typed(peer, &bytes, Some(offset + bytes.len() as u64)),
-            ToHolder::Leave => self.leave = true,
+            ToHolder::Leave(program) => self.leave = Some(OsString::from_vec(program).into()),
             ToHolder::Resize(columns, rows) => {
                 if self.program.resize(columns, rows) {
                     // A size that is not written down makes a replay look wrong, and nothing worse.
@@ -403,9 +432,7 @@ impl<'a> Holder<'a> {
 
     fn tell_peers(&mut self) {
         let (published, lost) = (self.log.published(), self.log.lost());
-        let program = self.program.process.as_ref().map(AsFd::as_fd);
-        let held: Vec<_> =
-            [self.program.output.as_fd(), self.lock.as_fd()].into_iter().chain(program).collect();
+        let held = held(&self.program, &self.lock);
         for peer in &mut self.peers {
             peer.tell(published, lost);
             peer.send(&held);
@@ -423,6 +450,12 @@ impl<'a> Holder<'a> {
             self.socket = file_of(self.asked);
         }
     }
+}
+
+/// What is handed out, in its order.
+fn held<'a>(program: &'a Program, lock: &'a OwnedFd) -> Vec<BorrowedFd<'a>> {
+    let process = program.process.as_ref().map(AsFd::as_fd);
+    [program.output.as_fd(), lock.as_fd()].into_iter().chain(process).collect()
 }
 
 fn how(status: WaitStatus) -> Ended {

@@ -77,6 +77,7 @@ impl Scene {
         let mut peer = Peer { stream, received: Vec::new() };
         peer.send(&ToHolder::Hello(VERSION));
         assert_eq!(peer.next(), FromHolder::Hello(VERSION));
+        assert!(matches!(peer.next(), FromHolder::Build(_)));
         peer
     }
 }
@@ -283,4 +284,48 @@ fn a_log_has_a_cap_of_its_own_for_each_mode() {
     let (pipe, pty) = (asked(Mode::Pipe), asked(Mode::Pty));
     assert_eq!((pipe.log_limit(), pipe.log_keep()), (Some(256 * 1024 * 1024), None));
     assert_eq!((pty.log_limit(), pty.log_keep()), (None, Some(1024 * 1024 * 1024)));
+}
+
+#[test]
+fn a_holder_makes_way_for_a_program_that_is_there_and_for_no_other() {
+    let script = "stty -echo; echo up; read word; echo got $word; exit 7";
+    let scene = scene(Mode::Pty, &["sh", "-c", script], 0);
+    let (mut child, _) = scene.start();
+    let mut peer = scene.connect();
+    peer.wait_for(&scene, "up");
+    // It says so in its own log, and holds on.
+    peer.send(&ToHolder::Leave(b"/no/such/program".to_vec()));
+    peer.send(&ToHolder::Leave(env!("CARGO_BIN_EXE_pilothouse-hold").into()));
+    let mut rest = Vec::new();
+    peer.stream.read_to_end(&mut rest).unwrap();
+    let mut again = loop {
+        match UnixStream::connect(&scene.socket) {
+            Ok(_) => break scene.connect(),
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(scene.place.held().unwrap().map(|it| (it.holder, it.replaced)), Some((child.id(), 1)));
+    again.send(&ToHolder::Input(b"on\n".to_vec()));
+    while again.next() != FromHolder::Ended {}
+    assert!(child.wait().unwrap().success());
+    assert_eq!(scene.output(), "up\r\ngot on\r\n");
+    assert_eq!(scene.place.exit().unwrap().unwrap().code, Some(7));
+}
+
+#[test]
+fn what_goes_on_after_its_session_is_listed_if_that_was_asked_for() {
+    let script = "(setsid sh -c 'echo $$ > a; while :; do sleep 1000; done' &); while [ ! -s a ]; do sleep 0.02; done; exit 4";
+    let scene = scene(Mode::Pty, &["sh", "-c", script], 0);
+    let mut asked = scene.place.asked().unwrap();
+    asked.keep_rest = true;
+    scene.place.write_asked(&asked).unwrap();
+    let exit = scene.run();
+    let pid: u32 = fs::read_to_string(scene._folder.path().join("a")).unwrap().trim().parse().unwrap();
+    assert_eq!(exit.code, Some(4));
+    assert!(exit.left_behind.is_empty());
+    let left = exit.left_running.iter().find(|it| it.pid == pid).expect("it is not listed");
+    assert_eq!(proc::began(pid), Some(left.began), "it goes on");
+    for left in exit.left_running {
+        proc::signal(left.pid, rustix::process::Signal::KILL);
+    }
 }

@@ -226,6 +226,8 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
             worktrees: told.data.clone(),
             // A number that moves would be news every time that somebody asks; the feed tells it anyway.
             seq: 0,
+            outdated: false,
+            outdated_holders: 0,
             live_sessions: 0,
             pending_effects: 0,
             alarms: Vec::new(),

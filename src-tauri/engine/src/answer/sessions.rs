@@ -165,6 +165,23 @@ impl Answer<ask::session::Kill> for Desk {
     }
 }
 
+impl Answer<ask::session::Upgrade> for Desk {
+    async fn answer(&self, _: ask::session::Upgrade) -> Result<ask::session::Upgraded, Fault> {
+        let came = self.engine.inner.sessions.upgrade().await.map_err(|why| {
+            Fault::environment(format!("{why}; sessions go on with the holders that they have"))
+                .hint("install pilothouse-hold beside pilothouse, of the same version")
+        })?;
+        let mut upgraded = ask::session::Upgraded { upgraded: Vec::new(), not: Vec::new() };
+        for (session, came) in came {
+            match came {
+                Ok(()) => upgraded.upgraded.push(session),
+                Err(why) => upgraded.not.push(ask::session::NotUpgraded { session, why }),
+            }
+        }
+        Ok(upgraded)
+    }
+}
+
 impl Answer<ask::session::Clean> for Desk {
     async fn answer(&self, call: ask::session::Clean) -> Result<ask::session::Cleaned, Fault> {
         let session = self.session(call.session)?;

@@ -129,6 +129,13 @@ pub enum Input {
         /// Bytes that were typed and of which nobody knows whether they were taken.
         uncertain_bytes: u64,
     },
+    /// The holder of a session made way for a newer one.
+    HolderUpgraded {
+        /// Which session.
+        session: SessionId,
+        /// The process id of the holder now.
+        holder: u32,
+    },
     /// A session ended.
     SessionEnded {
         /// Which.

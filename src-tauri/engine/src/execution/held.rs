@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use pilothouse_contract::session::{End, Lease, Limits, Mode, Pulse, Running, Session, Trouble};
 use pilothouse_contract::{At, SessionId};
+use pilothouse_holder::build;
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Exit, Place};
 use pilothouse_holder::proc;
@@ -39,6 +40,7 @@ mod outgoing;
 mod pack;
 mod paint;
 pub mod tree;
+mod upgrade;
 
 /// Capacity of a log segment of an interactive session, in bytes.
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
@@ -113,6 +115,8 @@ pub struct Sight {
     pub pulse: Pulse,
     /// How it ended, once it did.
     pub end: Option<End>,
+    /// Which program file its holder runs; empty if it did not say.
+    pub(crate) build: String,
     /// What keeps it from being held as it should be.
     pub trouble: Option<Trouble>,
     /// Who has the keyboard.
@@ -126,12 +130,14 @@ pub struct Sight {
 /// What is told of a session while it is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// Its holder died, and another one took over.
+    /// Another holder took over.
     Replaced {
         /// The process id of the new one.
         holder: u32,
         /// Bytes that were typed and of which nobody knows whether they were taken.
         uncertain_bytes: u64,
+        /// Whether it made way for the other one, and did not die.
+        planned: bool,
     },
     /// Something that whoever looks after it should know, in words.
     Notice(String),
@@ -432,7 +438,12 @@ impl Sessions {
     /// What moves of a session now; nothing if it is not followed.
     #[must_use]
     pub fn pulse(&self, session: Key) -> Option<Pulse> {
-        self.lock().get(&session).map(|live| live.sight.borrow().pulse)
+        let build = build::of(&self.program);
+        self.lock().get(&session).map(|live| {
+            let sight = live.sight.borrow();
+            let outdated = sight.pulse.held && build.is_some_and(|it| it != sight.build);
+            Pulse { outdated, ..sight.pulse }
+        })
     }
 
     /// What keeps a session from being held as it should be; nothing if it is not followed, or is held well.

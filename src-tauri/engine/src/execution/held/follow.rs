@@ -32,6 +32,8 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 /// After so many successors that could not begin it is told, and tried again only so often.
 const TRIES: u32 = 8;
 const PAUSE_STRANDED: Duration = Duration::from_secs(30);
+/// A holder that has not made way within this stays.
+const MAKE_WAY: Duration = Duration::from_secs(5);
 /// A successor that says nothing for this long never will.
 const WORD: Duration = Duration::from_secs(10);
 /// A holder that has not brought an end about so long after the grace is ended by force, with the session.
@@ -50,6 +52,9 @@ pub(super) struct Follow<'a> {
     holder: Option<OwnedFd>,
     /// How many successors could not begin, one after the other.
     failed: u32,
+    /// Until when a holder that is to make way has done so, and whether the last one was told to.
+    leave_by: Option<Instant>,
+    makes_way: bool,
     /// When an end that was asked for is brought about here, and whether it was.
     force: Option<Instant>,
     forced: bool,
@@ -75,6 +80,8 @@ impl<'a> Follow<'a> {
             hands: None,
             holder: None,
             failed: 0,
+            leave_by: None,
+            makes_way: false,
             force: None,
             forced: false,
             refuses: false,
@@ -90,7 +97,8 @@ impl<'a> Follow<'a> {
         loop {
             if let Ok(stream) = UnixStream::connect(&socket).await {
                 self.listen(stream).await;
-                self.out.lost();
+                self.makes_way |= self.out.lost();
+                self.leave_by = None;
                 self.sight.send_modify(|it| it.pulse.held = false);
             }
             if let Ok(Some(exit)) = self.place.exit() {
@@ -176,6 +184,9 @@ impl<'a> Follow<'a> {
         {
             self.force = Some(Instant::now() + Duration::from_millis(u64::from(grace_ms)) + FORCE);
         }
+        if matches!(order, ToHolder::Leave(_)) {
+            self.leave_by = Some(Instant::now() + MAKE_WAY);
+        }
         self.out.take(order);
     }
 
@@ -183,8 +194,9 @@ impl<'a> Follow<'a> {
         let uncertain_bytes = self.out.uncertain();
         self.failed = 0;
         self.sight.send_modify(|it| it.trouble = None);
-        tracing::warn!(session = %self.session, holder, uncertain_bytes, "its holder died; another one took over");
-        self.sessions.tell(self.session, Told::Replaced { holder, uncertain_bytes });
+        let planned = std::mem::take(&mut self.makes_way);
+        tracing::warn!(session = %self.session, holder, uncertain_bytes, planned, "another holder took over");
+        self.sessions.tell(self.session, Told::Replaced { holder, uncertain_bytes, planned });
     }
 
     /// No other holder could be started. Its end, if that is asked for or there is nothing left to hold.
@@ -287,7 +299,7 @@ impl<'a> Follow<'a> {
         // A holder that takes nothing more may still have something to say.
         let mut deaf = false;
         loop {
-            let force = self.force;
+            let (force, leave_by) = (self.force, self.leave_by);
             let has_to_say = !deaf && !self.out.next().is_empty();
             tokio::select! {
                 readable = stream.readable() => {
@@ -312,6 +324,10 @@ impl<'a> Follow<'a> {
                 () = sleep_until(force.unwrap_or_else(Instant::now)), if force.is_some() => {
                     self.end_by_force().await;
                 }
+                () = sleep_until(leave_by.unwrap_or_else(Instant::now)), if leave_by.is_some() => {
+                    self.leave_by = None;
+                    self.out.stays();
+                }
             }
             loop {
                 match take_from_holder(&mut received) {
@@ -327,6 +343,7 @@ impl<'a> Follow<'a> {
     fn heard(&mut self, frame: FromHolder, descriptors: &mut Vec<OwnedFd>) {
         match frame {
             FromHolder::Hello(version) => self.greeted(version),
+            FromHolder::Build(build) => self.sight.send_modify(|it| it.build = build),
             FromHolder::Grew(end) => self.sight.send_modify(|it| {
                 if end > it.pulse.output_bytes {
                     it.pulse.output_bytes = end;
@@ -358,10 +375,18 @@ impl<'a> Follow<'a> {
         if version != VERSION {
             tracing::info!(session = %self.session, version, "a holder of another version");
         }
+        if self.makes_way
+            && let Ok(Some(held)) = self.place.held()
+        {
+            // It is the same process, as another program.
+            self.replaced(held.holder);
+        }
         let trouble = (version < 2).then_some(Trouble::OneHand { version });
         self.sight.send_modify(|it| {
             it.pulse.held = true;
             it.trouble = trouble;
+            // Said next, by one that knows it.
+            it.build = String::new();
         });
         let uncertain = self.out.uncertain();
         if uncertain > 0 {

@@ -26,6 +26,8 @@ pub(super) struct Outgoing {
     uncertain: u64,
     /// The last grace that was given: every new holder has to be told again.
     grace: Option<u32>,
+    /// The holder was told to make way: whoever comes in its place hears the rest.
+    leaving: bool,
 }
 
 impl Outgoing {
@@ -40,7 +42,9 @@ impl Outgoing {
             ToHolder::Input(bytes) => {
                 self.waiting.extend(bytes.chunks(PIECE).map(|piece| ToHolder::Input(piece.to_vec())));
             }
-            ToHolder::Share if self.version.is_some_and(|it| it < 2) => {}
+            ToHolder::Share | ToHolder::Leave(_) if self.version.is_some_and(|it| it < 2) => {}
+            // One that is to end needs no successor.
+            ToHolder::Leave(_) if self.grace.is_some() => {}
             order => self.waiting.push_back(order),
         }
     }
@@ -70,7 +74,11 @@ impl Outgoing {
 
     /// The bytes to be written next; none if there is nothing to say.
     pub(super) fn next(&mut self) -> &[u8] {
+        // A holder makes way once there is a word of everything that was typed.
+        let makes_way = matches!(self.waiting.front(), Some(ToHolder::Leave(_)));
         if self.frame.is_empty()
+            && !self.leaving
+            && (!makes_way || self.unanswered.is_empty())
             && let (Some(version), Some(order)) = (self.version, self.waiting.front())
         {
             self.frame = match order {
@@ -93,14 +101,27 @@ impl Outgoing {
         if !std::mem::take(&mut self.of_order) {
             return;
         }
-        if let Some(ToHolder::Input(piece)) = self.waiting.pop_front()
+        match self.waiting.pop_front() {
             // An older holder never says what became of it.
-            && self.version.is_some_and(|it| it >= 2)
-        {
-            let begin = self.typed;
-            self.typed += piece.len() as u64;
-            self.unanswered.push_back((begin, self.typed));
+            Some(ToHolder::Input(piece)) if self.version.is_some_and(|it| it >= 2) => {
+                let begin = self.typed;
+                self.typed += piece.len() as u64;
+                self.unanswered.push_back((begin, self.typed));
+            }
+            Some(ToHolder::Leave(_)) => self.leaving = true,
+            _ => {}
         }
+    }
+
+    /// The holder does not make way after all.
+    pub(super) fn stays(&mut self) {
+        self.leaving = false;
+        let going = self.of_order && !self.frame.is_empty();
+        let mut at = 0;
+        self.waiting.retain(|it| {
+            at += 1;
+            (going && at == 1) || !matches!(it, ToHolder::Leave(_))
+        });
     }
 
     /// The program took everything before an offset, but for what was thrown away.
@@ -118,16 +139,19 @@ impl Outgoing {
     }
 
     /// The connection ended. What was not wholly written is said again to whoever holds it next; of what was, and has no
-    /// answer, nothing is known.
-    pub(super) fn lost(&mut self) {
+    /// answer, nothing is known. Returns whether the holder was told to make way.
+    pub(super) fn lost(&mut self) -> bool {
+        let left = self.leaving;
         self.uncertain += self.unanswered.drain(..).map(|(begin, end)| end - begin).sum::<u64>();
-        self.waiting.retain(|it| !matches!(it, ToHolder::Share | ToHolder::Stop(_)));
+        let anew = |it: &ToHolder| matches!(it, ToHolder::Share | ToHolder::Stop(_) | ToHolder::Leave(_));
+        self.waiting.retain(|it| !anew(it));
         *self = Self {
             waiting: std::mem::take(&mut self.waiting),
             uncertain: self.uncertain,
             grace: self.grace,
             ..Self::default()
         };
+        left
     }
 
     /// Bytes of which nobody knows whether they were taken, since this was last asked.
@@ -202,6 +226,43 @@ mod tests {
         write(&mut it);
         assert_eq!(write(&mut it), ToHolder::Stop(7).frame());
         assert_eq!(write(&mut it), ToHolder::Typed(5, b"second".to_vec()).frame());
+    }
+
+    #[test]
+    fn a_holder_makes_way_once_all_that_was_typed_is_answered_and_the_rest_is_for_its_successor() {
+        let mut it = greeted();
+        it.take(ToHolder::Input(b"before".to_vec()));
+        it.take(ToHolder::Leave(b"/new".to_vec()));
+        it.take(ToHolder::Input(b"after".to_vec()));
+        assert_eq!(write(&mut it), ToHolder::Typed(0, b"before".to_vec()).frame());
+        assert!(it.next().is_empty(), "there is no word of it yet");
+        it.took(6);
+        assert_eq!(write(&mut it), ToHolder::Leave(b"/new".to_vec()).frame());
+        assert!(it.next().is_empty(), "it makes way");
+        assert!(it.lost());
+        assert_eq!(it.uncertain(), 0);
+        it.connected();
+        write(&mut it);
+        it.greeted(VERSION);
+        write(&mut it);
+        assert_eq!(write(&mut it), ToHolder::Typed(0, b"after".to_vec()).frame());
+        assert!(!it.lost());
+    }
+
+    #[test]
+    fn one_that_does_not_make_way_hears_the_rest_itself() {
+        let mut it = greeted();
+        it.take(ToHolder::Input(b"never taken".to_vec()));
+        write(&mut it);
+        it.take(ToHolder::Leave(b"/new".to_vec()));
+        it.take(ToHolder::Resize(80, 24));
+        assert!(it.next().is_empty());
+        it.stays();
+        assert_eq!(write(&mut it), ToHolder::Resize(80, 24).frame());
+        it.take(ToHolder::Stop(1));
+        it.take(ToHolder::Leave(b"/new".to_vec()));
+        assert_eq!(write(&mut it), ToHolder::Stop(1).frame());
+        assert!(it.next().is_empty(), "one that is to end needs no successor");
     }
 
     #[test]
