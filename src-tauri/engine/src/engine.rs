@@ -213,6 +213,16 @@ impl Engine {
             engine.rewatch().await;
             engine.look_everywhere().await;
             engine.finish_trajectories().await;
+            // What they left running may have come to its end since.
+            let left: Vec<Key> = {
+                let fleet = engine.fleet();
+                let left = fleet
+                    .sessions
+                    .values()
+                    .filter(|it| it.end.as_ref().is_some_and(|end| !end.left_running.is_empty()));
+                left.map(Key::from).collect()
+            };
+            left.into_iter().for_each(|it| engine.inner.sessions.drop_group(it));
             for folder in engine.inner.remover.sweep(clock::now()).await {
                 tracing::info!(folder = %folder.display(), "swept: removed too long ago to be brought back");
             }

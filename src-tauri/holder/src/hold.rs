@@ -508,11 +508,13 @@ fn file_of(asked: &Asked) -> Option<(u64, u64)> {
     asked.socket.symlink_metadata().ok().map(|it| (it.dev(), it.ino()))
 }
 
-/// Signals as bytes, so that the one poll wakes for them.
+/// Signals as bytes, so that the one poll wakes for them. Those that would end a program that does not expect them are
+/// heard and not heeded: what a holder does is said on its socket.
 fn hear_signals() -> io::Result<UnixStream> {
     let (signals, signalled) = UnixStream::pair()?;
     signals.set_nonblocking(true)?;
-    for signal in [signal_hook::consts::SIGCHLD, signal_hook::consts::SIGTERM] {
+    use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    for signal in [SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2] {
         signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
     }
     Ok(signals)

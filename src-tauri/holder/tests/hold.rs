@@ -329,3 +329,44 @@ fn what_goes_on_after_its_session_is_listed_if_that_was_asked_for() {
         proc::signal(left.pid, rustix::process::Signal::KILL);
     }
 }
+
+#[test]
+fn stray_signals_end_neither_holder_nor_program() {
+    let scene = scene(Mode::Pty, &["sh", "-c", "stty -echo; echo up; read word; echo got $word"], 0);
+    let (mut child, _) = scene.start();
+    let mut peer = scene.connect();
+    peer.wait_for(&scene, "up");
+    use rustix::process::Signal;
+    for signal in [
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::TERM,
+        Signal::ALARM,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::PIPE,
+    ] {
+        proc::signal(child.id(), signal);
+    }
+    peer.send(&ToHolder::Input(b"on\n".to_vec()));
+    peer.wait_for(&scene, "got on");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(scene.place.exit().unwrap().unwrap().code, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_holder_needs_half_a_mebibyte_of_its_own() {
+    let scene = scene(Mode::Pty, &["sh", "-c", "seq 1 200000; echo up; read word"], 0);
+    let (mut child, _) = scene.start();
+    let mut peer = scene.connect();
+    peer.wait_for(&scene, "up");
+    // What it has for itself and in no file: its log is a file, and so is its program.
+    let all = fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).unwrap();
+    let line = all.lines().find_map(|it| it.strip_prefix("Anonymous:")).unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!((1..=512).contains(&kib), "{all}");
+    peer.send(&ToHolder::Stop(0));
+    child.wait().unwrap();
+}

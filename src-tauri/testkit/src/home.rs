@@ -16,6 +16,8 @@ pub use crate::process::kill_at_once;
 use crate::process::{PATIENCE, Watchdog, stat_field};
 use crate::repo::Repo;
 
+/// What was killed leaves its control group within this.
+const REMOVED: std::time::Duration = std::time::Duration::from_secs(5);
 /// So many of the last lines of the engine's log are told of after a failure.
 const TOLD: usize = 60;
 
@@ -279,6 +281,17 @@ impl Home {
         .collect()
     }
 
+    /// The control groups of its sessions that are there.
+    fn groups(&self) -> Vec<PathBuf> {
+        let sessions = std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten();
+        let group = |folder: PathBuf| {
+            let asked: Value =
+                serde_json::from_slice(&std::fs::read(folder.join("session.json")).ok()?).ok()?;
+            Some(PathBuf::from(asked.get("cgroup")?.as_str()?))
+        };
+        sessions.filter_map(|it| group(it.path())).filter(|it| it.is_dir()).collect()
+    }
+
     /// Follows events from after a number on.
     ///
     /// # Panics
@@ -392,6 +405,14 @@ impl Drop for Home {
         }
         for pid in self.held().into_iter().flat_map(|(holder, program)| [holder, program]).flatten() {
             kill_at_once(pid);
+        }
+        for group in self.groups() {
+            // What is still in it is of a session that the test left alone.
+            let _killed = std::fs::write(group.join("cgroup.kill"), "1");
+            let begun = std::time::Instant::now();
+            while std::fs::remove_dir(&group).is_err() && group.exists() && begun.elapsed() < REMOVED {
+                std::thread::yield_now();
+            }
         }
     }
 }

@@ -109,6 +109,7 @@ impl Sessions {
 
     /// The end of a session of which nobody wrote the end down, in words.
     pub(super) fn lost_for(&self, session: Key, why: String, left_behind: Vec<String>) -> End {
+        self.drop_group(session);
         End {
             at: clock::now(),
             how: Ending::Lost { why },

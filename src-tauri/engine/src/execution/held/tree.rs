@@ -88,6 +88,13 @@ impl Sessions {
         Ok(cgroup::base().ok().map(|base| base.join(format!("pilothouse-{session}"))))
     }
 
+    /// Takes the control group of a session that is over away, once nothing is in it any more.
+    pub fn drop_group(&self, session: Key) {
+        if let Some(group) = group_of(&self.place(session)).filter(|it| it.all().is_empty()) {
+            group.remove();
+        }
+    }
+
     /// Ends what a session that is over left running: politely, then by force. Returns what ended and what did not, by
     /// name.
     pub async fn clean(&self, session: Key, end: &End) -> (Vec<String>, Vec<String>) {
