@@ -5,10 +5,13 @@ use std::io::Read;
 use std::process::Stdio;
 
 use pilothouse_contract::event::Event;
+use pilothouse_contract::session::Ending;
+use pilothouse_contract::wire::View;
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::{Fifo, kill_at_once, lives};
 use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::seat::{Seat, watching};
 
 #[test]
 fn a_held_command_outlives_the_engine_and_loses_no_byte() {
@@ -82,6 +85,95 @@ fn a_session_is_ended_with_everything_it_started() {
     assert!(!lives(daemon), "its daemon lives on");
     let again = home.try_json(&["session", "kill", &session]);
     assert!(again.fault().contains("has ended already"), "{again:?}");
+}
+
+#[test]
+fn what_a_session_leaves_running_is_listed_and_only_that_is_cleaned() {
+    let home = Home::new();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    // A child in a session of its own, and a daemon that left its parents twice.
+    let script = format!(
+        "(setsid sh -c 'echo $$ > {a}.tmp; mv {a}.tmp {a}; sleep 1000; true' &); \
+         (sh -c '(setsid sh -c \"trap : TERM; echo \\$\\$ > {b}.tmp; mv {b}.tmp {b}; while :; do sleep 1000; done\" &)' &); \
+         while [ ! -e {a} ] || [ ! -e {b} ]; do sleep 0.02; done; read word; exit 3",
+        a = at("a"),
+        b = at("b")
+    );
+    let session = home.start(&["sh", "-c", &script]).to_string();
+    let refused = home.try_json(&["session", "clean", &session]);
+    assert!(
+        refused.fault().contains("s1 lives") && refused.fault().contains("session kill s1"),
+        "{refused:?}"
+    );
+    // Somebody else's program, of the same name.
+    let mut others = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    while !home.path().join("a").exists() || !home.path().join("b").exists() {
+        std::thread::yield_now();
+    }
+    let mut seat = Seat::view(&home, &View { keyboard: true, ..watching(session.parse().unwrap()) }).unwrap();
+    seat.input(b"on\n").unwrap();
+    let end = home.events(0).find_map(|it| match it.event {
+        Event::SessionEnded { end, .. } => Some(end),
+        _ => None,
+    });
+    let end = end.unwrap();
+    assert_eq!(end.how, Ending::Exited { code: 3 });
+    let pids = ["a", "b"].map(|it| std::fs::read_to_string(at(it)).unwrap().trim().parse::<u32>().unwrap());
+    assert!(pids.iter().all(|pid| end.left_running.iter().any(|it| it.pid == *pid)), "{end:?}");
+    assert!(end.left_behind.is_empty(), "{end:?}");
+    let line = &home.json(&["session", "list", "--all"])[0];
+    assert!(line["why"].as_str().unwrap().contains("session clean s1"), "{line}");
+    let runs = |pid: u32| line["processes"].as_array().unwrap().iter().any(|it| it["pid"] == pid);
+    assert!(runs(pids[0]) && runs(pids[1]) && !runs(others.id()), "{line}");
+    // One of them asks for force.
+    let cleaned = home.json(&["session", "clean", &session]);
+    assert_eq!(
+        (cleaned["ended"].as_array().unwrap().len(), cleaned["left"].as_array().unwrap().len()),
+        (4, 0),
+        "{cleaned}"
+    );
+    for pid in pids {
+        assert!(!lives(pid), "{pid} is still there");
+    }
+    assert_eq!(others.try_wait().unwrap(), None, "what it did not start is not touched");
+    others.kill().unwrap();
+    others.wait().unwrap();
+    assert_eq!(home.json(&["session", "clean", &session])["ended"], serde_json::json!([]));
+    assert!(home.history().iter().any(
+        |it| matches!(&it.event, Event::Notice { says, .. } if says.contains("left running was ended"))
+    ));
+}
+
+#[test]
+fn a_limit_is_kept_or_refused_in_words_and_never_passed_over() {
+    let home = Home::new();
+    let bad = home.run(&["session", "start", "--cpu-max", "150", "--", "true"]);
+    assert!(bad.code == 2 && bad.err.contains("write it like 150%"), "{bad:?}");
+    let limited = home.try_json(&[
+        "session",
+        "start",
+        "--memory-max",
+        "1GiB",
+        "--cpu-max",
+        "150%",
+        "--",
+        "sleep",
+        "1000",
+    ]);
+    if limited.code != 0 {
+        assert!(limited.fault().contains("cannot be enforced on this machine"), "{limited:?}");
+        assert_eq!(home.json(&["session", "list", "--all"]), serde_json::json!([]), "nothing was started");
+        return;
+    }
+    let folder = std::fs::read_dir(home.data().join("sessions")).unwrap().next().unwrap().unwrap().path();
+    let asked: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("session.json")).unwrap()).unwrap();
+    let read = |file: &str| {
+        std::fs::read_to_string(format!("{}/{file}", asked["cgroup"].as_str().unwrap())).unwrap()
+    };
+    assert_eq!((read("memory.max").trim(), read("cpu.max").trim()), ("1073741824", "150000 100000"));
+    assert!(read("cgroup.procs").lines().any(|it| *it == *limited.json()["running"]["pid"].to_string()));
+    home.json(&["session", "kill", "s1"]);
 }
 
 #[test]

@@ -36,8 +36,10 @@ enum Verb {
     Start,
     /// Ask it to end; agents go on, and the next call starts it again
     Stop,
-    /// Stop and start: after an upgrade, or to give it another environment
+    /// Stop and start, to give it another environment
     Restart,
+    /// Go over to the programs that are installed now, engine and holders, while agents go on
+    Upgrade,
     /// Say whether it runs, since when, and with what
     Status,
     /// Say what goes on and what stops when the window, the engine, your log-in or the machine ends
@@ -69,6 +71,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             desk::engine().await?;
             status(out).await
         }
+        Some(Verb::Upgrade) => upgrade(out).await,
         Some(Verb::Status) => status(out).await,
         Some(Verb::Survives) => {
             let lines = desk::call(ask::engine::Survives {}).await?;
@@ -82,6 +85,27 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             Ok(HOLDS)
         }
     }
+}
+
+/// The engine first, for a newer one knows older holders; then the holders, one hand always on every session.
+async fn upgrade(out: Out) -> End {
+    stop(None).await?;
+    let upgraded = desk::engine().await?.call(ask::session::Upgrade {}).await?;
+    let status = desk::call(ask::engine::Status {}).await?;
+    let document =
+        serde_json::json!({ "engine": status, "upgraded": upgraded.upgraded, "not": upgraded.not });
+    out.value(&document, |_| {
+        let mut says = format!("The engine runs as version {}: process {}.", status.version, status.pid);
+        if !upgraded.upgraded.is_empty() {
+            let names: Vec<String> = upgraded.upgraded.iter().map(ToString::to_string).collect();
+            says.push_str(&format!("\nHeld by the new holder, and not interrupted: {}.", names.join(", ")));
+        }
+        for it in &upgraded.not {
+            says.push_str(&format!("\n{} goes on with the holder it had: {}.", it.session, it.why));
+        }
+        says
+    });
+    Ok(if upgraded.not.is_empty() { HOLDS } else { desk::does_not_hold() })
 }
 
 async fn status(out: Out) -> End {
@@ -101,6 +125,15 @@ async fn status(out: Out) -> End {
             "The engine runs: process {}, version {}, since {} UTC.\nData: {}\n{} sessions live, {} effects pending, {} events stored.",
             status.pid, status.version, clock(status.started), status.data, status.live_sessions, status.pending_effects, status.seq
         );
+        if status.outdated {
+            says.push_str("\nAnother program is installed in its place since: pilothouse engine upgrade");
+        }
+        if status.outdated_holders > 0 {
+            says.push_str(&format!(
+                "\n{} sessions are held by another program than the one installed now: pilothouse engine upgrade",
+                status.outdated_holders
+            ));
+        }
         if status.restarts > 0 {
             says.push_str(&format!("\nIt was started again {} times by its watcher.", status.restarts));
         }
@@ -115,9 +148,8 @@ async fn status(out: Out) -> End {
 /// Asks the engine to end, and waits until it has.
 async fn stop(out: Option<Out>) -> End {
     let places = Places::find()?;
-    match Client::connect(&places).await {
-        Ok(mut client) => {
-            client.call(ask::engine::Stop {}).await?;
+    match ask_to_stop(&places).await {
+        Ok(()) => {
             // Its lock is free once it is gone; a lock is waited for without looking again and again.
             let waited = tokio::task::spawn_blocking(move || wait_for_lock(&places)).await;
             waited.map_err(|error| Fault::bug(error.to_string()))??;
@@ -135,6 +167,26 @@ async fn stop(out: Option<Out>) -> End {
         Err(fault) => return Err(fault),
     }
     Ok(HOLDS)
+}
+
+/// One of another protocol cannot be told in words; it knows the signal.
+async fn ask_to_stop(places: &Places) -> Result<(), Fault> {
+    match Client::connect(places).await {
+        Ok(mut client) => client.call(ask::engine::Stop {}).await,
+        Err(fault) if fault.code == FaultCode::Refused => {
+            let in_words = |error: std::io::Error| Fault::environment(error.to_string());
+            let lock = std::fs::File::open(places.lock()).map_err(in_words)?;
+            let is_held = rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared)
+                == Err(rustix::io::Errno::WOULDBLOCK);
+            let noted = std::fs::read_to_string(places.lock()).map_err(in_words)?;
+            match noted.trim().parse().ok().filter(|_| is_held) {
+                Some(pid) => proc::signal(pid, rustix::process::Signal::TERM),
+                None => return Err(fault),
+            }
+            Ok(())
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 fn wait_for_lock(places: &Places) -> Result<(), Fault> {

@@ -212,6 +212,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             };
             format!("session {session}: its holder died, process {holder} took over{typed}")
         }
+        Event::HolderUpgraded { session, holder } => {
+            format!("session {session}: process {holder} holds it as the program that is installed now")
+        }
         Event::SessionEnded { session, end } => {
             format!("session {session} ended: {:?}, {} bytes", end.how, end.output_bytes)
         }

@@ -79,8 +79,14 @@ pub mod engine {
             worktrees: String,
             /// The last event's number.
             seq: u64,
+            /// Whether it runs another program file than the one that lies in its place now.
+            #[serde(default)]
+            outdated: bool,
             /// Sessions that run now.
             live_sessions: u32,
+            /// How many of them are held by another program file than the one that lies beside the engine now.
+            #[serde(default)]
+            outdated_holders: u32,
             /// Effects that are asked for and not yet done.
             pending_effects: u32,
             /// What the engine cannot do just now, in words.
@@ -326,7 +332,7 @@ pub mod attempt {
 /// Sessions.
 pub mod session {
     use super::*;
-    use crate::session::{Lease, Mode, Pulse, Session, SessionState};
+    use crate::session::{Lease, Limits, Mode, Pulse, Session, SessionState, Trouble};
 
     asks! {
         /// Sessions: those that live, or all.
@@ -348,6 +354,9 @@ pub mod session {
             columns: u16,
             /// Rows of its terminal.
             rows: u16,
+            /// What it may use at most.
+            #[serde(default, skip_serializing_if = "Limits::is_none")]
+            limits: Limits,
         }
         /// Calls a session something else.
         Rename {
@@ -378,8 +387,36 @@ pub mod session {
             /// Which.
             session: SessionId,
         }
+        /// Ends what a session that is over left running: what it started itself, and nothing else.
+        Clean {
+            /// Which.
+            session: SessionId,
+        }
+        /// What was ended so.
+        Cleaned {
+            /// Each by name and process id.
+            ended: Vec<String>,
+            /// What would not end.
+            left: Vec<String>,
+        }
+        /// Has every session held by the holder that lies beside the engine now. No program ends by it.
+        Upgrade {}
+        /// What came of it.
+        Upgraded {
+            /// Sessions that are held by it since.
+            upgraded: Vec<SessionId>,
+            /// Sessions that go on as they were.
+            not: Vec<NotUpgraded>,
+        }
+        /// A session that goes on with the holder that it had.
+        NotUpgraded {
+            /// Which.
+            session: SessionId,
+            /// Why.
+            why: String,
+        }
         /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
-        /// keeps duplicates of what the holder holds.
+        /// keeps duplicates of what the holder holds. A session that cannot come to that is not waited for; it says why.
         Steady {}
         /// A session with its derived state.
         SessionLine {
@@ -391,11 +428,14 @@ pub mod session {
             why: String,
             /// What is seen of it now.
             pulse: Option<Pulse>,
+            /// What keeps it from being held as it should be.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            trouble: Option<Trouble>,
             /// Who has its keyboard.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             lease: Option<Lease>,
         }
-        /// What runs of each session that lives.
+        /// What runs of each session that lives, and of those that are over and left something running.
         Processes {}
         /// What runs of a session.
         ProcessesLine {

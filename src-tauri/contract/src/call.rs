@@ -153,6 +153,10 @@ calls! {
     SessionType(ask::session::Type) -> Vec<ask::session::TypedLine>, Act;
     /// Ends a session.
     SessionKill(ask::session::Kill) -> Session, Destroy;
+    /// Has every session held by the holder that is installed now.
+    SessionUpgrade(ask::session::Upgrade) -> ask::session::Upgraded, Act;
+    /// Ends what a session that is over left running.
+    SessionClean(ask::session::Clean) -> ask::session::Cleaned, Destroy;
 
     /// Questions of agents.
     QuestionList(ask::question::List) -> Vec<Question>, Read;

@@ -91,6 +91,8 @@ pub enum Event {
     /// Its holder died, and another one took over where it stood. What was typed and not acknowledged may have been
     /// taken or not: so many bytes; they are not typed again.
     HolderReplaced { session: SessionId, holder: u32, uncertain_bytes: u64 },
+    /// Its holder made way for the one that was installed in its place, and nothing was lost by it.
+    HolderUpgraded { session: SessionId, holder: u32 },
     /// It ended.
     SessionEnded { session: SessionId, end: End },
 
@@ -188,6 +190,7 @@ impl Event {
             Self::SessionRuns { .. } => "session-runs",
             Self::SessionRenamed { .. } => "session-renamed",
             Self::HolderReplaced { .. } => "holder-replaced",
+            Self::HolderUpgraded { .. } => "holder-upgraded",
             Self::SessionEnded { .. } => "session-ended",
             Self::QuestionAsked { .. } => "question-asked",
             Self::QuestionAnswered { .. } => "question-answered",

@@ -244,11 +244,12 @@ impl Fleet {
             Event::SessionRenamed { session, title } => {
                 self.session(*session, |it| it.title.clone_from(title))
             }
-            Event::HolderReplaced { session, holder, .. } => self.session(*session, |it| {
-                if let Some(running) = &mut it.running {
-                    running.holder = *holder;
-                }
-            }),
+            Event::HolderReplaced { session, holder, .. } | Event::HolderUpgraded { session, holder } => self
+                .session(*session, |it| {
+                    if let Some(running) = &mut it.running {
+                        running.holder = *holder;
+                    }
+                }),
             Event::SessionEnded { session, end } => self.session(*session, |it| it.end = Some(end.clone())),
 
             Event::QuestionAsked { question } => {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
+use crate::session::Limits;
 use crate::spec::TaskSpec;
 use crate::time::At;
 use crate::who::Who;
@@ -285,6 +286,9 @@ pub struct Policy {
     pub stall_s: u32,
     /// How long one check may take, in seconds.
     pub check_s: u32,
+    /// What each agent may use at most.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// Globs that no task may write.
     pub protected: Vec<String>,
     /// Globs that every task may write besides its scope.

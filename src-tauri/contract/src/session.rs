@@ -47,6 +47,9 @@ pub struct Session {
     pub cwd: String,
     /// How it is held.
     pub mode: Mode,
+    /// What it may use at most.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// When it was asked for.
     pub asked: At,
     /// The program's process id and when it started, once it runs.
@@ -79,6 +82,56 @@ pub enum Mode {
     Pipe,
 }
 
+/// What a session may use at most, with everything it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processor time, in percent of one core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<u32>,
+}
+
+impl Limits {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Reads memory as people write it: `512MiB`, `2 GiB`, `1.5G`. Units are powers of 1024.
+    ///
+    /// # Errors
+    /// In words, if it is none.
+    pub fn memory(text: &str) -> Result<u64, String> {
+        let bad = || format!("'{text}' is no amount of memory: write it like 512MiB or 2GiB");
+        let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(at).ok_or_else(bad)?;
+        let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            "t" | "tib" => 1 << 40,
+            _ => return Err(bad()),
+        };
+        let bytes = number.parse::<f64>().map_err(|_| bad())? * unit as f64;
+        // Less is no program's, and a number this small is written without its unit in mind.
+        if bytes < (1 << 20) as f64 { Err(format!("{}; at least 1MiB", bad())) } else { Ok(bytes as u64) }
+    }
+
+    /// Reads processor time as people write it: `150%` is one and a half cores.
+    ///
+    /// # Errors
+    /// In words, if it is none.
+    pub fn cpu(text: &str) -> Result<u32, String> {
+        let bad =
+            || format!("'{text}' is no share of processor time: write it like 150%, where 100% is one core");
+        let percent = text.strip_suffix('%').ok_or_else(bad)?.trim().parse().map_err(|_| bad())?;
+        if percent == 0 { Err(bad()) } else { Ok(percent) }
+    }
+}
+
 /// Facts of a program that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
@@ -108,6 +161,20 @@ pub struct End {
     /// Programs it left behind, which were ended with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<String>,
+    /// Programs it left running when it ended by itself; they go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_running: Vec<Left>,
+}
+
+/// A process that outlived its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Its id.
+    pub pid: u32,
+    /// When it began, in the system's own ticks: with its id it names one process for good.
+    pub began: u64,
+    /// Its short name.
+    pub name: String,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
@@ -156,6 +223,8 @@ pub enum SessionState {
     Working,
     /// Running, without output for a while. What it does is not known.
     Quiet,
+    /// Its holder died, and no other one could be started: nobody reads what it says.
+    Stranded,
     /// It ended.
     Exited,
     /// It is gone and nobody knows how.
@@ -172,6 +241,7 @@ impl SessionState {
             Self::Starting => "starting",
             Self::Working => "working",
             Self::Quiet => "quiet",
+            Self::Stranded => "stranded",
             Self::Exited => "exited",
             Self::Lost => "lost",
             Self::Unknown => "unknown",
@@ -194,8 +264,30 @@ pub struct Pulse {
     /// Bytes of output that were not kept, because the disk or the log is full.
     #[serde(default)]
     pub lost_bytes: u64,
+    /// Whether its holder runs another program file than the one that lies beside the engine now.
+    #[serde(default)]
+    pub outdated: bool,
+    /// Bytes that were typed and thrown away, because the program takes nothing.
+    #[serde(default)]
+    pub refused_bytes: u64,
     /// How many viewers are attached.
     pub viewers: u32,
+}
+
+/// What keeps a session from being held as it should be; seen by the engine now, never stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "trouble")]
+pub enum Trouble {
+    /// Its holder died, and no other one could be started so far.
+    NoHolder {
+        /// Why not.
+        why: String,
+    },
+    /// Its holder is of an older version that keeps what it holds to itself: nobody else can go on with it.
+    OneHand {
+        /// The version of the holder's protocol.
+        version: u32,
+    },
 }
 
 /// Who has the keyboard of a session: one viewer at a time.
@@ -237,18 +329,47 @@ impl Session {
     /// The state, and the facts that say so.
     #[must_use]
     pub fn state(&self, pulse: Option<&Pulse>, now: At) -> (SessionState, String) {
+        self.state_in(pulse, None, now)
+    }
+
+    /// The same of a session that may be in trouble.
+    #[must_use]
+    pub fn state_in(
+        &self,
+        pulse: Option<&Pulse>,
+        trouble: Option<&Trouble>,
+        now: At,
+    ) -> (SessionState, String) {
         if let Some(end) = &self.end {
-            return match &end.how {
+            let (state, mut why) = match &end.how {
                 Ending::Exited { code } => (SessionState::Exited, format!("exit code {code}")),
                 Ending::Signalled { signal } => (SessionState::Exited, format!("ended by signal {signal}")),
                 Ending::Unknown { why } => (SessionState::Exited, format!("exit unknown: {why}")),
                 Ending::NotStarted { why } => (SessionState::Exited, format!("never started: {why}")),
                 Ending::Lost { why } => (SessionState::Lost, why.clone()),
             };
+            if !end.left_running.is_empty() {
+                let left: Vec<String> =
+                    end.left_running.iter().map(|it| format!("{} ({})", it.name, it.pid)).collect();
+                why.push_str(&format!(
+                    "; it left running {}: pilothouse session clean {}",
+                    left.join(", "),
+                    self.id
+                ));
+            }
+            return (state, why);
         }
         let Some(running) = &self.running else {
             return (SessionState::Starting, "asked for, no word from its holder yet".to_owned());
         };
+        if let Some(Trouble::NoHolder { why }) = trouble {
+            let why = format!(
+                "its holder died and no other one could take over ({why}); process {} lives as long as this engine \
+                 keeps its terminal, and nobody reads what it says; end it: pilothouse session kill {}",
+                running.pid, self.id
+            );
+            return (SessionState::Stranded, why);
+        }
         let Some(pulse) = pulse.filter(|pulse| pulse.held) else {
             return (
                 SessionState::Unknown,
@@ -256,7 +377,7 @@ impl Session {
             );
         };
         let quiet_ms = now.since_ms(pulse.last_output.unwrap_or(running.at));
-        if quiet_ms >= QUIET_MS {
+        let (state, mut why) = if quiet_ms >= QUIET_MS {
             let quiet_s = quiet_ms / 1000;
             (SessionState::Quiet, format!("process {} runs, no output for {quiet_s} s", running.pid))
         } else {
@@ -264,6 +385,40 @@ impl Session {
                 SessionState::Working,
                 format!("process {} runs, {} bytes of output", running.pid, pulse.output_bytes),
             )
+        };
+        if pulse.refused_bytes > 0 {
+            why.push_str(&format!(
+                "; {} typed bytes were thrown away, for it takes none",
+                pulse.refused_bytes
+            ));
+        }
+        if pulse.outdated && trouble.is_none() {
+            why.push_str("; its holder is of another build than the one on disk: pilothouse engine upgrade");
+        }
+        if let Some(Trouble::OneHand { version }) = trouble {
+            why.push_str(&format!(
+                "; its holder is of an older version ({version}) and cannot be held twice: if that one dies, it ends"
+            ));
+        }
+        (state, why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_as_people_write_them() {
+        assert_eq!(Limits::memory("2GiB"), Ok(2 << 30));
+        assert_eq!(Limits::memory("1.5 g"), Ok(3 << 29));
+        assert_eq!(Limits::memory("512MiB"), Ok(512 << 20));
+        for bad in ["", "2", "GiB", "-1GiB", "2GB", "1KiB", "é"] {
+            assert!(Limits::memory(bad).unwrap_err().contains("write it like 512MiB"), "{bad}");
+        }
+        assert_eq!(Limits::cpu("150%"), Ok(150));
+        for bad in ["", "150", "%", "0%", "-5%", "1.5%"] {
+            assert!(Limits::cpu(bad).unwrap_err().contains("write it like 150%"), "{bad}");
         }
     }
 }

@@ -14,9 +14,11 @@ mod worktrees;
 
 pub(crate) use keyboard::Taker;
 use pilothouse_contract::{Access, Answer, Fault, Fleet, Record, SessionId, Who, ask};
+use pilothouse_holder::build;
 
 use crate::coordination::{Input, Outcome};
 use crate::engine::{Engine, Taken};
+use crate::execution::held::Key;
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +114,12 @@ impl Answer<ask::engine::Status> for Desk {
         let options = &self.engine.inner.options;
         let (seq, live) = {
             let fleet = self.engine.fleet();
-            (fleet.seq, fleet.sessions.values().filter(|it| it.end.is_none()).count())
+            let live = fleet.sessions.values().filter(|it| it.end.is_none()).map(Key::from);
+            (fleet.seq, live.collect::<Vec<_>>())
         };
+        let outdated =
+            live.iter().filter(|it| self.engine.inner.sessions.pulse(**it).is_some_and(|it| it.outdated));
+        let lies_there = build::of(&options.program);
         Ok(ask::engine::EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: pilothouse_contract::PROTOCOL,
@@ -123,7 +129,9 @@ impl Answer<ask::engine::Status> for Desk {
             data: options.data.display().to_string(),
             worktrees: options.worktrees.display().to_string(),
             seq,
-            live_sessions: u32::try_from(live).unwrap_or(u32::MAX),
+            outdated: lies_there.is_some() && lies_there != build::own(),
+            live_sessions: u32::try_from(live.len()).unwrap_or(u32::MAX),
+            outdated_holders: u32::try_from(outdated.count()).unwrap_or(u32::MAX),
             pending_effects: self.engine.pending_effects(),
             alarms: self.engine.alarms(),
         })

@@ -88,6 +88,9 @@ pub fn decide(
         Input::HolderReplaced { session, holder, uncertain_bytes } => {
             work.engine(Event::HolderReplaced { session, holder, uncertain_bytes });
         }
+        Input::HolderUpgraded { session, holder } => {
+            work.engine(Event::HolderUpgraded { session, holder });
+        }
         Input::SessionEnded { session, end } => work.session_ended(session, end),
         Input::Stalled { session, quiet_s } => work.stalled(session, quiet_s),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,

@@ -213,6 +213,16 @@ impl Engine {
             engine.rewatch().await;
             engine.look_everywhere().await;
             engine.finish_trajectories().await;
+            // What they left running may have come to its end since.
+            let left: Vec<Key> = {
+                let fleet = engine.fleet();
+                let left = fleet
+                    .sessions
+                    .values()
+                    .filter(|it| it.end.as_ref().is_some_and(|end| !end.left_running.is_empty()));
+                left.map(Key::from).collect()
+            };
+            left.into_iter().for_each(|it| engine.inner.sessions.drop_group(it));
             for folder in engine.inner.remover.sweep(clock::now()).await {
                 tracing::info!(folder = %folder.display(), "swept: removed too long ago to be brought back");
             }
@@ -236,6 +246,12 @@ impl Engine {
             let hint = |fault: &Fault| fault.hints.first().map(|it| it.text.clone()).unwrap_or_default();
             alarm.iter().map(|fault| format!("{}. {}", fault.message, hint(fault))).collect()
         };
+        alarms.extend(self.inner.sessions.stranded().into_iter().map(|(session, why)| {
+            format!(
+                "Nobody holds {session}: its holder died and no other one could take over ({why}). It is tried again now and \
+                 then; end it: pilothouse session kill {session}"
+            )
+        }));
         let unwritten = self.inner.sessions.unwritten();
         if !unwritten.is_empty() {
             let names: Vec<String> = unwritten.iter().map(|(session, _)| session.to_string()).collect();
@@ -352,8 +368,15 @@ impl Engine {
             // A check's end comes with its outcome.
             let check = self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Check);
             match told {
-                Told::Replaced { holder, uncertain_bytes } => {
+                Told::Replaced { holder, uncertain_bytes: 0, planned: true } => {
+                    self.tell(Input::HolderUpgraded { session, holder });
+                }
+                Told::Replaced { holder, uncertain_bytes, .. } => {
                     self.tell(Input::HolderReplaced { session, holder, uncertain_bytes });
+                }
+                Told::Notice(says) => {
+                    let project = self.fleet().sessions.get(&session).and_then(|it| it.project);
+                    self.tell(Input::Notice { project, says });
                 }
                 Told::Ended(end) if !check => self.tell(Input::SessionEnded { session, end }),
                 Told::Ended(_) => {}

@@ -214,6 +214,9 @@ impl Engine {
                     mode: it.mode,
                     size: (120, 40),
                     limit: Duration::ZERO,
+                    limits: it.limits,
+                    // Its person may have wanted it to.
+                    keep_rest: true,
                     env: environment,
                 };
                 self.inner.sessions.start(key, &what).await

@@ -1,32 +1,35 @@
 //! The one poll loop of a holder: output into the log, input from the socket, children reaped, the end written down.
 
-use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pilothouse_holder::cgroup::{Group, Limits};
 use pilothouse_holder::hands::{self, Hands};
 use pilothouse_holder::log::SLICE;
 use pilothouse_holder::place::{Asked, Exit, Held, Mode, Place, boot_id};
 use pilothouse_holder::proc::{self, Ended};
 use pilothouse_holder::wire::{FromHolder, ToHolder, VERSION};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, WaitOptions, WaitStatus};
+use rustix::process::{WaitOptions, WaitStatus};
 
+use self::input::Input;
 use crate::peer::Peer;
 use crate::program::Program;
 use crate::segment::LogWriter;
 
-/// After a polite word at the time limit, this long passes before force.
-const LIMIT_GRACE: Duration = Duration::from_secs(2);
-/// Input that the program does not take is kept up to this much, then further input is thrown away.
-const INPUT_BACKLOG: usize = 4 * 1024 * 1024;
+mod end;
+mod input;
+
 /// While nobody is connected, it is looked so often whether the socket is still there to connect to.
 const LOOK_FOR_SOCKET: Duration = Duration::from_secs(1);
-/// So long is the rest of the output taken after the program's end.
-const REST: Duration = Duration::from_secs(2);
 /// A successor is not the parent of its program: so long it waits for whoever is to reap it.
 const REAPED: Duration = Duration::from_secs(2);
 
@@ -115,21 +118,15 @@ struct Holder<'a> {
     input: Input,
     output_open: bool,
     ended: Option<Ended>,
-    leave: bool,
+    /// Whether it is to go, and which program is to go on in its place.
+    leave: Option<PathBuf>,
     over_limit: bool,
     limit: Option<Instant>,
+    /// Whether it was asked to end, and when that is brought about by force.
+    stopped: bool,
     force: Option<Instant>,
-}
-
-/// What was typed and not yet taken by the program.
-#[derive(Default)]
-struct Input {
-    bytes: Vec<u8>,
-    /// How much was ever taken in, and how much of it the program took.
-    queued: u64,
-    given: u64,
-    /// Where each frame ends in what was taken in, whose it is, and what that peer calls its end.
-    frames: VecDeque<(u64, u64, u64)>,
+    /// Where everything is that it started, unless it moved elsewhere.
+    group: Option<Group>,
 }
 
 impl<'a> Holder<'a> {
@@ -143,7 +140,8 @@ impl<'a> Holder<'a> {
             .keeping(asked.log_keep());
         let listener = listen(asked).map_err(in_words("its socket could not be opened"))?;
         let signals = hear_signals().map_err(in_words("signals could not be heard"))?;
-        let program = Program::start(asked, place.folder())?;
+        let group = group_of(asked)?;
+        let (program, group) = Program::start(asked, place.folder(), group)?;
         let held = Held {
             version: VERSION,
             holder: std::process::id(),
@@ -158,7 +156,7 @@ impl<'a> Holder<'a> {
                 .map_err(in_words("its size could not be written down"))?;
         }
         place.write_held(&held).map_err(in_words("its holder could not be written down"))?;
-        Ok(Self::new(place, asked, lock, listener, signals, program, log, held.started_ms, true))
+        Ok(Self::new(place, asked, lock, listener, signals, program, log, group, held.started_ms, true))
     }
 
     fn succeed(place: &'a Place, asked: &'a Asked, hands: Hands) -> io::Result<Self> {
@@ -172,8 +170,23 @@ impl<'a> Holder<'a> {
             replaced: before.replaced + 1,
             ..before.clone()
         })?;
+        // It is, if this process was its holder before, as another program.
+        let parent = proc::one(before.pid).is_some_and(|it| it.parent == std::process::id());
         let program = Program::taken(asked, before.pid, hands.output, hands.program);
-        Ok(Self::new(place, asked, hands.lock, listener, signals, program, log, before.started_ms, false))
+        let group =
+            asked.cgroup.as_deref().map(Group::at).filter(|it| !it.all().contains(&std::process::id()));
+        Ok(Self::new(
+            place,
+            asked,
+            hands.lock,
+            listener,
+            signals,
+            program,
+            log,
+            group,
+            before.started_ms,
+            parent,
+        ))
     }
 
     #[allow(
@@ -188,6 +201,7 @@ impl<'a> Holder<'a> {
         signals: UnixStream,
         program: Program,
         log: LogWriter,
+        group: Option<Group>,
         started_ms: u64,
         parent: bool,
     ) -> Self {
@@ -208,28 +222,50 @@ impl<'a> Holder<'a> {
             input: Input::default(),
             output_open: true,
             ended: None,
-            leave: false,
+            leave: None,
             over_limit: false,
+            stopped: false,
+            group,
             limit: (asked.limit_ms > 0).then(|| Instant::now() + limit.saturating_sub(gone)),
             force: None,
         }
     }
 
     fn hold(mut self) -> io::Result<()> {
+        // The program may have ended while one program here went on as another, and nobody heard of it.
+        self.reap();
         while self.ended.is_none() {
             self.wait()?;
             self.reap();
             self.take_output();
             self.give_input();
             self.meet_peers();
-            if self.leave {
-                return Ok(());
+            // What was typed goes first, and an end that is under way goes on.
+            if let Some(successor) = self.leave.take_if(|_| self.input.is_empty() && !self.stopped) {
+                if successor.as_os_str().is_empty() {
+                    return Ok(());
+                }
+                let why = self.go_on_as(&successor);
+                crate::complain(&format!("{} could not go on in its place: {why}", successor.display()));
             }
             self.keep_limits();
             self.tell_peers();
             self.keep_socket();
         }
         self.end()
+    }
+
+    /// Becomes another program with everything that is held. It is the same process, so what it started stays its own,
+    /// and how that ends can be told on any system. Comes back only if that program cannot be begun.
+    fn go_on_as(&self, successor: &Path) -> io::Error {
+        let begin = || {
+            let (ours, theirs) = UnixStream::pair()?;
+            hands::send(&ours, b"h", &held(&self.program, &self.lock))?;
+            let mut command = Command::new(successor);
+            command.arg(self.place.folder()).arg("--take-over").stdin(OwnedFd::from(theirs));
+            Err(command.exec())
+        };
+        begin().unwrap_or_else(|error| error)
     }
 
     /// Waits until something is to be done.
@@ -243,7 +279,7 @@ impl<'a> Holder<'a> {
         if self.output_open {
             about_output |= PollFlags::IN;
         }
-        if !self.input.bytes.is_empty() {
+        if !self.input.is_empty() {
             about_output |= PollFlags::OUT;
         }
         let mut fds =
@@ -343,42 +379,19 @@ impl<'a> Holder<'a> {
     }
 
     fn give_input(&mut self) {
-        while !self.input.bytes.is_empty() {
-            match self.program.write(&self.input.bytes) {
-                Ok(taken) => {
-                    let taken = taken.min(self.input.bytes.len());
-                    self.input.bytes.drain(..taken);
-                    self.input.given += taken as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.input.bytes.clear();
-                    self.input.given = self.input.queued;
-                    while let Some((_, peer, end)) = self.input.frames.pop_front() {
-                        self.say(peer, &FromHolder::Dropped(end));
-                    }
-                }
-            }
-        }
-        while self.input.frames.front().is_some_and(|(queued, ..)| *queued <= self.input.given) {
-            if let Some((_, peer, end)) = self.input.frames.pop_front() {
-                self.say(peer, &FromHolder::Took(end));
-            }
+        let words = self.input.give(|bytes| self.program.write(bytes));
+        for (peer, word) in words {
+            self.say(peer, &word);
         }
     }
 
     /// Takes in what a peer typed; its own offset of the end, if it wants to hear what became of it.
     fn typed(&mut self, peer: u64, bytes: &[u8], end: Option<u64>) {
-        if self.input.bytes.len() + bytes.len() > INPUT_BACKLOG {
-            if let Some(end) = end {
-                self.say(peer, &FromHolder::Dropped(end));
-            }
-            return;
+        match (self.input.put(peer, bytes, end), end) {
+            (true, _) => self.give_input(),
+            (false, Some(end)) => self.say(peer, &FromHolder::Dropped(end)),
+            (false, None) => {}
         }
-        self.input.bytes.extend_from_slice(bytes);
-        self.input.queued += bytes.len() as u64;
-        self.input.frames.extend(end.map(|end| (self.input.queued, peer, end)));
-        self.give_input();
     }
 
     fn say(&mut self, peer: u64, frame: &FromHolder) {
@@ -406,7 +419,7 @@ impl<'a> Holder<'a> {
             ToHolder::Hello(_) | ToHolder::Share => {}
             ToHolder::Input(bytes) => self.typed(peer, &bytes, None),
             ToHolder::Typed(offset, bytes) => self.typed(peer, &bytes, Some(offset + bytes.len() as u64)),
-            ToHolder::Leave => self.leave = true,
+            ToHolder::Leave(program) => self.leave = Some(OsString::from_vec(program).into()),
             ToHolder::Resize(columns, rows) => {
                 if self.program.resize(columns, rows) {
                     // A size that is not written down makes a replay look wrong, and nothing worse.
@@ -417,40 +430,9 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Asks the program's group to end; after the grace everything it started is ended by force.
-    fn stop(&mut self, grace: Duration) {
-        let pid = self.program.pid;
-        if self.asked.mode == Mode::Pty {
-            // Interactive shells ignore SIGTERM and end at a hang-up.
-            proc::signal_group(pid, Signal::HUP);
-        }
-        proc::signal_group(pid, Signal::TERM);
-        proc::signal_group(pid, Signal::CONT);
-        let force = Instant::now() + grace;
-        self.force = Some(self.force.map_or(force, |earlier| earlier.min(force)));
-    }
-
-    fn keep_limits(&mut self) {
-        let now = Instant::now();
-        if self.limit.is_some_and(|limit| now >= limit) {
-            self.limit = None;
-            self.over_limit = true;
-            self.stop(LIMIT_GRACE);
-        }
-        if self.force.is_some_and(|force| now >= force) {
-            self.force = None;
-            proc::signal_group(self.program.pid, Signal::KILL);
-            for process in self.everything() {
-                proc::signal(process.pid, Signal::KILL);
-            }
-        }
-    }
-
     fn tell_peers(&mut self) {
         let (published, lost) = (self.log.published(), self.log.lost());
-        let program = self.program.process.as_ref().map(AsFd::as_fd);
-        let held: Vec<_> =
-            [self.program.output.as_fd(), self.lock.as_fd()].into_iter().chain(program).collect();
+        let held = held(&self.program, &self.lock);
         for peer in &mut self.peers {
             peer.tell(published, lost);
             peer.send(&held);
@@ -468,69 +450,12 @@ impl<'a> Holder<'a> {
             self.socket = file_of(self.asked);
         }
     }
+}
 
-    /// Everything of the session that lives.
-    fn everything(&self) -> Vec<proc::Process> {
-        proc::of_session(self.place.folder(), std::process::id(), self.program.pid)
-    }
-
-    /// The program ended: ends what it left behind, takes the rest of the output, writes the end down.
-    fn end(mut self) -> io::Result<()> {
-        let left_behind = self.end_the_rest();
-        // What a terminal or a pipe still holds is little; whoever goes on writing to it is none of the session's any more.
-        let until = Instant::now() + REST;
-        while self.output_open && Instant::now() < until && self.take_slice() {}
-        let output_bytes = self.log.published();
-        let exit = Exit {
-            code: self.ended.and_then(|it| if let Ended::Code(code) = it { Some(code) } else { None }),
-            signal: self
-                .ended
-                .and_then(|it| if let Ended::Signal(signal) = it { Some(signal) } else { None }),
-            not_started: None,
-            over_limit: self.over_limit,
-            output_bytes,
-            lost_bytes: self.log.lost(),
-            left_behind,
-        };
-        let _untrimmed = self.log.finish();
-        self.place.write_exit(&exit)?;
-        for peer in &mut self.peers {
-            peer.to_send.extend(FromHolder::Grew(output_bytes).frame());
-            peer.to_send.extend(FromHolder::Ended.frame());
-            let _slow = peer.stream.set_nonblocking(false);
-            let _slow = peer.stream.set_write_timeout(Some(Duration::from_millis(200)));
-            peer.send(&[]);
-        }
-        let _gone = std::fs::remove_file(&self.asked.socket);
-        Ok(())
-    }
-
-    /// Ends everything the program started and left running, until nothing is left. Returns their names.
-    fn end_the_rest(&mut self) -> Vec<String> {
-        let mut names = Vec::new();
-        // A process can fork while the list is read, so the list is read again until it is empty; a bound keeps a
-        // process that cannot be killed from keeping the holder.
-        for round in 0..200 {
-            let rest = self.everything();
-            if rest.is_empty() {
-                break;
-            }
-            for process in rest {
-                if round == 0 {
-                    names.push(format!("{} ({})", process.name, process.pid));
-                }
-                proc::signal(process.pid, Signal::KILL);
-            }
-            // Their ends come as SIGCHLD: wait for one, a little while.
-            let mut fds = [PollFd::new(&self.signals, PollFlags::IN)];
-            let _heard = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
-            self.reap();
-        }
-        if cfg!(not(target_os = "linux")) {
-            proc::signal_group(self.program.pid, Signal::KILL);
-        }
-        names
-    }
+/// What is handed out, in its order.
+fn held<'a>(program: &'a Program, lock: &'a OwnedFd) -> Vec<BorrowedFd<'a>> {
+    let process = program.process.as_ref().map(AsFd::as_fd);
+    [program.output.as_fd(), lock.as_fd()].into_iter().chain(process).collect()
 }
 
 fn how(status: WaitStatus) -> Ended {
@@ -553,6 +478,21 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The group for what is asked for. One that cannot be made is done without, unless something is to be limited.
+fn group_of(asked: &Asked) -> Result<Option<Group>, String> {
+    let limits = Limits { memory_max: asked.memory_max, cpu_max: asked.cpu_max };
+    let made = asked.cgroup.as_deref().map(|path| {
+        let group = Group::at(path);
+        group.make(limits).map(|()| group)
+    });
+    match made {
+        Some(Ok(group)) => Ok(Some(group)),
+        Some(Err(_)) | None if limits == Limits::default() => Ok(None),
+        Some(Err(why)) => Err(format!("its limits cannot be enforced: {why}")),
+        None => Err("its limits cannot be enforced without a control group".to_owned()),
+    }
+}
+
 /// Opens the socket, in the place of whatever stands there.
 fn listen(asked: &Asked) -> io::Result<UnixListener> {
     if let Some(folder) = asked.socket.parent() {
@@ -568,11 +508,13 @@ fn file_of(asked: &Asked) -> Option<(u64, u64)> {
     asked.socket.symlink_metadata().ok().map(|it| (it.dev(), it.ino()))
 }
 
-/// Signals as bytes, so that the one poll wakes for them.
+/// Signals as bytes, so that the one poll wakes for them. Those that would end a program that does not expect them are
+/// heard and not heeded: what a holder does is said on its socket.
 fn hear_signals() -> io::Result<UnixStream> {
     let (signals, signalled) = UnixStream::pair()?;
     signals.set_nonblocking(true)?;
-    for signal in [signal_hook::consts::SIGCHLD, signal_hook::consts::SIGTERM] {
+    use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    for signal in [SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2] {
         signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
     }
     Ok(signals)

@@ -3,6 +3,8 @@
 //!
 //! Refuses: any parser, any runtime, any policy, any network, any database.
 
+pub mod build;
+pub mod cgroup;
 pub mod hands;
 pub mod log;
 pub mod place;

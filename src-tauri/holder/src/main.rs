@@ -1,7 +1,7 @@
 //! `pilothouse-hold <session folder>`: holds one session. Owns its terminal, its log, its process tree and its exit
-//! status, in one poll loop. With `--take-over` it goes on where a holder that was killed stood.
+//! status, in one poll loop. With `--take-over` it goes on where a holder that was killed, or that made way for it, stood.
 //!
-//! Refuses: any parser, any runtime, any policy, any network, any database. It never needs an update while it runs.
+//! Refuses: any parser, any runtime, any policy, any network, any database.
 
 mod hold;
 mod peer;
@@ -12,9 +12,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pilothouse_holder::place::Place;
+use pilothouse_holder::wire::VERSION;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
+    let args = std::env::args_os().skip(1);
+    let mut args = args.peekable();
+    if args.peek().is_some_and(|it| it == "--version") {
+        return say_version();
+    }
     let held = match (args.next(), args.next(), args.next()) {
         (Some(folder), None, None) => hold::run(&Place(PathBuf::from(folder))),
         (Some(folder), Some(flag), None) if flag == "--take-over" => {
@@ -33,6 +38,16 @@ fn main() -> ExitCode {
             complain(&format!("pilothouse-hold: {error}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Shows that this program can be begun on this machine, and which protocol it speaks.
+fn say_version() -> ExitCode {
+    use std::io::Write;
+    let says = format!("pilothouse-hold {} protocol {VERSION}\n", env!("CARGO_PKG_VERSION"));
+    match std::io::stdout().write_all(says.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(2),
     }
 }
 

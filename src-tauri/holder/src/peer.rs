@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use pilothouse_holder::build;
 use pilothouse_holder::hands;
 use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_to_holder};
 
@@ -34,10 +35,12 @@ impl Peer {
         if stream.set_nonblocking(true).is_err() || !is_same_user(&stream) {
             return None;
         }
+        let mut to_send = FromHolder::Hello(VERSION).frame();
+        to_send.extend(build::own().map(|it| FromHolder::Build(it).frame()).unwrap_or_default());
         Some(Self {
             id,
             stream,
-            to_send: FromHolder::Hello(VERSION).frame(),
+            to_send,
             gone: false,
             received: Vec::new(),
             told: u64::MAX,

@@ -54,6 +54,18 @@ pub struct Asked {
     /// engine runs.
     #[serde(default)]
     pub limit_ms: u64,
+    /// The control group that everything it starts is to be in, if it is to have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<PathBuf>,
+    /// Bytes of memory that it may use together; 0 means no limit. Without its control group it is not started then.
+    #[serde(default)]
+    pub memory_max: u64,
+    /// Processor time that it may use together, in percent of one core; 0 means no limit. As above.
+    #[serde(default)]
+    pub cpu_max: u32,
+    /// Whether what the program leaves running when it ends by itself goes on, and is listed; else it is ended.
+    #[serde(default)]
+    pub keep_rest: bool,
 }
 
 impl Asked {
@@ -107,6 +119,20 @@ pub struct Exit {
     pub lost_bytes: u64,
     /// Programs it left behind, which were ended with it.
     pub left_behind: Vec<String>,
+    /// Programs it left running, which go on.
+    #[serde(default)]
+    pub left_running: Vec<Left>,
+}
+
+/// A process that outlives its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Its id.
+    pub pid: u32,
+    /// When it began, in the system's own ticks: an id is given again to others, but not with that.
+    pub began: u64,
+    /// Its short name.
+    pub name: String,
 }
 
 /// A session's folder.

@@ -113,11 +113,11 @@ pub fn descendants(of: u32) -> Vec<Process> {
     found
 }
 
-/// Everything that lives of a session: its program, what descends from that and from its holder, and what carries its
-/// mark. Without the holder itself.
+/// Everything that lives of a session: its program, what descends from that and from its holder, what carries its mark,
+/// and what is in its control group. Without the holder itself.
 #[must_use]
-pub fn of_session(folder: &Path, holder: u32, program: u32) -> Vec<Process> {
-    Look::now().of_session(folder, holder, program)
+pub fn of_session(folder: &Path, holder: u32, program: u32, group: &[u32]) -> Vec<Process> {
+    Look::now().of_session(folder, holder, program, group)
 }
 
 /// One look at all processes and the marks that they carry, for whoever asks for many sessions.
@@ -138,11 +138,12 @@ impl Look {
 
     /// As [`of_session`].
     #[must_use]
-    pub fn of_session(&self, folder: &Path, holder: u32, program: u32) -> Vec<Process> {
+    pub fn of_session(&self, folder: &Path, holder: u32, program: u32, group: &[u32]) -> Vec<Process> {
         let mark = folder.to_string_lossy();
         let marked = self.marks.iter().filter(|(pid, it)| **pid != holder && **it == mark);
         let mut edge = vec![holder, program];
         edge.extend(marked.map(|(pid, _)| *pid));
+        edge.extend(group.iter().filter(|pid| **pid != holder));
         let mut found = BTreeMap::new();
         found.extend(edge.iter().skip(1).filter_map(|pid| Some((*pid, self.all.get(pid)?.clone()))));
         while let Some(parent) = edge.pop() {
@@ -203,6 +204,14 @@ pub fn has_ended(process: impl AsFd) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut look = [PollFd::new(&process, PollFlags::IN)];
     Ok(poll(&mut look, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0)
+}
+
+/// Ends the process of a descriptor at once. One that is gone is no error.
+pub fn kill(process: impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _gone = rustix::process::pidfd_send_signal(process, Signal::KILL);
+    #[cfg(not(target_os = "linux"))]
+    let _none_here = process;
 }
 
 /// How the process of a descriptor ended, once it was reaped by whoever is its parent now. `Unknown` before that, and
@@ -329,9 +338,9 @@ mod tests {
         // One that ends with its input, so that nothing is left of it whatever becomes of this test.
         let mut child = std::process::Command::new("cat");
         let mut child = child.stdin(std::process::Stdio::piped()).env(HELD, folder).spawn().unwrap();
-        let found = of_session(folder, u32::MAX, u32::MAX);
+        let found = of_session(folder, u32::MAX, u32::MAX, &[]);
         assert!(found.iter().any(|it| it.pid == child.id()), "{found:?}");
-        assert!(of_session(Path::new("/nowhere/s2"), u32::MAX, u32::MAX).is_empty());
+        assert!(of_session(Path::new("/nowhere/s2"), u32::MAX, u32::MAX, &[]).is_empty());
         for process in found {
             signal(process.pid, Signal::KILL);
         }

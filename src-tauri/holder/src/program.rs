@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use pilothouse_holder::cgroup::Group;
 use pilothouse_holder::place::{Asked, Mode};
 use pilothouse_holder::proc;
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -23,21 +24,40 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts what is asked for, with the environment of this process. Fails in words for people.
-    pub(crate) fn start(asked: &Asked, folder: &Path) -> Result<Self, String> {
+    /// Starts what is asked for, with the environment of this process, inside a group if there is one; with the group
+    /// that it is in. Fails in words for people.
+    pub(crate) fn start(
+        asked: &Asked,
+        folder: &Path,
+        group: Option<Group>,
+    ) -> Result<(Self, Option<Group>), String> {
         let Some((name, args)) = asked.argv.split_first() else {
             return Err("no command was given".to_owned());
         };
         if !asked.cwd.is_dir() {
             return Err(format!("the folder {} is not there", asked.cwd.display()));
         }
-        let (pid, output) = match asked.mode {
+        let begin = || match asked.mode {
             Mode::Pty => in_terminal(asked, name, args, folder),
             Mode::Pipe => behind_pipe(asked, name, args, folder),
-        }?;
+        };
+        let is_limited = asked.memory_max > 0 || asked.cpu_max > 0;
+        let entered = group.as_ref().map(|it| it.within(begin));
+        let (begun, group) = match entered {
+            Some(Ok((begun, true))) => (begun, group),
+            // We are in it ourselves now, so it must not be killed whole.
+            Some(Ok((begun, false))) => (begun, None),
+            Some(Err(error)) if is_limited => {
+                return Err(format!(
+                    "its limits cannot be enforced: its control group cannot be entered: {error}"
+                ));
+            }
+            Some(Err(_)) | None => (begin(), None),
+        };
+        let (pid, output) = begun?;
         rustix::io::ioctl_fionbio(&output, true).map_err(|error| error.to_string())?;
         // It is our child, so its id is its own until we reap it.
-        Ok(Self { pid, output, process: proc::descriptor(pid), mode: asked.mode })
+        Ok((Self { pid, output, process: proc::descriptor(pid), mode: asked.mode }, group))
     }
 
     /// A program that another holder started.

@@ -27,8 +27,9 @@ pub enum ToHolder {
     Typed(u64, Vec<u8>),
     /// Hand out duplicates of what is held; the answer is [`FromHolder::Shared`].
     Share,
-    /// Go, and leave the program running: the peer has a successor for this holder.
-    Leave,
+    /// Go, and leave the program running: the peer has a successor for this holder. With the path of a program: let that
+    /// one go on in this holder's place, as the same process; whoever does not know that yet just goes.
+    Leave(Vec<u8>),
 }
 
 /// From the holder.
@@ -48,6 +49,9 @@ pub enum FromHolder {
     Dropped(u64),
     /// So many bytes of output were not kept so far: the disk or the log is full.
     Lost(u64),
+    /// After the greeting: which program file the holder runs, as [`crate::build`] has it. One that does not say it is
+    /// older than this word.
+    Build(String),
 }
 
 impl ToHolder {
@@ -69,7 +73,7 @@ impl ToHolder {
                 build(5, &payload)
             }
             Self::Share => build(6, &[]),
-            Self::Leave => build(7, &[]),
+            Self::Leave(program) => build(7, program),
         }
     }
 
@@ -87,7 +91,7 @@ impl ToHolder {
                 Some(Self::Typed(u64::from_le_bytes(*offset), bytes.to_vec()))
             }
             6 => Some(Self::Share),
-            7 => Some(Self::Leave),
+            7 => Some(Self::Leave(payload.to_vec())),
             _ => None,
         }
     }
@@ -105,6 +109,7 @@ impl FromHolder {
             Self::Took(offset) => build(69, &offset.to_le_bytes()),
             Self::Dropped(offset) => build(70, &offset.to_le_bytes()),
             Self::Lost(bytes) => build(71, &bytes.to_le_bytes()),
+            Self::Build(id) => build(72, id.as_bytes()),
         }
     }
 
@@ -117,6 +122,7 @@ impl FromHolder {
             69 => Some(Self::Took(u64::from_le_bytes(payload.try_into().ok()?))),
             70 => Some(Self::Dropped(u64::from_le_bytes(payload.try_into().ok()?))),
             71 => Some(Self::Lost(u64::from_le_bytes(payload.try_into().ok()?))),
+            72 => Some(Self::Build(String::from_utf8(payload.to_vec()).ok()?)),
             _ => None,
         }
     }
@@ -181,7 +187,8 @@ mod tests {
             ToHolder::Stop(2000),
             ToHolder::Typed(7, b"x".to_vec()),
             ToHolder::Share,
-            ToHolder::Leave,
+            ToHolder::Leave(Vec::new()),
+            ToHolder::Leave(b"/a/program".to_vec()),
         ] {
             let mut buffer = sent.frame();
             assert_eq!(take_to_holder(&mut buffer), Taken::Frame(sent));
@@ -195,6 +202,7 @@ mod tests {
             FromHolder::Took(9),
             FromHolder::Dropped(10),
             FromHolder::Lost(11),
+            FromHolder::Build("a-b".to_owned()),
         ] {
             let mut buffer = sent.frame();
             assert_eq!(take_from_holder(&mut buffer), Taken::Frame(sent));

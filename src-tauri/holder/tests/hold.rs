@@ -37,6 +37,10 @@ fn scene(mode: Mode, argv: &[&str], limit_ms: u64) -> Scene {
             log_max: 0,
             socket: socket.clone(),
             limit_ms,
+            cgroup: None,
+            memory_max: 0,
+            cpu_max: 0,
+            keep_rest: false,
         })
         .unwrap();
     Scene { place, socket, _folder: folder }
@@ -73,6 +77,7 @@ impl Scene {
         let mut peer = Peer { stream, received: Vec::new() };
         peer.send(&ToHolder::Hello(VERSION));
         assert_eq!(peer.next(), FromHolder::Hello(VERSION));
+        assert!(matches!(peer.next(), FromHolder::Build(_)));
         peer
     }
 }
@@ -279,4 +284,89 @@ fn a_log_has_a_cap_of_its_own_for_each_mode() {
     let (pipe, pty) = (asked(Mode::Pipe), asked(Mode::Pty));
     assert_eq!((pipe.log_limit(), pipe.log_keep()), (Some(256 * 1024 * 1024), None));
     assert_eq!((pty.log_limit(), pty.log_keep()), (None, Some(1024 * 1024 * 1024)));
+}
+
+#[test]
+fn a_holder_makes_way_for_a_program_that_is_there_and_for_no_other() {
+    let script = "stty -echo; echo up; read word; echo got $word; exit 7";
+    let scene = scene(Mode::Pty, &["sh", "-c", script], 0);
+    let (mut child, _) = scene.start();
+    let mut peer = scene.connect();
+    peer.wait_for(&scene, "up");
+    // It says so in its own log, and holds on.
+    peer.send(&ToHolder::Leave(b"/no/such/program".to_vec()));
+    peer.send(&ToHolder::Leave(env!("CARGO_BIN_EXE_pilothouse-hold").into()));
+    let mut rest = Vec::new();
+    peer.stream.read_to_end(&mut rest).unwrap();
+    let mut again = loop {
+        match UnixStream::connect(&scene.socket) {
+            Ok(_) => break scene.connect(),
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(scene.place.held().unwrap().map(|it| (it.holder, it.replaced)), Some((child.id(), 1)));
+    again.send(&ToHolder::Input(b"on\n".to_vec()));
+    while again.next() != FromHolder::Ended {}
+    assert!(child.wait().unwrap().success());
+    assert_eq!(scene.output(), "up\r\ngot on\r\n");
+    assert_eq!(scene.place.exit().unwrap().unwrap().code, Some(7));
+}
+
+#[test]
+fn what_goes_on_after_its_session_is_listed_if_that_was_asked_for() {
+    let script = "(setsid sh -c 'echo $$ > a; while :; do sleep 1000; done' &); while [ ! -s a ]; do sleep 0.02; done; exit 4";
+    let scene = scene(Mode::Pty, &["sh", "-c", script], 0);
+    let mut asked = scene.place.asked().unwrap();
+    asked.keep_rest = true;
+    scene.place.write_asked(&asked).unwrap();
+    let exit = scene.run();
+    let pid: u32 = fs::read_to_string(scene._folder.path().join("a")).unwrap().trim().parse().unwrap();
+    assert_eq!(exit.code, Some(4));
+    assert!(exit.left_behind.is_empty());
+    let left = exit.left_running.iter().find(|it| it.pid == pid).expect("it is not listed");
+    assert_eq!(proc::began(pid), Some(left.began), "it goes on");
+    for left in exit.left_running {
+        proc::signal(left.pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[test]
+fn stray_signals_end_neither_holder_nor_program() {
+    let scene = scene(Mode::Pty, &["sh", "-c", "stty -echo; echo up; read word; echo got $word"], 0);
+    let (mut child, _) = scene.start();
+    let mut peer = scene.connect();
+    peer.wait_for(&scene, "up");
+    use rustix::process::Signal;
+    for signal in [
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::TERM,
+        Signal::ALARM,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::PIPE,
+    ] {
+        proc::signal(child.id(), signal);
+    }
+    peer.send(&ToHolder::Input(b"on\n".to_vec()));
+    peer.wait_for(&scene, "got on");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(scene.place.exit().unwrap().unwrap().code, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_holder_needs_half_a_mebibyte_of_its_own() {
+    let scene = scene(Mode::Pty, &["sh", "-c", "seq 1 200000; echo up; read word"], 0);
+    let (mut child, _) = scene.start();
+    let mut peer = scene.connect();
+    peer.wait_for(&scene, "up");
+    // What it has for itself and in no file: its log is a file, and so is its program.
+    let all = fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).unwrap();
+    let line = all.lines().find_map(|it| it.strip_prefix("Anonymous:")).unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!((1..=512).contains(&kib), "{all}");
+    peer.send(&ToHolder::Stop(0));
+    child.wait().unwrap();
 }

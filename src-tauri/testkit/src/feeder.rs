@@ -226,6 +226,8 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
             worktrees: told.data.clone(),
             // A number that moves would be news every time that somebody asks; the feed tells it anyway.
             seq: 0,
+            outdated: false,
+            outdated_holders: 0,
             live_sessions: 0,
             pending_effects: 0,
             alarms: Vec::new(),
@@ -377,6 +379,7 @@ fn policy(slots: u32) -> Policy {
         slots,
         stall_s: 600,
         check_s: 600,
+        limits: pilothouse_contract::session::Limits::default(),
         protected: Vec::new(),
         always: Vec::new(),
         hot: Vec::new(),

@@ -16,6 +16,8 @@ pub use crate::process::kill_at_once;
 use crate::process::{PATIENCE, Watchdog, stat_field};
 use crate::repo::Repo;
 
+/// What was killed leaves its control group within this.
+const REMOVED: std::time::Duration = std::time::Duration::from_secs(5);
 /// So many of the last lines of the engine's log are told of after a failure.
 const TOLD: usize = 60;
 
@@ -94,6 +96,38 @@ impl Home {
         let home = Self::new();
         home.trust(repo);
         home
+    }
+
+    /// The same with programs of its own, which a test may replace.
+    ///
+    /// # Panics
+    /// If they cannot be copied.
+    #[must_use]
+    pub fn with_own_programs(mut self) -> Self {
+        let own = self.folder.path().join("bin");
+        let copied = std::fs::create_dir(&own).and_then(|()| {
+            for program in ["pilothouse", "pilothouse-hold"] {
+                std::fs::copy(self.bin.join(program), own.join(program))?;
+            }
+            Ok(())
+        });
+        copied.unwrap_or_else(|error| panic!("the programs could not be copied: {error}"));
+        self.bin = own;
+        self
+    }
+
+    /// Puts other bytes in the place of a program of its own, as an installation does: those that run go on with the
+    /// old ones.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn install(&self, program: &str, bytes: &[u8]) {
+        use std::os::unix::fs::PermissionsExt;
+        let (beside, place) = (self.bin.join("coming"), self.bin.join(program));
+        let installed = std::fs::write(&beside, bytes)
+            .and_then(|()| std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)))
+            .and_then(|()| std::fs::rename(&beside, place));
+        installed.unwrap_or_else(|error| panic!("{program} could not be installed: {error}"));
     }
 
     /// The same with an environment variable for everything it starts.
@@ -247,6 +281,17 @@ impl Home {
         .collect()
     }
 
+    /// The control groups of its sessions that are there.
+    fn groups(&self) -> Vec<PathBuf> {
+        let sessions = std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten();
+        let group = |folder: PathBuf| {
+            let asked: Value =
+                serde_json::from_slice(&std::fs::read(folder.join("session.json")).ok()?).ok()?;
+            Some(PathBuf::from(asked.get("cgroup")?.as_str()?))
+        };
+        sessions.filter_map(|it| group(it.path())).filter(|it| it.is_dir()).collect()
+    }
+
     /// Follows events from after a number on.
     ///
     /// # Panics
@@ -360,6 +405,14 @@ impl Drop for Home {
         }
         for pid in self.held().into_iter().flat_map(|(holder, program)| [holder, program]).flatten() {
             kill_at_once(pid);
+        }
+        for group in self.groups() {
+            // What is still in it is of a session that the test left alone.
+            let _killed = std::fs::write(group.join("cgroup.kill"), "1");
+            let begun = std::time::Instant::now();
+            while std::fs::remove_dir(&group).is_err() && group.exists() && begun.elapsed() < REMOVED {
+                std::thread::yield_now();
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct HoldArgs {
     /// The project it belongs to
     #[arg(long)]
     project: Option<String>,
+    #[command(flatten)]
+    limits: session::LimitArgs,
     /// The command
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -71,7 +73,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
 }
 
 pub(crate) async fn hold(args: HoldArgs, out: Out) -> End {
-    let started = session::start(args.project.as_ref(), Mode::Pty, args.command).await?;
+    let started = session::start(args.project.as_ref(), Mode::Pty, args.limits, args.command).await?;
     let keyboard = screen::somebody_sits_here();
     if keyboard {
         out.text(&format!(

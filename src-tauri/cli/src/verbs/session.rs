@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use pilothouse_contract::keys::typed;
-use pilothouse_contract::session::Mode;
+use pilothouse_contract::session::{Limits, Mode};
 use pilothouse_contract::{Fault, SessionId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -32,6 +32,8 @@ pub(crate) enum Verb {
         /// Hold it by pipes instead of a terminal
         #[arg(long)]
         pipe: bool,
+        #[command(flatten)]
+        limits: LimitArgs,
         /// The command
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -65,12 +67,35 @@ pub(crate) enum Verb {
         #[arg(last = true, required = true)]
         keys: Vec<String>,
     },
+    /// End what a session that is over left running: what it started, and nothing else
+    Clean {
+        /// Its id
+        #[arg(value_parser = id::<SessionId>)]
+        session: SessionId,
+    },
     /// End a session with everything it started
     Kill {
         /// Its id
         #[arg(value_parser = id::<SessionId>)]
         session: SessionId,
     },
+}
+
+/// What a session may use at most, with everything it starts.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct LimitArgs {
+    /// Memory that it may use, with everything it starts: 512MiB, 2GiB
+    #[arg(long, value_parser = Limits::memory)]
+    memory_max: Option<u64>,
+    /// Processor time that it may use, with everything it starts: 150% is one and a half cores
+    #[arg(long, value_parser = Limits::cpu)]
+    cpu_max: Option<u32>,
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self { memory_bytes: args.memory_max, cpu_percent: args.cpu_max }
+    }
 }
 
 pub(crate) async fn run(verb: Verb, out: Out) -> End {
@@ -92,9 +117,9 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             let page = desk::call(ask::session::Screen { session }).await?;
             out.value(&page, |page| page.text.join("\n"));
         }
-        Verb::Start { project, pipe, command } => {
+        Verb::Start { project, pipe, limits, command } => {
             let mode = if pipe { Mode::Pipe } else { Mode::Pty };
-            let session = start(project.as_ref(), mode, command).await?;
+            let session = start(project.as_ref(), mode, limits, command).await?;
             out.value(&session, |it| {
                 format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id)
             });
@@ -120,6 +145,23 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             let failed = lines.iter().any(|it| it.fault.is_some());
             out.value(&lines, |lines| sent(lines));
             return Ok(if failed { does_not_hold() } else { HOLDS });
+        }
+        Verb::Clean { session } => {
+            let cleaned = desk::call(ask::session::Clean { session }).await?;
+            out.value(&cleaned, |it| match (it.ended.as_slice(), it.left.as_slice()) {
+                ([], []) => format!("Nothing runs any more that session {session} started."),
+                (ended, []) => format!("Ended: {}.", ended.join(", ")),
+                (ended, left) => {
+                    format!(
+                        "Ended: {}. Still there, and cannot be killed: {}.",
+                        ended.join(", "),
+                        left.join(", ")
+                    )
+                }
+            });
+            if !cleaned.left.is_empty() {
+                return Ok(does_not_hold());
+            }
         }
         Verb::Kill { session } => {
             let session = desk::call(ask::session::Kill { session }).await?;
@@ -149,6 +191,7 @@ fn with_processes(
 pub(crate) async fn start(
     project: Option<&String>,
     mode: Mode,
+    limits: LimitArgs,
     argv: Vec<String>,
 ) -> Result<pilothouse_contract::session::Session, Fault> {
     let project = desk::maybe_project(project).await?.map(|it| it.id);
@@ -162,6 +205,7 @@ pub(crate) async fn start(
         mode,
         columns: size.columns,
         rows: size.rows,
+        limits: limits.into(),
     };
     desk::call(asked).await
 }

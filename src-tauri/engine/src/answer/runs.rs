@@ -5,6 +5,7 @@ use pilothouse_contract::{Answer, Fault, RefName, RunId, ask};
 
 use super::Desk;
 use crate::coordination::{Input, RunFacts, schedule};
+use crate::execution::held::tree;
 use crate::execution::repository;
 use crate::perform::git_of;
 
@@ -79,6 +80,10 @@ impl Desk {
             policy.slots = slots.max(1);
         }
         let branch = self.free_branch(&git, &item.slug).await.map_err(in_words)?;
+        tree::can_limit(policy.limits).map_err(|why| {
+            Fault::refused(why)
+                .hint("take memory_max and cpu_max out of WORKFLOW.md, or work where they can be kept")
+        })?;
         let facts = RunFacts { item: item.id, spec, base: project.main, branch, policy, fresh: call.fresh };
         self.act(Input::StartRun(Box::new(facts))).await?;
         let run = self.engine.fleet().run_of(item.id).cloned();

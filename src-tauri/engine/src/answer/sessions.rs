@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use pilothouse_contract::session::Session;
+use pilothouse_contract::session::{Left, Session};
 use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask, text};
 use pilothouse_holder::place::Place;
 use pilothouse_holder::proc;
 
 use super::{Caller, Desk};
 use crate::coordination::{Input, Outcome, SessionFacts};
+use crate::execution::held::tree;
 use crate::perform::now;
 
 /// A ref's name is at most so long, in bytes.
@@ -18,9 +19,10 @@ impl Desk {
     /// A session with its state as it is derived now.
     pub(super) fn session_line(&self, session: Session) -> ask::session::SessionLine {
         let pulse = self.engine.inner.sessions.pulse((&session).into());
-        let (state, why) = session.state(pulse.as_ref(), now());
+        let trouble = self.engine.inner.sessions.trouble((&session).into());
+        let (state, why) = session.state_in(pulse.as_ref(), trouble.as_ref(), now());
         let lease = self.engine.inner.sessions.lease((&session).into());
-        ask::session::SessionLine { session, state, why, pulse, lease }
+        ask::session::SessionLine { session, state, why, pulse, trouble, lease }
     }
 
     fn session(&self, session: SessionId) -> Result<Session, Fault> {
@@ -50,19 +52,23 @@ impl Answer<ask::session::Processes> for Desk {
             .fleet()
             .sessions
             .values()
-            .filter(|it| it.end.is_none())
+            .filter(|it| it.end.as_ref().is_none_or(|end| !end.left_running.is_empty()))
             .filter_map(|it| {
                 let running = it.running.as_ref()?;
-                Some((it.id, held.place(it.into()), running.holder, running.pid))
+                let alive = it.end.is_none().then_some((running.holder, running.pid));
+                let left = it.end.as_ref().map(|end| end.left_running.clone()).unwrap_or_default();
+                Some((it.id, held.place(it.into()), alive, left))
             })
             .collect();
         // Reads of /proc: one look for all.
         let look = move || {
             let look = proc::Look::now();
-            let of = |(session, place, holder, program): (SessionId, Place, u32, u32)| {
-                let programs = look.of_session(place.folder(), holder, program);
-                let all = proc::one(holder).into_iter().chain(programs);
-                let processes = all.map(|it| measured(it, holder)).collect();
+            let of = |(session, place, alive, left): (SessionId, Place, Option<(u32, u32)>, Vec<Left>)| {
+                let programs = tree::running(&look, &place, alive, &left);
+                let holder = alive.and_then(|(holder, _)| proc::one(holder));
+                let ours = holder.as_ref().map(|it| it.pid);
+                let all = holder.into_iter().chain(programs);
+                let processes = all.map(|it| measured(it, ours)).collect();
                 ask::session::ProcessesLine { session, processes }
             };
             live.into_iter().map(of).collect()
@@ -71,9 +77,9 @@ impl Answer<ask::session::Processes> for Desk {
     }
 }
 
-fn measured(process: proc::Process, holder: u32) -> ask::session::ProcessLine {
+fn measured(process: proc::Process, holder: Option<u32>) -> ask::session::ProcessLine {
     let (cpu_ms, memory_bytes) = proc::usage(process.pid).unwrap_or_default();
-    let ours = process.pid == holder;
+    let ours = Some(process.pid) == holder;
     ask::session::ProcessLine { pid: process.pid, name: process.name, ours, cpu_ms, memory_bytes }
 }
 
@@ -116,8 +122,14 @@ impl Answer<ask::session::Start> for Desk {
             return Err(Fault::refused(format!("the program '{program}' is not on this machine"))
                 .hint("check its name, or install it"));
         }
-        let facts =
-            SessionFacts { project: call.project, argv: call.argv.clone(), cwd: call.cwd, mode: call.mode };
+        tree::can_limit(call.limits).map_err(Fault::refused)?;
+        let facts = SessionFacts {
+            project: call.project,
+            argv: call.argv.clone(),
+            cwd: call.cwd,
+            mode: call.mode,
+            limits: call.limits,
+        };
         let taken = self.engine.ask(Input::StartSession(facts), self.who()).await?;
         let asked = taken.records.iter().find_map(|it| match &it.event {
             Event::SessionAsked { session } => Some(session.id),
@@ -150,6 +162,42 @@ impl Answer<ask::session::Kill> for Desk {
             }
         }
         self.session(call.session)
+    }
+}
+
+impl Answer<ask::session::Upgrade> for Desk {
+    async fn answer(&self, _: ask::session::Upgrade) -> Result<ask::session::Upgraded, Fault> {
+        let came = self.engine.inner.sessions.upgrade().await.map_err(|why| {
+            Fault::environment(format!("{why}; sessions go on with the holders that they have"))
+                .hint("install pilothouse-hold beside pilothouse, of the same version")
+        })?;
+        let mut upgraded = ask::session::Upgraded { upgraded: Vec::new(), not: Vec::new() };
+        for (session, came) in came {
+            match came {
+                Ok(()) => upgraded.upgraded.push(session),
+                Err(why) => upgraded.not.push(ask::session::NotUpgraded { session, why }),
+            }
+        }
+        Ok(upgraded)
+    }
+}
+
+impl Answer<ask::session::Clean> for Desk {
+    async fn answer(&self, call: ask::session::Clean) -> Result<ask::session::Cleaned, Fault> {
+        let session = self.session(call.session)?;
+        let Some(end) = &session.end else {
+            return Err(Fault::refused(format!("session {} lives, and what it started with it", session.id))
+                .command(
+                    "end it with everything it started",
+                    format!("pilothouse session kill {}", session.id),
+                ));
+        };
+        let (ended, left) = self.engine.inner.sessions.clean((&session).into(), end).await;
+        if !ended.is_empty() {
+            let says = format!("what session {} left running was ended: {}", session.id, ended.join(", "));
+            self.act(Input::Notice { project: session.project, says }).await?;
+        }
+        Ok(ask::session::Cleaned { ended, left })
     }
 }
 

@@ -4,7 +4,7 @@
 use pilothouse_contract::attempt::{Attempt, AttemptState, Candidate, Failure};
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::run::{Run, TaskState};
-use pilothouse_contract::session::{Ending, Mode, Session, SessionKind};
+use pilothouse_contract::session::{Ending, Limits, Mode, Session, SessionKind};
 use pilothouse_contract::spec::{TaskSpec, Verify};
 use pilothouse_contract::{AttemptId, Event, EvidenceId, Oid, RunId};
 
@@ -75,6 +75,7 @@ impl Work<'_> {
                 argv: asked.commands.clone(),
                 cwd: String::new(),
                 mode: Mode::Pipe,
+                limits: Limits::default(),
                 asked: self.now,
                 running: None,
                 end: None,
@@ -196,6 +197,7 @@ impl Work<'_> {
                 argv: run.policy.agent.command.clone(),
                 cwd: String::new(),
                 mode: Mode::Pty,
+                limits: run.policy.limits,
                 asked: self.now,
                 running: None,
                 end: None,

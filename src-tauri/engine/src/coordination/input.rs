@@ -2,7 +2,7 @@
 
 use pilothouse_contract::project::Found;
 use pilothouse_contract::run::Policy;
-use pilothouse_contract::session::{End, Mode};
+use pilothouse_contract::session::{End, Limits, Mode};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Seen;
 use pilothouse_contract::{
@@ -129,6 +129,13 @@ pub enum Input {
         /// Bytes that were typed and of which nobody knows whether they were taken.
         uncertain_bytes: u64,
     },
+    /// The holder of a session made way for a newer one.
+    HolderUpgraded {
+        /// Which session.
+        session: SessionId,
+        /// The process id of the holder now.
+        holder: u32,
+    },
     /// A session ended.
     SessionEnded {
         /// Which.
@@ -254,4 +261,6 @@ pub struct SessionFacts {
     pub cwd: String,
     /// How it is held.
     pub mode: Mode,
+    /// What it may use at most.
+    pub limits: Limits,
 }

@@ -33,6 +33,7 @@ impl Work<'_> {
                 argv: facts.argv,
                 cwd: facts.cwd,
                 mode: facts.mode,
+                limits: facts.limits,
                 asked: self.now,
                 running: None,
                 end: None,
@@ -59,6 +60,7 @@ impl Work<'_> {
                     output_bytes: 0,
                     lost_bytes: 0,
                     left_behind: Vec::new(),
+                    left_running: Vec::new(),
                 };
                 self.session_ended(session, end);
             }

@@ -190,6 +190,9 @@ impl Attempts {
             mode: Mode::Pty,
             size: (120, 40),
             limit: Duration::ZERO,
+            limits: session.limits,
+            // Nothing may write in its worktree once it is read.
+            keep_rest: false,
             env: environment,
         };
         self.sessions.start(session.into(), &what).await

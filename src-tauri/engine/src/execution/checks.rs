@@ -10,7 +10,7 @@ use std::time::Duration;
 use pilothouse_contract::evidence::{Evidence, Subject, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Policy;
-use pilothouse_contract::session::{End, Ending, Mode};
+use pilothouse_contract::session::{End, Ending, Limits, Mode};
 use pilothouse_contract::{EvidenceId, Oid, TaskId, text};
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::Asked;
@@ -199,6 +199,7 @@ impl Checks {
                 output_bytes: 0,
                 lost_bytes: 0,
                 left_behind: Vec::new(),
+                left_running: Vec::new(),
             },
             running: None,
         }
@@ -243,6 +244,8 @@ impl Checks {
             mode: Mode::Pipe,
             size: (120, 40),
             limit: Duration::from_secs(u64::from(policy.check_s)),
+            limits: Limits::default(),
+            keep_rest: false,
             env: environment,
         };
         self.sessions.start(session, &what).await?;

@@ -15,26 +15,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::session::{End, Ending, Lease, Mode, Pulse, Running, Session};
+use pilothouse_contract::session::{End, Lease, Limits, Mode, Pulse, Running, Session, Trouble};
 use pilothouse_contract::{At, SessionId};
+use pilothouse_holder::build;
 use pilothouse_holder::log::LogReader;
-use pilothouse_holder::place::{self, Asked, Exit, Place, boot_id};
+use pilothouse_holder::place::{self, Asked, Exit, Place};
 use pilothouse_holder::proc;
 use pilothouse_holder::wire::{ToHolder, VERSION};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
 pub use self::draw::Drawn;
+pub use self::ends::end_of;
 use self::follow::Follow;
 pub use self::leases::Hand;
 use crate::ports::clock;
 
 mod draw;
+mod ends;
 mod follow;
 mod leases;
 pub mod model;
+mod outgoing;
 mod pack;
 mod paint;
+pub mod tree;
+mod upgrade;
 
 /// Capacity of a log segment of an interactive session, in bytes.
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
@@ -94,6 +100,10 @@ pub struct ToHold {
     pub size: (u16, u16),
     /// After this long it is ended; zero means never.
     pub limit: Duration,
+    /// What it may use at most.
+    pub limits: Limits,
+    /// Whether what it leaves running when it ends by itself goes on.
+    pub keep_rest: bool,
     /// Its whole environment.
     pub env: Vec<(String, OsString)>,
 }
@@ -105,6 +115,10 @@ pub struct Sight {
     pub pulse: Pulse,
     /// How it ended, once it did.
     pub end: Option<End>,
+    /// Which program file its holder runs; empty if it did not say.
+    pub(crate) build: String,
+    /// What keeps it from being held as it should be.
+    pub trouble: Option<Trouble>,
     /// Who has the keyboard.
     pub lease: Option<Lease>,
     /// The viewer that has it.
@@ -116,13 +130,17 @@ pub struct Sight {
 /// What is told of a session while it is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// Its holder died, and another one took over.
+    /// Another holder took over.
     Replaced {
         /// The process id of the new one.
         holder: u32,
         /// Bytes that were typed and of which nobody knows whether they were taken.
         uncertain_bytes: u64,
+        /// Whether it made way for the other one, and did not die.
+        planned: bool,
     },
+    /// Something that whoever looks after it should know, in words.
+    Notice(String),
     /// It ended.
     Ended(End),
 }
@@ -228,6 +246,7 @@ impl Sessions {
     /// If it could not be started, with the reason.
     pub async fn start(&self, session: Key, what: &ToHold) -> Result<Running, String> {
         let place = self.place(session);
+        let limits = tree::asked(what.limits);
         let asked = Asked {
             version: VERSION,
             argv: what.argv.clone(),
@@ -242,6 +261,10 @@ impl Sessions {
             log_max: 0,
             socket: self.socket(session),
             limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
+            cgroup: self.group(session, what.limits)?,
+            memory_max: limits.memory_max,
+            cpu_max: limits.cpu_max,
+            keep_rest: what.keep_rest,
         };
         let in_words = |error: io::Error| {
             format!("its folder {} could not be written: {error}", place.folder().display())
@@ -382,34 +405,7 @@ impl Sessions {
         let _ending = self.told.send((session.id, told));
     }
 
-    fn lost(&self, session: Key, place: &Place) -> End {
-        let end = self.log(session).end().unwrap_or_default();
-        let why = match place.held() {
-            Ok(Some(held)) if held.boot != boot_id() => "the machine was started anew since".to_owned(),
-            Ok(Some(held)) => {
-                // Nobody had its terminal from then on, so nothing of it could be taken over.
-                let left = match proc::one(held.pid).filter(|it| !it.zombie) {
-                    Some(it) => {
-                        format!("its program {} ({}) may still run, without a terminal", it.name, it.pid)
-                    }
-                    None => "its program ended with it".to_owned(),
-                };
-                format!(
-                    "its holder died while no engine kept what it held; {left}; its output up to then is whole"
-                )
-            }
-            _ => "its holder is gone and left no word".to_owned(),
-        };
-        End {
-            at: clock::now(),
-            how: Ending::Lost { why },
-            output_bytes: end,
-            lost_bytes: 0,
-            left_behind: Vec::new(),
-        }
-    }
-
-    /// Comes back once each session that lives is in two hands, or over.
+    /// Comes back once each session that lives is in two hands, or over, or says why it cannot come to that.
     pub async fn steady(&self) {
         // Each is asked again: what was last heard may have been said by one that was killed since.
         let asked: Vec<_> = self
@@ -423,8 +419,11 @@ impl Sessions {
             })
             .collect();
         for (mut sight, shared) in asked {
-            let in_two_hands =
-                |it: &Sight| it.end.is_some() || (it.pulse.held && it.pulse.kept && it.shared > shared);
+            let in_two_hands = |it: &Sight| match &it.trouble {
+                Some(Trouble::NoHolder { .. }) => true,
+                Some(Trouble::OneHand { .. }) => it.pulse.held,
+                None => it.end.is_some() || (it.pulse.held && it.pulse.kept && it.shared > shared),
+            };
             // It is over as well if nobody follows it any more.
             let _over = sight.wait_for(in_two_hands).await;
         }
@@ -439,7 +438,29 @@ impl Sessions {
     /// What moves of a session now; nothing if it is not followed.
     #[must_use]
     pub fn pulse(&self, session: Key) -> Option<Pulse> {
-        self.lock().get(&session).map(|live| live.sight.borrow().pulse)
+        let build = build::of(&self.program);
+        self.lock().get(&session).map(|live| {
+            let sight = live.sight.borrow();
+            let outdated = sight.pulse.held && build.is_some_and(|it| it != sight.build);
+            Pulse { outdated, ..sight.pulse }
+        })
+    }
+
+    /// What keeps a session from being held as it should be; nothing if it is not followed, or is held well.
+    #[must_use]
+    pub fn trouble(&self, session: Key) -> Option<Trouble> {
+        self.lock().get(&session).and_then(|live| live.sight.borrow().trouble.clone())
+    }
+
+    /// Sessions for which no holder can be started, with why.
+    #[must_use]
+    pub fn stranded(&self) -> Vec<(SessionId, String)> {
+        let live = self.lock();
+        let all = live.iter().filter_map(|(key, it)| match &it.sight.borrow().trouble {
+            Some(Trouble::NoHolder { why }) => Some((key.id, why.clone())),
+            _ => None,
+        });
+        all.collect()
     }
 
     /// A number for a viewer.
@@ -468,11 +489,11 @@ impl Sessions {
             // It ended while we looked.
             return match self.place(session).exit() {
                 Ok(Some(exit)) => end_of(&exit),
-                _ => self.lost(session, &self.place(session)),
+                _ => self.lost(session, &self.place(session), false),
             };
         };
         let ended = sight.wait_for(|it| it.end.is_some()).await.ok().and_then(|it| it.end.clone());
-        ended.unwrap_or_else(|| self.lost(session, &self.place(session)))
+        ended.unwrap_or_else(|| self.lost(session, &self.place(session), false))
     }
 
     /// Sessions that live and of whose output something was not written down, with how many bytes.
@@ -550,23 +571,5 @@ fn is_private(folder: &Path) -> Result<(), String> {
     ))
 }
 
-/// The end as a holder wrote it down.
-#[must_use]
-pub fn end_of(exit: &Exit) -> End {
-    let how = match (&exit.not_started, exit.code, exit.signal) {
-        (Some(why), _, _) => Ending::NotStarted { why: why.clone() },
-        (None, Some(code), _) => Ending::Exited { code },
-        (None, None, Some(signal)) => Ending::Signalled { signal },
-        (None, None, None) => Ending::Unknown {
-            why: "its holder was replaced while it ran, and this system does not tell how another's child ended"
-                .to_owned(),
-        },
-    };
-    End {
-        at: clock::now(),
-        how,
-        output_bytes: exit.output_bytes,
-        lost_bytes: exit.lost_bytes,
-        left_behind: exit.left_behind.clone(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the project's README.
 
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy};
+use pilothouse_contract::session::Limits;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -44,6 +45,8 @@ struct Settings {
     slots: Option<u32>,
     stall_s: Option<u32>,
     check_s: Option<u32>,
+    memory_max: Option<String>,
+    cpu_max: Option<String>,
     protected: Vec<String>,
     always: Vec<String>,
     hot: Option<Vec<String>>,
@@ -126,7 +129,9 @@ impl Workflow {
                 return Err(BadWorkflow(format!("{name}: must be at least 1")));
             }
         }
-        Ok(Self { source: source.to_owned(), settings })
+        let workflow = Self { source: source.to_owned(), settings };
+        workflow.limits().map_err(BadWorkflow)?;
+        Ok(workflow)
     }
 
     /// Commands that the file holds, and variables that it hands to them, for the trust decision: where, what.
@@ -138,6 +143,16 @@ impl Workflow {
         let env = (!self.settings.env.is_empty())
             .then(|| ("env".to_owned(), format!("agents and checks get {}", self.settings.env.join(", "))));
         agents.chain(checks).chain(env).collect()
+    }
+
+    /// What each agent may use at most.
+    fn limits(&self) -> Result<Limits, String> {
+        let memory = self.settings.memory_max.as_deref().map(Limits::memory).transpose();
+        let cpu = self.settings.cpu_max.as_deref().map(Limits::cpu).transpose();
+        Ok(Limits {
+            memory_bytes: memory.map_err(|error| format!("memory_max: {error}"))?,
+            cpu_percent: cpu.map_err(|error| format!("cpu_max: {error}"))?,
+        })
     }
 
     /// Whether the file chooses an agent itself.
@@ -185,6 +200,8 @@ impl Workflow {
             slots: settings.slots.unwrap_or(3),
             stall_s: settings.stall_s.unwrap_or(600),
             check_s: settings.check_s.unwrap_or(600),
+            // Read before, so it can be read.
+            limits: self.limits().unwrap_or_default(),
             protected,
             always: settings.always,
             hot: settings.hot.unwrap_or_else(|| HOT.iter().map(|it| (*it).to_owned()).collect()),
@@ -219,12 +236,13 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_the_rest_is_left_to_others() {
-        let text = "---\ntracker:\n  kind: linear\npilothouse:\n  agent: mine\n  agents:\n    mine: { command: [my-agent, '{brief_file}'] }\n  checks: [cargo test]\n  approve: policy\n  slots: 5\n---\n\nWork well.\n";
+        let text = "---\ntracker:\n  kind: linear\npilothouse:\n  agent: mine\n  agents:\n    mine: { command: [my-agent, '{brief_file}'] }\n  checks: [cargo test]\n  approve: policy\n  slots: 5\n  memory_max: 2GiB\n  cpu_max: 150%\n---\n\nWork well.\n";
         let workflow = Workflow::read(Some(text), "abc:WORKFLOW.md").unwrap();
         let policy = workflow.policy(workflow.agent(None).unwrap());
         assert_eq!(policy.agent.command, ["my-agent", "{brief_file}"]);
         assert_eq!((policy.approve, policy.slots, policy.attempts), (Approval::Policy, 5, 2));
         assert_eq!(policy.checks, ["cargo test"]);
+        assert_eq!(policy.limits, Limits { memory_bytes: Some(2 << 30), cpu_percent: Some(150) });
         assert_eq!(workflow.commands().len(), 2);
     }
 
@@ -235,6 +253,7 @@ mod tests {
         };
         assert!(bad("aprove: policy").contains("aprove"), "{}", bad("aprove: policy"));
         assert!(bad("protected: ['../x']").contains("../x"));
+        assert!(bad("memory_max: lots").contains("memory_max: 'lots'"), "{}", bad("memory_max: lots"));
         assert!(bad("attempts: 0").contains("at least 1"));
         let none = Workflow::read(None, "x").unwrap();
         assert!(none.agent(Some("nobody")).unwrap_err().to_string().contains("no agent is called 'nobody'"));

@@ -271,7 +271,14 @@ impl World {
     pub fn session_step(&mut self, session: &Session, now: At) -> Option<Input> {
         let id = session.id;
         if let Some(how) = self.ended.get(&id).cloned() {
-            let end = End { at: now, how, output_bytes: 1, lost_bytes: 0, left_behind: vec![] };
+            let end = End {
+                at: now,
+                how,
+                output_bytes: 1,
+                lost_bytes: 0,
+                left_behind: vec![],
+                left_running: vec![],
+            };
             return Some(Input::SessionEnded { session: id, end });
         }
         if session.kind != SessionKind::Agent {
@@ -293,7 +300,8 @@ impl World {
             _ => Ending::Exited { code: 0 },
         };
         self.ended.insert(id, how.clone());
-        let end = End { at: now, how, output_bytes: 1, lost_bytes: 0, left_behind: vec![] };
+        let end =
+            End { at: now, how, output_bytes: 1, lost_bytes: 0, left_behind: vec![], left_running: vec![] };
         Some(Input::SessionEnded { session: id, end })
     }
 
@@ -447,6 +455,7 @@ impl World {
                 output_bytes: 0,
                 lost_bytes: 0,
                 left_behind: vec![],
+                left_running: vec![],
             },
             running: Some(Running { holder: 1, pid: 2, at: now, native: None }),
         };

@@ -1,5 +1,6 @@
 //! Follows one session to its end: listens to its holder, keeps duplicates of what that holds, and when the holder dies
-//! starts another one around the living program.
+//! starts another one around the living program. Where none can be started it says so, and still ends the session when
+//! that is asked for.
 //!
 //! Refuses to read the terminal: the one reader is the living holder. A holder that does not answer is not a dead one.
 
@@ -8,25 +9,35 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Pair;
 use std::time::Duration;
 
-use pilothouse_contract::session::End;
+use pilothouse_contract::session::{End, Trouble};
 use pilothouse_holder::hands::{self, Hands};
-use pilothouse_holder::place::Place;
+use pilothouse_holder::place::{Place, boot_id};
 use pilothouse_holder::proc;
 use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_from_holder};
 use rustix::process::{Pid, test_kill_process};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Key, Sessions, Sight, Told, end_of};
+use super::ends::{end_of, end_tree, in_words};
+use super::outgoing::Outgoing;
+use super::{Key, Sessions, Sight, Told};
 use crate::ports::clock;
 
 /// A holder that does not answer is tried again after this long, then twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
 const PAUSE_LONGEST: Duration = Duration::from_secs(2);
-/// What is typed goes to a holder in pieces of at most this.
-const INPUT: usize = 64 * 1024;
+/// After so many successors that could not begin it is told, and tried again only so often.
+const TRIES: u32 = 8;
+const PAUSE_STRANDED: Duration = Duration::from_secs(30);
+/// A holder that has not made way within this stays.
+const MAKE_WAY: Duration = Duration::from_secs(5);
+/// A successor that says nothing for this long never will.
+const WORD: Duration = Duration::from_secs(10);
+/// A holder that has not brought an end about so long after the grace is ended by force, with the session.
+const FORCE: Duration = Duration::from_secs(6);
 
 pub(super) struct Follow<'a> {
     sessions: &'a Sessions,
@@ -34,15 +45,21 @@ pub(super) struct Follow<'a> {
     place: Place,
     sight: watch::Sender<Sight>,
     orders: mpsc::UnboundedReceiver<ToHolder>,
+    out: Outgoing,
     /// Duplicates of what the holder holds, once it handed them out.
     hands: Option<Hands>,
     /// The holder's process, once it was met: its end is the proof of its death.
     holder: Option<OwnedFd>,
-    /// Offsets of what was typed over the present connection: sent, and known to have arrived.
-    sent: u64,
-    arrived: u64,
-    /// The last grace that was given: a new holder has to be told again.
-    stop: Option<u32>,
+    /// How many successors could not begin, one after the other.
+    failed: u32,
+    /// Until when a holder that is to make way has done so, and whether the last one was told to.
+    leave_by: Option<Instant>,
+    makes_way: bool,
+    /// When an end that was asked for is brought about here, and whether it was.
+    force: Option<Instant>,
+    forced: bool,
+    /// Whether what is typed is thrown away, and that was told.
+    refuses: bool,
     pause: Duration,
 }
 
@@ -59,11 +76,15 @@ impl<'a> Follow<'a> {
             place: sessions.place(session),
             sight,
             orders,
+            out: Outgoing::default(),
             hands: None,
             holder: None,
-            sent: 0,
-            arrived: 0,
-            stop: None,
+            failed: 0,
+            leave_by: None,
+            makes_way: false,
+            force: None,
+            forced: false,
+            refuses: false,
             pause: PAUSE,
         }
     }
@@ -76,6 +97,8 @@ impl<'a> Follow<'a> {
         loop {
             if let Ok(stream) = UnixStream::connect(&socket).await {
                 self.listen(stream).await;
+                self.makes_way |= self.out.lost();
+                self.leave_by = None;
                 self.sight.send_modify(|it| it.pulse.held = false);
             }
             if let Ok(Some(exit)) = self.place.exit() {
@@ -87,10 +110,18 @@ impl<'a> Follow<'a> {
                     return end_of(&exit);
                 }
                 if self.hands.is_none() {
-                    return self.sessions.lost(self.session, &self.place);
+                    return self.sessions.lost(self.session, &self.place, self.forced);
                 }
-                if self.replace().await {
-                    continue;
+                match self.begin_successor().await {
+                    Ok(holder) => {
+                        self.replaced(holder);
+                        continue;
+                    }
+                    Err(why) => {
+                        if let Some(end) = self.not_replaced(&why).await {
+                            return end;
+                        }
+                    }
                 }
             }
             self.wait().await;
@@ -111,7 +142,7 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Waits a while, or until the holder is dead.
+    /// Waits a while, or until the holder is dead, or until somebody wants something that cannot wait.
     async fn wait(&mut self) {
         let process = self.holder.as_ref().filter(|it| !proc::has_ended(it).unwrap_or(true));
         let process = process.and_then(|it| it.try_clone().ok()).and_then(wakes);
@@ -121,26 +152,115 @@ impl<'a> Follow<'a> {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(self.pause) => self.pause = (self.pause * 2).min(PAUSE_LONGEST),
-            () = dies => {}
+        let (force, again) = (self.force, Instant::now() + self.pause);
+        tokio::pin!(dies);
+        loop {
+            tokio::select! {
+                () = sleep_until(again) => {
+                    self.pause = if self.failed < TRIES { (self.pause * 2).min(PAUSE_LONGEST) } else { PAUSE_STRANDED };
+                    return;
+                }
+                () = &mut dies => return,
+                () = sleep_until(force.unwrap_or(again)), if force.is_some() => {
+                    self.end_by_force().await;
+                    return;
+                }
+                Some(order) = self.orders.recv() => {
+                    // Whoever wants its end, or wants it steady, does not wait for the next try.
+                    let now = matches!(order, ToHolder::Stop(_) | ToHolder::Share);
+                    self.take(order);
+                    if (now && self.failed >= TRIES) || self.force != force {
+                        return;
+                    }
+                }
+            }
         }
     }
 
-    /// Starts another holder in the place of a dead one. Whether it holds the session now.
-    async fn replace(&mut self) -> bool {
-        match self.begin_successor().await {
-            Ok(holder) => {
-                let uncertain_bytes = self.sent - self.arrived;
-                (self.sent, self.arrived) = (0, 0);
-                tracing::warn!(session = %self.session, holder, uncertain_bytes, "its holder died; another one took over");
-                self.sessions.tell(self.session, Told::Replaced { holder, uncertain_bytes });
-                true
-            }
-            Err(why) => {
-                tracing::error!(session = %self.session, why, "its holder died, and no other one could take over yet");
-                false
-            }
+    fn take(&mut self, order: ToHolder) {
+        if let ToHolder::Stop(grace_ms) = order
+            && self.force.is_none()
+            && !self.forced
+        {
+            self.force = Some(Instant::now() + Duration::from_millis(u64::from(grace_ms)) + FORCE);
+        }
+        if matches!(order, ToHolder::Leave(_)) {
+            self.leave_by = Some(Instant::now() + MAKE_WAY);
+        }
+        self.out.take(order);
+    }
+
+    fn replaced(&mut self, holder: u32) {
+        let uncertain_bytes = self.out.uncertain();
+        self.failed = 0;
+        self.sight.send_modify(|it| it.trouble = None);
+        let planned = std::mem::take(&mut self.makes_way);
+        tracing::warn!(session = %self.session, holder, uncertain_bytes, planned, "another holder took over");
+        self.sessions.tell(self.session, Told::Replaced { holder, uncertain_bytes, planned });
+    }
+
+    /// No other holder could be started. Its end, if that is asked for or there is nothing left to hold.
+    async fn not_replaced(&mut self, why: &str) -> Option<End> {
+        self.failed = self.failed.saturating_add(1);
+        let program = self.hands.as_ref().and_then(|it| it.program.as_ref());
+        let ended = program.filter(|it| proc::has_ended(it).unwrap_or(false)).map(proc::how_ended);
+        if let Some(grace_ms) = self.out.grace() {
+            let grace = Duration::from_millis(u64::from(grace_ms));
+            return Some(self.end_without_holder(why, "it was ended all the same", grace).await);
+        }
+        if self.failed < TRIES {
+            tracing::error!(session = %self.session, why, "its holder died, and no other one could take over yet");
+            return None;
+        }
+        if let Some(ended) = ended {
+            return Some(self.end_without_holder(why, &in_words(ended), Duration::ZERO).await);
+        }
+        if self.failed == TRIES {
+            tracing::error!(session = %self.session, why, "its holder died, and no other one can take over");
+            let says = format!(
+                "the holder of session {} died and no other one could take over: {why}. Its program lives as long as this \
+                 engine does; it is tried again now and then",
+                self.session.id
+            );
+            self.sessions.tell(self.session, Told::Notice(says));
+        }
+        self.sight.send_modify(|it| it.trouble = Some(Trouble::NoHolder { why: why.to_owned() }));
+        self.pause = PAUSE_STRANDED;
+        None
+    }
+
+    /// Ends what a session started, for no holder is there to do it.
+    async fn end_without_holder(&self, why: &str, how: &str, grace: Duration) -> End {
+        let left = match self.place.held() {
+            Ok(Some(held)) => end_tree(&self.place, &held, grace).await,
+            _ => Vec::new(),
+        };
+        let why = format!(
+            "its holder died and no other one could take over ({why}); {how}, with everything it started; what it said \
+             last may be missing from its log"
+        );
+        self.sessions.lost_for(self.session, why, left)
+    }
+
+    /// An end was asked for, and the holder has not brought it about: what the session started is ended here, and so is
+    /// the holder. A successor writes the end down, if one can take over.
+    async fn end_by_force(&mut self) {
+        self.force = None;
+        self.forced = true;
+        tracing::warn!(session = %self.session, "its holder does not end it; it is ended by force");
+        let Ok(Some(held)) = self.place.held() else { return };
+        if held.boot != boot_id() {
+            return;
+        }
+        end_tree(&self.place, &held, Duration::ZERO).await;
+        // One that was never met is known by its note, if it still is what the note says.
+        let met = self.holder.take().or_else(|| {
+            let ours = proc::one(held.holder).is_some_and(|it| it.name.starts_with("pilothouse-hold"));
+            ours.then(|| proc::descriptor(held.holder)).flatten()
+        });
+        if let Some(holder) = met {
+            proc::kill(&holder);
+            self.holder = Some(holder);
         }
     }
 
@@ -152,31 +272,35 @@ impl<'a> Follow<'a> {
         let mut begun = self.sessions.begin_holder(&self.place, &[], Some(theirs.into()))?;
         // From here on this is the holder whose death counts.
         self.holder = begun.process.take();
-        if begun.said().await {
-            return Ok(begun.pid);
+        match timeout(WORD, begun.said()).await {
+            Ok(true) => return Ok(begun.pid),
+            Ok(false) => {}
+            Err(_) => {
+                // It may have begun to read, so the next one comes once it is dead.
+                if let Some(holder) = &self.holder {
+                    proc::kill(holder);
+                }
+                return Err(format!("it said nothing within {} s", WORD.as_secs()));
+            }
         }
         let said = std::fs::read_to_string(self.place.folder().join("holder.err")).unwrap_or_default();
         Err(said.lines().last().unwrap_or("it ended without a word").to_owned())
     }
 
     /// Listens to a holder, and hands it orders, until the connection ends.
-    async fn listen(&mut self, mut stream: UnixStream) {
+    async fn listen(&mut self, stream: UnixStream) {
         let pid = stream.peer_cred().ok().and_then(|it| it.pid()).and_then(|it| u32::try_from(it).ok());
         if let Some(process) = pid.and_then(proc::descriptor) {
             self.holder = Some(process);
         }
-        (self.sent, self.arrived) = (0, 0);
-        let mut greeting = ToHolder::Hello(VERSION).frame();
-        if let Some(grace_ms) = self.stop {
-            greeting.extend(ToHolder::Stop(grace_ms).frame());
-        }
-        if stream.write_all(&greeting).await.is_err() {
-            return;
-        }
+        self.out.connected();
         let (mut received, mut descriptors) = (Vec::new(), Vec::new());
         let mut piece = vec![0; 4096];
-        let mut version = 1;
+        // A holder that takes nothing more may still have something to say.
+        let mut deaf = false;
         loop {
+            let (force, leave_by) = (self.force, self.leave_by);
+            let has_to_say = !deaf && !self.out.next().is_empty();
             tokio::select! {
                 readable = stream.readable() => {
                     let read = readable.and_then(|()| stream.try_io(Interest::READABLE, || {
@@ -189,26 +313,24 @@ impl<'a> Follow<'a> {
                         Err(_) => return,
                     }
                 }
-                Some(order) = self.orders.recv() => {
-                    if self.give(&mut stream, order, version).await.is_err() {
-                        return;
+                writable = stream.writable(), if has_to_say => {
+                    match writable.and_then(|()| stream.try_write(self.out.next())) {
+                        Ok(length) => self.out.wrote(length),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_) => deaf = true,
                     }
+                }
+                Some(order) = self.orders.recv() => self.take(order),
+                () = sleep_until(force.unwrap_or_else(Instant::now)), if force.is_some() => {
+                    self.end_by_force().await;
+                }
+                () = sleep_until(leave_by.unwrap_or_else(Instant::now)), if leave_by.is_some() => {
+                    self.leave_by = None;
+                    self.out.stays();
                 }
             }
             loop {
                 match take_from_holder(&mut received) {
-                    Taken::Frame(FromHolder::Hello(theirs)) => {
-                        version = theirs;
-                        self.pause = PAUSE;
-                        self.sight.send_modify(|it| it.pulse.held = true);
-                        if version != VERSION {
-                            tracing::info!(session = %self.session, version, "a holder of another version");
-                        }
-                        let shares = version >= 2;
-                        if shares && stream.write_all(&ToHolder::Share.frame()).await.is_err() {
-                            return;
-                        }
-                    }
                     Taken::Frame(FromHolder::Ended) | Taken::Broken => return,
                     Taken::Frame(frame) => self.heard(frame, &mut descriptors),
                     Taken::Unknown => {}
@@ -220,6 +342,8 @@ impl<'a> Follow<'a> {
 
     fn heard(&mut self, frame: FromHolder, descriptors: &mut Vec<OwnedFd>) {
         match frame {
+            FromHolder::Hello(version) => self.greeted(version),
+            FromHolder::Build(build) => self.sight.send_modify(|it| it.build = build),
             FromHolder::Grew(end) => self.sight.send_modify(|it| {
                 if end > it.pulse.output_bytes {
                     it.pulse.output_bytes = end;
@@ -235,34 +359,57 @@ impl<'a> Follow<'a> {
                     });
                 }
             }
-            FromHolder::Took(end) | FromHolder::Dropped(end) => self.arrived = self.arrived.max(end),
+            FromHolder::Took(end) => {
+                self.refuses = false;
+                self.out.took(end);
+            }
+            FromHolder::Dropped(end) => self.refused(end),
             FromHolder::Lost(bytes) => self.sight.send_modify(|it| it.pulse.lost_bytes = bytes),
-            FromHolder::Hello(_) | FromHolder::Ended => {}
+            FromHolder::Ended => {}
         }
     }
 
-    /// Gives an order to a holder of a version.
-    async fn give(&mut self, stream: &mut UnixStream, order: ToHolder, version: u32) -> io::Result<()> {
-        match order {
-            ToHolder::Input(bytes) => {
-                for piece in bytes.chunks(INPUT) {
-                    let frame = if version >= 2 {
-                        ToHolder::Typed(self.sent, piece.to_vec())
-                    } else {
-                        ToHolder::Input(piece.to_vec())
-                    };
-                    // Counted first: of a frame that went half-way nobody knows either.
-                    self.sent += piece.len() as u64;
-                    stream.write_all(&frame.frame()).await?;
-                }
-                Ok(())
-            }
-            order => {
-                if let ToHolder::Stop(grace_ms) = order {
-                    self.stop = Some(grace_ms);
-                }
-                stream.write_all(&order.frame()).await
-            }
+    fn greeted(&mut self, version: u32) {
+        self.pause = PAUSE;
+        self.out.greeted(version);
+        if version != VERSION {
+            tracing::info!(session = %self.session, version, "a holder of another version");
+        }
+        if self.makes_way
+            && let Ok(Some(held)) = self.place.held()
+        {
+            // It is the same process, as another program.
+            self.replaced(held.holder);
+        }
+        let trouble = (version < 2).then_some(Trouble::OneHand { version });
+        self.sight.send_modify(|it| {
+            it.pulse.held = true;
+            it.trouble = trouble;
+            // Said next, by one that knows it.
+            it.build = String::new();
+        });
+        let uncertain = self.out.uncertain();
+        if uncertain > 0 {
+            // The connection was lost, and its holder was not.
+            let says = format!(
+                "the connection to the holder of session {} was lost: {uncertain} typed bytes may or may not have arrived, \
+                 and are not typed again",
+                self.session.id
+            );
+            self.sessions.tell(self.session, Told::Notice(says));
+        }
+    }
+
+    /// What was typed was thrown away. The first word of many is told.
+    fn refused(&mut self, end: u64) {
+        let bytes = self.out.dropped(end);
+        self.sight.send_modify(|it| it.pulse.refused_bytes += bytes);
+        if bytes > 0 && !std::mem::replace(&mut self.refuses, true) {
+            let says = format!(
+                "session {} takes nothing that is typed, and what waits for it is full: what is typed now is thrown away",
+                self.session.id
+            );
+            self.sessions.tell(self.session, Told::Notice(says));
         }
     }
 }

@@ -1,0 +1,131 @@
+//! The process tree of a session: the control group that it is to have, what it may use, what of it runs, and what it left
+//! running when it was over. Touches nothing that the session did not start.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pilothouse_contract::session::{End, Left, Limits};
+use pilothouse_holder::cgroup::{self, Group};
+use pilothouse_holder::place::{self, Place};
+use pilothouse_holder::proc::{self, Look, Process};
+use rustix::process::Signal;
+
+use super::{Key, Sessions};
+
+/// What a session left running has so long to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
+/// What was killed is gone after this long, or it cannot be killed.
+const KILLED: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Limits as a holder is asked for them.
+pub(super) fn asked(limits: Limits) -> cgroup::Limits {
+    cgroup::Limits {
+        memory_max: limits.memory_bytes.unwrap_or_default(),
+        cpu_max: limits.cpu_percent.unwrap_or_default(),
+    }
+}
+
+/// Whether sessions can be limited so here.
+///
+/// # Errors
+/// In one sentence, if they cannot.
+pub fn can_limit(limits: Limits) -> Result<(), String> {
+    if limits.is_none() {
+        return Ok(());
+    }
+    let prepared = cgroup::base().and_then(|base| cgroup::prepare(&base, asked(limits)));
+    prepared.map_err(|why| {
+        let what = match limits {
+            Limits { memory_bytes: Some(_), cpu_percent: Some(_) } => "limits of memory and processor time",
+            Limits { memory_bytes: Some(_), .. } => "a limit of memory",
+            _ => "a limit of processor time",
+        };
+        format!("{what} cannot be enforced on this machine, so nothing was started: {why}")
+    })
+}
+
+/// Everything that runs of a session that lives, without its holder.
+pub(super) fn living(look: &Look, place: &Place, holder: u32, program: u32) -> Vec<Process> {
+    look.of_session(place.folder(), holder, program, &in_group(place))
+}
+
+fn in_group(place: &Place) -> Vec<u32> {
+    group_of(place).map(|it| it.all()).unwrap_or_default()
+}
+
+fn group_of(place: &Place) -> Option<Group> {
+    place.asked().ok()?.cgroup.as_deref().map(Group::at)
+}
+
+/// What still runs of what a session left running.
+fn left(look: &Look, place: &Place, noted: &[Left]) -> Vec<Process> {
+    let same = |it: &&Left| proc::began(it.pid) == Some(it.began);
+    let mut roots: Vec<u32> = noted.iter().filter(same).map(|it| it.pid).collect();
+    roots.extend(in_group(place));
+    // It has neither holder nor program any more.
+    look.of_session(place.folder(), u32::MAX, u32::MAX, &roots)
+}
+
+/// What runs of a session: with its holder and its program while it lives, else with what it noted as left running.
+#[must_use]
+pub fn running(look: &Look, place: &Place, alive: Option<(u32, u32)>, noted: &[Left]) -> Vec<Process> {
+    match alive {
+        Some((holder, program)) => living(look, place, holder, program),
+        None => left(look, place, noted),
+    }
+}
+
+/// As the holder noted it.
+pub(super) fn noted(left: &[place::Left]) -> Vec<Left> {
+    left.iter().map(|it| Left { pid: it.pid, began: it.began, name: it.name.clone() }).collect()
+}
+
+impl Sessions {
+    /// The control group that a session is to have; none if it can be done without.
+    pub(super) fn group(&self, session: Key, limits: Limits) -> Result<Option<PathBuf>, String> {
+        can_limit(limits)?;
+        Ok(cgroup::base().ok().map(|base| base.join(format!("pilothouse-{session}"))))
+    }
+
+    /// Takes the control group of a session that is over away, once nothing is in it any more.
+    pub fn drop_group(&self, session: Key) {
+        if let Some(group) = group_of(&self.place(session)).filter(|it| it.all().is_empty()) {
+            group.remove();
+        }
+    }
+
+    /// Ends what a session that is over left running: politely, then by force. Returns what ended and what did not, by
+    /// name.
+    pub async fn clean(&self, session: Key, end: &End) -> (Vec<String>, Vec<String>) {
+        let (place, noted) = (self.place(session), end.left_running.clone());
+        let name = |it: &Process| format!("{} ({})", it.name, it.pid);
+        // Reads of /proc, and waits.
+        let cleaned = tokio::task::spawn_blocking(move || {
+            let living = || left(&Look::now(), &place, &noted);
+            let there = living();
+            for process in &there {
+                proc::signal(process.pid, Signal::TERM);
+                proc::signal(process.pid, Signal::CONT);
+            }
+            let (polite, force) = (Instant::now() + GRACE, Instant::now() + GRACE + KILLED);
+            let rest = loop {
+                let rest = living();
+                if rest.is_empty() || Instant::now() >= force {
+                    break rest;
+                }
+                if Instant::now() >= polite {
+                    group_of(&place).iter().for_each(Group::kill);
+                    rest.iter().for_each(|it| proc::signal(it.pid, Signal::KILL));
+                }
+                std::thread::sleep(LOOK);
+            };
+            if let Some(group) = group_of(&place).filter(|_| rest.is_empty()) {
+                group.remove();
+            }
+            let ended = there.iter().filter(|it| !rest.iter().any(|left| left.pid == it.pid));
+            (ended.map(name).collect(), rest.iter().map(name).collect())
+        });
+        cleaned.await.unwrap_or_default()
+    }
+}
