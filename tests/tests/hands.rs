@@ -6,7 +6,7 @@ use std::path::Path;
 use pilothouse_contract::event::Event;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::{Fifo, kill_at_once, lives, signal};
-use pilothouse_testkit::seat::{Seat, watching};
+use pilothouse_testkit::seat::Seat;
 use serde_json::Value;
 
 /// Counts lines as fast as it can, in raw mode, until a file is there.
@@ -264,7 +264,10 @@ fn what_is_typed_and_thrown_away_is_told_and_what_nobody_knows_is_counted_apart(
         home.start(&["sh", "-c", "stty raw -echo; echo up; while :; do sleep 1000; done"]).to_string();
     let mut seat = Seat::view(
         &home,
-        &pilothouse_contract::wire::View { keyboard: true, ..watching(session.parse().unwrap()) },
+        &pilothouse_contract::wire::View {
+            keyboard: true,
+            ..pilothouse_contract::wire::View::of(session.parse().unwrap())
+        },
     )
     .unwrap();
     seat.until("up").unwrap();
@@ -411,7 +414,10 @@ fn a_new_holder_that_cannot_be_begun_is_given_nothing_to_hold() {
     assert_eq!((holder(&after), &after["pulse"]["kept"]), (holder(&before), &true.into()));
     let mut seat = Seat::view(
         &home,
-        &pilothouse_contract::wire::View { keyboard: true, ..watching(session.parse().unwrap()) },
+        &pilothouse_contract::wire::View {
+            keyboard: true,
+            ..pilothouse_contract::wire::View::of(session.parse().unwrap())
+        },
     )
     .unwrap();
     seat.input(b"on\n").unwrap();

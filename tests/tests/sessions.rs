@@ -11,7 +11,7 @@ use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::{Fifo, kill_at_once, lives};
 use pilothouse_testkit::repo::Repo;
-use pilothouse_testkit::seat::{Seat, watching};
+use pilothouse_testkit::seat::Seat;
 
 #[test]
 fn a_held_command_outlives_the_engine_and_loses_no_byte() {
@@ -110,7 +110,7 @@ fn what_a_session_leaves_running_is_listed_and_only_that_is_cleaned() {
     while !home.path().join("a").exists() || !home.path().join("b").exists() {
         std::thread::yield_now();
     }
-    let mut seat = Seat::view(&home, &View { keyboard: true, ..watching(session.parse().unwrap()) }).unwrap();
+    let mut seat = Seat::view(&home, &View { keyboard: true, ..View::of(session.parse().unwrap()) }).unwrap();
     seat.input(b"on\n").unwrap();
     let end = home.events(0).find_map(|it| match it.event {
         Event::SessionEnded { end, .. } => Some(end),

@@ -373,7 +373,8 @@ fn lost(fleet: &Fleet, now: At, list: &mut Vec<Alarm>) {
         }
         let start = |argv: Vec<String>| {
             let (project, cwd, mode) = (session.project, session.cwd.clone(), session.mode);
-            call(ask::session::Start { project, argv, cwd, mode, columns: 120, rows: 40 })
+            let limits = session.limits;
+            call(ask::session::Start { project, argv, cwd, mode, columns: 120, rows: 40, limits })
         };
         let mut answers: Vec<Answer> = resume.map(|it| answer("Resume it", start(it))).into_iter().collect();
         answers.push(answer("Start it again", start(session.argv.clone())));
@@ -439,7 +440,14 @@ mod tests {
     fn of(id: u32, argv: &[&str], asked: i64, lost: Option<i64>) -> Session {
         let end = |at| {
             let how = Ending::Lost { why: "the machine was started anew since".to_owned() };
-            End { at: At(at), how, output_bytes: 9, lost_bytes: 0, left_behind: Vec::new() }
+            End {
+                at: At(at),
+                how,
+                output_bytes: 9,
+                lost_bytes: 0,
+                left_behind: Vec::new(),
+                left_running: Vec::new(),
+            }
         };
         Session {
             id: SessionId(id),
@@ -454,6 +462,7 @@ mod tests {
             argv: argv.iter().map(|it| (*it).to_owned()).collect(),
             cwd: "/home/p".to_owned(),
             mode: Mode::Pty,
+            limits: crate::session::Limits::default(),
             asked: At(asked),
             running: None,
             end: lost.map(end),
