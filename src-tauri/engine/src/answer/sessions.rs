@@ -94,7 +94,7 @@ impl Answer<ask::session::Screen> for Desk {
     async fn answer(&self, call: ask::session::Screen) -> Result<ask::session::ScreenPage, Fault> {
         let id = call.session;
         let session = self.session(id)?;
-        let drawn = self.engine.inner.sessions.drawn((&session).into(), 0).await;
+        let drawn = self.engine.inner.sessions.drawn((&session).into(), 0, None).await;
         let drawn = drawn
             .map_err(|error| Fault::environment(format!("the screen of {id} cannot be drawn: {error}")))?
             .ok_or_else(|| {
