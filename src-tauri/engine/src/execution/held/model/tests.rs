@@ -159,6 +159,127 @@ fn bad_bytes_harm_nobody() {
     }
 }
 
+/// Sequences of every class, whole, with numbers of all kinds.
+fn scene(seed: u64, length: usize) -> Vec<u8> {
+    let mut chance = Chance::of(seed);
+    let mut all = Vec::new();
+    while all.len() < length {
+        let number = |chance: &mut Chance| match chance.below(8) {
+            0 => String::new(),
+            1 => "0".to_owned(),
+            2 => (chance.below(70_000)).to_string(),
+            _ => (1 + chance.below(12)).to_string(),
+        };
+        let (a, b) = (number(&mut chance), number(&mut chance));
+        let one: String = match chance.below(24) {
+            0..=3 => ["words ", "a", "lqqk", "\t", "0123456789", "你好", "e\u{301}", "👩‍👩‍👧", "─│┌", "\u{301}"]
+                [chance.below(10)]
+            .to_owned(),
+            4 => "\r\n".to_owned(),
+            5 => ["\r", "\n", "\x08", "\x0b", "\t\t"][chance.below(5)].to_owned(),
+            6..=8 => format!("\x1b[{a}{}", &"ABCDEFGIZ`adeEF@PXLMST"[chance.below(22)..][..1]),
+            9 | 10 => format!("\x1b[{a};{b}H"),
+            11 => format!("\x1b[{}{}", ["", "0", "1", "2"][chance.below(4)], ["J", "K"][chance.below(2)]),
+            12 => format!("\x1b[{a};{b}r"),
+            13 => format!(
+                "\x1b[?{}{}",
+                [1, 6, 7, 25, 1000, 1006, 1004, 2004, 66][chance.below(9)],
+                &"hl"[chance.below(2)..][..1]
+            ),
+            14 => format!("\x1b[{}{}", ["4", "20"][chance.below(2)], &"hl"[chance.below(2)..][..1]),
+            15 => ["\x1b7", "\x1b8", "\x1b[s", "\x1b[u"][chance.below(4)].to_owned(),
+            16 => ["\x1bH", "\x1b[g", "\x1b[3g"][chance.below(3)].to_owned(),
+            17 => ["\x1b(0", "\x1b(B", "\x1b)0", "\x1b)B", "\x0e", "\x0f"][chance.below(6)].to_owned(),
+            18 => [
+                "\x1b[m",
+                "\x1b[1;31m",
+                "\x1b[44m",
+                "\x1b[38;5;99m",
+                "\x1b[48:2::1:2:3m",
+                "\x1b[4:3;58:5:7m",
+                "\x1b[7m",
+            ][chance.below(7)]
+            .to_owned(),
+            19 => ["\x1bD", "\x1bE", "\x1bM", "\x1b[2 q", "\x1b[5 q", "\x1b=", "\x1b>"][chance.below(7)]
+                .to_owned(),
+            20 => ["\x1b[?1049h", "\x1b[?1049l"][chance.below(2)].to_owned(),
+            21 => [
+                "\x1b]8;id=a;http://x/\x07",
+                "\x1b]8;;\x1b\\",
+                "\x1b]4;3;#102030\x07",
+                "\x1b]11;#010203\x07",
+                "\x1b]0;t\x07",
+            ][chance.below(5)]
+            .to_owned(),
+            22 => ["\x1b#8", "\x1b[!p", "\x1bP0;0q~\x1b\\", "\x1b_x\x1b\\", "\x1b[?2026h", "\x1b[?2026l"]
+                [chance.below(6)]
+            .to_owned(),
+            _ if chance.below(6) == 0 => ["\x1bc", "\x1b[?3h", "\x1b[?3l"][chance.below(3)].to_owned(),
+            _ => "some longer text that goes over the end of a line of forty columns".to_owned(),
+        };
+        all.extend_from_slice(one.as_bytes());
+    }
+    all
+}
+
+/// A generator of its own, so that a failure is found again.
+struct Chance(u64);
+
+impl Chance {
+    fn of(seed: u64) -> Self {
+        Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end
+    }
+}
+
+/// What a model shows and is, readable.
+fn all_of(model: &mut Alacritty) -> String {
+    let text = model.text().join("|\n");
+    format!("{text}|\n{}", model.snapshot(usize::MAX).escape_ascii())
+}
+
+fn same(model: &mut Alacritty, again: &mut Alacritty, which: &str) {
+    let (one, other) = (all_of(model), all_of(again));
+    let from = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let part = |all: &str| {
+        let around = from.saturating_sub(100).min(all.len())..(from + 60).min(all.len());
+        all.as_bytes()[around].escape_ascii().to_string()
+    };
+    assert!(one == other, "{which}:\n  the model {}\nits painting {}", part(&one), part(&other));
+}
+
+/// A model and the one that its painting makes are the same, and stay so whatever comes.
+fn paints_itself(seed: u64) {
+    let mut chance = Chance::of(seed);
+    let (columns, rows) = (20 + chance.below(60) as u16, 2 + chance.below(20) as u16);
+    let mut model = Alacritty::new(columns, rows);
+    let length = 1 + chance.below(1500);
+    model.feed(&scene(seed, length));
+    let mut again = Alacritty::new(columns, rows);
+    again.feed(&model.snapshot(usize::MAX));
+    same(&mut model, &mut again, &format!("seed {seed}, {columns}x{rows}"));
+    let more = scene(seed ^ 0xffff_ffff, 300);
+    model.feed(&more);
+    again.feed(&more);
+    same(
+        &mut model,
+        &mut again,
+        &format!("seed {seed}, {columns}x{rows}, going on with {}", more.escape_ascii()),
+    );
+}
+
+#[test]
+fn a_model_and_what_its_painting_makes_are_the_same_and_go_on_alike() {
+    let seeds = std::env::var("PILOTHOUSE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2000);
+    (0..seeds).for_each(paints_itself);
+}
+
 #[test]
 fn a_painting_made_in_the_middle_of_anything_goes_on_as_if_it_had_not_been_made() {
     let says = "one \x1b[38;2;1;200;3mgreen\x1b[0m ┌─┐ é \x1b]8;id=a;http://x/\x1b\\link\x1b]8;;\x07 \x1b]0;title\x07\r\n\x1b(0qqq\x1b(B \x1bP$q\x1b\\end";
