@@ -25,7 +25,7 @@ use pilothouse_holder::wire::{ToHolder, VERSION};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
-pub use self::draw::Drawn;
+pub use self::draw::{Drawn, LastRows};
 pub use self::ends::end_of;
 use self::follow::Follow;
 pub use self::leases::Hand;

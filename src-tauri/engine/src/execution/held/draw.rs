@@ -20,7 +20,10 @@ use super::model::{Alacritty, Model};
 use super::pack::pack;
 use super::{Key, Sessions, Sight};
 
+mod rows;
 mod turns;
+
+pub use rows::LastRows;
 
 /// A model takes this much at once; then others get their turn.
 const SLICE: usize = 16 * 1024;
@@ -36,6 +39,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const REPLAY_MAX: u64 = 64 * 1024 * 1024;
 /// A question that lies further back in the log than this when an engine begins is not answered any more.
 const STALE: u64 = 64 * 1024;
+/// Whoever looks at a tile waits this long for what was said since.
+const LOOK: Duration = Duration::from_millis(100);
 /// After this long without a byte and without a look a model is parked.
 const PARK: Duration = Duration::from_secs(60);
 /// Lines above the screen that a parked model and a checkpoint keep.

@@ -12,6 +12,7 @@ use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::cell::Flags;
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
 use alacritty_terminal::vte::ansi::{Processor, Rgb};
+use pilothouse_contract::rows::Row;
 
 use super::paint::{self, Painter};
 
@@ -32,6 +33,9 @@ pub trait Model: Send {
     fn answers(&mut self) -> Vec<u8>;
     /// The rows of the screen as text, without blanks at their ends.
     fn text(&mut self) -> Vec<String>;
+    /// The lowest rows that show anything, at most so many, with their looks; and the cursor's row among them and its column,
+    /// if it shows.
+    fn last_rows(&mut self, most: usize) -> (Vec<Row>, Option<(u16, u16)>);
     /// Escape sequences that draw this on an empty terminal of the same size: the screen, its modes, and so many lines
     /// above it.
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8>;
@@ -191,6 +195,11 @@ impl Model for Alacritty {
         self.within(|watched, _| paint::text(watched.term.grid()))
     }
 
+    fn last_rows(&mut self, most: usize) -> (Vec<Row>, Option<(u16, u16)>) {
+        self.settle();
+        self.within(|watched, _| tile::last_rows(watched.term, most))
+    }
+
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
         self.settle();
         let mut painted = self.within(|Watched { term, untold }, _| {
@@ -276,6 +285,7 @@ fn colour(index: usize) -> Rgb {
 }
 
 mod scan;
+mod tile;
 mod watched;
 
 use scan::Scan;
