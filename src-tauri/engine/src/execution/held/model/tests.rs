@@ -304,3 +304,126 @@ fn signs_without_a_width_do_not_fill_memory() {
     }
     assert!(model.snapshot(0).len() < 1000);
 }
+
+#[test]
+fn what_a_program_set_before_is_in_the_painting() {
+    for (name, before, after, rows) in [
+        ("what scrolls", "\x1b[2;3rtop", "\x1b[2;1Ha\r\nb\r\nc", ["top", "b", "c", ""]),
+        ("stops", "\x1b[3g\x1b[1;4H\x1bH\r", "\tx", ["   x", "", "", ""]),
+        ("lines from where it scrolls", "\x1b[2;4r\x1b[?6h", "\x1b[1;1Hx", ["", "x", "", ""]),
+        ("the saved cursor", "\x1b[3;5H\x1b(0\x1b7\x1b(B\x1b[H", "a\x1b8q", ["a", "", "    ─", ""]),
+        ("character sets", "\x1b)0\x0e", "q\x0fq", ["─q", "", "", ""]),
+        ("no wrap", "\x1b[?7l\x1b[1;38H", "abcdef", ["                                     abf", "", "", ""]),
+        ("insertion", "end\x1b[4h\r", "the ", ["the end", "", "", ""]),
+        (
+            "the pen of the screen below",
+            "below\x1b[31m\x1b)0\x1b[?1049h\x1b[m\x1b[HX",
+            "\x1b[?1049l\x0eq",
+            ["below─", "", "", ""],
+        ),
+    ] {
+        let mut model = Alacritty::new(40, 4);
+        model.feed(before.as_bytes());
+        let mut again = Alacritty::new(40, 4);
+        again.feed(&model.snapshot(0));
+        for model in [&mut model, &mut again] {
+            model.feed(after.as_bytes());
+        }
+        same(&mut model, &mut again, name);
+        assert_eq!(again.text(), rows, "{name}");
+    }
+}
+
+/// As conformance suites of terminals ask it: what is done, and what stands there then.
+#[test]
+fn sequences_do_what_terminals_do() {
+    for (says, rows) in [
+        ("one\r\ntwo\x1b[1J", ["", "", "", ""]),
+        ("one\r\ntwo\r\nthree\x1b[2;2H\x1b[1J", ["", "  o", "three", ""]),
+        ("one\r\ntwo\x1b[1;2H\x1b[J", ["o", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[2P", ["abef", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[2@", ["ab  cdef", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[2X", ["ab  ef", "", "", ""]),
+        ("a\x1b[3b", ["aaaa", "", "", ""]),
+        ("1\r\n2\r\n3\x1b[1;1H\x1b[L", ["", "1", "2", "3"]),
+        ("1\r\n2\r\n3\x1b[1;1H\x1b[M", ["2", "3", "", ""]),
+        ("1\r\n2\r\n3\x1b[2;3r\x1b[S", ["1", "3", "", ""]),
+        ("1\r\n2\r\n3\x1b[2;3r\x1b[2;1H\x1bM", ["1", "", "2", ""]),
+        ("1\r\n2\r\n3\x1b[9;9r\x1b[HX", ["X", "2", "3", ""]),
+        ("\x1b[99;99Hx\x1b[0;0Hy", ["y", "", "", "                                       x"]),
+        ("\tx\x1b[2Iy\x1b[Zz", ["        x               z", "", "", ""]),
+        ("你好\x1b[1;2Hx", [" x好", "", "", ""]),
+        ("你好\x1b[1;2H\x1b[P", [" 好", "", "", ""]),
+        ("a\x1bP0;0;0q\"0;0;0;0#0;2;0;0;0~~~-\x1b\\b", ["ab", "", "", ""]),
+        ("a\x1bPq\"1;1;99999999;99999999#1!99999999~\x1b\\b", ["ab", "", "", ""]),
+        ("a\x1b_Gf=100,s=0,v=0;AAAA\x1b\\b", ["ab", "", "", ""]),
+        ("a\x1b]1337;File=inline=1:AAAA\x07b", ["ab", "", "", ""]),
+        ("\x1b[?2026hheld\x1b[?2026l back", ["held back", "", "", ""]),
+        ("x\x1bcy", ["y", "", "", ""]),
+    ] {
+        let mut model = Alacritty::new(40, 4);
+        model.feed(says.as_bytes());
+        assert_eq!(model.text(), rows, "{}", says.escape_debug());
+    }
+}
+
+#[test]
+fn sizes_that_no_terminal_has_harm_nobody() {
+    for (columns, rows) in [(0, 0), (1, 1), (2, 1), (0, u16::MAX), (u16::MAX, 0), (1, 1000), (1000, 1)] {
+        let mut model = Alacritty::new(columns, rows);
+        model.feed("wide 你好 \x1b[5;9r\x1b[?6h\x1b[9;9H👩‍👩‍👧\x1b[?1049hx".as_bytes());
+        for (columns, rows) in [(3, 2), (columns, rows), (80, 24), (1, 1)] {
+            model.resize(columns, rows);
+            model.feed("\r\n更多 more\x1b[2;1H\x1b[L\x1b[?1049l".as_bytes());
+            let (columns, rows) = model.size();
+            let mut again = Alacritty::new(columns, rows);
+            again.feed(&model.snapshot(usize::MAX));
+            assert_eq!(again.text().len(), usize::from(rows));
+        }
+        assert_eq!(model.broken(), 0, "{columns}x{rows}");
+    }
+}
+
+/// Scenes with bytes changed, left out and put in, and sizes that change meanwhile, for as long as is asked for.
+#[test]
+fn whatever_comes_a_model_neither_breaks_nor_grows() {
+    let setting = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
+    let first: u64 = setting("PILOTHOUSE_SEED").unwrap_or(1);
+    let seconds = setting("PILOTHOUSE_FUZZ_SECONDS").unwrap_or(3);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let mut seed = first;
+    while std::time::Instant::now() < until {
+        let mut chance = Chance::of(seed);
+        let mut says = if chance.below(3) == 0 { noise(seed, 3000) } else { scene(seed, 3000) };
+        for _ in 0..chance.below(60) {
+            let at = chance.below(says.len());
+            match chance.below(3) {
+                0 => says[at] = chance.below(256) as u8,
+                1 => drop(says.remove(at)),
+                _ => says.insert(at, b"\x1b[];0\x9c\xe2"[chance.below(7)]),
+            }
+        }
+        let mut model = Alacritty::new(chance.below(100) as u16, chance.below(50) as u16);
+        let mut rest = says.as_slice();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(1 + chance.below(rest.len()));
+            model.feed(piece);
+            if chance.below(3) == 0 {
+                model.resize(chance.below(150) as u16, chance.below(60) as u16);
+            }
+            rest = after;
+        }
+        let (columns, rows) = model.size();
+        let painting = model.snapshot(usize::MAX);
+        let mut again = Alacritty::new(columns, rows);
+        again.feed(&painting);
+        assert!(painting.len() < 4 * 1024 * 1024, "seed {seed}: {} bytes", painting.len());
+        assert_eq!(model.broken() + again.broken(), 0, "seed {seed} broke the emulator");
+        assert_eq!(
+            (again.text().len(), model.last_rows(5).0.len().min(5)),
+            (usize::from(rows), model.last_rows(5).0.len())
+        );
+        seed += 1;
+    }
+    println!("seeds {first} to {seed}");
+}
