@@ -12,6 +12,7 @@ use crate::item::Item;
 use crate::project::Project;
 use crate::pull::Pull;
 use crate::question::Question;
+use crate::rows;
 use crate::run::Run;
 use crate::session::Session;
 use crate::wire;
@@ -145,6 +146,8 @@ calls! {
     SessionProcesses(ask::session::Processes) -> Vec<ask::session::ProcessesLine>, Read;
     /// A session's screen.
     SessionScreen(ask::session::Screen) -> ask::session::ScreenPage, Read;
+    /// The last rows of sessions, for tiles.
+    SessionRows(rows::Rows) -> Vec<rows::Tile>, Read;
     /// Starts any command as a held session.
     SessionStart(ask::session::Start) -> Session, Act;
     /// Calls a session something else.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 pub use pilothouse_client::FromSession;
 use pilothouse_client::{Attachment, Client};
-use pilothouse_contract::Fault;
 use pilothouse_contract::wire::{Attach, Size, View};
+use pilothouse_contract::{Call, Fault};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::home::Home;
@@ -95,6 +95,14 @@ impl Seat {
         }
         Ok(all)
     }
+}
+
+/// Calls the engine of a home.
+///
+/// # Errors
+/// Whatever the engine says.
+pub fn call<C: Call>(home: &Home, call: C) -> Result<C::Reply, Fault> {
+    within(&runtime(), async { connect(home).await?.call(call).await })
 }
 
 fn runtime() -> Runtime {

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use pilothouse_contract::keys::typed;
+use pilothouse_contract::rows::{Rows, Tile, Wanted};
 use pilothouse_contract::session::{Limits, Mode};
 use pilothouse_contract::{Fault, SessionId, ask};
 
@@ -23,6 +24,15 @@ pub(crate) enum Verb {
         /// Its id
         #[arg(value_parser = id::<SessionId>)]
         session: SessionId,
+    },
+    /// The last rows of sessions as text; with --json their colours too
+    Rows {
+        /// Their ids
+        #[arg(required = true, value_parser = id::<SessionId>)]
+        sessions: Vec<SessionId>,
+        /// So many rows of each, at most
+        #[arg(long, default_value_t = 12)]
+        rows: u16,
     },
     /// Start any command as a held session
     Start {
@@ -116,6 +126,14 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Screen { session } => {
             let page = desk::call(ask::session::Screen { session }).await?;
             out.value(&page, |page| page.text.join("\n"));
+        }
+        Verb::Rows { sessions, rows } => {
+            let wanted = sessions.into_iter().map(|session| Wanted { session, have: None });
+            let tiles = desk::call(Rows { sessions: wanted.collect(), most: rows }).await?;
+            out.value(&tiles, |tiles| {
+                let tile = |it: &Tile| format!("{}\n{}", it.session, it.text().join("\n"));
+                tiles.iter().map(tile).collect::<Vec<_>>().join("\n\n")
+            });
         }
         Verb::Start { project, pipe, limits, command } => {
             let mode = if pipe { Mode::Pipe } else { Mode::Pty };

@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use pilothouse_contract::session::{Left, Session};
-use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask, text};
+use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask, rows, text};
 use pilothouse_holder::place::Place;
 use pilothouse_holder::proc;
 
 use super::{Caller, Desk};
 use crate::coordination::{Input, Outcome, SessionFacts};
-use crate::execution::held::tree;
+use crate::execution::held::{Key, tree};
 use crate::perform::now;
 
+/// So many rows of a session are told at most.
+const ROWS_MAX: u16 = 200;
 /// A ref's name is at most so long, in bytes.
 const REF_MAX: usize = 1024;
 
@@ -94,7 +96,7 @@ impl Answer<ask::session::Screen> for Desk {
     async fn answer(&self, call: ask::session::Screen) -> Result<ask::session::ScreenPage, Fault> {
         let id = call.session;
         let session = self.session(id)?;
-        let drawn = self.engine.inner.sessions.drawn((&session).into(), 0).await;
+        let drawn = self.engine.inner.sessions.drawn((&session).into(), 0, None).await;
         let drawn = drawn
             .map_err(|error| Fault::environment(format!("the screen of {id} cannot be drawn: {error}")))?
             .ok_or_else(|| {
@@ -109,6 +111,29 @@ impl Answer<ask::session::Screen> for Desk {
             text,
             alternate: drawn.alternate,
         })
+    }
+}
+
+impl Answer<rows::Rows> for Desk {
+    async fn answer(&self, call: rows::Rows) -> Result<Vec<rows::Tile>, Fault> {
+        let most = call.most.clamp(1, ROWS_MAX);
+        let wanted = call.sessions.into_iter().filter_map(|it| {
+            let key = self.engine.fleet().sessions.get(&it.session)?.into();
+            Some((it, key))
+        });
+        let tile = async |(wanted, key): (rows::Wanted, Key)| {
+            let id = wanted.session;
+            let last = self.engine.inner.sessions.last_rows(key, most, wanted.have).await;
+            let last = last
+                .map_err(|error| Fault::environment(format!("the rows of {id} cannot be drawn: {error}")))?;
+            let mut rows = last.rows;
+            for span in rows.iter_mut().flatten().flatten() {
+                span.text = text::plain(&span.text, false);
+            }
+            Ok(rows::Tile { session: id, version: last.version, rows, cursor: last.cursor })
+        };
+        // All at once: those that have to be drawn wait for their turns together.
+        futures::future::try_join_all(wanted.collect::<Vec<_>>().into_iter().map(tile)).await
     }
 }
 

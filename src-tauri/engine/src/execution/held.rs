@@ -25,7 +25,7 @@ use pilothouse_holder::wire::{ToHolder, VERSION};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
-pub use self::draw::Drawn;
+pub use self::draw::{Drawn, LastRows};
 pub use self::ends::end_of;
 use self::follow::Follow;
 pub use self::leases::Hand;
@@ -384,7 +384,7 @@ impl Sessions {
                 Live { sight: sight.clone(), orders: orders.clone(), drawing: drawing.clone() },
             );
         }
-        draw::spawn(draw::follow(drawing, session, sight.subscribe(), orders));
+        tokio::spawn(draw::follow(drawing, session, sight.subscribe(), orders));
         let sessions = self.clone();
         tokio::spawn(async move {
             let end = Follow::new(&sessions, session, sight.clone(), taken).run().await;

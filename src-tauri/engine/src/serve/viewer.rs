@@ -21,6 +21,8 @@ const PIECE: usize = 64 * 1024;
 const TOO_FAR: u64 = 1024 * 1024;
 /// More than this in the time between two paintings is a flood for who asks to be spared.
 const FLOOD: u64 = 64 * 1024;
+/// A painting that takes longer to catch up with its session than this is of what was drawn by then; the next one follows.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// What has no screen to paint is shown from so many bytes before its end.
 const TAIL: u64 = 256 * 1024;
 
@@ -267,7 +269,7 @@ impl Viewer {
             let wanted = std::mem::take(&mut self.paint);
             if wanted || flooded.is_some() || end > self.at + TOO_FAR {
                 let lines_above = if flooded == Some(true) { 0 } else { lines_above };
-                let drawn = sessions.drawn(self.key, lines_above).await;
+                let drawn = sessions.drawn(self.key, lines_above, Some(PATIENCE)).await;
                 let drawn = drawn.inspect_err(|error| {
                     tracing::warn!(session = %self.wish.session, %error, "its screen cannot be painted");
                 });
@@ -331,6 +333,7 @@ impl Viewer {
         }
         match tag {
             Tag::Input if !is_answer(&payload) => {
+                sessions.typed(self.key);
                 sessions.order(self.key, ToHolder::Input(payload));
             }
             Tag::Resize => {

@@ -1,5 +1,6 @@
-//! `terminals [terminal | idle]`: what held terminals cost, beside tmux and a bare reader of a terminal in the same minutes.
-//! Prints samples as JSON for `cargo xtask bench terminal` and `idle`.
+//! `terminals [terminal | crowd N TIMES | attach | keys N | idle]`: what held terminals cost, beside tmux and a bare reader of
+//! a terminal in the same minutes. Prints samples as JSON for `cargo xtask bench terminal` and `idle`; the others are parts of
+//! `terminal`, for whoever looks for a cause.
 //!
 //! Refuses to judge: it fails only if a figure would be of something else than its name says.
 
@@ -30,8 +31,15 @@ const AT_REST: usize = 100;
 const REST: Duration = Duration::from_secs(10);
 
 fn main() {
-    let part = std::env::args().nth(1).unwrap_or_default();
-    let all = if part == "idle" { idle() } else { terminal() };
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, unsaid: usize| args.get(at).map_or(unsaid, |it| must(it.parse()));
+    let all = match args.first().map(String::as_str) {
+        Some("idle") => idle(),
+        Some("crowd") => crowded(number(1, 10), number(2, 3)),
+        Some("attach") => attaching(),
+        Some("keys") => keys(number(1, FLOODS)),
+        _ => terminal(),
+    };
     samples::print(&all);
 }
 
@@ -170,59 +178,63 @@ fn ours(home: &Home) -> Vec<u32> {
 }
 
 fn terminal() -> Vec<Samples> {
-    let mut all = Vec::new();
-    for (crowd, times) in CROWDS {
-        let mut speed = (Vec::new(), Vec::new(), Vec::new());
-        let mut cost = (Vec::new(), Vec::new());
-        let mut memory = (Vec::new(), Vec::new());
-        let mib = CORPUS_MIB * crowd as f64;
-        let per_gb = |seconds: f64| seconds / (mib / 1024.0);
-        for time in 0..times {
-            let home = Home::new();
-            let flood = Flood::new(home.path());
-            let script = flood.script.display().to_string();
-            let (mut ready, mut done) = (flood.open("ready"), flood.open("done"));
-            home.json(&["engine", "start"]);
-            let engine_alone = private(&[home.engine_pid()]);
-            for _ in 0..crowd {
-                home.start(&["sh", &script]);
-            }
-            let pids = ours(&home);
-            let before = cpu(&pids);
-            speed.0.push(mib / flood.run(crowd, &mut ready, &mut done));
-            cost.0.push(per_gb(cpu(&pids) - before));
-            memory.0.push((private(&pids) - engine_alone) / crowd as f64);
-
-            let tmux = Tmux::new(&format!("{crowd}-{time}"));
-            let pid = tmux.pid();
-            let alone = private(&[pid]);
-            for _ in 0..crowd {
-                tmux.start(&format!("sh {script}"));
-            }
-            let before = cpu(&[pid]);
-            speed.1.push(mib / flood.run(crowd, &mut ready, &mut done));
-            cost.1.push(per_gb(cpu(&[pid]) - before));
-            memory.1.push((private(&[pid]) - alone) / crowd as f64);
-            drop(tmux);
-            speed.2.push(mib / bare(&flood, crowd));
-        }
-        let named = |what: &str| format!("{what}, {crowd} at once");
-        let sample = |name: String, unit, ours: &[f64], baseline: &[f64], baseline_name| Samples {
-            name,
-            unit,
-            ours: ours.to_vec(),
-            baseline: baseline.to_vec(),
-            baseline_name,
-        };
-        all.push(sample(named("understood"), "MiB/s", &speed.0, &speed.1, "tmux"));
-        all.push(sample(named("understood"), "MiB/s", &speed.0, &speed.2, "script(1), which only reads"));
-        all.push(sample(named("processor"), "s/GiB", &cost.0, &cost.1, "tmux"));
-        all.push(sample(named("memory of its own, 10,000 lines"), "MiB", &memory.0, &memory.1, "tmux"));
-    }
+    let mut all: Vec<Samples> = CROWDS.into_iter().flat_map(|(crowd, times)| crowded(crowd, times)).collect();
     all.extend(attaching());
     all.extend(keys(0));
     all.extend(keys(FLOODS));
     all
+}
+
+/// So many sessions that flood at once, so often.
+fn crowded(crowd: usize, times: usize) -> Vec<Samples> {
+    let mut speed = (Vec::new(), Vec::new(), Vec::new());
+    let mut cost = (Vec::new(), Vec::new());
+    let mut memory = (Vec::new(), Vec::new());
+    let mib = CORPUS_MIB * crowd as f64;
+    let per_gb = |seconds: f64| seconds / (mib / 1024.0);
+    for time in 0..times {
+        let home = Home::new();
+        let flood = Flood::new(home.path());
+        let script = flood.script.display().to_string();
+        let (mut ready, mut done) = (flood.open("ready"), flood.open("done"));
+        home.json(&["engine", "start"]);
+        let engine_alone = private(&[home.engine_pid()]);
+        for _ in 0..crowd {
+            home.start(&["sh", &script]);
+        }
+        let pids = ours(&home);
+        let before = cpu(&pids);
+        speed.0.push(mib / flood.run(crowd, &mut ready, &mut done));
+        cost.0.push(per_gb(cpu(&pids) - before));
+        memory.0.push((private(&pids) - engine_alone) / crowd as f64);
+
+        let tmux = Tmux::new(&format!("{crowd}-{time}"));
+        let pid = tmux.pid();
+        let alone = private(&[pid]);
+        for _ in 0..crowd {
+            tmux.start(&format!("sh {script}"));
+        }
+        let before = cpu(&[pid]);
+        speed.1.push(mib / flood.run(crowd, &mut ready, &mut done));
+        cost.1.push(per_gb(cpu(&[pid]) - before));
+        memory.1.push((private(&[pid]) - alone) / crowd as f64);
+        drop(tmux);
+        speed.2.push(mib / bare(&flood, crowd));
+    }
+    let named = |what: &str| format!("{what}, {crowd} at once");
+    let sample = |name: String, unit, ours: &[f64], baseline: &[f64], baseline_name| Samples {
+        name,
+        unit,
+        ours: ours.to_vec(),
+        baseline: baseline.to_vec(),
+        baseline_name,
+    };
+    vec![
+        sample(named("understood"), "MiB/s", &speed.0, &speed.1, "tmux"),
+        sample(named("understood"), "MiB/s", &speed.0, &speed.2, "script(1), which only reads"),
+        sample(named("processor"), "s/GiB", &cost.0, &cost.1, "tmux"),
+        sample(named("memory of its own, 10,000 lines"), "MiB", &memory.0, &memory.1, "tmux"),
+    ]
 }
 
 /// The same output to readers that understand nothing.

@@ -1,26 +1,37 @@
 //! The screen of a session, drawn from its log: continuously while it lives, so that what its program asks its terminal is
 //! answered once and by nobody else; at rest and unseen it is parked as a few compressed bytes.
 //!
-//! A checkpoint beside the log says what the screen was at an offset, so that a restarted engine replays little.
+//! A checkpoint beside the log says what the screen was at an offset, so that a restarted engine replays little. All of it
+//! happens on the threads of [`turns`], a slice at a time.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::sync::LazyLock;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Place};
 use pilothouse_holder::wire::ToHolder;
-use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::model::{Alacritty, Model};
 use super::pack::pack;
 use super::{Key, Sessions, Sight};
 
-/// A model takes this much at once; then others get their turn. A key that is pressed meanwhile waits for a few of these.
-const SLICE: usize = 4 * 1024;
+mod rows;
+mod turns;
+
+pub use rows::LastRows;
+
+/// A model takes this much at once; then others get their turn.
+const SLICE: usize = 16 * 1024;
+/// So long after a key a session goes before the others.
+const URGENT_MS: u64 = 2000;
+/// A session that said a slice or more since the last look is looked at again after this long: what it says meanwhile is
+/// drawn at once, instead of a few bytes at a time.
+const GATHER: Duration = Duration::from_millis(2);
 /// A checkpoint is written after so many bytes, and not more often than this.
 const CHECKPOINT_BYTES: u64 = 2 * 1024 * 1024;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -28,10 +39,10 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const REPLAY_MAX: u64 = 64 * 1024 * 1024;
 /// A question that lies further back in the log than this when an engine begins is not answered any more.
 const STALE: u64 = 64 * 1024;
+/// Whoever looks at a tile waits this long for what was said since.
+const LOOK: Duration = Duration::from_millis(100);
 /// After this long without a byte and without a look a model is parked.
 const PARK: Duration = Duration::from_secs(60);
-/// Screens are drawn on at most so many threads.
-const THREADS_MAX: usize = 4;
 /// Lines above the screen that a parked model and a checkpoint keep.
 const KEPT_LINES: usize = 1000;
 
@@ -83,7 +94,8 @@ pub(super) struct Drawing {
     at: u64,
     /// Up to here everything is known: bytes and sizes.
     known: u64,
-    /// How many size changes were taken, and those that lie ahead.
+    /// How long the file of size changes was when it was read, how many of them were taken, and those that lie ahead.
+    sizes_length: u64,
     sizes_taken: usize,
     sizes: Vec<(u64, u16, u16)>,
     /// Questions before this byte are not answered.
@@ -105,8 +117,7 @@ impl Drawing {
         };
         let behind: Vec<_> = place.sizes()?.into_iter().take_while(|(offset, ..)| *offset <= at).collect();
         let size = behind.last().map_or((asked.columns, asked.rows), |(_, columns, rows)| (*columns, *rows));
-        let answered = std::fs::read_to_string(place.folder().join("answered"));
-        let answered = answered.ok().and_then(|it| it.trim().parse().ok()).unwrap_or_default();
+        let answered = answered(&place);
         Ok(Self {
             place,
             log,
@@ -115,6 +126,7 @@ impl Drawing {
             asked: size,
             at,
             known: at,
+            sizes_length: 0,
             sizes_taken: behind.len(),
             sizes: Vec::new(),
             answer_from: end.saturating_sub(STALE).max(answered),
@@ -139,11 +151,15 @@ impl Drawing {
             // The end first: a size is written down before anything that follows it, so all that are due before this end
             // are known after it.
             self.known = self.log.end()?;
-            let all = self.place.sizes()?;
-            self.sizes = all.get(self.sizes_taken..).unwrap_or_default().to_vec();
+            let length = std::fs::metadata(self.place.folder().join("sizes")).map_or(0, |it| it.len());
+            if length != self.sizes_length {
+                self.sizes_length = length;
+                let all = self.place.sizes()?;
+                self.sizes = all.get(self.sizes_taken..).unwrap_or_default().to_vec();
+            }
         }
         let due = self.next_size();
-        let mut piece = [0; SLICE];
+        let mut piece = vec![0; SLICE];
         let ends = [Some(self.known), due, (self.at < self.answer_from).then_some(self.answer_from)];
         let most = ends.into_iter().flatten().min().unwrap_or_default().saturating_sub(self.at);
         let most = usize::try_from(most).unwrap_or(SLICE).min(SLICE);
@@ -188,13 +204,9 @@ impl Drawing {
         }
     }
 
-    /// Nothing while the program draws on the other screen: it comes back to the first one with all that it was.
     fn checkpoint(&mut self) -> Option<Checkpoint> {
         let at = self.at;
         let model = self.model();
-        if model.is_alternate() {
-            return None;
-        }
         let (columns, rows) = model.size();
         let paint = zstd::encode_all(model.snapshot(KEPT_LINES).as_slice(), 1).ok()?;
         Some(Checkpoint { offset: at, columns, rows, paint })
@@ -204,7 +216,20 @@ impl Drawing {
         if self.model.is_some()
             && let Some(checkpoint) = self.checkpoint()
         {
+            if self.saved.0 != self.at {
+                // As above; with it an engine that begins replays nothing of a session at rest.
+                self.saved = (self.at, Instant::now());
+                let _unwritten = write_checkpoint(&self.place, &checkpoint);
+            }
             (self.model, self.parked) = (None, Some(checkpoint));
+        }
+    }
+
+    /// Looks at the screen; one that is parked stays so.
+    fn look<T>(&mut self, looks: impl FnOnce(&mut dyn Model) -> T) -> T {
+        match (&self.model, &self.parked) {
+            (None, Some(parked)) => looks(&mut parked.revive()),
+            _ => looks(self.model()),
         }
     }
 
@@ -219,56 +244,164 @@ impl Drawing {
 
     fn drawn(&mut self, lines_above: usize) -> Drawn {
         let offset = self.at;
-        let model = self.model();
-        let (columns, rows) = model.size();
-        Drawn {
-            offset,
-            columns,
-            rows,
-            text: model.text(),
-            paint: model.snapshot(lines_above),
-            alternate: model.is_alternate(),
-        }
+        self.look(|model| {
+            let (columns, rows) = model.size();
+            Drawn {
+                offset,
+                columns,
+                rows,
+                text: model.text(),
+                paint: model.snapshot(lines_above),
+                alternate: model.is_alternate(),
+            }
+        })
     }
 }
 
-/// Draws on threads of their own: whoever types and whoever watches does not wait behind what others flood.
-pub(super) fn spawn(follow: impl Future<Output = ()> + Send + 'static) {
-    static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = (cores / 2).clamp(1, THREADS_MAX);
-        let built = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("draws")
-            .enable_time()
-            .build();
-        built.inspect_err(|error| tracing::warn!(%error, "screens are drawn among everything else")).ok()
-    });
-    match &*THREADS {
-        Some(threads) => drop(threads.spawn(follow)),
-        None => drop(tokio::spawn(follow)),
-    }
+/// The screen of a session, shared by whoever draws it and whoever looks at it.
+pub(super) struct Screen {
+    state: Mutex<State>,
+    /// When it was last typed into: milliseconds since the first look at a clock, and one; 0 is never.
+    typed: AtomicU64,
+    /// Columns and rows, once it is drawn.
+    size: AtomicU32,
+}
+
+enum State {
+    /// Nobody looked yet. It is opened by whoever draws it first.
+    NotYet(Place, LogReader),
+    Open(Box<Drawing>),
+    /// It has no terminal, or none that could be drawn.
+    None,
 }
 
 /// The drawing of a session that lives.
-pub(super) type Shared = std::sync::Arc<tokio::sync::Mutex<Option<Drawing>>>;
+pub(super) type Shared = Arc<Screen>;
+
+fn clock_ms() -> u64 {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+impl Screen {
+    fn new(place: Place, log: LogReader) -> Shared {
+        let state = Mutex::new(State::NotYet(place, log));
+        Arc::new(Self { state, typed: AtomicU64::new(0), size: AtomicU32::new(0) })
+    }
+
+    fn is_urgent(&self) -> bool {
+        let typed = self.typed.load(Ordering::Relaxed);
+        typed > 0 && clock_ms().saturating_sub(typed) < URGENT_MS
+    }
+
+    /// Does something with the drawing; nothing if there is none. For the threads that draw.
+    fn with<T>(&self, does: impl FnOnce(&mut Drawing) -> io::Result<T>) -> io::Result<Option<T>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::NotYet(..) = &*state
+            && let State::NotYet(place, log) = std::mem::replace(&mut *state, State::None)
+        {
+            match place.asked() {
+                Ok(asked) if asked.mode == place::Mode::Pty => {
+                    *state = State::Open(Box::new(Drawing::open(place, log)?));
+                }
+                // What never started has no screen.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        let State::Open(drawing) = &mut *state else { return Ok(None) };
+        let done = does(drawing)?;
+        let (columns, rows) = drawing.size();
+        self.size.store(u32::from(columns) << 16 | u32::from(rows), Ordering::Relaxed);
+        Ok(Some(done))
+    }
+
+    /// Draws up to an offset, or to the end, in turns with all others; then does something with it. With `patience` it
+    /// does so after this long however far it came.
+    async fn caught_up<T: Send + 'static>(
+        self: &Arc<Self>,
+        to: u64,
+        patience: Option<Duration>,
+        orders: Option<mpsc::UnboundedSender<ToHolder>>,
+        then: impl FnOnce(&mut Drawing) -> T + Send + 'static,
+    ) -> io::Result<Option<T>> {
+        let (tell, told) = oneshot::channel();
+        let until = patience.and_then(|it| Instant::now().checked_add(it));
+        let (then, tell) = (Some(then), Some(tell));
+        turns::take(Box::new(CatchUp { screen: self.clone(), to, until, orders, then, tell }));
+        told.await.unwrap_or_else(|_| Err(io::Error::other("drawing it ran into a defect of Pilothouse")))
+    }
+}
+
+/// Draws a screen up to somewhere, for somebody who waits.
+struct CatchUp<T, F> {
+    screen: Shared,
+    to: u64,
+    until: Option<Instant>,
+    orders: Option<mpsc::UnboundedSender<ToHolder>>,
+    then: Option<F>,
+    tell: Option<oneshot::Sender<io::Result<Option<T>>>>,
+}
+
+impl<T: Send, F: FnOnce(&mut Drawing) -> T + Send> turns::Work for CatchUp<T, F> {
+    fn is_urgent(&self) -> bool {
+        // Whoever has no patience waits to see it.
+        self.until.is_some() || self.screen.is_urgent()
+    }
+
+    fn slice(&mut self) -> bool {
+        if self.tell.as_ref().is_none_or(oneshot::Sender::is_closed) {
+            return false;
+        }
+        let (to, until, orders, then) = (self.to, self.until, &self.orders, &mut self.then);
+        let done = self.screen.with(|drawing| {
+            // Once in any case: a size may have changed since the last byte.
+            let (more, answers) = drawing.draw()?;
+            if !answers.is_empty()
+                && let Some(orders) = orders
+            {
+                // Noted first: an engine that is killed between the two has not answered, and none answers twice.
+                note_answered(&drawing.place, drawing.at);
+                let _holder_gone = orders.send(ToHolder::Input(answers));
+            }
+            let late = until.is_some_and(|until| Instant::now() >= until);
+            Ok(if more && drawing.at < to && !late { None } else { then.take().map(|then| then(drawing)) })
+        });
+        let done = match done {
+            Ok(Some(None)) => return true,
+            Ok(Some(Some(done))) => Ok(Some(done)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        if let Some(tell) = self.tell.take() {
+            let _nobody_waits = tell.send(done);
+        }
+        false
+    }
+}
 
 /// Draws a session while it lives.
 pub(super) async fn follow(
-    shared: Shared,
+    screen: Shared,
     session: Key,
     mut sight: watch::Receiver<Sight>,
     orders: mpsc::UnboundedSender<ToHolder>,
 ) {
     let mut parked = false;
+    let mut at = 0;
     loop {
         let over = sight.borrow_and_update().end.is_some();
-        if let Err(error) = catch_up(&shared, u64::MAX, Some(&orders)).await {
+        let drawn = screen.caught_up(u64::MAX, None, Some(orders.clone()), |it| it.at).await;
+        let drawn = drawn.inspect_err(|error| {
             tracing::warn!(%session, %error, "its screen cannot be drawn just now");
-        }
+        });
         if over {
-            pack_soon(&shared, true).await;
+            pack_soon(&screen, true).await;
             return;
+        }
+        let before = std::mem::replace(&mut at, drawn.ok().flatten().unwrap_or_default());
+        if at.saturating_sub(before) >= SLICE as u64 && !screen.is_urgent() {
+            tokio::time::sleep(GATHER).await;
         }
         match tokio::time::timeout(PARK, sight.changed()).await {
             Ok(Ok(())) => parked = false,
@@ -282,95 +415,84 @@ pub(super) async fn follow(
             }
             Err(_) => {
                 parked = true;
-                if let Some(drawing) = shared.lock().await.as_mut() {
-                    drawing.park();
-                }
-                pack_soon(&shared, false).await;
+                let _not_drawn = screen.caught_up(0, None, None, Drawing::park).await;
+                pack_soon(&screen, false).await;
             }
+        }
+        if screen.is_urgent() {
+            // Whoever looks gets the bytes before they are drawn.
+            tokio::task::yield_now().await;
         }
     }
 }
 
 /// Packs what of the log is not written any more.
-async fn pack_soon(shared: &Shared, over: bool) {
-    let Some(folder) = shared.lock().await.as_ref().map(|it| it.place.folder().to_owned()) else { return };
+async fn pack_soon(screen: &Shared, over: bool) {
+    let folder = screen.caught_up(0, None, None, |it| it.place.folder().to_owned()).await;
+    let Ok(Some(folder)) = folder else { return };
     let packed = tokio::task::spawn_blocking(move || pack(&folder, over)).await;
     if let Ok(Err(error)) = packed {
         tracing::warn!(%error, "a session's log could not be packed; it is whole");
     }
 }
 
-/// Draws up to an offset, or to the end.
-async fn catch_up(
-    shared: &Shared,
-    to: u64,
-    orders: Option<&mpsc::UnboundedSender<ToHolder>>,
-) -> io::Result<()> {
-    loop {
-        {
-            let mut drawing = shared.lock().await;
-            let Some(drawing) = drawing.as_mut() else { return Ok(()) };
-            // Once in any case: a size may have changed since the last byte.
-            let (more, answers) = drawing.draw()?;
-            if !answers.is_empty()
-                && let Some(orders) = orders
-            {
-                let _holder_gone = orders.send(ToHolder::Input(answers));
-                let _unwritten =
-                    std::fs::write(drawing.place.folder().join("answered"), drawing.at.to_string());
-            }
-            if !more || drawing.at >= to {
-                return Ok(());
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
 impl Sessions {
-    /// The screen of a session now, with so many lines above it; nothing if it has no terminal.
+    /// The screen of a session now, with so many lines above it; nothing if it has no terminal. With `patience` it is as far
+    /// as it could be drawn in that time.
     ///
     /// # Errors
     /// Whatever the file system says.
-    pub async fn drawn(&self, session: Key, lines_above: usize) -> io::Result<Option<Drawn>> {
-        let place = self.place(session);
-        match place.asked() {
-            Ok(asked) if asked.mode == place::Mode::Pty => {}
-            Ok(_) => return Ok(None),
-            // What never started has no screen.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        }
+    pub async fn drawn(
+        &self,
+        session: Key,
+        lines_above: usize,
+        patience: Option<Duration>,
+    ) -> io::Result<Option<Drawn>> {
         let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
-        let (shared, orders) = match live {
-            Some((shared, orders)) => (shared, Some(orders)),
-            None => {
-                let drawing = Drawing::open(place, self.log(session))?;
-                (Shared::new(tokio::sync::Mutex::new(Some(drawing))), None)
-            }
+        let (screen, orders) = match live {
+            Some((screen, orders)) => (screen, Some(orders)),
+            None => (self.open_drawing(session), None),
         };
         let end = self.log(session).end()?;
-        catch_up(&shared, end, orders.as_ref()).await?;
-        Ok(shared.lock().await.as_mut().map(|it| it.drawn(lines_above)))
+        screen.caught_up(end, patience, orders, move |it| it.drawn(lines_above)).await
     }
 
-    /// Columns and rows of a session's terminal now; nothing if it is not followed, or is being drawn this moment.
+    /// Columns and rows of a session's terminal now; nothing if it is not followed, or was not drawn yet.
     #[must_use]
     pub fn size(&self, session: Key) -> Option<(u16, u16)> {
-        let shared = self.lock().get(&session)?.drawing.clone();
-        let drawing = shared.try_lock().ok()?;
-        drawing.as_ref().map(Drawing::size)
+        let size = self.lock().get(&session)?.drawing.size.load(Ordering::Relaxed);
+        (size > 0).then_some(((size >> 16) as u16, size as u16))
+    }
+
+    /// Notes that a session was typed into: it goes before the others for a while.
+    pub fn typed(&self, session: Key) {
+        if let Some(live) = self.lock().get(&session) {
+            live.drawing.typed.store(clock_ms(), Ordering::Relaxed);
+        }
     }
 
     /// The drawing of a session that is followed from now on; empty if it has no terminal.
     pub(super) fn open_drawing(&self, session: Key) -> Shared {
-        let place = self.place(session);
-        let has_terminal = place.asked().is_ok_and(|it| it.mode == place::Mode::Pty);
-        let drawing = has_terminal.then(|| Drawing::open(place, self.log(session)));
-        let drawing = drawing.and_then(|it| {
-            it.inspect_err(|error| tracing::warn!(%session, %error, "its screen cannot be drawn")).ok()
-        });
-        Shared::new(tokio::sync::Mutex::new(drawing))
+        Screen::new(self.place(session), self.log(session))
+    }
+}
+
+/// Up to where the program's questions were answered.
+fn answered(place: &Place) -> u64 {
+    let noted = std::fs::read_to_string(place.folder().join("answered"));
+    noted.ok().and_then(|it| it.trim().parse().ok()).unwrap_or_default()
+}
+
+/// One number of one length in the place of another, so that a kill leaves the one or the other.
+fn note_answered(place: &Place, at: u64) {
+    let path = place.folder().join("answered");
+    let note = || {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        file.write_all_at(format!("{at:020}\n").as_bytes(), 0)
+    };
+    let noted: io::Result<()> = note();
+    if let Err(error) = noted {
+        tracing::warn!(%error, "an answer could not be noted; an engine that dies now gives it twice");
     }
 }
 

@@ -7,16 +7,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alacritty_terminal::event::{Event, EventListener, WindowSize};
-use alacritty_terminal::grid::Dimensions;
+use alacritty_terminal::grid::{Cursor, Dimensions};
+use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::term::cell::Flags;
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
 use alacritty_terminal::vte::ansi::{Processor, Rgb};
+use pilothouse_contract::rows::Row;
 
-use super::paint;
+use super::paint::{self, Painter};
 
 /// So many lines that left the screen are kept as cells. Older ones are in the log.
 const LIVE_LINES: usize = 1000;
-/// An operating system command that is longer than this is none: its end is awaited and the rest thrown away.
-const COMMAND_MAX: usize = 2 * 1024;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
 /// A terminal has at most so many columns and rows.
@@ -32,6 +33,9 @@ pub trait Model: Send {
     fn answers(&mut self) -> Vec<u8>;
     /// The rows of the screen as text, without blanks at their ends.
     fn text(&mut self) -> Vec<String>;
+    /// The lowest rows that show anything, at most so many, with their looks; and the cursor's row among them and its column,
+    /// if it shows.
+    fn last_rows(&mut self, most: usize) -> (Vec<Row>, Option<(u16, u16)>);
     /// Escape sequences that draw this on an empty terminal of the same size: the screen, its modes, and so many lines
     /// above it.
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8>;
@@ -47,8 +51,8 @@ pub struct Alacritty {
     parser: Processor,
     ear: Ear,
     size: (u16, u16),
-    guard: Guard,
-    half: Half,
+    scan: Scan,
+    untold: Untold,
     broken: u64,
 }
 
@@ -101,8 +105,8 @@ impl Alacritty {
             parser: Processor::new(),
             ear,
             size,
-            guard: Guard::default(),
-            half: Half::default(),
+            scan: Scan::default(),
+            untold: Untold::default(),
             broken: 0,
         }
     }
@@ -114,9 +118,10 @@ impl Alacritty {
     }
 
     /// Does something to the emulator that may panic; then it begins anew, empty.
-    fn within<T: Default>(&mut self, does: impl FnOnce(&mut Term<Ear>, &mut Processor) -> T) -> T {
-        let (term, parser) = (&mut self.term, &mut self.parser);
-        catch_unwind(AssertUnwindSafe(|| does(term, parser))).unwrap_or_else(|_| {
+    fn within<T: Default>(&mut self, does: impl FnOnce(&mut Watched<'_, Ear>, &mut Processor) -> T) -> T {
+        let mut watched = Watched { term: &mut self.term, untold: &mut self.untold };
+        let parser = &mut self.parser;
+        catch_unwind(AssertUnwindSafe(|| does(&mut watched, parser))).unwrap_or_else(|_| {
             tracing::error!("the terminal model ran into a defect and begins anew");
             let broken = self.broken + 1;
             *self = Self { broken, ..Self::new(self.size.0, self.size.1) };
@@ -127,22 +132,22 @@ impl Alacritty {
     /// Lets what a program holds back in a synchronised update be seen.
     fn settle(&mut self) {
         if self.parser.sync_bytes_count() > 0 {
-            self.within(|term, parser| parser.stop_sync(term));
+            self.within(|watched, parser| parser.stop_sync(watched));
         }
     }
 }
 
 impl Model for Alacritty {
     fn feed(&mut self, bytes: &[u8]) {
-        let thinned = self.half.read(bytes);
-        let mut rest = thinned.as_deref().unwrap_or(bytes);
+        let mut rest = bytes;
         while !rest.is_empty() {
-            let (take, passes) = self.guard.measure(rest);
+            let (take, passes) = self.scan.take(rest);
             let (piece, after) = rest.split_at(take);
             if passes {
-                self.within(|term, parser| parser.advance(term, piece));
+                self.within(|watched, parser| parser.advance(watched, piece));
             } else {
-                // What it gathered so far is thrown away with it.
+                // What it gathered of the command is thrown away with it, and nothing else.
+                self.settle();
                 self.parser = Processor::new();
             }
             rest = after;
@@ -153,7 +158,10 @@ impl Model for Alacritty {
         let size = sane(columns, rows);
         if size != self.size {
             self.size = size;
-            self.within(|term, _| term.resize(Size(size.0, size.1)));
+            self.within(|watched, _| {
+                watched.term.resize(Size(size.0, size.1));
+                watched.untold.resize(usize::from(size.0));
+            });
         }
     }
 
@@ -163,7 +171,9 @@ impl Model for Alacritty {
         for event in heard {
             let said = match event {
                 Event::PtyWrite(text) => text,
-                Event::ColorRequest(index, says) => says(colour(index)),
+                Event::ColorRequest(index, says) => {
+                    says(self.term.colors()[index].unwrap_or_else(|| colour(index)))
+                }
                 Event::TextAreaSizeRequest(says) => says(WindowSize {
                     num_lines: self.size.1,
                     num_cols: self.size.0,
@@ -182,29 +192,42 @@ impl Model for Alacritty {
 
     fn text(&mut self) -> Vec<String> {
         self.settle();
-        self.within(|term, _| paint::text(term.grid()))
+        self.within(|watched, _| paint::text(watched.term.grid()))
+    }
+
+    fn last_rows(&mut self, most: usize) -> (Vec<Row>, Option<(u16, u16)>) {
+        self.settle();
+        self.within(|watched, _| tile::last_rows(watched.term, most))
     }
 
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
         self.settle();
-        let mut painted = self.within(|term, _| {
-            if !term.mode().contains(TermMode::ALT_SCREEN) {
-                return paint::screen(term.grid(), *term.mode(), lines_above);
+        let mut painted = self.within(|Watched { term, untold }, _| {
+            let mut painter = Painter::default();
+            end_lines(term);
+            if term.mode().contains(TermMode::ALT_SCREEN) {
+                // The other screen lies below and is what the program comes back to. Going there and back empties the one
+                // that is shown, so that is put back as it was.
+                let shown = term.grid().clone();
+                term.swap_alt();
+                end_lines(term);
+                painter.cells(term.grid(), lines_above);
+                painter.leave(term.grid());
+                term.swap_alt();
+                *term.grid_mut() = shown;
+                painter.saved(term.grid());
+                painter.cells(term.grid(), 0);
+            } else {
+                if term.grid().saved_cursor != Cursor::default() {
+                    painter.saved(term.grid());
+                }
+                painter.cells(term.grid(), lines_above);
             }
-            // The other screen lies below and is what the program comes back to. Going there and back empties the one
-            // that is shown, so that is put back as it was.
-            let shown = term.grid().clone();
-            let mode = *term.mode();
-            term.swap_alt();
-            let mut all = paint::screen(term.grid(), mode & !TermMode::ALT_SCREEN, lines_above);
-            term.swap_alt();
-            *term.grid_mut() = shown;
-            all.extend_from_slice(b"\x1b[?1049h\x1b[H");
-            all.extend(paint::screen(term.grid(), mode, 0));
-            all
+            painter.rest(term, untold);
+            painter.done()
         });
         // What comes next may be the rest of it.
-        painted.extend_from_slice(self.half.bytes());
+        painted.extend_from_slice(self.scan.kept());
         painted
     }
 
@@ -214,6 +237,27 @@ impl Model for Alacritty {
 
     fn size(&self) -> (u16, u16) {
         self.size
+    }
+}
+
+/// Takes from the ends of lines what they say and is not so: the last line goes on nowhere, whatever was written when it stood
+/// higher; whether the one where the cursor waits at the end goes on is decided by what comes; and a cell is left to nobody
+/// only before a wide character that did not fit.
+fn end_lines(term: &mut Term<Ear>) {
+    let (first, last, end) = (term.topmost_line(), term.bottommost_line(), term.last_column());
+    let grid = term.grid_mut();
+    grid[last][end].flags.remove(Flags::WRAPLINE);
+    if grid.cursor.input_needs_wrap {
+        let point = grid.cursor.point;
+        grid[point.line][point.column].flags.remove(Flags::WRAPLINE);
+    }
+    for line in first.0..=last.0 {
+        let flags = grid[Line(line)][end].flags;
+        if flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
+            let goes_on = flags.contains(Flags::WRAPLINE)
+                && grid[Line(line + 1)][Column(0)].flags.contains(Flags::WIDE_CHAR);
+            grid[Line(line)][end].flags.set(Flags::LEADING_WIDE_CHAR_SPACER, goes_on);
+        }
     }
 }
 
@@ -240,55 +284,13 @@ fn colour(index: usize) -> Rgb {
     }
 }
 
-/// Counts how long an operating system command has become: the parser gathers it whole, and some never end.
-#[derive(Default)]
-struct Guard {
-    state: Gathering,
-}
+mod scan;
+mod tile;
+mod watched;
 
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Gathering {
-    #[default]
-    Nothing,
-    Escape,
-    Command(usize),
-    /// It was too long: its end is awaited.
-    Dropping,
-    DroppingEscape,
-}
-
-impl Guard {
-    /// How many bytes from the front belong together, and whether the parser may have them.
-    fn measure(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let dropping = |state| matches!(state, Gathering::Dropping | Gathering::DroppingEscape);
-        let begun = dropping(self.state);
-        for (at, byte) in bytes.iter().enumerate() {
-            self.state = match (self.state, byte) {
-                (Gathering::Nothing | Gathering::Command(_), 0x1b) => Gathering::Escape,
-                (Gathering::Escape, b']') => Gathering::Command(0),
-                (Gathering::Escape, 0x1b) => Gathering::Escape,
-                (Gathering::Command(_), 0x07 | 0x18 | 0x1a) => Gathering::Nothing,
-                (Gathering::Command(length), _) if length >= COMMAND_MAX => Gathering::Dropping,
-                (Gathering::Command(length), _) => Gathering::Command(length + 1),
-                (Gathering::Dropping, 0x1b) => Gathering::DroppingEscape,
-                (Gathering::Dropping, 0x07 | 0x18 | 0x1a) | (Gathering::DroppingEscape, b'\\') => {
-                    Gathering::Nothing
-                }
-                (Gathering::Dropping | Gathering::DroppingEscape, _) => Gathering::Dropping,
-                (Gathering::Nothing | Gathering::Escape, _) => Gathering::Nothing,
-            };
-            if dropping(self.state) != begun {
-                // A byte that begins the dropping is dropped with what follows; one that ends it is the last of it.
-                return if begun { (at + 1, false) } else { (at.max(1), at > 0) };
-            }
-        }
-        (bytes.len(), !begun)
-    }
-}
-
-mod half;
-
-use half::Half;
+use scan::Scan;
+pub(super) use watched::Untold;
+use watched::Watched;
 
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,16 @@
 
 use std::fmt::Write;
 
-use alacritty_terminal::grid::{Dimensions, Grid};
+use alacritty_terminal::grid::{Charsets, Cursor, Dimensions, Grid};
 use alacritty_terminal::index::{Column, Line};
-use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{CharsetIndex, Color, NamedColor, StandardCharset};
+use alacritty_terminal::term::color::COUNT;
+use alacritty_terminal::term::{Term, TermMode};
+use alacritty_terminal::vte::ansi::{
+    CharsetIndex, Color, CursorShape, CursorStyle, NamedColor, Rgb, StandardCharset,
+};
+
+use super::model::Untold;
 
 /// The rows of a screen, without blanks at their ends.
 pub(super) fn text(grid: &Grid<Cell>) -> Vec<String> {
@@ -30,33 +35,274 @@ fn cells(grid: &Grid<Cell>, line: Line) -> impl DoubleEndedIterator<Item = &Cell
     (0..grid.columns()).map(move |column| &row[Column(column)])
 }
 
-/// Paints a screen with its modes, and so many lines above it.
-pub(super) fn screen(grid: &Grid<Cell>, mode: TermMode, lines_above: usize) -> Vec<u8> {
-    let above = i32::try_from(lines_above.min(grid.history_size())).unwrap_or_default();
-    let rows = i32::try_from(grid.screen_lines()).unwrap_or_default();
-    let mut out = String::new();
-    let mut pen = Cell::default();
-    for row in -above..rows {
-        let line = Line(row);
-        let last = cells(grid, line).rposition_used();
-        let wraps = cells(grid, line).next_back().is_some_and(|it| it.flags.contains(Flags::WRAPLINE));
-        let follows = row + 1 < rows;
-        // A line that goes on in the next one is painted to its end, and the next character wraps; if there is none, it
-        // is ended like any other.
-        let goes_on = wraps && follows && cells(grid, Line(row + 1)).rposition_used().is_some();
-        let length = if goes_on { grid.columns() } else { last.map_or(0, |last| last + 1) };
-        for cell in cells(grid, line).take(length) {
-            draw(&mut out, &mut pen, cell);
-        }
-        if follows && !goes_on {
-            // Blanks that scroll in take the colour of the pen.
-            put_pen(&mut out, &mut pen, &Cell::default());
-            out.push_str("\r\n");
+const LOOKS: Flags = Flags::from_bits_truncate(
+    Flags::INVERSE.bits()
+        | Flags::BOLD.bits()
+        | Flags::ITALIC.bits()
+        | Flags::DIM.bits()
+        | Flags::HIDDEN.bits()
+        | Flags::STRIKEOUT.bits()
+        | Flags::ALL_UNDERLINES.bits(),
+);
+
+/// Paints on a terminal that begins empty.
+#[derive(Default)]
+pub(super) struct Painter {
+    out: String,
+    /// With what would be written now.
+    pen: Cell,
+    charsets: Charsets,
+}
+
+impl Painter {
+    /// Paints the cells of a screen and so many lines above it, from its first line on.
+    pub(super) fn cells(&mut self, grid: &Grid<Cell>, lines_above: usize) {
+        let above = i32::try_from(lines_above.min(grid.history_size())).unwrap_or_default();
+        let rows = i32::try_from(grid.screen_lines()).unwrap_or_default();
+        let mut goes_on = false;
+        let mut scrolled_in = Color::Named(NamedColor::Background);
+        for row in -above..rows {
+            let line = Line(row);
+            let last = cells(grid, line).rposition_used();
+            let follows = row + 1 < rows;
+            let begins = |flag| follows && grid[Line(row + 1)][Column(0)].flags.contains(flag);
+            let end = &grid[line][grid.last_column()];
+            // A line that goes on in the next one is painted to its end, and the next character wraps, be it a blank.
+            let wraps = end.flags.contains(Flags::WRAPLINE) && follows;
+            let least = usize::from(goes_on);
+            goes_on = wraps;
+            let length = if wraps { grid.columns() } else { last.map_or(0, |last| last + 1).max(least) };
+            // A wide character that does not fit at the end of a line leaves the last cell to nobody.
+            let made_by_next = goes_on && begins(Flags::WIDE_CHAR);
+            for cell in cells(grid, line).take(length) {
+                self.cell(cell, made_by_next);
+            }
+            if scrolled_in != Cell::default().bg && length < grid.columns() {
+                self.pen(&Cell::default());
+                self.out.push_str("\x1b[K");
+            }
+            // A line that the last one goes on in may scroll in, and has the colour of the pen then.
+            scrolled_in = if goes_on { grid[Line(row + 1)][Column(0)].bg } else { Cell::default().bg };
+            if follows && !goes_on {
+                // Blanks that scroll in take the colour of the pen.
+                self.pen(&Cell::default());
+                self.out.push_str("\r\n");
+            }
         }
     }
-    put_modes(&mut out, mode);
-    put_cursor(&mut out, &mut pen, grid, mode);
-    out.into_bytes()
+
+    fn cell(&mut self, cell: &Cell, made_by_next: bool) {
+        let spacer = Flags::WIDE_CHAR_SPACER;
+        if cell.flags.contains(spacer)
+            || (made_by_next && cell.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER))
+        {
+            // The character itself takes this cell too.
+            return;
+        }
+        self.pen(cell);
+        self.out.push(cell.c);
+        self.out.extend(cell.zerowidth().into_iter().flatten());
+    }
+
+    /// Saves the cursor that a program saved; on an empty screen, and leaves it empty.
+    pub(super) fn saved(&mut self, grid: &Grid<Cell>) {
+        self.cursor(grid, &grid.saved_cursor, None);
+        self.out.push_str("\x1b7");
+        self.plainly();
+        // A cursor that waits at the end of a line wrote there.
+        self.out.push_str(if grid.saved_cursor.input_needs_wrap { "\x1b[2K\x1b[H" } else { "\x1b[H" });
+    }
+
+    /// Leaves the first screen for the other one as its program did: it comes back to the cursor that was left.
+    pub(super) fn leave(&mut self, grid: &Grid<Cell>) {
+        self.cursor(grid, &grid.cursor, None);
+        self.out.push_str("\x1b[?1049h");
+        // It begins in the colour of the pen.
+        self.plainly();
+        self.out.push_str("\x1b[2J");
+    }
+
+    /// What is not cells: stops, cursors, what scrolls, modes.
+    pub(super) fn rest<T>(&mut self, term: &Term<T>, untold: &Untold) {
+        let (grid, mode) = (term.grid(), *term.mode());
+        if let Some(tabs) = &untold.tabs {
+            self.out.push_str("\x1b[3g");
+            for column in tabs.iter().enumerate().filter_map(|(column, is_stop)| is_stop.then_some(column)) {
+                self.write(format_args!("\x1b[1;{}H\x1bH", column + 1));
+            }
+        }
+        if let Some((top, bottom)) = untold.region {
+            self.write(format_args!("\x1b[{top};{bottom}r"));
+        }
+        self.plainly();
+        self.colours(term);
+        if mode.contains(TermMode::ORIGIN) {
+            self.out.push_str("\x1b[?6h");
+            self.cursor(grid, &grid.cursor, untold.region.map(|(top, _)| top));
+        } else {
+            self.cursor(grid, &grid.cursor, None);
+        }
+        if untold.charset == CharsetIndex::G1 {
+            self.out.push('\x0e');
+        }
+        self.modes(mode);
+        self.shape(term);
+    }
+
+    /// The escape sequences.
+    pub(super) fn done(self) -> Vec<u8> {
+        self.out.into_bytes()
+    }
+
+    fn write(&mut self, what: std::fmt::Arguments<'_>) {
+        // A string takes everything.
+        let _never: Result<(), std::fmt::Error> = self.out.write_fmt(what);
+    }
+
+    /// What is written is taken as it is, and as it looks at first.
+    fn plainly(&mut self) {
+        self.charsets(&Charsets::default());
+        self.pen(&Cell::default());
+    }
+
+    fn charsets(&mut self, wanted: &Charsets) {
+        for (index, set) in [
+            (CharsetIndex::G0, '('),
+            (CharsetIndex::G1, ')'),
+            (CharsetIndex::G2, '*'),
+            (CharsetIndex::G3, '+'),
+        ] {
+            if self.charsets[index] != wanted[index] {
+                self.charsets[index] = wanted[index];
+                let drawing = wanted[index] == StandardCharset::SpecialCharacterAndLineDrawing;
+                self.out.extend(['\x1b', set, if drawing { '0' } else { 'B' }]);
+            }
+        }
+    }
+
+    /// Puts the cursor where it is, with its pen and character sets; lines are counted from `top` if there is one.
+    fn cursor(&mut self, grid: &Grid<Cell>, cursor: &Cursor<Cell>, top: Option<usize>) {
+        let (line, column) = (cursor.point.line, cursor.point.column);
+        let row = &grid[line];
+        let mut at = column.0;
+        if cursor.input_needs_wrap && row[column].flags.contains(Flags::WIDE_CHAR_SPACER) && at > 0 {
+            at -= 1;
+        }
+        let line = (usize::try_from(line.0).unwrap_or_default() + 2).saturating_sub(top.unwrap_or(1));
+        self.plainly();
+        self.write(format_args!("\x1b[{};{}H", line, at + 1));
+        if cursor.input_needs_wrap {
+            // A cursor that waits beyond the last column got there by writing in it.
+            let cell = &row[Column(at)];
+            self.cell(cell, false);
+        }
+        self.pen(&cursor.template);
+        self.charsets(&cursor.charsets);
+    }
+
+    fn modes(&mut self, mode: TermMode) {
+        for (flag, on) in [
+            (TermMode::APP_CURSOR, "\x1b[?1h"),
+            (TermMode::APP_KEYPAD, "\x1b="),
+            (TermMode::BRACKETED_PASTE, "\x1b[?2004h"),
+            (TermMode::MOUSE_REPORT_CLICK, "\x1b[?1000h"),
+            (TermMode::MOUSE_DRAG, "\x1b[?1002h"),
+            (TermMode::MOUSE_MOTION, "\x1b[?1003h"),
+            (TermMode::UTF8_MOUSE, "\x1b[?1005h"),
+            (TermMode::SGR_MOUSE, "\x1b[?1006h"),
+            (TermMode::FOCUS_IN_OUT, "\x1b[?1004h"),
+            (TermMode::LINE_FEED_NEW_LINE, "\x1b[20h"),
+            (TermMode::INSERT, "\x1b[4h"),
+        ] {
+            if mode.contains(flag) {
+                self.out.push_str(on);
+            }
+        }
+        for (flag, off) in [
+            (TermMode::SHOW_CURSOR, "\x1b[?25l"),
+            (TermMode::ALTERNATE_SCROLL, "\x1b[?1007l"),
+            (TermMode::LINE_WRAP, "\x1b[?7l"),
+        ] {
+            if !mode.contains(flag) {
+                self.out.push_str(off);
+            }
+        }
+    }
+
+    /// Colours that the program gave other values.
+    fn colours<T>(&mut self, term: &Term<T>) {
+        for index in 0..COUNT {
+            let Some(Rgb { r, g, b }) = term.colors()[index] else { continue };
+            match index {
+                0..256 => self.write(format_args!("\x1b]4;{index};rgb:{r:02x}/{g:02x}/{b:02x}\x1b\\")),
+                // What is written, what is behind it, the cursor.
+                256..=258 => {
+                    self.write(format_args!("\x1b]{};rgb:{r:02x}/{g:02x}/{b:02x}\x1b\\", index - 246))
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// How the cursor looks, if the program said so.
+    fn shape<T>(&mut self, term: &Term<T>) {
+        let style = term.cursor_style();
+        if style != CursorStyle::default() {
+            let shape = match style.shape {
+                CursorShape::Underline => 3,
+                CursorShape::Beam => 5,
+                _ => 1,
+            };
+            self.write(format_args!("\x1b[{} q", shape + usize::from(!style.blinking)));
+        }
+    }
+
+    /// Makes the pen that of a cell.
+    fn pen(&mut self, cell: &Cell) {
+        let (out, pen) = (&mut self.out, &mut self.pen);
+        if pen.hyperlink() != cell.hyperlink() {
+            let said = match cell.hyperlink() {
+                Some(link) => write!(out, "\x1b]8;id={};{}\x1b\\", link.id(), link.uri()),
+                None => write!(out, "\x1b]8;;\x1b\\"),
+            };
+            // A string takes everything.
+            let _never: Result<(), std::fmt::Error> = said;
+            pen.set_hyperlink(cell.hyperlink());
+        }
+        let same = pen.flags & LOOKS == cell.flags & LOOKS
+            && (pen.fg, pen.bg) == (cell.fg, cell.bg)
+            && pen.underline_color() == cell.underline_color();
+        if same {
+            return;
+        }
+        let mut codes = vec!["0".to_owned()];
+        for (flag, code) in [
+            (Flags::BOLD, "1"),
+            (Flags::DIM, "2"),
+            (Flags::ITALIC, "3"),
+            (Flags::UNDERLINE, "4"),
+            (Flags::DOUBLE_UNDERLINE, "4:2"),
+            (Flags::UNDERCURL, "4:3"),
+            (Flags::DOTTED_UNDERLINE, "4:4"),
+            (Flags::DASHED_UNDERLINE, "4:5"),
+            (Flags::INVERSE, "7"),
+            (Flags::HIDDEN, "8"),
+            (Flags::STRIKEOUT, "9"),
+        ] {
+            if cell.flags.contains(flag) {
+                codes.push(code.to_owned());
+            }
+        }
+        codes.extend(colour(cell.fg, 30));
+        codes.extend(colour(cell.bg, 40));
+        codes.extend(cell.underline_color().and_then(|it| colour(it, 50)));
+        out.push_str("\x1b[");
+        out.push_str(&codes.join(";"));
+        out.push('m');
+        pen.flags = cell.flags & LOOKS;
+        (pen.fg, pen.bg) = (cell.fg, cell.bg);
+        pen.set_underline_color(cell.underline_color());
+    }
 }
 
 trait Used {
@@ -76,72 +322,6 @@ impl<'a, I: DoubleEndedIterator<Item = &'a Cell>> Used for I {
     }
 }
 
-fn draw(out: &mut String, pen: &mut Cell, cell: &Cell) {
-    if cell.flags.intersects(Flags::WIDE_CHAR_SPACER | Flags::LEADING_WIDE_CHAR_SPACER) {
-        // The character itself takes this cell too, or the one that is wrapped makes it.
-        return;
-    }
-    put_pen(out, pen, cell);
-    out.push(if cell.c == '\t' { ' ' } else { cell.c });
-    out.extend(cell.zerowidth().into_iter().flatten());
-}
-
-const LOOKS: Flags = Flags::from_bits_truncate(
-    Flags::INVERSE.bits()
-        | Flags::BOLD.bits()
-        | Flags::ITALIC.bits()
-        | Flags::DIM.bits()
-        | Flags::HIDDEN.bits()
-        | Flags::STRIKEOUT.bits()
-        | Flags::ALL_UNDERLINES.bits(),
-);
-
-/// Makes the pen that of a cell.
-fn put_pen(out: &mut String, pen: &mut Cell, cell: &Cell) {
-    if pen.hyperlink() != cell.hyperlink() {
-        let said = match cell.hyperlink() {
-            Some(link) => write!(out, "\x1b]8;id={};{}\x1b\\", link.id(), link.uri()),
-            None => write!(out, "\x1b]8;;\x1b\\"),
-        };
-        // A string takes everything.
-        let _never: Result<(), std::fmt::Error> = said;
-        pen.set_hyperlink(cell.hyperlink());
-    }
-    let same = pen.flags & LOOKS == cell.flags & LOOKS
-        && (pen.fg, pen.bg) == (cell.fg, cell.bg)
-        && pen.underline_color() == cell.underline_color();
-    if same {
-        return;
-    }
-    let mut codes = vec!["0".to_owned()];
-    for (flag, code) in [
-        (Flags::BOLD, "1"),
-        (Flags::DIM, "2"),
-        (Flags::ITALIC, "3"),
-        (Flags::UNDERLINE, "4"),
-        (Flags::DOUBLE_UNDERLINE, "4:2"),
-        (Flags::UNDERCURL, "4:3"),
-        (Flags::DOTTED_UNDERLINE, "4:4"),
-        (Flags::DASHED_UNDERLINE, "4:5"),
-        (Flags::INVERSE, "7"),
-        (Flags::HIDDEN, "8"),
-        (Flags::STRIKEOUT, "9"),
-    ] {
-        if cell.flags.contains(flag) {
-            codes.push(code.to_owned());
-        }
-    }
-    codes.extend(colour(cell.fg, 30));
-    codes.extend(colour(cell.bg, 40));
-    codes.extend(cell.underline_color().and_then(|it| colour(it, 50)));
-    out.push_str("\x1b[");
-    out.push_str(&codes.join(";"));
-    out.push('m');
-    pen.flags = cell.flags & LOOKS;
-    (pen.fg, pen.bg) = (cell.fg, cell.bg);
-    pen.set_underline_color(cell.underline_color());
-}
-
 /// The code of a colour; `base` is 30 for what is written, 40 for what is behind it, 50 for the line below it.
 fn colour(colour: Color, base: u16) -> Option<String> {
     match colour {
@@ -154,62 +334,5 @@ fn colour(colour: Color, base: u16) -> Option<String> {
         },
         Color::Indexed(index) => Some(format!("{}:5:{index}", base + 8)),
         Color::Spec(rgb) => Some(format!("{}:2::{}:{}:{}", base + 8, rgb.r, rgb.g, rgb.b)),
-    }
-}
-
-fn put_modes(out: &mut String, mode: TermMode) {
-    for (flag, on) in [
-        (TermMode::APP_CURSOR, "\x1b[?1h"),
-        (TermMode::APP_KEYPAD, "\x1b="),
-        (TermMode::BRACKETED_PASTE, "\x1b[?2004h"),
-        (TermMode::MOUSE_REPORT_CLICK, "\x1b[?1000h"),
-        (TermMode::MOUSE_DRAG, "\x1b[?1002h"),
-        (TermMode::MOUSE_MOTION, "\x1b[?1003h"),
-        (TermMode::UTF8_MOUSE, "\x1b[?1005h"),
-        (TermMode::SGR_MOUSE, "\x1b[?1006h"),
-        (TermMode::FOCUS_IN_OUT, "\x1b[?1004h"),
-        (TermMode::LINE_FEED_NEW_LINE, "\x1b[20h"),
-    ] {
-        if mode.contains(flag) {
-            out.push_str(on);
-        }
-    }
-    for (flag, off) in [(TermMode::SHOW_CURSOR, "\x1b[?25l"), (TermMode::ALTERNATE_SCROLL, "\x1b[?1007l")] {
-        if !mode.contains(flag) {
-            out.push_str(off);
-        }
-    }
-}
-
-fn put_cursor(out: &mut String, pen: &mut Cell, grid: &Grid<Cell>, mode: TermMode) {
-    let cursor = &grid.cursor;
-    let (line, column) = (cursor.point.line, cursor.point.column);
-    let mut at = column.0;
-    let waits = cursor.input_needs_wrap.then(|| &grid[line][column]);
-    // A cursor that waits beyond the last column got there by writing in it.
-    let wide_before = waits.is_some_and(|it| it.flags.contains(Flags::WIDE_CHAR_SPACER)) && at > 0;
-    at -= usize::from(wide_before);
-    let _never: Result<(), std::fmt::Error> = write!(out, "\x1b[{};{}H", line.0 + 1, at + 1);
-    if waits.is_some() {
-        let cell = &grid[line][Column(at)];
-        put_pen(out, pen, cell);
-        out.push(cell.c);
-        out.extend(cell.zerowidth().into_iter().flatten());
-    }
-    put_pen(out, pen, &cursor.template);
-    for (index, set) in
-        [(CharsetIndex::G0, '('), (CharsetIndex::G1, ')'), (CharsetIndex::G2, '*'), (CharsetIndex::G3, '+')]
-    {
-        if cursor.charsets[index] == StandardCharset::SpecialCharacterAndLineDrawing {
-            out.push('\x1b');
-            out.push(set);
-            out.push('0');
-        }
-    }
-    if mode.contains(TermMode::INSERT) {
-        out.push_str("\x1b[4h");
-    }
-    if !mode.contains(TermMode::LINE_WRAP) {
-        out.push_str("\x1b[?7l");
     }
 }

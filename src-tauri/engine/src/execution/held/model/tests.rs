@@ -159,6 +159,127 @@ fn bad_bytes_harm_nobody() {
     }
 }
 
+/// Sequences of every class, whole, with numbers of all kinds.
+fn scene(seed: u64, length: usize) -> Vec<u8> {
+    let mut chance = Chance::of(seed);
+    let mut all = Vec::new();
+    while all.len() < length {
+        let number = |chance: &mut Chance| match chance.below(8) {
+            0 => String::new(),
+            1 => "0".to_owned(),
+            2 => (chance.below(70_000)).to_string(),
+            _ => (1 + chance.below(12)).to_string(),
+        };
+        let (a, b) = (number(&mut chance), number(&mut chance));
+        let one: String = match chance.below(24) {
+            0..=3 => ["words ", "a", "lqqk", "\t", "0123456789", "你好", "e\u{301}", "👩‍👩‍👧", "─│┌", "\u{301}"]
+                [chance.below(10)]
+            .to_owned(),
+            4 => "\r\n".to_owned(),
+            5 => ["\r", "\n", "\x08", "\x0b", "\t\t"][chance.below(5)].to_owned(),
+            6..=8 => format!("\x1b[{a}{}", &"ABCDEFGIZ`adeEF@PXLMST"[chance.below(22)..][..1]),
+            9 | 10 => format!("\x1b[{a};{b}H"),
+            11 => format!("\x1b[{}{}", ["", "0", "1", "2"][chance.below(4)], ["J", "K"][chance.below(2)]),
+            12 => format!("\x1b[{a};{b}r"),
+            13 => format!(
+                "\x1b[?{}{}",
+                [1, 6, 7, 25, 1000, 1006, 1004, 2004, 66][chance.below(9)],
+                &"hl"[chance.below(2)..][..1]
+            ),
+            14 => format!("\x1b[{}{}", ["4", "20"][chance.below(2)], &"hl"[chance.below(2)..][..1]),
+            15 => ["\x1b7", "\x1b8", "\x1b[s", "\x1b[u"][chance.below(4)].to_owned(),
+            16 => ["\x1bH", "\x1b[g", "\x1b[3g"][chance.below(3)].to_owned(),
+            17 => ["\x1b(0", "\x1b(B", "\x1b)0", "\x1b)B", "\x0e", "\x0f"][chance.below(6)].to_owned(),
+            18 => [
+                "\x1b[m",
+                "\x1b[1;31m",
+                "\x1b[44m",
+                "\x1b[38;5;99m",
+                "\x1b[48:2::1:2:3m",
+                "\x1b[4:3;58:5:7m",
+                "\x1b[7m",
+            ][chance.below(7)]
+            .to_owned(),
+            19 => ["\x1bD", "\x1bE", "\x1bM", "\x1b[2 q", "\x1b[5 q", "\x1b=", "\x1b>"][chance.below(7)]
+                .to_owned(),
+            20 => ["\x1b[?1049h", "\x1b[?1049l"][chance.below(2)].to_owned(),
+            21 => [
+                "\x1b]8;id=a;http://x/\x07",
+                "\x1b]8;;\x1b\\",
+                "\x1b]4;3;#102030\x07",
+                "\x1b]11;#010203\x07",
+                "\x1b]0;t\x07",
+            ][chance.below(5)]
+            .to_owned(),
+            22 => ["\x1b#8", "\x1b[!p", "\x1bP0;0q~\x1b\\", "\x1b_x\x1b\\", "\x1b[?2026h", "\x1b[?2026l"]
+                [chance.below(6)]
+            .to_owned(),
+            _ if chance.below(6) == 0 => ["\x1bc", "\x1b[?3h", "\x1b[?3l"][chance.below(3)].to_owned(),
+            _ => "some longer text that goes over the end of a line of forty columns".to_owned(),
+        };
+        all.extend_from_slice(one.as_bytes());
+    }
+    all
+}
+
+/// A generator of its own, so that a failure is found again.
+struct Chance(u64);
+
+impl Chance {
+    fn of(seed: u64) -> Self {
+        Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end
+    }
+}
+
+/// What a model shows and is, readable.
+fn all_of(model: &mut Alacritty) -> String {
+    let text = model.text().join("|\n");
+    format!("{text}|\n{}", model.snapshot(usize::MAX).escape_ascii())
+}
+
+fn same(model: &mut Alacritty, again: &mut Alacritty, which: &str) {
+    let (one, other) = (all_of(model), all_of(again));
+    let from = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let part = |all: &str| {
+        let around = from.saturating_sub(100).min(all.len())..(from + 60).min(all.len());
+        all.as_bytes()[around].escape_ascii().to_string()
+    };
+    assert!(one == other, "{which}:\n  the model {}\nits painting {}", part(&one), part(&other));
+}
+
+/// A model and the one that its painting makes are the same, and stay so whatever comes.
+fn paints_itself(seed: u64) {
+    let mut chance = Chance::of(seed);
+    let (columns, rows) = (20 + chance.below(60) as u16, 2 + chance.below(20) as u16);
+    let mut model = Alacritty::new(columns, rows);
+    let length = 1 + chance.below(1500);
+    model.feed(&scene(seed, length));
+    let mut again = Alacritty::new(columns, rows);
+    again.feed(&model.snapshot(usize::MAX));
+    same(&mut model, &mut again, &format!("seed {seed}, {columns}x{rows}"));
+    let more = scene(seed ^ 0xffff_ffff, 300);
+    model.feed(&more);
+    again.feed(&more);
+    same(
+        &mut model,
+        &mut again,
+        &format!("seed {seed}, {columns}x{rows}, going on with {}", more.escape_ascii()),
+    );
+}
+
+#[test]
+fn a_model_and_what_its_painting_makes_are_the_same_and_go_on_alike() {
+    let seeds = std::env::var("PILOTHOUSE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2000);
+    (0..seeds).for_each(paints_itself);
+}
+
 #[test]
 fn a_painting_made_in_the_middle_of_anything_goes_on_as_if_it_had_not_been_made() {
     let says = "one \x1b[38;2;1;200;3mgreen\x1b[0m ┌─┐ é \x1b]8;id=a;http://x/\x1b\\link\x1b]8;;\x07 \x1b]0;title\x07\r\n\x1b(0qqq\x1b(B \x1bP$q\x1b\\end";
@@ -182,4 +303,127 @@ fn signs_without_a_width_do_not_fill_memory() {
         model.feed("\u{301}".repeat(10_000).as_bytes());
     }
     assert!(model.snapshot(0).len() < 1000);
+}
+
+#[test]
+fn what_a_program_set_before_is_in_the_painting() {
+    for (name, before, after, rows) in [
+        ("what scrolls", "\x1b[2;3rtop", "\x1b[2;1Ha\r\nb\r\nc", ["top", "b", "c", ""]),
+        ("stops", "\x1b[3g\x1b[1;4H\x1bH\r", "\tx", ["   x", "", "", ""]),
+        ("lines from where it scrolls", "\x1b[2;4r\x1b[?6h", "\x1b[1;1Hx", ["", "x", "", ""]),
+        ("the saved cursor", "\x1b[3;5H\x1b(0\x1b7\x1b(B\x1b[H", "a\x1b8q", ["a", "", "    ─", ""]),
+        ("character sets", "\x1b)0\x0e", "q\x0fq", ["─q", "", "", ""]),
+        ("no wrap", "\x1b[?7l\x1b[1;38H", "abcdef", ["                                     abf", "", "", ""]),
+        ("insertion", "end\x1b[4h\r", "the ", ["the end", "", "", ""]),
+        (
+            "the pen of the screen below",
+            "below\x1b[31m\x1b)0\x1b[?1049h\x1b[m\x1b[HX",
+            "\x1b[?1049l\x0eq",
+            ["below─", "", "", ""],
+        ),
+    ] {
+        let mut model = Alacritty::new(40, 4);
+        model.feed(before.as_bytes());
+        let mut again = Alacritty::new(40, 4);
+        again.feed(&model.snapshot(0));
+        for model in [&mut model, &mut again] {
+            model.feed(after.as_bytes());
+        }
+        same(&mut model, &mut again, name);
+        assert_eq!(again.text(), rows, "{name}");
+    }
+}
+
+/// As conformance suites of terminals ask it: what is done, and what stands there then.
+#[test]
+fn sequences_do_what_terminals_do() {
+    for (says, rows) in [
+        ("one\r\ntwo\x1b[1J", ["", "", "", ""]),
+        ("one\r\ntwo\r\nthree\x1b[2;2H\x1b[1J", ["", "  o", "three", ""]),
+        ("one\r\ntwo\x1b[1;2H\x1b[J", ["o", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[2P", ["abef", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[2@", ["ab  cdef", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[2X", ["ab  ef", "", "", ""]),
+        ("a\x1b[3b", ["aaaa", "", "", ""]),
+        ("1\r\n2\r\n3\x1b[1;1H\x1b[L", ["", "1", "2", "3"]),
+        ("1\r\n2\r\n3\x1b[1;1H\x1b[M", ["2", "3", "", ""]),
+        ("1\r\n2\r\n3\x1b[2;3r\x1b[S", ["1", "3", "", ""]),
+        ("1\r\n2\r\n3\x1b[2;3r\x1b[2;1H\x1bM", ["1", "", "2", ""]),
+        ("1\r\n2\r\n3\x1b[9;9r\x1b[HX", ["X", "2", "3", ""]),
+        ("\x1b[99;99Hx\x1b[0;0Hy", ["y", "", "", "                                       x"]),
+        ("\tx\x1b[2Iy\x1b[Zz", ["        x               z", "", "", ""]),
+        ("你好\x1b[1;2Hx", [" x好", "", "", ""]),
+        ("你好\x1b[1;2H\x1b[P", [" 好", "", "", ""]),
+        ("a\x1bP0;0;0q\"0;0;0;0#0;2;0;0;0~~~-\x1b\\b", ["ab", "", "", ""]),
+        ("a\x1bPq\"1;1;99999999;99999999#1!99999999~\x1b\\b", ["ab", "", "", ""]),
+        ("a\x1b_Gf=100,s=0,v=0;AAAA\x1b\\b", ["ab", "", "", ""]),
+        ("a\x1b]1337;File=inline=1:AAAA\x07b", ["ab", "", "", ""]),
+        ("\x1b[?2026hheld\x1b[?2026l back", ["held back", "", "", ""]),
+        ("x\x1bcy", ["y", "", "", ""]),
+    ] {
+        let mut model = Alacritty::new(40, 4);
+        model.feed(says.as_bytes());
+        assert_eq!(model.text(), rows, "{}", says.escape_debug());
+    }
+}
+
+#[test]
+fn sizes_that_no_terminal_has_harm_nobody() {
+    for (columns, rows) in [(0, 0), (1, 1), (2, 1), (0, u16::MAX), (u16::MAX, 0), (1, 1000), (1000, 1)] {
+        let mut model = Alacritty::new(columns, rows);
+        model.feed("wide 你好 \x1b[5;9r\x1b[?6h\x1b[9;9H👩‍👩‍👧\x1b[?1049hx".as_bytes());
+        for (columns, rows) in [(3, 2), (columns, rows), (80, 24), (1, 1)] {
+            model.resize(columns, rows);
+            model.feed("\r\n更多 more\x1b[2;1H\x1b[L\x1b[?1049l".as_bytes());
+            let (columns, rows) = model.size();
+            let mut again = Alacritty::new(columns, rows);
+            again.feed(&model.snapshot(usize::MAX));
+            assert_eq!(again.text().len(), usize::from(rows));
+        }
+        assert_eq!(model.broken(), 0, "{columns}x{rows}");
+    }
+}
+
+/// Scenes with bytes changed, left out and put in, and sizes that change meanwhile, for as long as is asked for.
+#[test]
+fn whatever_comes_a_model_neither_breaks_nor_grows() {
+    let setting = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
+    let first: u64 = setting("PILOTHOUSE_SEED").unwrap_or(1);
+    let seconds = setting("PILOTHOUSE_FUZZ_SECONDS").unwrap_or(3);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let mut seed = first;
+    while std::time::Instant::now() < until {
+        let mut chance = Chance::of(seed);
+        let mut says = if chance.below(3) == 0 { noise(seed, 3000) } else { scene(seed, 3000) };
+        for _ in 0..chance.below(60) {
+            let at = chance.below(says.len());
+            match chance.below(3) {
+                0 => says[at] = chance.below(256) as u8,
+                1 => drop(says.remove(at)),
+                _ => says.insert(at, b"\x1b[];0\x9c\xe2"[chance.below(7)]),
+            }
+        }
+        let mut model = Alacritty::new(chance.below(100) as u16, chance.below(50) as u16);
+        let mut rest = says.as_slice();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(1 + chance.below(rest.len()));
+            model.feed(piece);
+            if chance.below(3) == 0 {
+                model.resize(chance.below(150) as u16, chance.below(60) as u16);
+            }
+            rest = after;
+        }
+        let (columns, rows) = model.size();
+        let painting = model.snapshot(usize::MAX);
+        let mut again = Alacritty::new(columns, rows);
+        again.feed(&painting);
+        assert!(painting.len() < 4 * 1024 * 1024, "seed {seed}: {} bytes", painting.len());
+        assert_eq!(model.broken() + again.broken(), 0, "seed {seed} broke the emulator");
+        assert_eq!(
+            (again.text().len(), model.last_rows(5).0.len().min(5)),
+            (usize::from(rows), model.last_rows(5).0.len())
+        );
+        seed += 1;
+    }
+    println!("seeds {first} to {seed}");
 }

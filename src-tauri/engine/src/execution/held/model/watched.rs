@@ -1,0 +1,290 @@
+//! Stands between the parser and the emulator: knows what the emulator keeps to itself and a painting needs, mends where it
+//! is wrong, and keeps from it what would fill memory.
+
+use alacritty_terminal::Term;
+use alacritty_terminal::event::EventListener;
+use alacritty_terminal::grid::Dimensions;
+use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::term::TermMode;
+use alacritty_terminal::term::cell::Flags;
+use alacritty_terminal::vte::ansi::{
+    Attr, CharsetIndex, ClearMode, CursorShape, CursorStyle, Handler, Hyperlink, KeyboardModes,
+    KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedPrivateMode, PrivateMode, Rgb,
+    StandardCharset, TabulationClearMode,
+};
+
+/// A cell takes so many signs without a width; more belong to no writing.
+const MARKS_MAX: usize = 16;
+/// Stops of the tabulator are so far apart at first.
+const TAB: usize = 8;
+
+/// What the emulator does not tell.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Untold {
+    /// The first and the last line that scroll, counted from one, if not all do.
+    pub(in super::super) region: Option<(usize, usize)>,
+    /// Which columns are stops of the tabulator, if they are not the usual ones.
+    pub(in super::super) tabs: Option<Vec<bool>>,
+    /// Which character set is in use.
+    pub(in super::super) charset: CharsetIndex,
+    /// Whether there ever was a character that takes two cells.
+    wide: bool,
+}
+
+impl Untold {
+    /// The terminal has another size.
+    pub(super) fn resize(&mut self, columns: usize) {
+        self.region = None;
+        if let Some(tabs) = &mut self.tabs {
+            let mut column = tabs.len();
+            tabs.resize_with(columns, || {
+                column += 1;
+                (column - 1).is_multiple_of(TAB)
+            });
+        }
+    }
+
+    fn tabs(&mut self, columns: usize) -> &mut Vec<bool> {
+        self.tabs.get_or_insert_with(|| (0..columns).map(|it| it.is_multiple_of(TAB)).collect())
+    }
+}
+
+/// The emulator, watched.
+pub(super) struct Watched<'a, T> {
+    pub(super) term: &'a mut Term<T>,
+    pub(super) untold: &'a mut Untold,
+}
+
+impl<T> Watched<'_, T> {
+    /// Whether the cell that a sign without a width would go to has enough of them.
+    fn is_full(&self) -> bool {
+        let grid = self.term.grid();
+        let (line, mut column) = (grid.cursor.point.line, grid.cursor.point.column);
+        if !grid.cursor.input_needs_wrap {
+            column.0 = column.saturating_sub(1);
+        }
+        if grid[line][column].flags.contains(Flags::WIDE_CHAR_SPACER) {
+            column.0 = column.saturating_sub(1);
+        }
+        grid[line][column].zerowidth().is_some_and(|it| it.len() >= MARKS_MAX)
+    }
+
+    /// Of a cursor whose lines are counted from where scrolling begins none leads beyond.
+    fn keep_inside(&mut self) {
+        if let Some((top, bottom)) = self.untold.region
+            && self.term.mode().contains(TermMode::ORIGIN)
+        {
+            let point = &mut self.term.grid_mut().cursor.point;
+            point.line = point.line.max(Line(top as i32 - 1)).min(Line(bottom as i32 - 1));
+        }
+    }
+
+    fn after_mode(&mut self, mode: PrivateMode) {
+        match mode {
+            PrivateMode::Named(NamedPrivateMode::ColumnMode) => self.untold.region = None,
+            PrivateMode::Named(NamedPrivateMode::SwapScreenAndSetRestoreCursor) => self.keep_inside(),
+            _ => {}
+        }
+    }
+
+    /// Blanks the halves of wide characters whose other half was taken away on the cursor's line.
+    fn mend_halves(&mut self) {
+        if !self.untold.wide {
+            return;
+        }
+        let (columns, line) = (self.term.columns(), self.term.grid().cursor.point.line);
+        let row = &mut self.term.grid_mut()[line];
+        for column in 0..columns {
+            let flags = row[Column(column)].flags;
+            let is = |at: usize, flag| at < columns && row[Column(at)].flags.contains(flag);
+            let widow = flags.contains(Flags::WIDE_CHAR) && !is(column + 1, Flags::WIDE_CHAR_SPACER)
+                || flags.contains(Flags::WIDE_CHAR_SPACER)
+                    && !(column > 0 && is(column - 1, Flags::WIDE_CHAR))
+                || flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) && column + 1 != columns;
+            if widow {
+                row[Column(column)] = row[Column(column)].bg.into();
+            }
+        }
+    }
+}
+
+macro_rules! pass_on {
+    ($($name:ident($($of:ident: $what:ty),*);)*) => {
+        $(#[inline]
+        fn $name(&mut self, $($of: $what),*) {
+            Handler::$name(self.term, $($of),*);
+        })*
+    };
+}
+
+/// The same, and then halves of characters are looked for.
+macro_rules! pass_on_and_mend {
+    ($($name:ident($of:ident: $what:ty);)*) => {
+        $(fn $name(&mut self, $of: $what) {
+            Handler::$name(self.term, $of);
+            self.mend_halves();
+        })*
+    };
+}
+
+// Titles are nobody's here, and a stack of them only takes memory; so do clipboards.
+impl<T: EventListener> Handler for Watched<'_, T> {
+    pass_on! {
+        set_cursor_style(style: Option<CursorStyle>);
+        set_cursor_shape(shape: CursorShape);
+        goto(line: i32, column: usize);
+        goto_line(line: i32);
+        goto_col(column: usize);
+        move_up(rows: usize);
+        move_down(rows: usize);
+        identify_terminal(intermediate: Option<char>);
+        device_status(about: usize);
+        move_forward(columns: usize);
+        move_backward(columns: usize);
+        move_down_and_cr(rows: usize);
+        move_up_and_cr(rows: usize);
+        backspace();
+        carriage_return();
+        linefeed();
+        bell();
+        substitute();
+        newline();
+        scroll_up(rows: usize);
+        scroll_down(rows: usize);
+        insert_blank_lines(lines: usize);
+        delete_lines(lines: usize);
+        move_backward_tabs(count: u16);
+        move_forward_tabs(count: u16);
+        save_cursor_position();
+        reverse_index();
+        terminal_attribute(attribute: Attr);
+        set_mode(mode: Mode);
+        unset_mode(mode: Mode);
+        report_mode(mode: Mode);
+        report_private_mode(mode: PrivateMode);
+        set_keypad_application_mode();
+        unset_keypad_application_mode();
+        configure_charset(index: CharsetIndex, charset: StandardCharset);
+        set_color(index: usize, colour: Rgb);
+        dynamic_color_sequence(prefix: String, index: usize, end: &str);
+        reset_color(index: usize);
+        decaln();
+        text_area_size_pixels();
+        text_area_size_chars();
+        set_hyperlink(link: Option<Hyperlink>);
+        report_keyboard_mode();
+        push_keyboard_mode(mode: KeyboardModes);
+        pop_keyboard_modes(count: u16);
+        set_keyboard_mode(mode: KeyboardModes, how: KeyboardModesApplyBehavior);
+        set_modify_other_keys(mode: ModifyOtherKeys);
+        report_modify_other_keys();
+    }
+
+    pass_on_and_mend! {
+        insert_blank(count: usize);
+        erase_chars(count: usize);
+        delete_chars(count: usize);
+        clear_line(mode: LineClearMode);
+    }
+
+    #[inline]
+    fn input(&mut self, c: char) {
+        // Those before it take one cell each.
+        if c >= '\u{300}' {
+            match unicode_width::UnicodeWidthChar::width(c) {
+                Some(0) if self.is_full() => return,
+                Some(2) => self.untold.wide = true,
+                _ => {}
+            }
+        }
+        Handler::input(self.term, c);
+        if self.term.mode().contains(TermMode::INSERT) {
+            self.mend_halves();
+        }
+    }
+
+    fn put_tab(&mut self, count: u16) {
+        if self.term.grid().cursor.input_needs_wrap {
+            Handler::put_tab(self.term, count);
+        } else {
+            // The same way, without a sign that is none in the cell.
+            Handler::move_forward_tabs(self.term, count);
+        }
+    }
+
+    fn clear_screen(&mut self, mode: ClearMode) {
+        let cursor = self.term.grid().cursor.point.line;
+        if matches!(mode, ClearMode::Above) && cursor == 1 {
+            // The emulator forgets the first line when the cursor is on the second.
+            self.term.grid_mut().reset_region(..Line(1));
+        }
+        Handler::clear_screen(self.term, mode);
+        self.mend_halves();
+    }
+
+    fn set_scrolling_region(&mut self, top: usize, bottom: Option<usize>) {
+        // As terminals do: below the screen there is nothing to scroll.
+        let lines = self.term.screen_lines();
+        let bottom = bottom.map_or(lines, |it| it.min(lines));
+        if top < bottom {
+            Handler::set_scrolling_region(self.term, top, Some(bottom));
+            self.untold.region = Some((top, bottom)).filter(|it| *it != (1, lines));
+        }
+    }
+
+    fn restore_cursor_position(&mut self) {
+        Handler::restore_cursor_position(self.term);
+        self.keep_inside();
+        let grid = self.term.grid_mut();
+        if grid.cursor.input_needs_wrap {
+            // Whether the line goes on is decided by what comes.
+            let point = grid.cursor.point;
+            grid[point.line][point.column].flags.remove(Flags::WRAPLINE);
+        }
+    }
+
+    fn set_private_mode(&mut self, mode: PrivateMode) {
+        let was_other = self.term.mode().contains(TermMode::ALT_SCREEN);
+        Handler::set_private_mode(self.term, mode);
+        self.after_mode(mode);
+        if !was_other && self.term.mode().contains(TermMode::ALT_SCREEN) {
+            // What was saved when a program was here last is no business of the next one.
+            let grid = self.term.grid_mut();
+            grid.saved_cursor = grid.cursor.clone();
+        }
+    }
+
+    fn unset_private_mode(&mut self, mode: PrivateMode) {
+        Handler::unset_private_mode(self.term, mode);
+        self.after_mode(mode);
+    }
+
+    fn set_horizontal_tabstop(&mut self) {
+        Handler::set_horizontal_tabstop(self.term);
+        let (columns, at) = (self.term.columns(), self.term.grid().cursor.point.column.0);
+        if let Some(stop) = self.untold.tabs(columns).get_mut(at) {
+            *stop = true;
+        }
+    }
+
+    fn clear_tabs(&mut self, mode: TabulationClearMode) {
+        let (columns, at) = (self.term.columns(), self.term.grid().cursor.point.column.0);
+        let tabs = self.untold.tabs(columns);
+        match (&mode, tabs.get_mut(at)) {
+            (TabulationClearMode::All, _) => tabs.fill(false),
+            (TabulationClearMode::Current, Some(stop)) => *stop = false,
+            (TabulationClearMode::Current, None) => {}
+        }
+        Handler::clear_tabs(self.term, mode);
+    }
+
+    fn set_active_charset(&mut self, index: CharsetIndex) {
+        Handler::set_active_charset(self.term, index);
+        self.untold.charset = index;
+    }
+
+    fn reset_state(&mut self) {
+        Handler::reset_state(self.term);
+        *self.untold = Untold::default();
+    }
+}
