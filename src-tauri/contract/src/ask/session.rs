@@ -1,0 +1,148 @@
+//! What can be asked of sessions: which there are, what runs of them and stands on their screens; to start, hold, type into and end
+//! them.
+
+use super::*;
+use crate::session::{Lease, Limits, Mode, Pulse, Session, SessionState, Trouble};
+
+asks! {
+    /// Sessions: those that live, or all.
+    List {
+        /// Also those that ended.
+        all: bool,
+    }
+    /// Starts any command as a held session.
+    Start {
+        /// The project, if it belongs to one.
+        project: Option<ProjectId>,
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// Its working directory, absolute.
+        cwd: String,
+        /// How it is held.
+        mode: Mode,
+        /// Columns of its terminal.
+        columns: u16,
+        /// Rows of its terminal.
+        rows: u16,
+        /// What it may use at most.
+        #[serde(default, skip_serializing_if = "Limits::is_none")]
+        limits: Limits,
+    }
+    /// Calls a session something else.
+    Rename {
+        /// Which.
+        session: SessionId,
+        /// What it is called from now on: one line.
+        title: String,
+    }
+    /// Types into sessions as if it came from a keyboard. Each takes it at once or says why not.
+    Type {
+        /// Which; each that is named once.
+        sessions: Vec<SessionId>,
+        /// What is typed.
+        bytes: Vec<u8>,
+        /// Whether it is typed even while the session waits for an answer that can be given in the queue.
+        despite_question: bool,
+    }
+    /// What came of typing into a session.
+    TypedLine {
+        /// Which.
+        session: SessionId,
+        /// Why nothing was typed there; none if it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<crate::Fault>,
+    }
+    /// Ends a session with everything it started.
+    Kill {
+        /// Which.
+        session: SessionId,
+    }
+    /// Ends what a session that is over left running: what it started itself, and nothing else.
+    Clean {
+        /// Which.
+        session: SessionId,
+    }
+    /// What was ended so.
+    Cleaned {
+        /// Each by name and process id.
+        ended: Vec<String>,
+        /// What would not end.
+        left: Vec<String>,
+    }
+    /// Has every session held by the holder that lies beside the engine now. No program ends by it.
+    Upgrade {}
+    /// What came of it.
+    Upgraded {
+        /// Sessions that are held by it since.
+        upgraded: Vec<SessionId>,
+        /// Sessions that go on as they were.
+        not: Vec<NotUpgraded>,
+    }
+    /// A session that goes on with the holder that it had.
+    NotUpgraded {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        why: String,
+    }
+    /// Waits until nothing is lost if any one process dies: each session that lives has its holder, and the engine
+    /// keeps duplicates of what the holder holds. A session that cannot come to that is not waited for; it says why.
+    Steady {}
+    /// A session with its derived state.
+    SessionLine {
+        /// The session.
+        session: Session,
+        /// Its state.
+        state: SessionState,
+        /// The facts that say so.
+        why: String,
+        /// What is seen of it now.
+        pulse: Option<Pulse>,
+        /// What keeps it from being held as it should be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Trouble>,
+        /// Who has its keyboard.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<Lease>,
+    }
+    /// What runs of each session that lives, and of those that are over and left something running.
+    Processes {}
+    /// What runs of a session.
+    ProcessesLine {
+        /// Which.
+        session: SessionId,
+        /// Ours first: its holder, then its program and all that came of that, daemons too.
+        processes: Vec<ProcessLine>,
+    }
+    /// A process of a session.
+    ProcessLine {
+        /// Its id.
+        pid: u32,
+        /// Its short name.
+        name: String,
+        /// Whether it is the holder, which is ours and no agent's.
+        ours: bool,
+        /// Processor time that it used, in milliseconds.
+        cpu_ms: u64,
+        /// Memory that it has now, in bytes.
+        memory_bytes: u64,
+    }
+    /// The screen of a session as text.
+    Screen {
+        /// Which.
+        session: SessionId,
+    }
+    /// A screen.
+    ScreenPage {
+        /// Everything before this byte of the log is in it.
+        offset: u64,
+        /// Columns.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+        /// The rows, without blanks at their ends; what a program says, so text and nothing else.
+        text: Vec<String>,
+        /// Whether the program draws on the other screen, as editors do.
+        alternate: bool,
+    }
+}
