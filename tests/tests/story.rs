@@ -321,7 +321,7 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     // It is ended, and what it said last stays.
     home.json(&["session", "kill", id]);
     window.wait_text(".hands", "Ended");
-    window.until("its last words", || terminal(&window).contains("pasted-2"));
+    window.until("its last words", || terminal(&window).contains("see https://"));
     in_good_order(&window);
 }
 
@@ -369,6 +369,18 @@ fn terminals_stand_side_by_side_are_renamed_and_typed_into_at_once_by_keyboard_a
     window.type_text("the <i>second</i>");
     window.keys("enter");
     window.wait_text(&format!(".strip[data-subject={}]", ids[1].to_uppercase()), "the <i>second</i>");
+    // On the wall both are small, and one key opens one whole.
+    window.keys("ctrl+5");
+    for id in &ids {
+        window.wait_text(&format!("[data-tile={id}]"), "both-5");
+    }
+    window.keys("end");
+    window.wait(&format!("[data-tile={}][aria-selected=true]", ids[1]));
+    window.keys("enter");
+    window.wait(&pane(&ids[1]));
+    window.keys("escape");
+    window.keys("home");
+    window.wait(&format!("#session-{}[aria-selected=true]", ids[0]));
     in_good_order(&window);
     // It says what goes on before it closes, and so it is.
     window.keys("ctrl+q");

@@ -47,6 +47,7 @@ pub(crate) fn App() -> impl IntoView {
         View::Pulls => view! { <PullList/><Stage/> }.into_any(),
         View::Worktrees => view! { <Worktrees/> }.into_any(),
         View::Trajectories => view! { <Trajectories/> }.into_any(),
+        View::Wall => view! { <crate::wall::Wall/> }.into_any(),
     };
     // Only the board has room for the queue beside it; everywhere else it is a rail of chips.
     let queue = move || match (place.queue_over.get(), place.view.get(), place.queue_closed.get()) {

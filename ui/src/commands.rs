@@ -79,6 +79,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("trajectories", "Go to the trajectories", &["ctrl+4"], Where::Anywhere, |desk| {
         go(desk, View::Trajectories);
     }),
+    command("wall", "Go to the wall of sessions", &["ctrl+5"], Where::Anywhere, |desk| go(desk, View::Wall)),
     command("fold-board", "Fold or unfold the list", &["ctrl+b"], Where::Anywhere, |desk| {
         desk.place.board_closed.update(|it| *it = !*it);
     }),

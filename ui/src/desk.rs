@@ -160,7 +160,7 @@ impl Desk {
             View::Pulls => self.place.pull.get(),
             View::Board => self.place.subject.get(),
             // What cannot be seen cannot be acted on.
-            View::Worktrees | View::Trajectories => None,
+            View::Worktrees | View::Trajectories | View::Wall => None,
         }
     }
 

@@ -116,6 +116,21 @@ fn in_list(desk: Desk, word: &str) -> bool {
             let chosen = place.trajectory.get_untracked();
             step(word, &rows, chosen.as_ref()).map(|it| place.trajectory.set(Some(it)))
         }
+        View::Wall => {
+            let rows = untrack(|| crate::wall::listed(desk));
+            let chosen = place.tile.get_untracked();
+            // Tiles stand beside each other too.
+            let word = match word {
+                "arrowright" | "l" => "j",
+                "arrowleft" | "h" => "k",
+                it => it,
+            };
+            if let (Some(session), "enter" | "space") = (chosen, word) {
+                crate::wall::open(desk, session);
+                return true;
+            }
+            step(word, &rows, chosen.as_ref()).map(|it| place.tile.set(Some(it)))
+        }
     };
     if moved.is_some() {
         keep_in_sight("list");

@@ -23,6 +23,7 @@ mod queue;
 mod stage;
 mod trajectories;
 mod typing;
+mod wall;
 mod words;
 mod worktrees;
 

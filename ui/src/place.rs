@@ -19,11 +19,14 @@ pub(crate) enum View {
     Pulls,
     /// What agents said and did.
     Trajectories,
+    /// Every live session, small.
+    Wall,
 }
 
 impl View {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 4] = [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall];
 
     /// What its tab says.
     pub(crate) fn word(self) -> &'static str {
@@ -32,6 +35,7 @@ impl View {
             Self::Worktrees => "Worktrees",
             Self::Pulls => "Pull requests",
             Self::Trajectories => "Trajectories",
+            Self::Wall => "Wall",
         }
     }
 
@@ -42,6 +46,7 @@ impl View {
             Self::Worktrees => "worktrees",
             Self::Pulls => "pulls",
             Self::Trajectories => "trajectories",
+            Self::Wall => "wall",
         }
     }
 }
@@ -175,6 +180,8 @@ pub(crate) struct Place {
     pub(crate) worktree: RwSignal<Option<WorktreeId>>,
     /// The trajectory that is read.
     pub(crate) trajectory: RwSignal<Option<SessionId>>,
+    /// The tile of the wall that is chosen.
+    pub(crate) tile: RwSignal<Option<SessionId>>,
     /// Sessions whose terminals stand beside the one on the stage.
     pub(crate) beside: RwSignal<Vec<SessionId>>,
     /// Bays at the foot that are unfolded.
@@ -233,6 +240,7 @@ impl Place {
             pull: RwSignal::new(kept.pull),
             worktree: RwSignal::new(kept.worktree),
             trajectory: RwSignal::new(kept.trajectory),
+            tile: RwSignal::new(None),
             beside: RwSignal::new(kept.beside),
             open: RwSignal::new(kept.open),
             queue_closed: RwSignal::new(kept.queue_closed),

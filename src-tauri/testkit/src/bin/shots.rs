@@ -147,6 +147,11 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene {
+        name: "wall",
+        home: In::Shells,
+        steps: &[Keys("ctrl+5"), Sees("[data-tile=s2]", "spool"), Keys("end")],
+    },
+    Scene {
         name: "type",
         home: In::Shells,
         steps: &[
@@ -193,7 +198,7 @@ fn main() -> ExitCode {
 
 fn play(window: &Window, scene: &Scene) {
     // The page was loaded anew for its theme: a key before it listens would be lost.
-    window.wait(".stage h1, .stage .calm, .hits li");
+    window.wait(".stage h1, .stage .calm, .hits li, .livetile");
     for step in scene.steps {
         match *step {
             Sees(css, text) => window.wait_text(css, text),
