@@ -45,7 +45,7 @@ async fn a_holder_of_the_first_version_is_told_as_one_hand_and_not_waited_for() 
         replaced: 0,
     };
     place.write_held(&held).unwrap();
-    // What such a holder says and hears, until it is told to end.
+    // What such a holder says, and hears until something is typed.
     let listener = UnixListener::bind(&asked.socket).unwrap();
     let holder = std::thread::spawn(move || {
         let (mut peer, _) = listener.accept().unwrap();
@@ -70,7 +70,7 @@ async fn a_holder_of_the_first_version_is_told_as_one_hand_and_not_waited_for() 
     assert!(sessions.pulse(key).is_some_and(|it| it.held && !it.kept));
     sessions.order(key, ToHolder::Input(b"typed".to_vec()));
     // Nothing is said that such a holder does not know.
-    let heard = holder.join().unwrap();
+    let heard = tokio::task::spawn_blocking(|| holder.join().unwrap()).await.unwrap();
     let said = [ToHolder::Hello(VERSION), ToHolder::Input(b"typed".to_vec())].map(Taken::Frame);
     assert_eq!(heard, said);
 }
