@@ -48,7 +48,11 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
         let request = ask::session::Type { sessions, bytes: keys, despite_question: false }.request();
         desk.act_then("Type", request, move |desk, reply| {
             let lines: Vec<TypedLine> = wire::decode(reply).unwrap_or_default();
-            let whole = lines.iter().all(|it| it.fault.is_none());
+            let whole = !lines.is_empty() && lines.iter().all(|it| it.fault.is_none());
+            // Who has it does not get it again.
+            let _gone = chosen.try_update(|all| {
+                all.retain(|id| lines.iter().any(|it| it.session == *id && it.fault.is_some()));
+            });
             let said = |it: TypedLine| (it.session, it.fault.map_or(Ok(()), |it| Err(it.message)));
             let _gone = came.try_set(lines.into_iter().map(said).collect());
             if whole {
@@ -93,7 +97,10 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
         if event.key() == "Enter" {
             event.prevent_default();
             event.stop_propagation();
-            send();
+            // A key that is held down is no second yes.
+            if !event.repeat() {
+                send();
+            }
         }
     };
     view! {

@@ -56,6 +56,7 @@ pub(crate) fn Wall() -> impl IntoView {
     let desk = desk();
     let all = Memo::new(move |_| listed(desk));
     let tiles = RwSignal::new(BTreeMap::<SessionId, Tile>::new());
+    let unheard = RwSignal::new(None::<String>);
     let look = move || {
         // What lies over it is looked at, or another view.
         if desk.place.view.get_untracked() != View::Wall {
@@ -66,7 +67,16 @@ pub(crate) fn Wall() -> impl IntoView {
             all.iter().map(|it| Wanted { session: *it, have: have(it) }).collect()
         });
         spawn_local(async move {
-            let Ok(news) = ipc::call(Rows { sessions, most: MOST }).await else { return };
+            let news = match ipc::call(Rows { sessions, most: MOST }).await {
+                Ok(news) => news,
+                Err(fault) => {
+                    let _gone = unheard.try_set(Some(one(&fault.message)));
+                    return;
+                }
+            };
+            if unheard.try_with_untracked(Option::is_some) == Some(true) {
+                let _gone = unheard.try_set(None);
+            }
             if news.iter().any(|it| it.rows.is_some()) {
                 let _gone = tiles.try_update(|tiles| {
                     tiles.extend(news.into_iter().filter(|it| it.rows.is_some()).map(|it| (it.session, it)));
@@ -95,6 +105,7 @@ pub(crate) fn Wall() -> impl IntoView {
                 <For each=move || all.get() key=|it| *it let:session><TileOf session=session tiles=tiles/></For>
             </div>
             {empty}
+            {move || unheard.get().map(|why| view! { <p class="termnotes">{format!("Not heard: {why}. These are the rows of before.")}</p> })}
         </section>
     }
 }

@@ -418,7 +418,9 @@ impl<'a> Holder<'a> {
         match frame {
             ToHolder::Hello(_) | ToHolder::Share => {}
             ToHolder::Input(bytes) => self.typed(peer, &bytes, None),
-            ToHolder::Typed(offset, bytes) => self.typed(peer, &bytes, Some(offset + bytes.len() as u64)),
+            ToHolder::Typed(offset, bytes) => {
+                self.typed(peer, &bytes, Some(offset.saturating_add(bytes.len() as u64)))
+            }
             ToHolder::Leave(program) => self.leave = Some(OsString::from_vec(program).into()),
             ToHolder::Resize(columns, rows) => {
                 if self.program.resize(columns, rows) {

@@ -113,6 +113,9 @@ pub fn descendants(of: u32) -> Vec<Process> {
     found
 }
 
+/// The id of no process. Whoever ended is named by it: an id that was given up is given again, to a stranger.
+pub const NOBODY: u32 = u32::MAX;
+
 /// Everything that lives of a session: its program, what descends from that and from its holder, what carries its mark,
 /// and what is in its control group. Without the holder itself.
 #[must_use]

@@ -310,11 +310,13 @@ fn a_holder_makes_way_for_a_program_that_is_there_and_for_no_other() {
     let mut rest = Vec::new();
     peer.stream.read_to_end(&mut rest).unwrap();
     // Until it is the new program that listens.
+    let begun = std::time::Instant::now();
     let mut again = loop {
         match scene.try_connect() {
             Ok(peer) => break peer,
-            Err(_) => std::thread::yield_now(),
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(20), "nobody listens: {error}"),
         }
+        std::thread::yield_now();
     };
     assert_eq!(scene.place.held().unwrap().map(|it| (it.holder, it.replaced)), Some((child.id(), 1)));
     again.send(&ToHolder::Input(b"on\n".to_vec()));

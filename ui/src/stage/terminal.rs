@@ -167,6 +167,13 @@ fn give_back() {
     }
 }
 
+/// A program has the keyboard no more, if it had it.
+fn taken_no_more(session: SessionId) {
+    if TAKEN.get_untracked() == Some(session) {
+        TAKEN.set(None);
+    }
+}
+
 /// What is known of the screen.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Screen {
@@ -236,10 +243,10 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
                     it.theirs = seen.filter(|it| !it.yours).and_then(|it| it.lease);
                 }
                 "refused" => {
-                    TAKEN.set(None);
+                    taken_no_more(session);
                     it.refused = serde_json::from_str(&words).ok();
                 }
-                "lost" => TAKEN.set(None),
+                "lost" => taken_no_more(session),
                 "link" => desk.place.overlay.set(Some(Overlay::Link(words))),
                 "skipped" => it.skipped += number,
                 "still" => it.still = !words.is_empty(),
@@ -263,9 +270,7 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
             PANES.with_borrow_mut(|all| all.retain(|it| it.session != session));
             hide(it.key);
         }
-        if TAKEN.get_untracked() == Some(session) {
-            TAKEN.set(None);
-        }
+        taken_no_more(session);
         FINDING.set(false);
     });
     let facts = Memo::new(move |_| {

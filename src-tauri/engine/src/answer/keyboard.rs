@@ -87,6 +87,12 @@ impl Desk {
         let viewer = sessions.next_viewer();
         let taker = Taker { viewer, hand: None, again: false, despite_question };
         self.take_keyboard(session, key, taker).await?;
+        if !sessions.has_lease(key, viewer) {
+            return Err(Fault::refused(format!(
+                "somebody else took the keyboard of session {session} just now, so nothing was typed"
+            ))
+            .hint("it is free again when they leave it"));
+        }
         let taken = sessions.order(key, ToHolder::Input(bytes.to_vec()));
         sessions.give_lease_back(key, viewer);
         if taken {

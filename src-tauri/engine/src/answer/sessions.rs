@@ -1,5 +1,6 @@
 //! Sessions: listed with their derived state, started, ended; and what hooks tell.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use pilothouse_contract::session::{Left, Session};
@@ -117,23 +118,29 @@ impl Answer<ask::session::Screen> for Desk {
 impl Answer<rows::Rows> for Desk {
     async fn answer(&self, call: rows::Rows) -> Result<Vec<rows::Tile>, Fault> {
         let most = call.most.clamp(1, ROWS_MAX);
-        let wanted = call.sessions.into_iter().filter_map(|it| {
+        // Each once: there are no more of them than sessions.
+        let once: BTreeMap<SessionId, rows::Wanted> =
+            call.sessions.into_iter().map(|it| (it.session, it)).collect();
+        let wanted = once.into_values().filter_map(|it| {
             let key = self.engine.fleet().sessions.get(&it.session)?.into();
             Some((it, key))
         });
         let tile = async |(wanted, key): (rows::Wanted, Key)| {
             let id = wanted.session;
             let last = self.engine.inner.sessions.last_rows(key, most, wanted.have).await;
-            let last = last
-                .map_err(|error| Fault::environment(format!("the rows of {id} cannot be drawn: {error}")))?;
+            // One that cannot be drawn is left out, and the others are told of.
+            let last =
+                last.inspect_err(|error| tracing::warn!(session = %id, %error, "its rows cannot be drawn"));
+            let last = last.ok()?;
             let mut rows = last.rows;
             for span in rows.iter_mut().flatten().flatten() {
                 span.text = text::plain(&span.text, false);
             }
-            Ok(rows::Tile { session: id, version: last.version, rows, cursor: last.cursor })
+            Some(rows::Tile { session: id, version: last.version, rows, cursor: last.cursor })
         };
         // All at once: those that have to be drawn wait for their turns together.
-        futures::future::try_join_all(wanted.collect::<Vec<_>>().into_iter().map(tile)).await
+        let tiles = futures::future::join_all(wanted.collect::<Vec<_>>().into_iter().map(tile)).await;
+        Ok(tiles.into_iter().flatten().collect())
     }
 }
 

@@ -52,7 +52,8 @@ impl Holder<'_> {
     /// Everything of the session that lives.
     fn everything(&self) -> Vec<proc::Process> {
         let group = self.group.as_ref().map(Group::all).unwrap_or_default();
-        proc::of_session(self.place.folder(), std::process::id(), self.program.pid, &group)
+        let program = if self.ended.is_some() { proc::NOBODY } else { self.program.pid };
+        proc::of_session(self.place.folder(), std::process::id(), program, &group)
     }
 
     /// Ends what lives of it at once. Returns what that was.

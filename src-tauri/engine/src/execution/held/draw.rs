@@ -305,7 +305,11 @@ impl Screen {
                     *state = State::Open(Box::new(Drawing::open(place, log)?));
                 }
                 // What never started has no screen.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    // Whoever looks next tries again.
+                    *state = State::NotYet(place, log);
+                    return Err(error);
+                }
                 _ => {}
             }
         }
@@ -396,7 +400,7 @@ pub(super) async fn follow(
             tracing::warn!(%session, %error, "its screen cannot be drawn just now");
         });
         if over {
-            pack_soon(&screen, true).await;
+            pack_soon(&screen, true, None).await;
             return;
         }
         let before = std::mem::replace(&mut at, drawn.ok().flatten().unwrap_or_default());
@@ -415,8 +419,8 @@ pub(super) async fn follow(
             }
             Err(_) => {
                 parked = true;
-                let _not_drawn = screen.caught_up(0, None, None, Drawing::park).await;
-                pack_soon(&screen, false).await;
+                let _not_drawn = screen.caught_up(0, None, Some(orders.clone()), Drawing::park).await;
+                pack_soon(&screen, false, Some(orders.clone())).await;
             }
         }
         if screen.is_urgent() {
@@ -426,9 +430,9 @@ pub(super) async fn follow(
     }
 }
 
-/// Packs what of the log is not written any more.
-async fn pack_soon(screen: &Shared, over: bool) {
-    let folder = screen.caught_up(0, None, None, |it| it.place.folder().to_owned()).await;
+/// Packs what of the log is not written any more. What the program asks meanwhile is answered by `orders`.
+async fn pack_soon(screen: &Shared, over: bool, orders: Option<mpsc::UnboundedSender<ToHolder>>) {
+    let folder = screen.caught_up(0, None, orders, |it| it.place.folder().to_owned()).await;
     let Ok(Some(folder)) = folder else { return };
     let packed = tokio::task::spawn_blocking(move || pack(&folder, over)).await;
     if let Ok(Err(error)) = packed {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use pilothouse_contract::session::{End, Ending};
-use pilothouse_holder::place::{Exit, Held, Place, boot_id};
+use pilothouse_holder::place::{Exit, Place, boot_id};
 use pilothouse_holder::proc::{self, Ended, Look};
 use rustix::process::Signal;
 
@@ -49,16 +49,18 @@ pub(super) fn in_words(ended: Ended) -> String {
 }
 
 /// Ends everything of a session that lives, but for its holder: politely, and after the grace by force. Returns what there
-/// was, by name.
-pub(super) async fn end_tree(place: &Place, held: &Held, grace: Duration) -> Vec<String> {
-    let (place, held) = (place.clone(), held.clone());
+/// was, by name. Holder and program are [`proc::NOBODY`] once they have ended.
+pub(super) async fn end_tree(place: &Place, holder: u32, program: u32, grace: Duration) -> Vec<String> {
+    let place = place.clone();
     // Reads of /proc, and waits.
     let ended = tokio::task::spawn_blocking(move || {
-        let living = || living(&Look::now(), &place, held.holder, held.pid);
+        let living = || living(&Look::now(), &place, holder, program);
         let names = living().iter().map(|it| format!("{} ({})", it.name, it.pid)).collect();
         if !grace.is_zero() {
             for signal in [Signal::HUP, Signal::TERM, Signal::CONT] {
-                proc::signal_group(held.pid, signal);
+                if program != proc::NOBODY {
+                    proc::signal_group(program, signal);
+                }
             }
             let until = Instant::now() + grace;
             while Instant::now() < until && !living().is_empty() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pilothouse_contract::session::{End, Trouble};
 use pilothouse_holder::hands::{self, Hands};
-use pilothouse_holder::place::{Place, boot_id};
+use pilothouse_holder::place::{Held, Place, boot_id};
 use pilothouse_holder::proc;
 use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_from_holder};
 use rustix::process::{Pid, test_kill_process};
@@ -229,10 +229,30 @@ impl<'a> Follow<'a> {
         None
     }
 
+    /// The ids of holder and program as far as they are still theirs: [`proc::NOBODY`] for who has ended, and for whom
+    /// nobody can tell.
+    fn still(&self, held: &Held) -> (u32, u32) {
+        let runs = |it: &OwnedFd| !proc::has_ended(it).unwrap_or(true);
+        let holder = match &self.holder {
+            Some(it) => runs(it),
+            // One that was never met is known by its name.
+            None => proc::one(held.holder).is_some_and(|it| it.name.starts_with("pilothouse-hold")),
+        };
+        let program = match self.hands.as_ref().and_then(|it| it.program.as_ref()) {
+            Some(it) => runs(it),
+            // As long as its holder lives it is that one's child, and its id no stranger's.
+            None => holder,
+        };
+        (if holder { held.holder } else { proc::NOBODY }, if program { held.pid } else { proc::NOBODY })
+    }
+
     /// Ends what a session started, for no holder is there to do it.
     async fn end_without_holder(&self, why: &str, how: &str, grace: Duration) -> End {
         let left = match self.place.held() {
-            Ok(Some(held)) => end_tree(&self.place, &held, grace).await,
+            Ok(Some(held)) => {
+                let (holder, program) = self.still(&held);
+                end_tree(&self.place, holder, program, grace).await
+            }
             _ => Vec::new(),
         };
         let why = format!(
@@ -252,7 +272,8 @@ impl<'a> Follow<'a> {
         if held.boot != boot_id() {
             return;
         }
-        end_tree(&self.place, &held, Duration::ZERO).await;
+        let (holder, program) = self.still(&held);
+        end_tree(&self.place, holder, program, Duration::ZERO).await;
         // One that was never met is known by its note, if it still is what the note says.
         let met = self.holder.take().or_else(|| {
             let ours = proc::one(held.holder).is_some_and(|it| it.name.starts_with("pilothouse-hold"));
