@@ -88,6 +88,43 @@ fn a_session_is_ended_with_everything_it_started() {
 }
 
 #[test]
+fn what_a_session_leaves_running_is_nobody_over_the_engines_end() {
+    let home = Home::new();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let program = home.program("pilothouse").display().to_string();
+    // It takes off every mark, leaves its parents, and acts once the engine that knew it is gone.
+    let script = format!(
+        "(setsid env -i PATH=\"$PATH\" PILOTHOUSE_HOME={home} sh -c 'echo > {a}; while [ ! -e {go} ]; do sleep 0.02; done; \
+         {program} --json session rename s1 mine > {said} 2>&1; mv {said} {done}' &); while [ ! -e {a} ]; do sleep 0.02; done",
+        home = home.path().display(),
+        a = at("a"),
+        go = at("go"),
+        said = at("said"),
+        done = at("done"),
+    );
+    home.start(&["sh", "-c", &script]);
+    let end = home.events(0).find_map(|it| match it.event {
+        Event::SessionEnded { end, .. } => Some(end),
+        _ => None,
+    });
+    // Where there are no control groups nothing is left to run.
+    if end.unwrap().left_running.is_empty() {
+        return;
+    }
+    home.json(&["engine", "stop"]);
+    home.json(&["engine", "start"]);
+    std::fs::write(at("go"), "").unwrap();
+    let begun = std::time::Instant::now();
+    while !home.path().join("done").exists() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it does not act");
+        std::thread::yield_now();
+    }
+    let said = std::fs::read_to_string(at("done")).unwrap();
+    assert!(said.contains("nobody can tell who called"), "{said}");
+    assert_ne!(home.json(&["session", "list", "--all"])[0]["session"]["title"], "mine");
+}
+
+#[test]
 fn what_a_session_leaves_running_is_listed_and_only_that_is_cleaned() {
     let home = Home::new();
     let at = |name: &str| home.path().join(name).display().to_string();

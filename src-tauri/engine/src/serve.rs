@@ -150,7 +150,7 @@ fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32, watcher: Option<u
     }
     // A session whose beginning is not stored yet is known by its mark alone. It gets a session's rights by that, which are
     // less than anybody else's.
-    let mut marks = ancestors.filter_map(|it| proc::variable(*it, MARK)?.parse().ok());
+    let mut marks = ancestors.clone().filter_map(|it| proc::variable(*it, MARK)?.parse().ok());
     match marks.next() {
         Some(session) => Caller::Session(session),
         // What the engine itself started and no session holds is a filter or a driver that a repository gave to our git: it
@@ -158,8 +158,17 @@ fn who(pid: u32, sessions: &[(SessionId, u32, u32)], own: u32, watcher: Option<u
         None if line.contains(&own) => Caller::Unknown,
         // A daemon of a session whose holder died comes to the watcher, and may have taken its mark off.
         None if watcher.is_some_and(|it| line.contains(&it)) => Caller::Unknown,
+        // What a session left running hangs below nobody of ours any more, and is in its control group still.
+        None if ancestors.into_iter().any(|it| in_a_sessions_group(*it)) => Caller::Unknown,
         None => Caller::Person(user_name()),
     }
+}
+
+/// Whether a process is in the control group of a session. Source: proc_pid_cgroup(5).
+fn in_a_sessions_group(pid: u32) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    own.split('/').any(crate::execution::held::is_group_of_a_session)
 }
 
 /// The name of the user that the engine, and so its caller, runs as.

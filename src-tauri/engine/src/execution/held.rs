@@ -29,6 +29,7 @@ pub use self::draw::{Drawn, LastRows};
 pub use self::ends::end_of;
 use self::follow::Follow;
 pub use self::leases::Hand;
+pub use self::tree::is_group_of_a_session;
 use crate::ports::clock;
 
 mod draw;

@@ -45,6 +45,17 @@ pub fn can_limit(limits: Limits) -> Result<(), String> {
     })
 }
 
+/// How the names of the control groups of sessions begin.
+const GROUP: &str = "pilothouse-";
+
+/// Whether a control group of this name is a session's.
+#[must_use]
+pub fn is_group_of_a_session(name: &str) -> bool {
+    name.strip_prefix(GROUP).is_some_and(|it| {
+        it.strip_prefix('s').is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit()))
+    })
+}
+
 /// Everything that runs of a session that lives, without its holder.
 pub(super) fn living(look: &Look, place: &Place, holder: u32, program: u32) -> Vec<Process> {
     look.of_session(place.folder(), holder, program, &in_group(place))
@@ -85,7 +96,7 @@ impl Sessions {
     /// The control group that a session is to have; none if it can be done without.
     pub(super) fn group(&self, session: Key, limits: Limits) -> Result<Option<PathBuf>, String> {
         can_limit(limits)?;
-        Ok(cgroup::base().ok().map(|base| base.join(format!("pilothouse-{session}"))))
+        Ok(cgroup::base().ok().map(|base| base.join(format!("{GROUP}{session}"))))
     }
 
     /// Takes the control group of a session that is over away, once nothing is in it any more.
