@@ -205,6 +205,8 @@ fn a_flood_is_painted_now_and_then_and_whole_when_it_is_over() {
             FromSession::Bytes(offset, bytes) => {
                 assert!(at.is_none_or(|at| offset == at), "a gap without a painting: {at:?}, {offset}");
                 (at, took) = (Some(offset + bytes.len() as u64), took + bytes.len());
+                // The end of it can come after a painting of what was drawn until then.
+                last.push_str(&String::from_utf8_lossy(&bytes));
             }
             _ => {}
         }

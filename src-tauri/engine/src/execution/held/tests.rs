@@ -1,3 +1,5 @@
+//! Sessions and what is held of them, with real holders: told apart from those whose id they have, and named for what they are.
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
