@@ -43,9 +43,11 @@ fn ctrl_c_reaches_a_flood_that_nobody_reads() {
 #[test]
 fn one_viewer_has_the_keyboard_and_the_others_see_who() {
     let home = Home::new();
-    let session = home.start(&["sh", "-c", "stty -echo; while read -r word; do echo got $word; done"]);
+    let session =
+        home.start(&["sh", "-c", "stty -echo; echo ready; while read -r word; do echo got $word; done"]);
     let mut watcher = Seat::view(&home, &View::of(session)).unwrap();
     assert_eq!(lease(&mut watcher), (None, false));
+    watcher.until("ready").unwrap();
     watcher.input(b"watcher\n").unwrap();
     let mut first = Seat::view(&home, &typing(session)).unwrap();
     assert!(lease(&mut first).1);
@@ -69,7 +71,7 @@ fn one_viewer_has_the_keyboard_and_the_others_see_who() {
     // Both others are told that nobody has it.
     assert_eq!(lease(&mut first), (None, false));
     let log = home.run(&["attach", &session.to_string(), "--no-follow"]).out;
-    assert_eq!(log, "got first\r\ngot second\r\n", "whoever only watches types nothing");
+    assert_eq!(log, "ready\r\ngot first\r\ngot second\r\n", "whoever only watches types nothing");
 }
 
 #[test]

@@ -279,6 +279,10 @@ impl Viewer {
                     self.at = if wanted { end.saturating_sub(TAIL) } else { self.at };
                     return self.read();
                 };
+                // What it was shown already is not taken back, unless it is laid out anew.
+                if drawn.offset < self.at && !wanted {
+                    return self.read();
+                }
                 self.at = drawn.offset;
                 let mut payload = drawn.offset.to_le_bytes().to_vec();
                 payload.extend_from_slice(&drawn.columns.to_le_bytes());

@@ -442,7 +442,7 @@ async fn pack_soon(screen: &Shared, over: bool, orders: Option<mpsc::UnboundedSe
 
 impl Sessions {
     /// The screen of a session now, with so many lines above it; nothing if it has no terminal. With `patience` it is as far
-    /// as it could be drawn in that time.
+    /// as it could be drawn in that time, unless the session is over.
     ///
     /// # Errors
     /// Whatever the file system says.
@@ -453,9 +453,10 @@ impl Sessions {
         patience: Option<Duration>,
     ) -> io::Result<Option<Drawn>> {
         let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
-        let (screen, orders) = match live {
-            Some((screen, orders)) => (screen, Some(orders)),
-            None => (self.open_drawing(session), None),
+        let (screen, orders, patience) = match live {
+            Some((screen, orders)) => (screen, Some(orders), patience),
+            // What is over is drawn anew each time: half-way there, the next look would come no farther.
+            None => (self.open_drawing(session), None, None),
         };
         let end = self.log(session).end()?;
         screen.caught_up(end, patience, orders, move |it| it.drawn(lines_above)).await
