@@ -123,6 +123,9 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     window.wait("[data-trajectory]:nth-child(2)[aria-selected=true]");
     // A fleet that is well is grey: no warm pixel outside of wells, in either theme.
     window.keys("ctrl+1");
+    window.wait(".bays");
+    window.keys("e");
+    window.wait("[data-name=timeline]");
     for theme in ["light", "dark"] {
         window.theme(theme);
         window.wait_text(".queue", "Nothing needs you");
