@@ -124,8 +124,6 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     // A fleet that is well is grey: no warm pixel outside of wells, in either theme.
     window.keys("ctrl+1");
     window.wait(".bays");
-    window.keys("e");
-    window.wait("[data-name=timeline]");
     for theme in ["light", "dark"] {
         window.theme(theme);
         window.wait_text(".queue", "Nothing needs you");
@@ -271,10 +269,11 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
         let shown = terminal(&window);
         shown.lines().any(|it| it == "42") && shown.contains("<b>true</b>")
     });
-    let colour = window.eval(
-        "return [...document.querySelectorAll('.xterm-rows span')].filter((it) => it.textContent.includes('<b>true')).map((it) => getComputedStyle(it).color !== getComputedStyle(document.querySelector('.xterm-rows')).color)",
-    );
-    assert!(colour.as_array().is_some_and(|it| it.contains(&json!(true))), "a colour of its own: {colour}");
+    window.until("a colour of its own", || {
+        window.eval(
+            "return [...document.querySelectorAll('.xterm-rows span')].some((it) => it.textContent.includes('<b>true') && getComputedStyle(it).color !== getComputedStyle(document.querySelector('.xterm-rows')).color)",
+        ) == json!(true)
+    });
     assert_eq!(window.eval("return document.title"), "Pilothouse");
     // A paste of several lines asks first.
     let paste = "const data = new DataTransfer(); data.setData('text', 'echo pasted-1\\necho pasted-2\\n'); document.querySelector('.xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))";
@@ -305,8 +304,12 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     assert!(listed[0]["lease"].is_null(), "nobody has the keyboard: {listed}");
     // A link asks: it is shown whole, and opened outside by whoever says so.
     home.json(&["session", "send", id, "--", "clear; echo see https://example.invalid/a?b=1", "Enter"]);
-    window
-        .until("the link", || terminal(&window).lines().any(|it| it == "see https://example.invalid/a?b=1"));
+    // Drawn, not only known: the page draws with its next frame.
+    window.until("the link", || {
+        window
+            .eval("return [...document.querySelectorAll('.xterm-rows > div')].some((it) => it.textContent.trimEnd() === 'see https://example.invalid/a?b=1')")
+            == json!(true)
+    });
     let mouse = |kinds: &str| {
         window.eval(&format!(
             "const row = [...document.querySelectorAll('.xterm-rows > div')].find((it) => it.textContent.startsWith('see https')); const box = row.getBoundingClientRect(); for (const kind of {kinds}) document.querySelector('.xterm-screen').dispatchEvent(new MouseEvent(kind, {{ bubbles: true, clientX: box.left + 90, clientY: box.top + 6 }}))",

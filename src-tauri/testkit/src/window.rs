@@ -374,7 +374,15 @@ impl Window {
     /// # Panics
     /// If it cannot be written.
     pub fn screenshot(&self, path: &Path) {
+        // The driver takes it with the page's next frame, and a page at rest draws none: something that cannot be seen
+        // is drawn until it has one.
+        self.eval(
+            "const dot = document.createElement('i'); dot.style.cssText = 'position:fixed;top:0;left:0;width:1px;height:1px;pointer-events:none'; \
+             document.body.append(dot); let n = 0; \
+             window.__dot = [dot, setInterval(() => { dot.style.background = n++ % 2 ? 'transparent' : 'rgb(0 0 0 / 0.004)' }, 50)]",
+        );
         let png = self.page("a screenshot", |client| async move { client.screenshot().await });
+        self.eval("const [dot, timer] = window.__dot; clearInterval(timer); dot.remove()");
         std::fs::write(path, png).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
