@@ -262,14 +262,8 @@ fn what_is_typed_and_thrown_away_is_told_and_what_nobody_knows_is_counted_apart(
     let home = Home::new();
     let session =
         home.start(&["sh", "-c", "stty raw -echo; echo up; while :; do sleep 1000; done"]).to_string();
-    let mut seat = Seat::view(
-        &home,
-        &pilothouse_contract::wire::View {
-            keyboard: true,
-            ..pilothouse_contract::wire::View::of(session.parse().unwrap())
-        },
-    )
-    .unwrap();
+    let mut seat =
+        Seat::view(&home, &pilothouse_contract::wire::View::typing(session.parse().unwrap())).unwrap();
     seat.until("up").unwrap();
     for _ in 0..PIECES {
         seat.input(&[b'x'; PIECE]).unwrap();
@@ -412,14 +406,8 @@ fn a_new_holder_that_cannot_be_begun_is_given_nothing_to_hold() {
     assert!(upgraded.fault().contains("cannot be begun: this one holds nothing"), "{upgraded:?}");
     let after = steady(&home);
     assert_eq!((holder(&after), &after["pulse"]["kept"]), (holder(&before), &true.into()));
-    let mut seat = Seat::view(
-        &home,
-        &pilothouse_contract::wire::View {
-            keyboard: true,
-            ..pilothouse_contract::wire::View::of(session.parse().unwrap())
-        },
-    )
-    .unwrap();
+    let mut seat =
+        Seat::view(&home, &pilothouse_contract::wire::View::typing(session.parse().unwrap())).unwrap();
     seat.input(b"on\n").unwrap();
     seat.until("got on").unwrap();
 }

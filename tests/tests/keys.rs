@@ -52,7 +52,7 @@ fn to_many_is_asked_twice_and_each_says_what_became_of_it() {
         seat.until("got hello").unwrap();
     }
     // One of them is somebody else's for now, one has no keyboard: the third gets it all the same.
-    let mut theirs = Seat::view(&home, &View { keyboard: true, ..View::of(first) }).unwrap();
+    let mut theirs = Seat::view(&home, &View::typing(first)).unwrap();
     while !matches!(theirs.next().unwrap(), FromSession::Lease(it) if it.yours) {}
     let ids = format!("{first},{second},{pipe}");
     let some = home.try_json(&["session", "send", &ids, "--yes", "--", "again", "Enter"]);

@@ -57,7 +57,7 @@ fn tiles_have_the_last_rows_with_their_looks_and_nothing_that_has_not_changed() 
     let again = rows(&home, &have, 3);
     assert!(again.iter().all(|it| it.rows.is_none()), "{again:?}");
     assert_eq!(again[0].version, all[0].version);
-    let mut seat = Seat::view(&home, &View { keyboard: true, ..View::of(coloured) }).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(coloured)).unwrap();
     seat.input(b"more\n").unwrap();
     let moved = loop {
         let now = rows(&home, &have, 3);
@@ -87,14 +87,14 @@ fn what_was_asked_before_an_engine_died_is_not_answered_by_the_next_one() {
     let home = Home::new();
     // Every byte that comes in is shown, so a second answer would be too.
     let session = start(&home, "stty raw -echo; printf '\\033[c\\033[6n'; exec cat -v");
-    let mut seat = Seat::view(&home, &View { keyboard: true, ..View::of(session) }).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(session)).unwrap();
     seat.until("R").unwrap();
     for _ in 0..3 {
         kill_at_once(home.engine_pid());
         home.json(&["session", "screen", &session.to_string()]);
         home.json(&["session", "steady"]);
     }
-    let mut seat = Seat::view(&home, &View { keyboard: true, ..View::of(session) }).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(session)).unwrap();
     seat.input(b"typed").unwrap();
     seat.until("typed").unwrap();
     let screen = home.json(&["session", "screen", &session.to_string()]);
@@ -110,7 +110,7 @@ fn what_a_program_set_before_an_engine_died_it_still_has() {
     home.json(&["session", "screen", &session.to_string()]);
     kill_at_once(home.engine_pid());
     home.json(&["session", "steady"]);
-    let mut seat = Seat::view(&home, &View { keyboard: true, ..View::of(session) }).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(session)).unwrap();
     seat.input(b"\n").unwrap();
     seat.until("next").unwrap();
     let screen = home.json(&["session", "screen", &session.to_string()]);

@@ -147,7 +147,7 @@ fn what_a_session_leaves_running_is_listed_and_only_that_is_cleaned() {
     while !home.path().join("a").exists() || !home.path().join("b").exists() {
         std::thread::yield_now();
     }
-    let mut seat = Seat::view(&home, &View { keyboard: true, ..View::of(session.parse().unwrap()) }).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(session.parse().unwrap())).unwrap();
     seat.input(b"on\n").unwrap();
     let end = home.events(0).find_map(|it| match it.event {
         Event::SessionEnded { end, .. } => Some(end),

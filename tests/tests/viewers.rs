@@ -1,19 +1,15 @@
 //! Viewers never matter: they watch, one of them may type, slow ones are painted anew, and what a program asks its terminal
 //! is answered once, whoever looks.
 
+use pilothouse_contract::Who;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::run::TouchKind;
 use pilothouse_contract::wire::{Attach, View};
-use pilothouse_contract::{SessionId, Who};
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::{kill_at_once, signal};
 use pilothouse_testkit::repo::Repo;
 use pilothouse_testkit::seat::{FromSession, Seat};
-
-fn typing(session: SessionId) -> View {
-    View { keyboard: true, ..View::of(session) }
-}
 
 fn lease(seat: &mut Seat) -> (Option<String>, bool) {
     loop {
@@ -49,14 +45,14 @@ fn one_viewer_has_the_keyboard_and_the_others_see_who() {
     assert_eq!(lease(&mut watcher), (None, false));
     watcher.until("ready").unwrap();
     watcher.input(b"watcher\n").unwrap();
-    let mut first = Seat::view(&home, &typing(session)).unwrap();
+    let mut first = Seat::view(&home, &View::typing(session)).unwrap();
     assert!(lease(&mut first).1);
     let (who, yours) = lease(&mut watcher);
     assert!(who.is_some() && !yours);
     first.input(b"first\n").unwrap();
     first.until("got first").unwrap();
     // Another one takes it: the one that had it is told, and types no more.
-    let mut second = Seat::view(&home, &typing(session)).unwrap();
+    let mut second = Seat::view(&home, &View::typing(session)).unwrap();
     assert!(lease(&mut second).1);
     assert!(!lease(&mut first).1);
     first.input(b"too late\n").unwrap();
@@ -98,7 +94,7 @@ fn the_keyboard_is_recorded_once_for_each_taking() {
         });
         touched.collect()
     };
-    let mut seat = Seat::view(&home, &typing(session)).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(session)).unwrap();
     assert!(lease(&mut seat).1);
     assert_eq!(takings().len(), 1);
     assert!(matches!(takings()[0], Who::Person(_)), "{:?}", takings());
@@ -106,7 +102,7 @@ fn the_keyboard_is_recorded_once_for_each_taking() {
     // The engine dies, and the same viewer dials again: it never let go of the keyboard.
     kill_at_once(home.engine_pid());
     home.json(&["session", "steady"]);
-    let mut again = Seat::view(&home, &View { again: true, ..typing(session) }).unwrap();
+    let mut again = Seat::view(&home, &View { again: true, ..View::typing(session) }).unwrap();
     assert!(lease(&mut again).1);
     again.input(b"hello\n").unwrap();
     again.until("got hello").unwrap();
@@ -115,7 +111,7 @@ fn the_keyboard_is_recorded_once_for_each_taking() {
     drop(again);
     let mut watcher = Seat::view(&home, &View::of(session)).unwrap();
     while lease(&mut watcher).0.is_some() {}
-    let mut anew = Seat::view(&home, &typing(session)).unwrap();
+    let mut anew = Seat::view(&home, &View::typing(session)).unwrap();
     assert!(lease(&mut anew).1);
     assert_eq!(takings().len(), 2);
     home.json(&["run", "stop", run["id"].as_str().unwrap()]);
@@ -131,16 +127,16 @@ fn the_keyboard_is_refused_while_the_queue_can_answer() {
         &format!("{program} hook ask 'Go on?' --choice yes --choice no; read more"),
     ]);
     assert!(home.events(0).any(|it| matches!(it.event, Event::QuestionAsked { .. })));
-    let mut refused = Seat::view(&home, &typing(session)).unwrap();
+    let mut refused = Seat::view(&home, &View::typing(session)).unwrap();
     let fault = refused.next().unwrap_err();
     assert!(fault.message.contains("waits for the answer to q1"), "{fault:?}");
     assert!(fault.hints[0].command.as_ref().unwrap().contains("question answer q1"), "{fault:?}");
     let mut old = Seat::attach(&home, &Attach { session, from: 0, follow: true, keyboard: true }).unwrap();
     assert!(old.next().unwrap_err().message.contains("waits for the answer"));
-    let mut even_so = Seat::view(&home, &View { despite_question: true, ..typing(session) }).unwrap();
+    let mut even_so = Seat::view(&home, &View { despite_question: true, ..View::typing(session) }).unwrap();
     assert!(lease(&mut even_so).1);
     home.json(&["question", "answer", "q1", "yes"]);
-    assert!(lease(&mut Seat::view(&home, &typing(session)).unwrap()).1);
+    assert!(lease(&mut Seat::view(&home, &View::typing(session)).unwrap()).1);
 }
 
 #[test]
@@ -192,7 +188,7 @@ fn a_viewer_that_falls_behind_is_painted_anew() {
 fn a_flood_is_painted_now_and_then_and_whole_when_it_is_over() {
     let home = Home::new();
     let session = home.start(&["sh", "-c", "read go; seq 1 3000000; echo the end; read more"]);
-    let mut typist = Seat::view(&home, &typing(session)).unwrap();
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
     let spared = View { flood_ms: 500, lines_above: 200, ..View::of(session) };
     let mut seat = Seat::view(&home, &spared).unwrap();
     typist.input(b"\n").unwrap();
@@ -232,7 +228,7 @@ fn what_a_program_asks_its_terminal_is_answered_by_the_engine_once() {
         seat.until("got ").unwrap();
     }
     // A viewer's own terminal answers too; that is not for the program.
-    let mut typist = Seat::view(&home, &typing(session)).unwrap();
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
     typist.input(b"\x1b[?1;2c").unwrap();
     typist.input(b"\x1b[24;80R").unwrap();
     typist.input(b"real").unwrap();
@@ -247,7 +243,7 @@ fn bytes_in_flight_at_a_holders_death_are_counted_and_not_typed_again() {
     let home = Home::new();
     let session =
         home.start(&["sh", "-c", "stty -echo; echo ready; while read -r word; do echo got $word; done"]);
-    let mut seat = Seat::view(&home, &typing(session)).unwrap();
+    let mut seat = Seat::view(&home, &View::typing(session)).unwrap();
     seat.until("ready").unwrap();
     let line = home.json(&["session", "steady"])[0].clone();
     let holder = line["session"]["running"]["holder"].as_u64().unwrap() as u32;

@@ -88,6 +88,23 @@ pub(crate) fn CommandButton(
     }
 }
 
+/// What a field does with Enter, or with Ctrl+Enter where Enter makes a line.
+pub(crate) fn on_enter(
+    ctrl: bool,
+    does: impl Fn() + 'static,
+) -> impl Fn(leptos::ev::KeyboardEvent) + 'static {
+    move |event| {
+        if event.key() == "Enter" && (event.ctrl_key() || !ctrl) {
+            event.prevent_default();
+            event.stop_propagation();
+            // A key that is held down is no second yes.
+            if !event.repeat() {
+                does();
+            }
+        }
+    }
+}
+
 /// Puts the focus on a part of the page as soon as it is there.
 pub(crate) fn focus_soon<E>(part: NodeRef<E>)
 where

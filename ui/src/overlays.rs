@@ -10,10 +10,10 @@ use wasm_bindgen::JsCast;
 use crate::commands::{self, BESIDE, COMMANDS, Command, Where};
 use crate::desk::{Desk, desk};
 use crate::ipc;
-use crate::kit::{Icon, Key};
+use crate::kit::{Icon, Key, on_enter};
 use crate::place::{Confirm, Overlay};
 use crate::project::AddRepository;
-use crate::stage::terminal::BESIDE as BESIDE_MOST;
+use crate::stage::terminal::BESIDE_MOST;
 use crate::words::{many, one};
 
 /// Heeds the keys that close what lies over the panes. Returns whether it was one.
@@ -280,7 +280,7 @@ fn Reply(question: QuestionId) -> impl IntoView {
         <div class="dialog" role="dialog" aria-modal="true" aria-label="Reply" data-name="reply">
             <h2>{asks}</h2><p class="quiet">{choices}</p>
             <div class="input tall"><textarea node_ref=field rows="4" data-name="words" aria-label="Your answer" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event))
-                on:keydown=move |event| if event.key() == "Enter" && event.ctrl_key() { event.prevent_default(); event.stop_propagation(); send() }></textarea></div>
+                on:keydown=on_enter(true, send)></textarea></div>
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>

@@ -9,7 +9,7 @@ use pilothouse_contract::session::Mode;
 use pilothouse_contract::{Call, SessionId, ask, keys, wire};
 
 use crate::desk::desk;
-use crate::kit::{FaultNote, Key, focus_soon};
+use crate::kit::{FaultNote, Key, focus_soon, on_enter};
 use crate::words::{count, one};
 
 /// Types into sessions.
@@ -93,22 +93,12 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
         (n, true) => format!("This goes to {} at once. Press again to type it.", count(n, "session")),
         (n, false) => format!("Goes to {}.", count(n, "session")),
     };
-    let heed = move |event: leptos::ev::KeyboardEvent| {
-        if event.key() == "Enter" {
-            event.prevent_default();
-            event.stop_propagation();
-            // A key that is held down is no second yes.
-            if !event.repeat() {
-                send();
-            }
-        }
-    };
     view! {
         <div class="dialog typing" role="dialog" aria-modal="true" aria-label="Type into sessions" data-name="type">
             <h2>"Type into sessions"</h2>
             <p class="quiet">"With an agent at a task this is recorded as an intervention. A name of a key alone is that key: C-c, Escape, Up."</p>
             <div class="input"><input node_ref=field type="text" data-name="keys" aria-label="What is typed" prop:value=move || words.get()
-                on:input=move |event| { asked.set(false); words.set(event_target_value(&event)) } on:keydown=heed/></div>
+                on:input=move |event| { asked.set(false); words.set(event_target_value(&event)) } on:keydown=on_enter(false, send)/></div>
             <label class="tick"><input type="checkbox" data-name="enter" prop:checked=move || enter.get() on:change=move |_| enter.update(|it| *it = !*it)/>" and press Enter"</label>
             {if empty { view! { <p class="none">"No session lives in a terminal."</p> }.into_any() } else { view! { <ul class="ticks">{rows}</ul> }.into_any() }}
             <p role="status" data-name="to">{says}</p>
@@ -132,17 +122,10 @@ pub(crate) fn Rename(session: SessionId) -> impl IntoView {
         let request = ask::session::Rename { session, title: words.get_untracked() }.request();
         desk.act_then("Rename", request, |desk, _| desk.place.overlay.set(None));
     };
-    let heed = move |event: leptos::ev::KeyboardEvent| {
-        if event.key() == "Enter" {
-            event.prevent_default();
-            event.stop_propagation();
-            send();
-        }
-    };
     view! {
         <div class="dialog" role="dialog" aria-modal="true" aria-label="Call it something else" data-name="rename">
             <h2>{format!("What is {session} called?")}</h2>
-            <div class="input"><input node_ref=field type="text" data-name="title" aria-label="Its name" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event)) on:keydown=heed/></div>
+            <div class="input"><input node_ref=field type="text" data-name="title" aria-label="Its name" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event)) on:keydown=on_enter(false, send)/></div>
             {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="rename-send" on:click=move |_| send()>"Rename" <Key says="↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>

@@ -449,24 +449,9 @@ mod tests {
                 left_running: Vec::new(),
             }
         };
-        Session {
-            id: SessionId(id),
-            project: None,
-            run: None,
-            attempt: None,
-            pull: None,
-            gate: None,
-            worktree: None,
-            kind: SessionKind::Shell,
-            title: argv.join(" "),
-            argv: argv.iter().map(|it| (*it).to_owned()).collect(),
-            cwd: "/home/p".to_owned(),
-            mode: Mode::Pty,
-            limits: crate::session::Limits::default(),
-            asked: At(asked),
-            running: None,
-            end: lost.map(end),
-        }
+        let argv = argv.iter().map(|it| (*it).to_owned()).collect();
+        let asked = Session::of_a_person(SessionId(id), argv, "/home/p".to_owned(), At(asked));
+        Session { end: lost.map(end), ..asked }
     }
 
     fn starts(alarm: &Alarm) -> Vec<Vec<String>> {

@@ -60,6 +60,31 @@ pub struct Session {
     pub end: Option<End>,
 }
 
+impl Session {
+    /// What a person starts, in a terminal of its own.
+    #[must_use]
+    pub fn of_a_person(id: SessionId, argv: Vec<String>, cwd: String, asked: At) -> Self {
+        Self {
+            id,
+            project: None,
+            run: None,
+            attempt: None,
+            pull: None,
+            gate: None,
+            worktree: None,
+            kind: SessionKind::Shell,
+            title: argv.join(" "),
+            argv,
+            cwd,
+            mode: Mode::Pty,
+            limits: Limits::default(),
+            asked,
+            running: None,
+            end: None,
+        }
+    }
+}
+
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

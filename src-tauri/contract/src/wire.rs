@@ -143,6 +143,12 @@ impl View {
             flood_ms: 0,
         }
     }
+
+    /// The same with the keyboard.
+    #[must_use]
+    pub fn typing(session: crate::ids::SessionId) -> Self {
+        Self { keyboard: true, ..Self::of(session) }
+    }
 }
 
 /// Who has the keyboard.

@@ -215,9 +215,8 @@ impl Engine {
                     size: (120, 40),
                     limit: Duration::ZERO,
                     limits: it.limits,
-                    // Its person may have wanted it to. Without a control group nobody would know later whose it is, and
-                    // take it for a person's.
-                    keep_rest: pilothouse_holder::cgroup::base().is_ok(),
+                    // Its person may have wanted it to.
+                    keep_rest: true,
                     env: environment,
                 };
                 self.inner.sessions.start(key, &what).await

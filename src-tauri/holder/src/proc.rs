@@ -341,9 +341,9 @@ mod tests {
         // One that ends with its input, so that nothing is left of it whatever becomes of this test.
         let mut child = std::process::Command::new("cat");
         let mut child = child.stdin(std::process::Stdio::piped()).env(HELD, folder).spawn().unwrap();
-        let found = of_session(folder, u32::MAX, u32::MAX, &[]);
+        let found = of_session(folder, NOBODY, NOBODY, &[]);
         assert!(found.iter().any(|it| it.pid == child.id()), "{found:?}");
-        assert!(of_session(Path::new("/nowhere/s2"), u32::MAX, u32::MAX, &[]).is_empty());
+        assert!(of_session(Path::new("/nowhere/s2"), NOBODY, NOBODY, &[]).is_empty());
         for process in found {
             signal(process.pid, Signal::KILL);
         }

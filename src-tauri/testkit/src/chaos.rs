@@ -221,7 +221,7 @@ fn steady(home: &Home) -> Vec<u32> {
 
 /// Presses a key in a session and waits for what is drawn for it.
 fn press(home: &Home, session: SessionId, key: &[u8]) -> Result<(), Fault> {
-    let mut seat = Seat::view(home, &View { keyboard: true, ..View::of(session) })?;
+    let mut seat = Seat::view(home, &View::typing(session))?;
     // What it drew before, then what is new.
     while !matches!(seat.next()?, FromSession::Screen(..)) {}
     seat.input(key)?;

@@ -191,7 +191,7 @@ struct Screen {
 }
 
 /// At most so many terminals stand beside the first.
-pub(crate) const BESIDE: usize = 3;
+pub(crate) const BESIDE_MOST: usize = 3;
 
 /// The terminal of a session, and those that a person put beside it.
 #[component]
@@ -201,7 +201,7 @@ pub(crate) fn Terminal(session: SessionId) -> impl IntoView {
         let there = |it: &SessionId| {
             *it != session && desk.mirror.fleet.with(|fleet| fleet.sessions.contains_key(it))
         };
-        let beside = desk.place.beside.get().into_iter().filter(there).take(BESIDE);
+        let beside = desk.place.beside.get().into_iter().filter(there).take(BESIDE_MOST);
         std::iter::once(session).chain(beside).collect::<Vec<_>>()
     });
     let several = Signal::derive(move || all.with(|all| all.len() > 1));

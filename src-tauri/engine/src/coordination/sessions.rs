@@ -21,22 +21,10 @@ impl Work<'_> {
         let id = self.fleet.next_session();
         self.emit(Event::SessionAsked {
             session: Session {
-                id,
                 project: facts.project,
-                run: None,
-                attempt: None,
-                pull: None,
-                gate: None,
-                worktree: None,
-                kind: SessionKind::Shell,
-                title: facts.argv.join(" "),
-                argv: facts.argv,
-                cwd: facts.cwd,
                 mode: facts.mode,
                 limits: facts.limits,
-                asked: self.now,
-                running: None,
-                end: None,
+                ..Session::of_a_person(id, facts.argv, facts.cwd, self.now)
             },
         });
         self.effect(Effect::Launch { session: id });

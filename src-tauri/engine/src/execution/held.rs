@@ -88,6 +88,11 @@ pub enum Stage {
     Over,
 }
 
+/// A reader of the log in a session's folder.
+fn output_of(place: &Place) -> LogReader {
+    LogReader::new(place.folder()).unpacking(|bytes| zstd::decode_all(bytes))
+}
+
 /// What is to be held.
 #[derive(Debug, Clone)]
 pub struct ToHold {
@@ -215,7 +220,7 @@ impl Sessions {
     /// A reader of a session's log.
     #[must_use]
     pub fn log(&self, session: Key) -> LogReader {
-        LogReader::new(self.place(session).folder()).unpacking(|bytes| zstd::decode_all(bytes))
+        output_of(&self.place(session))
     }
 
     /// What was asked for, if it was.
@@ -248,6 +253,7 @@ impl Sessions {
     pub async fn start(&self, session: Key, what: &ToHold) -> Result<Running, String> {
         let place = self.place(session);
         let limits = tree::asked(what.limits);
+        let cgroup = self.group(session, what.limits)?;
         let asked = Asked {
             version: VERSION,
             argv: what.argv.clone(),
@@ -262,10 +268,11 @@ impl Sessions {
             log_max: 0,
             socket: self.socket(session),
             limit_ms: u64::try_from(what.limit.as_millis()).unwrap_or(u64::MAX),
-            cgroup: self.group(session, what.limits)?,
             memory_max: limits.memory_max,
             cpu_max: limits.cpu_max,
-            keep_rest: what.keep_rest,
+            // Without a control group nobody would know later whose it is, and take it for a person's.
+            keep_rest: what.keep_rest && cgroup.is_some(),
+            cgroup,
         };
         let in_words = |error: io::Error| {
             format!("its folder {} could not be written: {error}", place.folder().display())

@@ -182,7 +182,7 @@ impl Connection {
                     }
                     viewer.went(wrote);
                 }
-                () = until(due), if viewer.out.is_empty() => {}
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() && viewer.out.is_empty() => {}
                 changed = changed(&mut sight), if viewer.out.is_empty() && due.is_none() => changed,
                 frame = receive(&mut read, &mut received) => match frame? {
                     Some((tag, payload)) => viewer.heard(sessions, tag, payload),
@@ -207,13 +207,6 @@ impl Connection {
         let told = pilothouse_contract::session::Session { end, ..it.clone() };
         let (_, why) = told.state(None, crate::perform::now());
         Ended { code, why }
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
     }
 }
 

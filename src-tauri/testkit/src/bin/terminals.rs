@@ -297,7 +297,7 @@ fn keys(floods: usize) -> Vec<Samples> {
     {
         let session = home.start(&["sh", "-c", echo]);
         let all: Vec<SessionId> = (0..floods).map(|_| home.start(&["sh", "-c", &flood])).collect();
-        let mut seat = must(Seat::view(&home, &View { keyboard: true, ..View::of(session) }));
+        let mut seat = must(Seat::view(&home, &View::typing(session)));
         must(seat.until("ready"));
         for n in 0..KEYS {
             let key = format!("<{n}>");

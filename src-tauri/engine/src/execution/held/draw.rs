@@ -12,13 +12,13 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pilothouse_holder::log::LogReader;
-use pilothouse_holder::place::{self, Place};
+use pilothouse_holder::place::{self, Asked, Place};
 use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::model::{Alacritty, Model};
 use super::pack::pack;
-use super::{Key, Sessions, Sight};
+use super::{Key, Sessions, Sight, output_of};
 
 mod rows;
 mod turns;
@@ -105,8 +105,8 @@ pub(super) struct Drawing {
 
 impl Drawing {
     /// From the last checkpoint, or the beginning.
-    pub(super) fn open(place: Place, mut log: LogReader) -> io::Result<Self> {
-        let asked = place.asked()?;
+    fn open(place: Place, asked: &Asked) -> io::Result<Self> {
+        let mut log = output_of(&place);
         let end = log.end()?;
         // An old one would cost more to go on from than the end of the log costs.
         let near = |it: &Checkpoint| it.offset <= end && end - it.offset <= REPLAY_MAX;
@@ -269,7 +269,7 @@ pub(super) struct Screen {
 
 enum State {
     /// Nobody looked yet. It is opened by whoever draws it first.
-    NotYet(Place, LogReader),
+    NotYet(Place),
     Open(Box<Drawing>),
     /// It has no terminal, or none that could be drawn.
     None,
@@ -284,8 +284,8 @@ fn clock_ms() -> u64 {
 }
 
 impl Screen {
-    fn new(place: Place, log: LogReader) -> Shared {
-        let state = Mutex::new(State::NotYet(place, log));
+    fn new(place: Place) -> Shared {
+        let state = Mutex::new(State::NotYet(place));
         Arc::new(Self { state, typed: AtomicU64::new(0), size: AtomicU32::new(0) })
     }
 
@@ -297,21 +297,16 @@ impl Screen {
     /// Does something with the drawing; nothing if there is none. For the threads that draw.
     fn with<T>(&self, does: impl FnOnce(&mut Drawing) -> io::Result<T>) -> io::Result<Option<T>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::NotYet(..) = &*state
-            && let State::NotYet(place, log) = std::mem::replace(&mut *state, State::None)
-        {
-            match place.asked() {
+        // After an error whoever looks next tries again.
+        if let State::NotYet(place) = &*state {
+            *state = match place.asked() {
                 Ok(asked) if asked.mode == place::Mode::Pty => {
-                    *state = State::Open(Box::new(Drawing::open(place, log)?));
+                    State::Open(Box::new(Drawing::open(place.clone(), &asked)?))
                 }
                 // What never started has no screen.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    // Whoever looks next tries again.
-                    *state = State::NotYet(place, log);
-                    return Err(error);
-                }
-                _ => {}
-            }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => State::None,
+            };
         }
         let State::Open(drawing) = &mut *state else { return Ok(None) };
         let done = does(drawing)?;
@@ -452,6 +447,16 @@ impl Sessions {
         lines_above: usize,
         patience: Option<Duration>,
     ) -> io::Result<Option<Drawn>> {
+        self.looked_at(session, patience, move |it| it.drawn(lines_above)).await
+    }
+
+    /// Looks at a session's drawing, up to what it has said by now.
+    async fn looked_at<T: Send + 'static>(
+        &self,
+        session: Key,
+        patience: Option<Duration>,
+        looks: impl FnOnce(&mut Drawing) -> T + Send + 'static,
+    ) -> io::Result<Option<T>> {
         let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
         let (screen, orders, patience) = match live {
             Some((screen, orders)) => (screen, Some(orders), patience),
@@ -459,7 +464,7 @@ impl Sessions {
             None => (self.open_drawing(session), None, None),
         };
         let end = self.log(session).end()?;
-        screen.caught_up(end, patience, orders, move |it| it.drawn(lines_above)).await
+        screen.caught_up(end, patience, orders, looks).await
     }
 
     /// Columns and rows of a session's terminal now; nothing if it is not followed, or was not drawn yet.
@@ -478,7 +483,7 @@ impl Sessions {
 
     /// The drawing of a session that is followed from now on; empty if it has no terminal.
     pub(super) fn open_drawing(&self, session: Key) -> Shared {
-        Screen::new(self.place(session), self.log(session))
+        Screen::new(self.place(session))
     }
 }
 

@@ -1,21 +1,16 @@
 //! How sessions end: read from what a holder wrote down, put in words when nobody could write it down, and brought about
 //! where no holder is there to do it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pilothouse_contract::session::{End, Ending};
 use pilothouse_holder::place::{Exit, Place, boot_id};
-use pilothouse_holder::proc::{self, Ended, Look};
+use pilothouse_holder::proc::{self, Ended, Look, Process};
 use rustix::process::Signal;
 
-use super::tree::{living, noted};
+use super::tree::{end_all, living, noted};
 use super::{Key, Sessions};
 use crate::ports::clock;
-
-/// So often it is looked whether what was asked to end has ended.
-const LOOK: Duration = Duration::from_millis(20);
-/// What was killed is gone after this long, or it cannot be killed.
-const KILLED: Duration = Duration::from_secs(2);
 
 /// The end as a holder wrote it down.
 #[must_use]
@@ -54,31 +49,15 @@ pub(super) async fn end_tree(place: &Place, holder: u32, program: u32, grace: Du
     let place = place.clone();
     // Reads of /proc, and waits.
     let ended = tokio::task::spawn_blocking(move || {
-        let living = || living(&Look::now(), &place, holder, program);
-        let names = living().iter().map(|it| format!("{} ({})", it.name, it.pid)).collect();
-        if !grace.is_zero() {
+        let ask = |_: &[Process]| {
             for signal in [Signal::HUP, Signal::TERM, Signal::CONT] {
                 if program != proc::NOBODY {
                     proc::signal_group(program, signal);
                 }
             }
-            let until = Instant::now() + grace;
-            while Instant::now() < until && !living().is_empty() {
-                std::thread::sleep(LOOK);
-            }
-        }
-        // A process can fork while the list is read, so the list is read again until it is empty.
-        let until = Instant::now() + KILLED;
-        loop {
-            let rest = living();
-            if rest.is_empty() || Instant::now() >= until {
-                return names;
-            }
-            for process in rest {
-                proc::signal(process.pid, Signal::KILL);
-            }
-            std::thread::sleep(LOOK);
-        }
+        };
+        let (there, _) = end_all(|| living(&Look::now(), &place, holder, program), grace, ask, None);
+        there.iter().map(|it| format!("{} ({})", it.name, it.pid)).collect()
     });
     ended.await.unwrap_or_default()
 }

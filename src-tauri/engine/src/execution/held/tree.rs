@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::SessionId;
 use pilothouse_contract::session::{End, Left, Limits};
 use pilothouse_holder::cgroup::{self, Group};
 use pilothouse_holder::place::{self, Place};
@@ -16,6 +17,7 @@ use super::{Key, Sessions};
 const GRACE: Duration = Duration::from_secs(2);
 /// What was killed is gone after this long, or it cannot be killed.
 const KILLED: Duration = Duration::from_secs(2);
+/// So often it is looked whether what was asked to end has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Limits as a holder is asked for them.
@@ -51,9 +53,9 @@ const GROUP: &str = "pilothouse-";
 /// Whether a control group of this name is a session's.
 #[must_use]
 pub fn is_group_of_a_session(name: &str) -> bool {
-    name.strip_prefix(GROUP).is_some_and(|it| {
-        it.strip_prefix('s').is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit()))
-    })
+    // Named by the key of the session, which begins with its id.
+    let id = name.strip_prefix(GROUP).and_then(|key| key.split('-').next());
+    id.is_some_and(|id| id.parse::<SessionId>().is_ok())
 }
 
 /// Everything that runs of a session that lives, without its holder.
@@ -75,7 +77,7 @@ fn left(look: &Look, place: &Place, noted: &[Left]) -> Vec<Process> {
     let mut roots: Vec<u32> = noted.iter().filter(same).map(|it| it.pid).collect();
     roots.extend(in_group(place));
     // It has neither holder nor program any more.
-    look.of_session(place.folder(), u32::MAX, u32::MAX, &roots)
+    look.of_session(place.folder(), proc::NOBODY, proc::NOBODY, &roots)
 }
 
 /// What runs of a session: with its holder and its program while it lives, else with what it noted as left running.
@@ -90,6 +92,36 @@ pub fn running(look: &Look, place: &Place, alive: Option<(u32, u32)>, noted: &[L
 /// As the holder noted it.
 pub(super) fn noted(left: &[place::Left]) -> Vec<Left> {
     left.iter().map(|it| Left { pid: it.pid, began: it.began, name: it.name.clone() }).collect()
+}
+
+/// Ends processes: asks them, and after the grace kills them, with the whole control group if there is one. Returns what there
+/// was, and what could not be ended.
+pub(super) fn end_all(
+    living: impl Fn() -> Vec<Process>,
+    grace: Duration,
+    ask: impl FnOnce(&[Process]),
+    group: Option<&Group>,
+) -> (Vec<Process>, Vec<Process>) {
+    let there = living();
+    if !grace.is_zero() {
+        ask(&there);
+    }
+    let polite = Instant::now() + grace;
+    // A process can fork while the list is read, so the list is read again until it is empty.
+    loop {
+        let rest = living();
+        let now = Instant::now();
+        if rest.is_empty() || now >= polite + KILLED {
+            return (there, rest);
+        }
+        if now >= polite {
+            if let Some(group) = group {
+                group.kill();
+            }
+            rest.iter().for_each(|it| proc::signal(it.pid, Signal::KILL));
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 impl Sessions {
@@ -113,25 +145,16 @@ impl Sessions {
         let name = |it: &Process| format!("{} ({})", it.name, it.pid);
         // Reads of /proc, and waits.
         let cleaned = tokio::task::spawn_blocking(move || {
-            let living = || left(&Look::now(), &place, &noted);
-            let there = living();
-            for process in &there {
-                proc::signal(process.pid, Signal::TERM);
-                proc::signal(process.pid, Signal::CONT);
-            }
-            let (polite, force) = (Instant::now() + GRACE, Instant::now() + GRACE + KILLED);
-            let rest = loop {
-                let rest = living();
-                if rest.is_empty() || Instant::now() >= force {
-                    break rest;
+            let ask = |there: &[Process]| {
+                for process in there {
+                    proc::signal(process.pid, Signal::TERM);
+                    proc::signal(process.pid, Signal::CONT);
                 }
-                if Instant::now() >= polite {
-                    group_of(&place).iter().for_each(Group::kill);
-                    rest.iter().for_each(|it| proc::signal(it.pid, Signal::KILL));
-                }
-                std::thread::sleep(LOOK);
             };
-            if let Some(group) = group_of(&place).filter(|_| rest.is_empty()) {
+            let group = group_of(&place);
+            let living = || left(&Look::now(), &place, &noted);
+            let (there, rest) = end_all(living, GRACE, ask, group.as_ref());
+            if let Some(group) = group.filter(|_| rest.is_empty()) {
                 group.remove();
             }
             let ended = there.iter().filter(|it| !rest.iter().any(|left| left.pid == it.pid));

@@ -9,7 +9,6 @@ use pilothouse_holder::place::Mode;
 
 use super::super::model::{Alacritty, Model};
 use super::super::{Key, Sessions};
-use super::Screen;
 
 /// Of a log that no terminal shows, its last so many bytes are laid out, this wide.
 const TAIL: u64 = 8 * 1024;
@@ -32,14 +31,11 @@ impl Sessions {
     /// # Errors
     /// Whatever the file system says.
     pub async fn last_rows(&self, session: Key, most: u16, have: Option<Version>) -> io::Result<LastRows> {
-        let live = self
-            .lock()
-            .get(&session)
-            .map(|it| (it.drawing.clone(), it.orders.clone(), it.sight.borrow().pulse.output_bytes));
+        let live = self.lock().get(&session).map(|it| it.sight.borrow().pulse.output_bytes);
         let unchanged = |version| LastRows { version, ..LastRows::default() };
-        if let Some((_, _, said)) = &live
+        if let Some(said) = live
             && let Some(have) = have
-            && have.offset >= *said
+            && have.offset >= said
             && (have.columns == 0 || self.size(session) == Some((have.columns, have.rows)))
         {
             return Ok(unchanged(have));
@@ -58,11 +54,7 @@ impl Sessions {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LastRows::default()),
             Err(error) => return Err(error),
         }
-        let (screen, orders) = match live {
-            Some((screen, orders, _)) => (screen, Some(orders)),
-            None => (Screen::new(self.place(session), log), None),
-        };
-        let rows = screen.caught_up(end, Some(super::LOOK), orders, move |it| {
+        let rows = self.looked_at(session, Some(super::LOOK), move |it| {
             let offset = it.at;
             it.look(|model| of(model, offset, most))
         });
