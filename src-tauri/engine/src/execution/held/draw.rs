@@ -25,8 +25,11 @@ mod turns;
 
 pub use rows::LastRows;
 
-/// A model takes this much at once; then others get their turn.
+/// A model takes this much at once, and no longer than this; then others get their turn.
 const SLICE: usize = 16 * 1024;
+const TURN: Duration = Duration::from_millis(8);
+/// So often it is looked whether a turn is over.
+const STEP: usize = 512;
 /// So long after a key a session goes before the others.
 const URGENT_MS: u64 = 2000;
 /// A session that said a slice or more since the last look is looked at again after this long: what it says meanwhile is
@@ -167,8 +170,15 @@ impl Drawing {
         let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else {
             return Ok((false, Vec::new()));
         };
-        self.model().feed(read);
-        self.at += length as u64;
+        // A few bytes can be a lot of work.
+        let begun = Instant::now();
+        for step in read.chunks(STEP) {
+            self.model().feed(step);
+            self.at += step.len() as u64;
+            if begun.elapsed() > TURN {
+                break;
+            }
+        }
         let mut answers = self.model().answers();
         if self.at <= self.answer_from {
             answers.clear();

@@ -20,8 +20,12 @@ use super::paint::{self, Painter};
 const LIVE_LINES: usize = 1000;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
-/// A terminal has at most so many columns and rows.
-const SIDE_MAX: u16 = 1000;
+/// A terminal has at most so many columns and rows: more than a screen can show, and in the worst case as much to paint as one
+/// message holds.
+const COLUMNS_MAX: u16 = 1000;
+const ROWS_MAX: u16 = 300;
+/// A painting that is longer than this has fewer lines above the screen.
+const PAINTED_MAX: usize = 16 * 1024 * 1024;
 
 /// What a terminal's bytes come to.
 pub trait Model: Send {
@@ -89,7 +93,7 @@ impl Dimensions for Size {
 }
 
 fn sane(columns: u16, rows: u16) -> (u16, u16) {
-    (columns.clamp(2, SIDE_MAX), rows.clamp(1, SIDE_MAX))
+    (columns.clamp(2, COLUMNS_MAX), rows.clamp(1, ROWS_MAX))
 }
 
 impl Alacritty {
@@ -144,6 +148,7 @@ impl Model for Alacritty {
             let (take, passes) = self.scan.take(rest);
             let (piece, after) = rest.split_at(take);
             if passes {
+                self.untold.said(piece.len(), self.size);
                 self.within(|watched, parser| parser.advance(watched, piece));
             } else {
                 // What it gathered of the command is thrown away with it, and nothing else.
@@ -202,7 +207,29 @@ impl Model for Alacritty {
 
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
         self.settle();
-        let mut painted = self.within(|Watched { term, untold }, _| {
+        let mut above = lines_above.min(LIVE_LINES);
+        let mut painted = self.painted(above);
+        while painted.len() > PAINTED_MAX && above > 0 {
+            above /= 2;
+            painted = self.painted(above);
+        }
+        // What comes next may be the rest of it.
+        painted.extend_from_slice(self.scan.kept());
+        painted
+    }
+
+    fn is_alternate(&self) -> bool {
+        self.term.mode().contains(TermMode::ALT_SCREEN)
+    }
+
+    fn size(&self) -> (u16, u16) {
+        self.size
+    }
+}
+
+impl Alacritty {
+    fn painted(&mut self, lines_above: usize) -> Vec<u8> {
+        self.within(|Watched { term, untold }, _| {
             let mut painter = Painter::default();
             end_lines(term);
             if term.mode().contains(TermMode::ALT_SCREEN) {
@@ -225,18 +252,7 @@ impl Model for Alacritty {
             }
             painter.rest(term, untold);
             painter.done()
-        });
-        // What comes next may be the rest of it.
-        painted.extend_from_slice(self.scan.kept());
-        painted
-    }
-
-    fn is_alternate(&self) -> bool {
-        self.term.mode().contains(TermMode::ALT_SCREEN)
-    }
-
-    fn size(&self) -> (u16, u16) {
-        self.size
+        })
     }
 }
 

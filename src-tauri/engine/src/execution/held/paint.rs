@@ -45,9 +45,14 @@ const LOOKS: Flags = Flags::from_bits_truncate(
         | Flags::ALL_UNDERLINES.bits(),
 );
 
+/// The addresses of links take at most so much of a painting; what comes then is text without its link. A program can give
+/// each cell another one, and each may be as long as a command.
+const LINKS_MAX: usize = 4 * 1024 * 1024;
+
 /// Paints on a terminal that begins empty.
 #[derive(Default)]
 pub(super) struct Painter {
+    links: usize,
     out: String,
     /// With what would be written now.
     pen: Cell,
@@ -260,14 +265,17 @@ impl Painter {
     /// Makes the pen that of a cell.
     fn pen(&mut self, cell: &Cell) {
         let (out, pen) = (&mut self.out, &mut self.pen);
-        if pen.hyperlink() != cell.hyperlink() {
-            let said = match cell.hyperlink() {
+        let link = cell.hyperlink().filter(|_| self.links < LINKS_MAX);
+        if pen.hyperlink() != link {
+            let before = out.len();
+            let said = match &link {
                 Some(link) => write!(out, "\x1b]8;id={};{}\x1b\\", link.id(), link.uri()),
                 None => write!(out, "\x1b]8;;\x1b\\"),
             };
             // A string takes everything.
             let _never: Result<(), std::fmt::Error> = said;
-            pen.set_hyperlink(cell.hyperlink());
+            self.links += out.len() - before;
+            pen.set_hyperlink(link);
         }
         let same = pen.flags & LOOKS == cell.flags & LOOKS
             && (pen.fg, pen.bg) == (cell.fg, cell.bg)

@@ -306,6 +306,46 @@ fn signs_without_a_width_do_not_fill_memory() {
 }
 
 #[test]
+fn a_few_bytes_are_no_endless_work() {
+    // As programs use it: a line, and a screen of lines.
+    let mut model = drawn(b"");
+    model.feed(b"x\x1b[399b");
+    assert_eq!(model.text(), vec!["x".repeat(40); 10]);
+    // And as none does.
+    let mut model = Alacritty::new(120, 40);
+    let begun = std::time::Instant::now();
+    for _ in 0..4 {
+        model.feed(&b"x\x1b[65535b".repeat(2000));
+    }
+    model.feed(b"\x1bcand goes on");
+    assert_eq!(model.text().first().map(String::as_str), Some("and goes on"));
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn links_without_number_fill_neither_memory_nor_a_painting() {
+    let mut model = Alacritty::new(120, 40);
+    let address = "a".repeat(1900);
+    for n in 0..8000 {
+        model.feed(format!("\x1b]8;;https://example.invalid/{n}/{address}\x07x").as_bytes());
+    }
+    assert!(model.snapshot(usize::MAX).len() < 8 * 1024 * 1024);
+    // Two of them, in every other cell.
+    model.feed(b"\x1bc");
+    for n in 0..10_000 {
+        model.feed(format!("\x1b]8;id=same{};https://example.invalid/{address}\x07x", n % 2).as_bytes());
+    }
+    let painted = model.snapshot(usize::MAX);
+    assert!(painted.len() < 8 * 1024 * 1024, "{}", painted.len());
+    // Text is text without its link, and links come again once there is room.
+    model.feed(b"\x1bc\x1b]8;;https://example.invalid/\x07link");
+    for _ in 0..3000 {
+        model.feed(format!("\x1b[H\x1b]8;;https://example.invalid/{address}\x07link").as_bytes());
+    }
+    assert!(String::from_utf8(model.snapshot(0)).unwrap().contains(&address));
+}
+
+#[test]
 fn what_a_program_set_before_is_in_the_painting() {
     for (name, before, after, rows) in [
         ("what scrolls", "\x1b[2;3rtop", "\x1b[2;1Ha\r\nb\r\nc", ["top", "b", "c", ""]),

@@ -15,6 +15,11 @@ use alacritty_terminal::vte::ansi::{
 
 /// A cell takes so many signs without a width; more belong to no writing.
 const MARKS_MAX: usize = 16;
+/// For each byte a program may fill a quarter of a line, and so many cells at least, and in any case a screen at once: a character
+/// can be repeated by a few bytes, but nobody repeats more often than a line is long.
+const CELLS_PER_BYTE: usize = 32;
+/// The addresses of links take about this much memory; more are not kept.
+const LINKS_MAX: usize = 4 * 1024 * 1024;
 /// Stops of the tabulator are so far apart at first.
 const TAB: usize = 8;
 
@@ -29,9 +34,22 @@ pub(in super::super) struct Untold {
     pub(in super::super) charset: CharsetIndex,
     /// Whether there ever was a character that takes two cells.
     wide: bool,
+    /// So many cells may still be filled.
+    cells: usize,
+    /// Bytes of addresses since they were counted, with those that were there then; and whether those were too many.
+    links: usize,
+    is_full_of_links: bool,
 }
 
 impl Untold {
+    /// The program said so many bytes more.
+    pub(super) fn said(&mut self, bytes: usize, (columns, rows): (u16, u16)) {
+        let (columns, rows) = (usize::from(columns), usize::from(rows));
+        let more = bytes.saturating_mul((columns / 4).max(CELLS_PER_BYTE));
+        // What was not used is not saved up.
+        self.cells = more.max(columns * rows);
+    }
+
     /// The terminal has another size.
     pub(super) fn resize(&mut self, columns: usize) {
         self.region = None;
@@ -67,6 +85,21 @@ impl<T> Watched<'_, T> {
             column.0 = column.saturating_sub(1);
         }
         grid[line][column].zerowidth().is_some_and(|it| it.len() >= MARKS_MAX)
+    }
+
+    /// Bytes of the addresses of links in all cells, each once for cells beside each other.
+    fn links(&self) -> usize {
+        let (grid, mut bytes, mut last) = (self.term.grid(), 0, None);
+        for line in self.term.topmost_line().0..=self.term.bottommost_line().0 {
+            for column in 0..self.term.columns() {
+                let link = grid[Line(line)][Column(column)].hyperlink();
+                if link != last {
+                    bytes += link.as_ref().map_or(0, |it| it.uri().len() + it.id().len());
+                    last = link;
+                }
+            }
+        }
+        bytes
     }
 
     /// Of a cursor whose lines are counted from where scrolling begins none leads beyond.
@@ -171,7 +204,6 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         decaln();
         text_area_size_pixels();
         text_area_size_chars();
-        set_hyperlink(link: Option<Hyperlink>);
         report_keyboard_mode();
         push_keyboard_mode(mode: KeyboardModes);
         pop_keyboard_modes(count: u16);
@@ -189,6 +221,8 @@ impl<T: EventListener> Handler for Watched<'_, T> {
 
     #[inline]
     fn input(&mut self, c: char) {
+        let Some(left) = self.untold.cells.checked_sub(1) else { return };
+        self.untold.cells = left;
         // Those before it take one cell each.
         if c >= '\u{300}' {
             match unicode_width::UnicodeWidthChar::width(c) {
@@ -201,6 +235,17 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         if self.term.mode().contains(TermMode::INSERT) {
             self.mend_halves();
         }
+    }
+
+    fn set_hyperlink(&mut self, link: Option<Hyperlink>) {
+        let bytes = link.as_ref().map_or(0, |it| it.uri.len() + it.id.as_ref().map_or(0, String::len));
+        self.untold.links += bytes;
+        if self.untold.links > LINKS_MAX {
+            let there = self.links();
+            self.untold.is_full_of_links = there > LINKS_MAX / 2;
+            self.untold.links = there.min(LINKS_MAX / 2);
+        }
+        Handler::set_hyperlink(self.term, link.filter(|_| !self.untold.is_full_of_links));
     }
 
     fn put_tab(&mut self, count: u16) {
@@ -285,6 +330,6 @@ impl<T: EventListener> Handler for Watched<'_, T> {
 
     fn reset_state(&mut self) {
         Handler::reset_state(self.term);
-        *self.untold = Untold::default();
+        *self.untold = Untold { cells: self.untold.cells, ..Untold::default() };
     }
 }
