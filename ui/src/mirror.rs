@@ -242,7 +242,13 @@ impl Mirror {
             });
         };
         set_interval(again, LOOK);
-        again();
+        // A session that is new, or the first that is heard, is looked at when it is told.
+        let told =
+            Memo::new(move |_| (self.link.get() == Link::Heard, self.fleet.with(|it| it.sessions.len())));
+        Effect::new(move |_| {
+            told.track();
+            again();
+        });
     }
 
     /// The last sign of progress of a strip: its record, or its session's output.

@@ -8,7 +8,7 @@ use pilothouse_contract::{RunId, SessionId, TaskId};
 
 use crate::desk::desk;
 use crate::kit::{Chip, CommandButton};
-use crate::words::{age, bytes, count, one};
+use crate::words::{age, bytes, one};
 
 /// The facts of a task that its head shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,8 +112,7 @@ pub(crate) fn SessionHead(session: SessionId) -> impl IntoView {
                 <div class="line"><span class="call">{session.to_string()}</span><h1 class="cut">{one(&it.title)}</h1>
                     {live.then(|| view! { <span class="push"><CommandButton id="interrupt" label="End"/></span> })}</div>
                 <div class="facts"><span class="mono cut">{one(&it.cwd)}</span><span>"Asked for "<b>{move || age(desk.mirror.now.get(), asked)}" ago"</b></span>
-                    {move || says().map(|(state, n)| view! { <span>"State "<b>{state}</b></span><span>"Log "<b>{bytes(n)}</b></span> })}
-                    {(!it.argv.is_empty()).then(|| count(it.argv.len(), "word"))}</div>
+                    {move || says().map(|(state, n)| view! { <span>"State "<b>{state}</b></span><span>"Log "<b>{bytes(n)}</b></span> })}</div>
             </header>
         }
     })
