@@ -2,7 +2,8 @@
 //! back.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use pilothouse_contract::event::Event;
 use pilothouse_contract::session::Ending;
@@ -267,6 +268,35 @@ fn hold_ends_as_its_command_ends() {
     assert_eq!(badly.code, 1);
     let end = &home.json(&["session", "list", "--all"])[1]["session"]["end"]["how"];
     assert_eq!((end["ending"].as_str(), end["code"].as_i64()), (Some("exited"), Some(9)));
+}
+
+#[test]
+fn what_is_held_has_the_environment_of_whoever_holds_it_and_none_of_it_is_written_down() {
+    let home = Home::new();
+    // The engine is there already, with an environment of its own.
+    home.start(&["true"]);
+    let tools = tempfile::TempDir::new().unwrap();
+    let mine = tools.path().join("my-tool");
+    std::fs::write(&mine, "#!/bin/sh\necho \"$MINE|$TERM|${TMUX-none}|$(stty size)|${#SECRET}\"\n").unwrap();
+    std::fs::set_permissions(&mine, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let secret = "hunter2-hunter2-hunter2";
+    let mut hold = home.command(&["hold", "--", "my-tool"]);
+    let theirs = [
+        ("PATH", path.as_str()),
+        ("MINE", "only here"),
+        ("TMUX", "/x"),
+        ("TERM", "screen"),
+        ("SECRET", secret),
+    ];
+    let held = hold.envs(theirs).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&held.stdout),
+        "only here|xterm-256color|none|40 120|23\r\n",
+        "{held:?}"
+    );
+    let found = Command::new("grep").args(["-rl", secret]).arg(home.path()).output().unwrap();
+    assert_eq!((found.status.code(), found.stdout), (Some(1), Vec::new()), "a secret lies on the disk");
 }
 
 #[test]

@@ -374,7 +374,16 @@ fn lost(fleet: &Fleet, now: At, list: &mut Vec<Alarm>) {
         let start = |argv: Vec<String>| {
             let (project, cwd, mode) = (session.project, session.cwd.clone(), session.mode);
             let limits = session.limits;
-            call(ask::session::Start { project, argv, cwd, mode, columns: 120, rows: 40, limits })
+            call(ask::session::Start {
+                project,
+                argv,
+                cwd,
+                mode,
+                columns: 120,
+                rows: 40,
+                limits,
+                environment: None,
+            })
         };
         let mut answers: Vec<Answer> = resume.map(|it| answer("Resume it", start(it))).into_iter().collect();
         answers.push(answer("Start it again", start(session.argv.clone())));

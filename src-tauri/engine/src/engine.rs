@@ -18,6 +18,7 @@ use crate::execution::held::{Key, Sessions, Told};
 use crate::execution::recovery::Remover;
 use crate::execution::trees::Trees;
 use crate::execution::watch::Watch;
+use crate::perform::Start;
 use crate::ports::{clock, git};
 use crate::store::{OutboxEnd, OutboxRow, Store, Written};
 
@@ -64,7 +65,8 @@ pub(crate) struct Inner {
     pub(crate) specs_read: Mutex<BTreeMap<pilothouse_contract::ProjectId, pilothouse_contract::Oid>>,
     /// Worktrees whose removal is under way: missing is as it should be.
     pub(crate) removing: Mutex<BTreeSet<pilothouse_contract::WorktreeId>>,
-    pub(crate) launches: tokio::sync::Mutex<()>,
+    /// One launch at a time. What is not stored of sessions that are asked for.
+    pub(crate) launches: tokio::sync::Mutex<BTreeMap<SessionId, Start>>,
     /// What stood in the way of landings that wait for a checkout, at their last try, and when that was.
     pub(crate) obstacles:
         Mutex<BTreeMap<pilothouse_contract::PullId, (crate::integration::lander::Obstacles, At)>>,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilothouse_contract::project::Project;
-use pilothouse_contract::session::{Mode, SessionKind};
-use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId};
+use pilothouse_contract::session::SessionKind;
+use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId, ask};
 
 use crate::coordination::{
     Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
@@ -47,6 +47,18 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::bug(why))),
         Effect::EndSession { .. } | Effect::DropBranch { .. } => Outcome::Done,
     }
+}
+
+/// Columns and rows of a terminal, where nobody said.
+const SIZE: (u16, u16) = (120, 40);
+
+/// What is not stored of a session that is asked for: should the engine end before it is launched, it has this of the next one.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// Columns and rows of its terminal.
+    pub(crate) size: (u16, u16),
+    /// The environment of whoever starts it.
+    pub(crate) environment: Option<ask::session::Environment>,
 }
 
 impl Engine {
@@ -177,7 +189,8 @@ impl Engine {
 
     /// Starts an agent or a person's command. A session that was ended before it began is not started.
     async fn launch(&self, session: SessionId) -> Option<Outcome> {
-        let _turn = self.inner.launches.lock().await;
+        let mut turn = self.inner.launches.lock().await;
+        let start = turn.remove(&session);
         let (it, matter) = {
             let fleet = self.fleet();
             let it = fleet.sessions.get(&session)?.clone();
@@ -199,25 +212,17 @@ impl Engine {
         let started = match (&matter, it.kind) {
             (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
             _ => {
-                let mut environment: Vec<_> = std::env::vars_os()
-                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-                    .collect();
-                for (name, value) in env::of(session, &[], &self.inner.options.program) {
-                    env::set(&mut environment, &name, value);
-                }
-                if it.mode == Mode::Pty {
-                    env::set(&mut environment, "TERM", "xterm-256color");
-                }
+                let (size, theirs) = start.map_or((SIZE, None), |it| (it.size, it.environment));
                 let what = ToHold {
                     argv: it.argv.clone(),
                     cwd: PathBuf::from(&it.cwd),
                     mode: it.mode,
-                    size: (120, 40),
+                    size,
                     limit: Duration::ZERO,
                     limits: it.limits,
                     // Its person may have wanted it to.
                     keep_rest: true,
-                    env: environment,
+                    env: env::of_a_person(session, theirs, it.mode, &self.inner.options.program),
                 };
                 self.inner.sessions.start(key, &what).await
             }

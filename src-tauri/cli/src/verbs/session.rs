@@ -224,6 +224,12 @@ pub(crate) async fn start(
         columns: size.columns,
         rows: size.rows,
         limits: limits.into(),
+        environment: Some(ask::session::Environment(
+            // What is no text cannot be told; nothing is known that needs such.
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )),
     };
     desk::call(asked).await
 }

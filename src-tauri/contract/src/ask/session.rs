@@ -4,6 +4,17 @@
 use super::*;
 use crate::session::{Lease, Limits, Mode, Pulse, Session, SessionState, Trouble};
 
+/// Names of variables and their values. They may hold secrets: they are never stored, and what is shown of them is how many
+/// they are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment(pub Vec<(String, String)>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} variables", self.0.len())
+    }
+}
+
 asks! {
     /// Sessions: those that live, or all.
     List {
@@ -27,6 +38,9 @@ asks! {
         /// What it may use at most.
         #[serde(default, skip_serializing_if = "Limits::is_none")]
         limits: Limits,
+        /// The environment of whoever starts it; without one it has the engine's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<Environment>,
     }
     /// Calls a session something else.
     Rename {

@@ -10,8 +10,9 @@ use pilothouse_holder::proc;
 
 use super::{Caller, Desk};
 use crate::coordination::{Input, Outcome, SessionFacts};
+use crate::execution::agents::{is_in, is_there};
 use crate::execution::held::{Key, tree};
-use crate::perform::now;
+use crate::perform::{Start, now};
 
 /// So many rows of a session are told at most.
 const ROWS_MAX: u16 = 200;
@@ -150,7 +151,12 @@ impl Answer<ask::session::Start> for Desk {
         if !Path::new(&call.cwd).is_dir() {
             return Err(Fault::refused(format!("the folder {} is not there", call.cwd)));
         }
-        if !crate::execution::agents::is_there(program) && !Path::new(&call.cwd).join(program).is_file() {
+        let path = call.environment.as_ref().and_then(|it| it.0.iter().find(|(name, _)| name == "PATH"));
+        let is_there = match path {
+            Some((_, path)) => is_in(program, path.as_ref()),
+            None => is_there(program),
+        };
+        if !is_there && !Path::new(&call.cwd).join(program).is_file() {
             return Err(Fault::refused(format!("the program '{program}' is not on this machine"))
                 .hint("check its name, or install it"));
         }
@@ -162,11 +168,17 @@ impl Answer<ask::session::Start> for Desk {
             mode: call.mode,
             limits: call.limits,
         };
+        // It is launched in its turn, so not before what belongs to it is there.
+        let mut turn = self.engine.inner.launches.lock().await;
         let taken = self.engine.ask(Input::StartSession(facts), self.who()).await?;
         let asked = taken.records.iter().find_map(|it| match &it.event {
             Event::SessionAsked { session } => Some(session.id),
             _ => None,
         });
+        if let Some(session) = asked {
+            turn.insert(session, Start { size: (call.columns, call.rows), environment: call.environment });
+        }
+        drop(turn);
         for outcome in taken.outcomes {
             if let Ok(Outcome::Launched(Err(why))) = outcome.await {
                 return Err(Fault::environment(format!("the session could not be started: {why}")));

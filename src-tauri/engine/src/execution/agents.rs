@@ -4,7 +4,7 @@
 pub(crate) mod claude_log;
 pub(crate) mod rehearsal_log;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use pilothouse_contract::At;
@@ -126,6 +126,12 @@ pub fn reader(adapter: Adapter) -> fn(&str) -> LineRead {
 /// Whether the program of a command can be found on this machine.
 #[must_use]
 pub fn is_there(program: &str) -> bool {
+    is_in(program, &std::env::var_os("PATH").unwrap_or_default())
+}
+
+/// The same by another search path than the engine's.
+#[must_use]
+pub fn is_in(program: &str, path: &OsStr) -> bool {
     let runs = |path: &Path| {
         use std::os::unix::fs::PermissionsExt;
         path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
@@ -133,8 +139,7 @@ pub fn is_there(program: &str) -> bool {
     if program.contains('/') {
         return runs(Path::new(program));
     }
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| runs(&folder.join(program))))
+    std::env::split_paths(path).any(|folder| runs(&folder.join(program)))
 }
 
 #[cfg(test)]

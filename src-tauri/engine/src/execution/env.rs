@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use pilothouse_contract::SessionId;
-use pilothouse_contract::session::MARK;
+use pilothouse_contract::ask::session::Environment;
+use pilothouse_contract::session::{MARK, Mode};
 
 /// What every child gets, if the engine has it.
 const EVERYBODY: [&str; 18] = [
@@ -39,6 +40,36 @@ pub fn of(session: SessionId, more: &[String], program: &Path) -> Vec<(String, O
     env.push(("PILOTHOUSE_BIN".to_owned(), program.as_os_str().to_owned()));
     // A home that was moved must be found by what the child calls; see the fence.
     env.extend(std::env::var_os("PILOTHOUSE_HOME").map(|home| ("PILOTHOUSE_HOME".to_owned(), home)));
+    env
+}
+
+/// What tells of the terminal that somebody starts a session from, and is not so in the session's own.
+const OF_A_TERMINAL: [&str; 8] =
+    ["TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE", "STY", "WINDOWID", "TERM_SESSION_ID"];
+
+/// The environment of what a person starts: the one of whoever starts it, or the engine's own, with what a session adds.
+#[must_use]
+pub fn of_a_person(
+    session: SessionId,
+    theirs: Option<Environment>,
+    mode: Mode,
+    program: &Path,
+) -> Vec<(String, OsString)> {
+    let is_theirs = theirs.is_some();
+    let own =
+        || std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    let told = |it: Environment| it.0.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut env: Vec<_> = theirs.map_or_else(own, told);
+    env.retain(|(name, _)| !OF_A_TERMINAL.contains(&name.as_str()));
+    for (name, value) in of(session, &[], program) {
+        // Theirs go before those of the same name that the engine has.
+        if !is_theirs || !EVERYBODY.contains(&name.as_str()) {
+            set(&mut env, &name, value);
+        }
+    }
+    if mode == Mode::Pty {
+        set(&mut env, "TERM", "xterm-256color");
+    }
     env
 }
 
