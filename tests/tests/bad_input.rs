@@ -347,20 +347,26 @@ fn a_read_only_data_folder_and_a_full_one_are_said_in_words_and_lose_nothing() {
 }
 
 #[test]
-fn a_full_disk_stops_the_log_with_one_alarm_and_the_program_goes_on() {
+fn a_full_disk_stops_the_log_with_one_alarm_until_there_is_room_and_the_program_goes_on() {
     let home = Home::new();
-    // Room for two segments and a little more; the program says more than that, and then does its work.
+    // Room for two segments and a little more; the program says more than that, and then does its work. Once something is
+    // taken away there is room for a third.
     let script = r#"set -e
-        mount -t tmpfs -o size=44m tmpfs "$PILOTHOUSE_HOME"
+        mount -t tmpfs -o size=64m tmpfs "$PILOTHOUSE_HOME"
+        head -c 20m /dev/zero >"$PILOTHOUSE_HOME/something"
         "$1" engine start > /dev/null
         mkfifo "$PILOTHOUSE_HOME/says"
-        "$1" session start -- sh -c 'stty raw; seq 1 6000000; echo worked >"$PILOTHOUSE_HOME/says"; read word' > /dev/null
+        "$1" session start -- sh -c 'stty raw; seq 1 6000000; echo worked >"$PILOTHOUSE_HOME/says"; read word; while :; do echo again; sleep 0.1; done' > /dev/null
         read -r word <"$PILOTHOUSE_HOME/says"
         echo "== worked"; echo "$word"
         echo "== status"; "$1" engine status --json || echo "code $?"
+        rm "$PILOTHOUSE_HOME/something"
+        "$1" session send s1 -- C-j > /dev/null
+        until "$1" engine status > /dev/null; do :; done
         "$1" session kill s1 > /dev/null
         echo "== ended"; "$1" session list --all --json
         echo "== log"; "$1" attach s1 --raw --no-follow | head -c 12; echo
+        "$1" attach s1 --raw --no-follow | tail -c 6
         "$1" engine stop > /dev/null"#;
     let said = apart(script, &home);
     let (part, context) = (|name| said.part(name), &said.context);
@@ -373,6 +379,7 @@ fn a_full_disk_stops_the_log_with_one_alarm_and_the_program_goes_on() {
     assert!(end["lost_bytes"].as_u64().unwrap() > 1_000_000, "{context}");
     assert!(end["output_bytes"].as_u64().unwrap() >= 32 * 1024 * 1024, "{context}");
     assert!(part("log").starts_with("log\n1\n2\n3\n4"), "{context}");
+    assert!(part("log").trim_end().ends_with("again"), "{context}");
 }
 
 #[test]

@@ -436,6 +436,8 @@ impl<'a> Holder<'a> {
         let (published, lost) = (self.log.published(), self.log.lost());
         let held = held(&self.program, &self.lock);
         for peer in &mut self.peers {
+            // What waited goes first: while it does, nothing newer is told, and nobody would wake us for that.
+            peer.send(&held);
             peer.tell(published, lost);
             peer.send(&held);
         }

@@ -12,6 +12,9 @@ use pilothouse_holder::wire::{FromHolder, Taken, ToHolder, VERSION, take_to_hold
 /// A peer that does not take even this much is dropped.
 const BACKLOG: usize = 64 * 1024;
 
+/// So many pieces are taken of a peer at once: one that never stops neither fills memory nor keeps the holder from its program.
+const AT_ONCE: usize = 8;
+
 /// One peer.
 pub(crate) struct Peer {
     /// Its number; a connection has one for itself.
@@ -58,21 +61,24 @@ impl Peer {
     /// Takes what came.
     pub(crate) fn listen(&mut self, asked: &mut Vec<(u64, ToHolder)>) {
         let mut piece = [0; 16 * 1024];
-        loop {
+        for _ in 0..AT_ONCE {
             match self.stream.read(&mut piece) {
-                Ok(0) => {
-                    self.gone = true;
-                    break;
-                }
-                Ok(length) => self.received.extend(piece.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(length) if length > 0 => self.received.extend(piece.get(..length).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
+                _ => {
                     self.gone = true;
-                    break;
+                    return;
                 }
             }
+            self.take_frames(asked);
+            if self.gone {
+                return;
+            }
         }
+    }
+
+    fn take_frames(&mut self, asked: &mut Vec<(u64, ToHolder)>) {
         loop {
             match take_to_holder(&mut self.received) {
                 Taken::Frame(ToHolder::Hello(_)) => self.greeted = true,

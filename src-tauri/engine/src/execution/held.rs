@@ -129,6 +129,8 @@ pub struct Sight {
     pub lease: Option<Lease>,
     /// The viewer that has it.
     pub(crate) hand: Option<u64>,
+    /// Where its log ended when output was lost last: once it goes on from there, output is kept again.
+    pub(crate) lost_at: u64,
     /// How often holders handed out what they hold.
     pub(crate) shared: u64,
 }
@@ -504,12 +506,16 @@ impl Sessions {
         ended.unwrap_or_else(|| self.lost(session, &self.place(session), false))
     }
 
-    /// Sessions that live and of whose output something was not written down, with how many bytes.
+    /// Sessions that live and whose output is not written down just now, with how many bytes were not so far.
     #[must_use]
     pub fn unwritten(&self) -> Vec<(SessionId, u64)> {
         let live = self.lock();
-        let all = live.iter().map(|(key, it)| (key.id, it.sight.borrow().pulse.lost_bytes));
-        all.filter(|(_, lost)| *lost > 0).collect()
+        let lost = live.iter().filter_map(|(key, it)| {
+            let sight = it.sight.borrow();
+            let goes_on = sight.pulse.output_bytes > sight.lost_at;
+            (sight.pulse.lost_bytes > 0 && !goes_on).then_some((key.id, sight.pulse.lost_bytes))
+        });
+        lost.collect()
     }
 
     /// Who has the keyboard of a session now.

@@ -385,7 +385,12 @@ impl<'a> Follow<'a> {
                 self.out.took(end);
             }
             FromHolder::Dropped(end) => self.refused(end),
-            FromHolder::Lost(bytes) => self.sight.send_modify(|it| it.pulse.lost_bytes = bytes),
+            FromHolder::Lost(bytes) => self.sight.send_modify(|it| {
+                if bytes > it.pulse.lost_bytes {
+                    it.lost_at = it.pulse.output_bytes;
+                }
+                it.pulse.lost_bytes = bytes;
+            }),
             FromHolder::Ended => {}
         }
     }
