@@ -131,6 +131,7 @@ impl LogWriter {
         let begin = usize::try_from(HEADER + self.published - self.base).unwrap_or(usize::MAX);
         let end = begin.saturating_add(SLICE).min(self.map.len());
         let space = self.map.get_mut(begin..end).unwrap_or_default();
+        make_present(space);
         let length = read(space)?;
         self.published += length as u64;
         store(&mut self.map, AT_PUBLISHED, self.published);
@@ -167,6 +168,21 @@ impl LogWriter {
         let length = HEADER + self.published - self.base;
         drop(self.map);
         self.file.set_len(length)
+    }
+}
+
+/// Has every page of a piece there and writable. A terminal gives its bytes away 64 at a time (`iterate_tty_read` in Linux's
+/// `tty_io.c`); a holder that is killed while the kernel waits for the page that they go to would take those with it.
+fn make_present(piece: &mut [u8]) {
+    /// No system has smaller pages.
+    const PAGE: usize = 4096;
+    // Nothing is published here yet, so it is zeros.
+    for page in piece.chunks_mut(PAGE) {
+        for end in [0, page.len() - 1] {
+            if let Some(byte) = page.get_mut(end) {
+                *byte = std::hint::black_box(0);
+            }
+        }
     }
 }
 
