@@ -143,6 +143,21 @@ fn the_voyage_lands_and_every_line_of_it_is_proved() {
     }
     let output = ended.home.run(&["attach", &session, "--no-follow"]);
     assert!(output.out.contains("tide: 4 cases hold"), "{}", output.out);
+    // Its receipt says the same in one page.
+    let page = ended.home.json(&["receipt", "r1"]);
+    let receipt = &page["receipt"];
+    let counted = ["tasks", "done", "attempts", "failed", "sessions"].map(|it| receipt[it].as_u64().unwrap());
+    let tried = u64::try_from(ended.fleet.attempts.len()).unwrap();
+    assert_eq!(counted, [6, 6, tried, tried - 6, tried]);
+    assert_eq!(receipt["change"]["landed"], ended.git(&["rev-parse", "HEAD"]));
+    assert_eq!((&receipt["state"], &receipt["touches"]), (&"landed".into(), &Value::Array(Vec::new())));
+    let held: u64 =
+        receipt["checks"].as_array().unwrap().iter().map(|it| it["passed"].as_u64().unwrap()).sum();
+    let passed = ended.fleet.evidence.values().filter(|it| it.verdict == Verdict::Passed).count();
+    assert_eq!(held, u64::try_from(passed).unwrap());
+    let shown = ended.home.run(&["receipt", "r1"]).out;
+    assert_eq!(shown.trim_end(), page["markdown"].as_str().unwrap().trim_end());
+    assert!(shown.contains("| Hands | off; untouched for "), "{shown}");
 }
 
 #[test]

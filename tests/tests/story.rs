@@ -115,6 +115,14 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&tree.stdout).trim(), after, "the checkout of main went with it");
+    // One page says what it took, and that somebody answered.
+    window.keys("ctrl+shift+p");
+    window.wait_text("[data-name=receipt]", &format!("landed as {}", &after[..10]));
+    window.wait_text("[data-name=receipt]", "question answered");
+    window.keys("Enter");
+    window.wait_text("[data-name=receipt]", "Copied.");
+    window.keys("escape");
+    window.until("it closed", || !window.find("[data-name=receipt]"));
     // What the agents said and did is there to read.
     window.keys("ctrl+4");
     window.wait("[data-trajectory][aria-selected=true]");

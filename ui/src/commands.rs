@@ -97,6 +97,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("previous-pane", "Go to the previous pane", &["shift+f6"], Where::Anywhere, |desk| pane(desk, 2)),
     command("interrupt", "End this agent's session", &["f8", "ctrl+."], Where::Anywhere, interrupt),
     command("stop-run", "Stop this run", &["shift+f8"], Where::Anywhere, stop_run),
+    command("receipt", "Show this run's receipt", &["ctrl+shift+p"], Where::Anywhere, |desk| {
+        if let Some(run) = run_here(desk) {
+            desk.place.overlay.set(Some(Overlay::Receipt(run)));
+        }
+    }),
     command("add", "Add a repository", &["ctrl+o"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::AddRepository));
     }),
@@ -374,14 +379,18 @@ fn what_ending_means(desk: Desk, session: pilothouse_contract::SessionId) -> Str
     })
 }
 
-fn stop_run(desk: Desk) {
-    let run = desk.mirror.fleet.with_untracked(|fleet| match subject(desk)? {
+/// The run of what is on the stage.
+fn run_here(desk: Desk) -> Option<pilothouse_contract::RunId> {
+    desk.mirror.fleet.with_untracked(|fleet| match subject(desk)? {
         Subject::Task(run, _) => Some(run),
         Subject::Pull(pull) => Some(fleet.pulls.get(&pull)?.run),
         Subject::Item(item) => Some(fleet.run_of(item)?.id),
         _ => None,
-    });
-    let Some(run) = run else { return };
+    })
+}
+
+fn stop_run(desk: Desk) {
+    let Some(run) = run_here(desk) else { return };
     desk.place.overlay.set(Some(Overlay::Confirm(Confirm {
         asks: format!("Stop {run}?"),
         says: "Its sessions are ended, and its pull request is sent back if it has one. Its worktrees and branches stay."

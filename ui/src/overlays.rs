@@ -67,6 +67,7 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
             Overlay::Leaving => view! { <Leaving/> }.into_any(),
+            Overlay::Receipt(run) => view! { <Receipt run=run/> }.into_any(),
             Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
             Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
             Overlay::Confirm(it) => view! { <ConfirmDialog it=it/> }.into_any(),
@@ -319,6 +320,45 @@ fn Leaving() -> impl IntoView {
             <h2>{title}</h2>{lines}
             <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="leave-window" on:click=move |_| ipc::close_window()>"Close the window" <Key says="↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Stay" <Key says="Esc"/></button></div>
+        </div>
+    }
+}
+
+/// What a run took and what came of it, to be copied.
+#[component]
+fn Receipt(run: pilothouse_contract::RunId) -> impl IntoView {
+    let desk = desk();
+    let button = NodeRef::<leptos::html::Button>::new();
+    crate::kit::focus_soon(button);
+    let markdown = StoredValue::new(String::new());
+    let copied = RwSignal::new(false);
+    let lines = crate::kit::asked(
+        "the receipt",
+        move || ipc::call(ask::run::Receipt { run }),
+        move |page: ask::run::ReceiptPage| {
+            markdown.set_value(page.markdown);
+            let rows = page
+                .lines
+                .into_iter()
+                .map(|it| view! { <tr><th scope="row">{one(&it.name)}</th><td>{one(&it.says)}</td></tr> })
+                .collect_view();
+            view! { <p>{one(&page.receipt.title)}</p><table class="receipt"><tbody>{rows}</tbody></table> }
+                .into_any()
+        },
+    );
+    let copy = move |_| {
+        let all = markdown.get_value();
+        if !all.is_empty() {
+            crate::stage::terminal::clip(&all);
+            copied.set(true);
+        }
+    };
+    view! {
+        <div class="dialog receiptsheet" role="dialog" aria-modal="true" aria-label="The receipt of a run" data-name="receipt">
+            <h2>{format!("Receipt of {run}")}</h2>{lines}
+            <p class="quiet" role="status">{move || copied.get().then_some("Copied.")}</p>
+            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="copy-receipt" on:click=copy>"Copy as Markdown" <Key says="↵"/></button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Close" <Key says="Esc"/></button></div>
         </div>
     }
 }

@@ -123,6 +123,8 @@ pub(crate) enum Overlay {
     Link(String),
     /// Answer a question in words.
     Reply(pilothouse_contract::QuestionId),
+    /// What a run took and what came of it.
+    Receipt(pilothouse_contract::RunId),
     /// What goes on once the window is closed, and what would stop what.
     Leaving,
     /// Asks once before something that cannot simply be taken back.

@@ -241,6 +241,27 @@ pub mod run {
             /// Its history.
             history: Vec<Record>,
         }
+        /// What a run took and what came of it.
+        Receipt {
+            /// Which.
+            run: RunId,
+        }
+        /// A run's receipt.
+        ReceiptPage {
+            /// The facts.
+            receipt: crate::receipt::Receipt,
+            /// The same in lines for people.
+            lines: Vec<ReceiptLine>,
+            /// The same as Markdown.
+            markdown: String,
+        }
+        /// A line of a receipt.
+        ReceiptLine {
+            /// What it is about.
+            name: String,
+            /// What it says.
+            says: String,
+        }
         /// Why a task waits.
         TaskWait {
             /// Which.

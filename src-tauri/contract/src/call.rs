@@ -129,6 +129,8 @@ calls! {
     RunList(ask::run::List) -> Vec<Run>, Read;
     /// One run.
     RunShow(ask::run::Show) -> ask::run::RunPage, Read;
+    /// Its receipt.
+    RunReceipt(ask::run::Receipt) -> ask::run::ReceiptPage, Read;
 
     /// The tasks of an item.
     TaskList(ask::task::List) -> ask::task::Tasks, Read;

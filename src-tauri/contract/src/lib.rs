@@ -18,6 +18,7 @@ pub mod keys;
 pub mod project;
 pub mod pull;
 pub mod question;
+pub mod receipt;
 pub mod rows;
 pub mod run;
 pub mod session;

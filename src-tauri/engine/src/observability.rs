@@ -1,3 +1,4 @@
-//! Observability: what agents did, read from their own session logs into the store.
+//! Observability: what agents did, read from their own session logs into the store; and what a run took.
 
+pub mod receipt;
 pub mod trajectories;

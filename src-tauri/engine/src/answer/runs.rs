@@ -7,7 +7,8 @@ use super::Desk;
 use crate::coordination::{Input, RunFacts, schedule};
 use crate::execution::held::tree;
 use crate::execution::repository;
-use crate::perform::git_of;
+use crate::observability::receipt;
+use crate::perform::{git_of, now};
 
 impl Desk {
     fn run(&self, run: RunId) -> Result<Run, Fault> {
@@ -145,6 +146,15 @@ impl Answer<ask::run::Show> for Desk {
             history,
             run,
         })
+    }
+}
+
+impl Answer<ask::run::Receipt> for Desk {
+    async fn answer(&self, call: ask::run::Receipt) -> Result<ask::run::ReceiptPage, Fault> {
+        let run = self.run(call.run)?;
+        let receipt = receipt::of(&self.engine.fleet(), &run, now());
+        let lines = receipt::lines(&receipt);
+        Ok(ask::run::ReceiptPage { markdown: receipt::markdown(&receipt, &lines), lines, receipt })
     }
 }
 

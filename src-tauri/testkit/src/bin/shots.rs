@@ -135,6 +135,11 @@ const SCENES: &[Scene] = &[
     },
     Scene { name: "quiet", home: In::Quiet, steps: &[Sees(".status", "landed"), Keys("ctrl+1")] },
     Scene {
+        name: "receipt",
+        home: In::Quiet,
+        steps: &[Keys("ctrl+3"), Sees(".stage h1", "tide"), Keys("ctrl+shift+p"), Sees(".receipt", "Hands")],
+    },
+    Scene {
         name: "split",
         home: In::Shells,
         steps: &[

@@ -1,0 +1,86 @@
+//! The receipt of a run: what it took, what came of it, how that was verified and who touched it. Derived from facts when it is
+//! asked for; what nobody knows is not in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Gate;
+use crate::ids::{Oid, PullId, RunId};
+use crate::pull::Size;
+use crate::run::{RunState, Touch};
+use crate::time::At;
+use crate::who::Who;
+
+/// What a run took and what came of it, up to now if it is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which.
+    pub run: RunId,
+    /// The project's name.
+    pub project: String,
+    /// The item's short name.
+    pub item: String,
+    /// What the item is about.
+    pub title: String,
+    /// Where the run stands.
+    pub state: RunState,
+    /// Why it stands there.
+    pub why: String,
+    /// When it started.
+    pub started: At,
+    /// When it came to where it stands; none while the engine works on it.
+    pub ended: Option<At>,
+    /// From its start to that, or to now, in milliseconds.
+    pub took_ms: i64,
+    /// Tasks that it was to do, without those that were done before.
+    pub tasks: u32,
+    /// Those of them that are done.
+    pub done: u32,
+    /// Attempts at them.
+    pub attempts: u32,
+    /// Attempts that failed.
+    pub failed: u32,
+    /// The agent's name.
+    pub agent: String,
+    /// Sessions of agents.
+    pub sessions: u32,
+    /// The most of them at once.
+    pub at_once: u32,
+    /// How long they worked, added up, in milliseconds.
+    pub agents_ms: i64,
+    /// Checks that were run, gate by gate.
+    pub checks: Vec<GateCount>,
+    /// What people did inside it, oldest first.
+    pub touches: Vec<Touch>,
+    /// The longest time between two of those, the start and the end, in milliseconds.
+    pub untouched_ms: i64,
+    /// The change, once there is a pull request.
+    pub change: Option<Change>,
+}
+
+/// What came of the checks of a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateCount {
+    /// Which gate.
+    pub gate: Gate,
+    /// Checks that hold.
+    pub passed: u32,
+    /// Checks that do not.
+    pub failed: u32,
+    /// Checks of which that could not be found out.
+    pub unknown: u32,
+}
+
+/// The change of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The pull request.
+    pub pull: PullId,
+    /// The commits it brings.
+    pub commits: u32,
+    /// Files and lines.
+    pub size: Size,
+    /// Who said yes, if anybody did.
+    pub approved: Option<Who>,
+    /// The commit of the default branch that it landed as.
+    pub landed: Option<Oid>,
+}

@@ -1,0 +1,237 @@
+//! Receipts of runs: reckoned from the fleet's facts, and put into Markdown for a pull request, a chat or a diary.
+//!
+//! Refuses to estimate: what no record tells is said to be unknown.
+
+use std::fmt::Write;
+
+use pilothouse_contract::ask::run::ReceiptLine;
+use pilothouse_contract::evidence::{Gate, Verdict};
+use pilothouse_contract::pull::PullState;
+use pilothouse_contract::receipt::{Change, GateCount, Receipt};
+use pilothouse_contract::run::{Run, TaskState, TouchKind};
+use pilothouse_contract::session::SessionKind;
+use pilothouse_contract::{At, Fleet, text};
+
+/// A line says at most so much, in signs.
+const WIDTH: usize = 400;
+const GATES: [(Gate, &str); 4] = [
+    (Gate::RedCheck, "proof fails before the work"),
+    (Gate::Verify, "proof on the exact tree"),
+    (Gate::ScopeAudit, "scope"),
+    (Gate::Landing, "merge result"),
+];
+
+/// The receipt of a run as it stands.
+#[must_use]
+pub fn of(fleet: &Fleet, run: &Run, now: At) -> Receipt {
+    let ended = (!run.state.is_live()).then_some(run.moved);
+    let until = ended.unwrap_or(now);
+    let attempts: Vec<_> = fleet.attempts.values().filter(|it| it.run == run.id).collect();
+    let sessions =
+        fleet.sessions.values().filter(|it| it.run == Some(run.id) && it.kind == SessionKind::Agent);
+    let spans: Vec<(At, At)> = sessions
+        .filter_map(|it| Some((it.running.as_ref()?.at, it.end.as_ref().map_or(until, |end| end.at))))
+        .collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let own =
+        || run.tasks.iter().filter(|it| !matches!(it.state, TaskState::DoneBefore | TaskState::Skipped));
+    let checks = GATES.iter().filter_map(|(gate, _)| {
+        let of = |verdict| {
+            let all = fleet.evidence.values().filter(|it| it.subject.run == run.id && it.gate == *gate);
+            count(all.filter(|it| it.verdict == verdict).count())
+        };
+        let found = GateCount {
+            gate: *gate,
+            passed: of(Verdict::Passed),
+            failed: of(Verdict::Failed),
+            unknown: of(Verdict::Unknown),
+        };
+        (found.passed + found.failed + found.unknown > 0).then_some(found)
+    });
+    let mut marks: Vec<At> = run.touches.iter().map(|it| it.at).chain([run.started, until]).collect();
+    marks.sort_unstable();
+    let change = run.pull.and_then(|pull| fleet.pulls.get(&pull)).map(|pull| Change {
+        pull: pull.id,
+        commits: pull.commits,
+        size: pull.size,
+        approved: pull.approval.as_ref().map(|it| it.by.clone()),
+        landed: match &pull.state {
+            PullState::Landed { commit } => Some(commit.clone()),
+            _ => None,
+        },
+    });
+    let item = fleet.items.get(&run.item);
+    Receipt {
+        run: run.id,
+        project: fleet.projects.get(&run.project).map(|it| it.name.clone()).unwrap_or_default(),
+        item: item.map(|it| it.slug.clone()).unwrap_or_default(),
+        title: item.map(|it| it.spec.title.clone()).unwrap_or_default(),
+        state: run.state,
+        why: run.why.clone(),
+        started: run.started,
+        ended,
+        took_ms: until.since_ms(run.started),
+        tasks: count(own().count()),
+        done: count(own().filter(|it| it.state.is_done()).count()),
+        attempts: count(attempts.len()),
+        failed: count(attempts.iter().filter(|it| it.failure.is_some()).count()),
+        agent: run.policy.agent.name.clone(),
+        sessions: count(spans.len()),
+        at_once: at_once(&spans),
+        agents_ms: spans.iter().map(|(from, to)| to.since_ms(*from)).sum(),
+        checks: checks.collect(),
+        touches: run.touches.clone(),
+        untouched_ms: marks
+            .iter()
+            .zip(marks.iter().skip(1))
+            .map(|(from, to)| to.since_ms(*from))
+            .max()
+            .unwrap_or_default(),
+        change,
+    }
+}
+
+/// The most spans that share a moment; one that ends where another begins does not.
+fn at_once(spans: &[(At, At)]) -> u32 {
+    let mut steps: Vec<(At, i32)> = spans.iter().flat_map(|(from, to)| [(*from, 1), (*to, -1)]).collect();
+    steps.sort_unstable();
+    let (mut now, mut most) = (0, 0);
+    for (_, step) in steps {
+        now += step;
+        most = most.max(now);
+    }
+    u32::try_from(most).unwrap_or_default()
+}
+
+/// A receipt in lines for people.
+#[must_use]
+pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    let why = if it.why.is_empty() { String::new() } else { format!(": {}", it.why) };
+    rows.push(("Run", format!("{} of {} in {}", it.run, it.item, it.project)));
+    rows.push((if it.ended.is_some() { "Ended" } else { "Stands" }, format!("{}{why}", it.state.word())));
+    let (from, to) = (clock(it.started), it.ended.map_or_else(|| "now".to_owned(), clock));
+    // One day is named once.
+    let same_day = from.split_once(' ').and_then(|(day, _)| to.strip_prefix(day));
+    let took = span(it.took_ms);
+    rows.push(("Time", format!("{from} to {} UTC, {took}", same_day.unwrap_or(&to).trim())));
+    let failed = if it.failed == 0 { "none failed".to_owned() } else { format!("{} failed", it.failed) };
+    let attempts = format!("{} of {} done, {}, {failed}", it.done, it.tasks, many(it.attempts, "attempt"));
+    rows.push(("Tasks", attempts));
+    let agents = format!(
+        "{}: {}, {} together, at most {} at once",
+        it.agent,
+        many(it.sessions, "session"),
+        span(it.agents_ms),
+        it.at_once
+    );
+    rows.push(("Agents", agents));
+    rows.push(("Verified", if it.checks.is_empty() { "nothing yet".to_owned() } else { checks(it) }));
+    if let Some(change) = &it.change {
+        let size = &change.size;
+        let landed =
+            change.landed.as_ref().map_or("not landed".to_owned(), |it| format!("landed as {}", it.short()));
+        let approved = change.approved.as_ref().map_or("no yes yet".to_owned(), |it| format!("yes by {it}"));
+        rows.push((
+            "Change",
+            format!(
+                "{} with {} in {}, +{} −{}; {approved}; {landed}",
+                change.pull,
+                many(change.commits, "commit"),
+                many(size.files, "file"),
+                size.added,
+                size.removed
+            ),
+        ));
+    }
+    rows.push(("Hands", format!("{}; untouched for {} at the longest", touches(it), span(it.untouched_ms))));
+    rows.push(("Tokens, money", "not counted yet".to_owned()));
+    let line =
+        |(name, says): (&str, String)| ReceiptLine { name: name.to_owned(), says: text::line(&says, WIDTH) };
+    rows.into_iter().map(line).collect()
+}
+
+/// The same as Markdown. Texts of agents and repositories are text in it.
+#[must_use]
+pub fn markdown(it: &Receipt, lines: &[ReceiptLine]) -> String {
+    let title = if it.title.is_empty() { &it.item } else { &it.title };
+    let mut says = format!("# {}\n\n| | |\n|---|---|\n", plain(title));
+    for line in lines {
+        // A string takes everything.
+        let _never: std::fmt::Result = writeln!(says, "| {} | {} |", line.name, plain(&line.says));
+    }
+    says
+}
+
+fn checks(it: &Receipt) -> String {
+    let of = |it: &GateCount| {
+        let name = GATES.iter().find(|(gate, _)| *gate == it.gate).map_or("", |(_, name)| *name);
+        let unknown = if it.unknown == 0 { String::new() } else { format!(", {} unknown", it.unknown) };
+        format!("{name} {} of {}{unknown}", it.passed, it.passed + it.failed + it.unknown)
+    };
+    it.checks.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
+fn touches(it: &Receipt) -> String {
+    if it.touches.is_empty() {
+        return "off".to_owned();
+    }
+    let kinds = [
+        (TouchKind::Intervention, "typed into"),
+        (TouchKind::Ended, "ended by a person"),
+        (TouchKind::Restarted, "restarted"),
+        (TouchKind::Answered, "question answered"),
+    ];
+    let of = |(kind, word): &(TouchKind, &str)| {
+        let n = it.touches.iter().filter(|it| it.kind == *kind).count();
+        (n > 0).then(|| if n == 1 { (*word).to_owned() } else { format!("{word} {n} times") })
+    };
+    kinds.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+}
+
+fn many(n: u32, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
+/// One line in which nothing is Markdown.
+fn plain(says: &str) -> String {
+    let mut plain = String::new();
+    for c in text::line(says, WIDTH).chars() {
+        if "\\`*_[]<>|#~&!".contains(c) {
+            plain.push('\\');
+        }
+        plain.push(c);
+    }
+    plain
+}
+
+fn clock(at: At) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map(|it| it.strftime("%Y-%m-%d %H:%M").to_string())
+        .unwrap_or_default()
+}
+
+fn span(ms: i64) -> String {
+    let s = ms.max(0) / 1000;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_counted_where_they_meet() {
+        let spans = [(0, 10), (5, 15), (10, 20), (30, 40)].map(|(from, to)| (At(from), At(to)));
+        assert_eq!((at_once(&spans), at_once(&[])), (2, 0));
+    }
+
+    #[test]
+    fn hostile_text_is_no_markdown() {
+        assert_eq!(plain("a|b\n# [x](y) <img>"), "a\\|b \\# \\[x\\](y) \\<img\\>");
+    }
+}
