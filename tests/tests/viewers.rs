@@ -140,6 +140,36 @@ fn the_keyboard_is_refused_while_the_queue_can_answer() {
 }
 
 #[test]
+fn what_is_older_than_a_screen_keeps_is_read_out_of_the_log() {
+    let home = Home::new();
+    let session = home.start(&["sh", "-c", "seq 1 9000; echo all of it; read more"]);
+    Seat::view(&home, &View::of(session)).unwrap().until("all of it").unwrap();
+    let painted = |lines_above| {
+        let mut seat = Seat::view(&home, &View { lines_above, ..View::of(session) }).unwrap();
+        loop {
+            if let FromSession::Screen(_, _, bytes) = seat.next().unwrap() {
+                let rows = String::from_utf8(bytes).unwrap();
+                let rows: Vec<String> = rows.split("\r\n").map(str::to_owned).collect();
+                if rows.iter().any(|it| it.contains("all of it")) {
+                    return rows;
+                }
+            }
+        }
+    };
+    let has = |rows: &[String], line: &str| rows.iter().filter(|it| *it == line).count();
+    let (near, all) = (painted(500), painted(u32::MAX));
+    assert_eq!((has(&near, "17"), has(&near, "8600"), near.len() < 600), (0, 1, true));
+    assert_eq!((has(&all, "17"), has(&all, "5000"), has(&all, "8600")), (1, 1, 1));
+    // It is so once it is over, too.
+    home.json(&["session", "kill", &session.to_string()]);
+    assert_eq!(has(&painted(u32::MAX), "17"), 1);
+    // And a screen that an editor draws has nothing above it.
+    let editor = home.start(&["sh", "-c", "seq 1 9000; printf '\\033[?1049hall of it'; read more"]);
+    let mut seat = Seat::view(&home, &View { lines_above: 10_000, ..View::of(editor) }).unwrap();
+    seat.until("all of it").unwrap();
+}
+
+#[test]
 fn a_viewer_that_falls_behind_is_painted_anew() {
     let home = Home::new();
     let go = home.path().join("go");

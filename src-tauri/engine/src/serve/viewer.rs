@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Connection, Over, receive};
 use crate::answer::Taker;
+use crate::execution::held::model::LIVE_LINES;
 use crate::execution::held::{Hand, Key, Sessions};
 
 /// A viewer gets bytes in pieces of at most this, so that none is waited for long.
@@ -272,6 +273,8 @@ impl Viewer {
                     self.at = if wanted { end.saturating_sub(TAIL) } else { self.at };
                     return self.read();
                 };
+                // What is older than a screen keeps is read out of the log once, and not for every painting.
+                self.wish.paints = self.wish.paints.map(|lines| lines.min(LIVE_LINES));
                 // What it was shown already is not taken back, unless it is laid out anew.
                 if drawn.offset < self.at && !wanted {
                     return self.read();

@@ -16,7 +16,7 @@ use pilothouse_holder::place::{self, Asked, Place};
 use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::model::{Alacritty, Model};
+use super::model::{Alacritty, LIVE_LINES, Model};
 use super::pack::pack;
 use super::{Key, Sessions, Sight, output_of};
 
@@ -46,8 +46,8 @@ const STALE: u64 = 64 * 1024;
 const LOOK: Duration = Duration::from_millis(100);
 /// After this long without a byte and without a look a model is parked.
 const PARK: Duration = Duration::from_secs(60);
-/// Lines above the screen that a parked model and a checkpoint keep.
-const KEPT_LINES: usize = 1000;
+/// No more lines above a screen are read out of a log.
+const DEEP_LINES: usize = 10_000;
 
 /// A screen as it is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub(super) struct Drawing {
     place: Place,
     log: LogReader,
     model: Option<Box<dyn Model>>,
+    /// So many lines above the screen it keeps. With more than usual it is drawn from the log, for one look.
+    lines: usize,
     /// Without a model: what to make it of.
     parked: Option<Checkpoint>,
     /// The size as it was asked for.
@@ -108,12 +110,12 @@ pub(super) struct Drawing {
 
 impl Drawing {
     /// From the last checkpoint, or the beginning.
-    fn open(place: Place, asked: &Asked) -> io::Result<Self> {
+    fn open(place: Place, asked: &Asked, lines: usize) -> io::Result<Self> {
         let mut log = output_of(&place);
         let end = log.end()?;
         // An old one would cost more to go on from than the end of the log costs.
         let near = |it: &Checkpoint| it.offset <= end && end - it.offset <= REPLAY_MAX;
-        let parked = read_checkpoint(&place).filter(near);
+        let parked = read_checkpoint(&place).filter(near).filter(|_| lines <= LIVE_LINES);
         let at = match &parked {
             Some(it) => it.offset,
             None => log.there(end.saturating_sub(REPLAY_MAX))?,
@@ -125,6 +127,7 @@ impl Drawing {
             place,
             log,
             model: None,
+            lines,
             parked,
             asked: size,
             at,
@@ -138,9 +141,9 @@ impl Drawing {
     }
 
     fn model(&mut self) -> &mut dyn Model {
-        let (parked, size) = (self.parked.take(), self.asked);
+        let (parked, size, lines) = (self.parked.take(), self.asked, self.lines);
         let revive = || {
-            Box::new(parked.map_or_else(|| Alacritty::new(size.0, size.1), |it| it.revive()))
+            Box::new(parked.map_or_else(|| Alacritty::keeping(size.0, size.1, lines), |it| it.revive()))
                 as Box<dyn Model>
         };
         self.model.get_or_insert_with(revive).as_mut()
@@ -204,7 +207,10 @@ impl Drawing {
 
     fn maybe_save(&mut self) {
         let (at, when) = self.saved;
-        if self.at - at.min(self.at) < CHECKPOINT_BYTES || when.elapsed() < CHECKPOINT_EVERY {
+        if self.lines > LIVE_LINES
+            || self.at - at.min(self.at) < CHECKPOINT_BYTES
+            || when.elapsed() < CHECKPOINT_EVERY
+        {
             return;
         }
         self.saved = (self.at, Instant::now());
@@ -218,7 +224,7 @@ impl Drawing {
         let at = self.at;
         let model = self.model();
         let (columns, rows) = model.size();
-        let paint = zstd::encode_all(model.snapshot(KEPT_LINES).as_slice(), 1).ok()?;
+        let paint = zstd::encode_all(model.snapshot(LIVE_LINES).as_slice(), 1).ok()?;
         Some(Checkpoint { offset: at, columns, rows, paint })
     }
 
@@ -279,7 +285,7 @@ pub(super) struct Screen {
 
 enum State {
     /// Nobody looked yet. It is opened by whoever draws it first.
-    NotYet(Place),
+    NotYet(Place, usize),
     Open(Box<Drawing>),
     /// It has no terminal, or none that could be drawn.
     None,
@@ -294,8 +300,9 @@ fn clock_ms() -> u64 {
 }
 
 impl Screen {
-    fn new(place: Place) -> Shared {
-        let state = Mutex::new(State::NotYet(place));
+    /// Of a session's folder, keeping so many lines above it.
+    fn new(place: Place, lines: usize) -> Shared {
+        let state = Mutex::new(State::NotYet(place, lines));
         Arc::new(Self { state, typed: AtomicU64::new(0), size: AtomicU32::new(0) })
     }
 
@@ -308,10 +315,10 @@ impl Screen {
     fn with<T>(&self, does: impl FnOnce(&mut Drawing) -> io::Result<T>) -> io::Result<Option<T>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // After an error whoever looks next tries again.
-        if let State::NotYet(place) = &*state {
+        if let State::NotYet(place, lines) = &*state {
             *state = match place.asked() {
                 Ok(asked) if asked.mode == place::Mode::Pty => {
-                    State::Open(Box::new(Drawing::open(place.clone(), &asked)?))
+                    State::Open(Box::new(Drawing::open(place.clone(), &asked, *lines)?))
                 }
                 // What never started has no screen.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -447,7 +454,8 @@ async fn pack_soon(screen: &Shared, over: bool, orders: Option<mpsc::UnboundedSe
 
 impl Sessions {
     /// The screen of a session now, with so many lines above it; nothing if it has no terminal. With `patience` it is as far
-    /// as it could be drawn in that time, unless the session is over.
+    /// as it could be drawn in that time, unless the session is over. More lines than [`LIVE_LINES`] are read out of the log,
+    /// which takes a second for what fills it.
     ///
     /// # Errors
     /// Whatever the file system says.
@@ -457,6 +465,14 @@ impl Sessions {
         lines_above: usize,
         patience: Option<Duration>,
     ) -> io::Result<Option<Drawn>> {
+        // An editor's screen has nothing above it, and what is not full has all of it.
+        let is_more = |it: &mut Drawing| it.look(|it| !it.is_alternate() && it.lines_above() >= LIVE_LINES);
+        if lines_above > LIVE_LINES && self.looked_at(session, patience, is_more).await? == Some(true) {
+            let lines = lines_above.min(DEEP_LINES);
+            let end = self.log(session).end()?;
+            let screen = Screen::new(self.place(session), lines);
+            return screen.caught_up(end, None, None, move |it| it.drawn(lines)).await;
+        }
         self.looked_at(session, patience, move |it| it.drawn(lines_above)).await
     }
 
@@ -493,7 +509,7 @@ impl Sessions {
 
     /// The drawing of a session that is followed from now on; empty if it has no terminal.
     pub(super) fn open_drawing(&self, session: Key) -> Shared {
-        Screen::new(self.place(session))
+        Screen::new(self.place(session), LIVE_LINES)
     }
 }
 

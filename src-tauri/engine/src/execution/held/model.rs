@@ -17,7 +17,7 @@ use pilothouse_contract::rows::Row;
 use super::paint::{self, Painter};
 
 /// So many lines that left the screen are kept as cells. Older ones are in the log.
-const LIVE_LINES: usize = 1000;
+pub const LIVE_LINES: usize = 1000;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
 /// A terminal has at most so many columns and rows: more than a screen can show, and in the worst case as much to paint as one
@@ -45,6 +45,8 @@ pub trait Model: Send {
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8>;
     /// Whether the program draws on the other screen, as editors do.
     fn is_alternate(&self) -> bool;
+    /// How many lines above the screen there are.
+    fn lines_above(&self) -> usize;
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
 }
@@ -55,6 +57,8 @@ pub struct Alacritty {
     parser: Processor,
     ear: Ear,
     size: (u16, u16),
+    /// So many lines above the screen are kept.
+    lines: usize,
     scan: Scan,
     untold: Untold,
     broken: u64,
@@ -100,15 +104,22 @@ impl Alacritty {
     /// An empty terminal.
     #[must_use]
     pub fn new(columns: u16, rows: u16) -> Self {
+        Self::keeping(columns, rows, LIVE_LINES)
+    }
+
+    /// One that keeps so many lines above its screen.
+    #[must_use]
+    pub fn keeping(columns: u16, rows: u16, lines: usize) -> Self {
         let size = sane(columns, rows);
         let ear = Ear::default();
-        let config = Config { scrolling_history: LIVE_LINES, osc52: Osc52::Disabled, ..Config::default() };
+        let config = Config { scrolling_history: lines, osc52: Osc52::Disabled, ..Config::default() };
         let term = Term::new(config, &Size(size.0, size.1), ear.clone());
         Self {
             term,
             parser: Processor::new(),
             ear,
             size,
+            lines,
             scan: Scan::default(),
             untold: Untold::default(),
             broken: 0,
@@ -128,7 +139,7 @@ impl Alacritty {
         catch_unwind(AssertUnwindSafe(|| does(&mut watched, parser))).unwrap_or_else(|_| {
             tracing::error!("the terminal model ran into a defect and begins anew");
             let broken = self.broken + 1;
-            *self = Self { broken, ..Self::new(self.size.0, self.size.1) };
+            *self = Self { broken, ..Self::keeping(self.size.0, self.size.1, self.lines) };
             T::default()
         })
     }
@@ -207,7 +218,7 @@ impl Model for Alacritty {
 
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
         self.settle();
-        let mut above = lines_above.min(LIVE_LINES);
+        let mut above = lines_above.min(self.lines);
         let mut painted = self.painted(above);
         while painted.len() > PAINTED_MAX && above > 0 {
             above /= 2;
@@ -220,6 +231,10 @@ impl Model for Alacritty {
 
     fn is_alternate(&self) -> bool {
         self.term.mode().contains(TermMode::ALT_SCREEN)
+    }
+
+    fn lines_above(&self) -> usize {
+        self.term.grid().history_size()
     }
 
     fn size(&self) -> (u16, u16) {
