@@ -186,8 +186,11 @@ pub enum Wait {
     Ready,
     /// Tasks that come first are not done.
     Dependency {
-        /// Which.
+        /// Which; the first of many.
         tasks: Vec<TaskId>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: u32,
     },
     /// A task that is being worked might write the same files.
     Scope {
@@ -214,18 +217,23 @@ impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
-            Self::Dependency { tasks } => {
+            Self::Dependency { tasks, more } => {
                 f.write_str("waits for ")?;
                 for (n, task) in tasks.iter().enumerate() {
                     write!(f, "{}{task}", if n == 0 { "" } else { ", " })?;
                 }
-                Ok(())
+                if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
             Self::Scope { with, why } => write!(f, "waits for the scope of {with}: {why}"),
             Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),
             Self::Resource { name, with } => write!(f, "waits for {name}, which {with} has"),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// One deed of a person inside a run.

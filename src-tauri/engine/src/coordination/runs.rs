@@ -3,7 +3,7 @@
 use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Line, Project, Trust};
-use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Wait};
+use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState};
 use pilothouse_contract::spec::{TaskSpec, Verify};
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{
@@ -168,12 +168,7 @@ impl Work<'_> {
             return;
         };
         self.next_integration(run);
-        let ready: Vec<TaskId> = schedule::waits(&it)
-            .into_iter()
-            .filter(|(_, wait)| *wait == Wait::Ready)
-            .map(|(task, _)| task)
-            .collect();
-        for task in ready {
+        for task in schedule::ready(&it) {
             self.start_task(run, &task);
         }
         let Some(it) = self.fleet.runs.get(&run) else { return };

@@ -4,6 +4,8 @@
 use globset::{GlobBuilder, GlobMatcher};
 use pilothouse_contract::spec::Scope;
 
+const WILD: [char; 4] = ['*', '?', '[', ']'];
+
 /// A glob that was given and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{glob}` is not a pattern of paths: {why}")]
@@ -91,7 +93,17 @@ pub fn overlap(one: Option<&Scope>, other: Option<&Scope>) -> Option<String> {
 /// Whether some path may match both globs, or lie below a match of one and match the other.
 #[must_use]
 pub fn globs_may_meet(a: &str, b: &str) -> bool {
-    let parts = |text: &str| -> Vec<String> {
+    Parts::of(a).may_meet(&Parts::of(b))
+}
+
+/// A glob in the parts that are compared where globs may meet.
+#[derive(Debug, Clone)]
+pub struct Parts(Vec<String>);
+
+impl Parts {
+    /// Of a glob.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
         // Alternatives can hold slashes, so a pattern with one is taken as anything from there on.
         let text = text.trim_end_matches('/').to_lowercase();
         let (head, open) = match text.find('{') {
@@ -104,9 +116,23 @@ pub fn globs_may_meet(a: &str, b: &str) -> bool {
         if open {
             parts.push("**".to_owned());
         }
-        parts
-    };
-    meet(&parts(a), &parts(b))
+        Self(parts)
+    }
+
+    /// The same as [`globs_may_meet`].
+    #[must_use]
+    pub fn may_meet(&self, other: &Self) -> bool {
+        meet(&self.0, &other.0)
+    }
+
+    /// The path and each folder it lies in, the deepest first, if it is one path and no pattern.
+    #[must_use]
+    pub fn path(&self) -> Option<Vec<String>> {
+        let is_plain = !self.0.is_empty() && !self.0.iter().any(|it| it.contains(WILD));
+        is_plain.then(|| {
+            (1..=self.0.len()).rev().map(|n| self.0.get(..n).unwrap_or_default().join("/")).collect()
+        })
+    }
 }
 
 fn meet(a: &[String], b: &[String]) -> bool {
@@ -128,7 +154,6 @@ fn any_tail(with: &[String], other: &[String]) -> bool {
 /// Whether two parts of paths may be the same word. Exact for words without wildcards; with wildcards, only the
 /// fixed beginnings and ends are compared.
 fn parts_may_meet(a: &str, b: &str) -> bool {
-    const WILD: [char; 4] = ['*', '?', '[', ']'];
     match (a.contains(WILD), b.contains(WILD)) {
         (false, false) => a == b,
         (true, false) => GlobBuilder::new(a).build().map_or(true, |glob| glob.compile_matcher().is_match(b)),
