@@ -251,6 +251,7 @@ export function keyboard(key, taken, despite = false) {
   }
   send(it, { do: "close", id }).catch(() => {});
   it.keyboard = taken;
+  it.above = ABOVE;
   it.term.options.disableStdin = !taken;
   it.host.dataset.keyboard = taken ? "ours" : "";
   // Painted anew: whoever has the keyboard next sets another size.
@@ -295,13 +296,13 @@ export function find(key, text, back) {
   return back === undefined ? it.search.findNext(text, { incremental: true }) : back ? it.search.findPrevious(text) : it.search.findNext(text);
 }
 
-// Copies what is selected. Returns how many signs that were.
+// Copies what is selected. Returns how many signs that were. `clip` tells whether a text was copied.
 export function copy(key) {
   const text = of(key)?.term.getSelection() ?? "";
   if (text) clip(text);
   return text.length;
 }
-export function clip(text) {
+export async function clip(text) {
   // Where the webview keeps the clipboard to itself, the old way through a field works.
   const field = document.createElement("textarea");
   field.value = text;
@@ -312,7 +313,7 @@ export function clip(text) {
   const done = document.execCommand("copy");
   field.remove();
   before?.focus?.();
-  if (!done) navigator.clipboard?.writeText(text).catch(() => {});
+  return done || (navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false);
 }
 
 // Whether screens are put into words for readers of the screen; it costs time for every line.

@@ -362,7 +362,11 @@ fn a_full_disk_stops_the_log_with_one_alarm_until_there_is_room_and_the_program_
         echo "== status"; "$1" engine status --json || echo "code $?"
         rm "$PILOTHOUSE_HOME/something"
         "$1" session send s1 -- C-j > /dev/null
-        until "$1" engine status > /dev/null; do :; done
+        for turn in $(seq 1000); do "$1" engine status > /dev/null && break; done
+        "$1" engine status
+        "$1" engine restart > /dev/null
+        "$1" engine status
+        echo "well for $turn"
         "$1" session kill s1 > /dev/null
         echo "== ended"; "$1" session list --all --json
         echo "== log"; "$1" attach s1 --raw --no-follow | head -c 12; echo
@@ -380,6 +384,7 @@ fn a_full_disk_stops_the_log_with_one_alarm_until_there_is_room_and_the_program_
     assert!(end["output_bytes"].as_u64().unwrap() >= 32 * 1024 * 1024, "{context}");
     assert!(part("log").starts_with("log\n1\n2\n3\n4"), "{context}");
     assert!(part("log").trim_end().ends_with("again"), "{context}");
+    assert!(context.contains("well for "), "it is well again, and stays so for another engine: {context}");
 }
 
 #[test]

@@ -296,7 +296,12 @@ fn what_is_held_has_the_environment_of_whoever_holds_it_and_none_of_it_is_writte
         "{held:?}"
     );
     let found = Command::new("grep").args(["-rl", secret]).arg(home.path()).output().unwrap();
-    assert_eq!((found.status.code(), found.stdout), (Some(1), Vec::new()), "a secret lies on the disk");
+    // Files come and go meanwhile, which grep says by its code.
+    assert_eq!(
+        (found.status.code() == Some(0), found.stdout),
+        (false, Vec::new()),
+        "a secret lies on the disk"
+    );
 }
 
 #[test]

@@ -144,6 +144,8 @@ fn what_is_older_than_a_screen_keeps_is_read_out_of_the_log() {
     let home = Home::new();
     let session = home.start(&["sh", "-c", "seq 1 9000; echo all of it; read more"]);
     Seat::view(&home, &View::of(session)).unwrap().until("all of it").unwrap();
+    // It is drawn to its end before it is painted.
+    home.json(&["session", "screen", &session.to_string()]);
     let painted = |lines_above| {
         let mut seat = Seat::view(&home, &View { lines_above, ..View::of(session) }).unwrap();
         loop {

@@ -223,10 +223,13 @@ impl Mirror {
 
     /// Looks at what moves and is never stored: pulses of sessions, and the engine's own state.
     fn look(self) {
+        // One look at a time, so that no older answer comes after a newer one.
+        let looks = StoredValue::new(false);
         let again = move || {
-            if self.link.get_untracked() != Link::Heard {
+            if self.link.get_untracked() != Link::Heard || looks.get_value() {
                 return;
             }
+            looks.set_value(true);
             spawn_local(async move {
                 if let Ok(lines) = ipc::call(ask::session::List { all: false }).await {
                     let lines: BTreeMap<_, _> = lines.into_iter().map(|it| (it.session.id, it)).collect();
@@ -239,6 +242,7 @@ impl Mirror {
                 {
                     self.engine.set(Some(status));
                 }
+                looks.set_value(false);
             });
         };
         set_interval(again, LOOK);

@@ -331,7 +331,7 @@ fn Receipt(run: pilothouse_contract::RunId) -> impl IntoView {
     let button = NodeRef::<leptos::html::Button>::new();
     crate::kit::focus_soon(button);
     let markdown = StoredValue::new(String::new());
-    let copied = RwSignal::new(false);
+    let copied = RwSignal::new("");
     let lines = crate::kit::asked(
         "the receipt",
         move || ipc::call(ask::run::Receipt { run }),
@@ -349,14 +349,21 @@ fn Receipt(run: pilothouse_contract::RunId) -> impl IntoView {
     let copy = move |_| {
         let all = markdown.get_value();
         if !all.is_empty() {
-            crate::stage::terminal::clip(&all);
-            copied.set(true);
+            leptos::task::spawn_local(async move {
+                let done = crate::stage::terminal::clip(&all).await.as_bool() == Some(true);
+                let says = if done {
+                    "Copied."
+                } else {
+                    "The clipboard did not take it. On the command line: pilothouse receipt"
+                };
+                let _gone = copied.try_set(says);
+            });
         }
     };
     view! {
         <div class="dialog receiptsheet" role="dialog" aria-modal="true" aria-label="The receipt of a run" data-name="receipt">
             <h2>{format!("Receipt of {run}")}</h2>{lines}
-            <p class="quiet" role="status">{move || copied.get().then_some("Copied.")}</p>
+            <p class="quiet" role="status">{move || copied.get()}</p>
             <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="copy-receipt" on:click=copy>"Copy as Markdown" <Key says="↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Close" <Key says="Esc"/></button></div>
         </div>
@@ -372,7 +379,10 @@ fn Link(address: String) -> impl IntoView {
     let shown = one(&address);
     let of = address.clone();
     let copy = move |_| {
-        crate::stage::terminal::clip(&of);
+        let of = of.clone();
+        leptos::task::spawn_local(async move {
+            crate::stage::terminal::clip(&of).await;
+        });
         desk.place.overlay.set(None);
     };
     let open = move |_| {

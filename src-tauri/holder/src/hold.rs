@@ -438,8 +438,9 @@ impl<'a> Holder<'a> {
         for peer in &mut self.peers {
             // What waited goes first: while it does, nothing newer is told, and nobody would wake us for that.
             peer.send(&held);
-            peer.tell(published, lost);
-            peer.send(&held);
+            if peer.tell(published, lost) {
+                peer.send(&held);
+            }
         }
         self.peers.retain(|peer| !peer.gone);
     }

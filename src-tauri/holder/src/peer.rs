@@ -95,15 +95,17 @@ impl Peer {
     }
 
     /// Tells how far the log has grown and how much of the output was not kept, if it takes it now: a peer that is
-    /// behind hears of the newest state only.
-    pub(crate) fn tell(&mut self, published: u64, lost: u64) {
-        if self.to_send.is_empty() && (self.told, self.told_lost) != (published, lost) {
+    /// behind hears of the newest state only. Returns whether there is something to send.
+    pub(crate) fn tell(&mut self, published: u64, lost: u64) -> bool {
+        let tells = self.to_send.is_empty() && (self.told, self.told_lost) != (published, lost);
+        if tells {
             (self.told, self.told_lost) = (published, lost);
             self.to_send = FromHolder::Grew(published).frame();
             if lost > 0 {
                 self.to_send.extend(FromHolder::Lost(lost).frame());
             }
         }
+        tells
     }
 
     /// Sends what it takes now.

@@ -34,7 +34,7 @@ extern "C" {
     fn focus_program(key: u32) -> bool;
     #[wasm_bindgen(js_name = copy)]
     fn copy_selected(key: u32) -> u32;
-    pub(crate) fn clip(text: &str);
+    pub(crate) async fn clip(text: &str) -> JsValue;
     pub(crate) fn read_aloud();
     pub(crate) fn keep_keys(words: &str);
 }

@@ -11,6 +11,7 @@ use pilothouse_holder::proc;
 use super::{Caller, Desk};
 use crate::coordination::{Input, Outcome, SessionFacts};
 use crate::execution::agents::{is_in, is_there};
+use crate::execution::held::model::sane;
 use crate::execution::held::{Key, tree};
 use crate::perform::{Start, now};
 
@@ -176,7 +177,10 @@ impl Answer<ask::session::Start> for Desk {
             _ => None,
         });
         if let Some(session) = asked {
-            turn.insert(session, Start { size: (call.columns, call.rows), environment: call.environment });
+            turn.insert(
+                session,
+                Start { size: sane(call.columns, call.rows), environment: call.environment },
+            );
         }
         drop(turn);
         for outcome in taken.outcomes {

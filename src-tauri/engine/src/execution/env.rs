@@ -1,5 +1,5 @@
 //! The environment of children (promise P9): empty, plus a list of names. Nothing else of the engine's environment
-//! reaches an agent or a check.
+//! reaches an agent or a check. What a person starts has that person's own.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -44,8 +44,32 @@ pub fn of(session: SessionId, more: &[String], program: &Path) -> Vec<(String, O
 }
 
 /// What tells of the terminal that somebody starts a session from, and is not so in the session's own.
-const OF_A_TERMINAL: [&str; 8] =
-    ["TERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE", "STY", "WINDOWID", "TERM_SESSION_ID"];
+const OF_A_TERMINAL: [&str; 24] = [
+    "TERM",
+    "TERMINFO",
+    "TERMCAP",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "TERM_SESSION_ID",
+    "COLUMNS",
+    "LINES",
+    "GPG_TTY",
+    "SSH_TTY",
+    "TMUX",
+    "TMUX_PANE",
+    "STY",
+    "ZELLIJ",
+    "ZELLIJ_SESSION_NAME",
+    "ZELLIJ_PANE_ID",
+    "WINDOWID",
+    "VTE_VERSION",
+    "KONSOLE_VERSION",
+    "KITTY_WINDOW_ID",
+    "KITTY_PID",
+    "WEZTERM_PANE",
+    "ALACRITTY_WINDOW_ID",
+    "ITERM_SESSION_ID",
+];
 
 /// The environment of what a person starts: the one of whoever starts it, or the engine's own, with what a session adds.
 #[must_use]

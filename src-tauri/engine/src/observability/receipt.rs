@@ -8,7 +8,7 @@ use pilothouse_contract::ask::run::ReceiptLine;
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::receipt::{Change, GateCount, Receipt};
-use pilothouse_contract::run::{Run, TaskState, TouchKind};
+use pilothouse_contract::run::{Run, RunState, TaskState, TouchKind};
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::{At, Fleet, text};
 
@@ -109,7 +109,8 @@ pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
     let mut rows: Vec<(&str, String)> = Vec::new();
     let why = if it.why.is_empty() { String::new() } else { format!(": {}", it.why) };
     rows.push(("Run", format!("{} of {} in {}", it.run, it.item, it.project)));
-    rows.push((if it.ended.is_some() { "Ended" } else { "Stands" }, format!("{}{why}", it.state.word())));
+    let is_over = matches!(it.state, RunState::Landed | RunState::Stopped);
+    rows.push((if is_over { "Ended" } else { "Stands" }, format!("{}{why}", it.state.word())));
     let (from, to) = (clock(it.started), it.ended.map_or_else(|| "now".to_owned(), clock));
     // One day is named once.
     let same_day = from.split_once(' ').and_then(|(day, _)| to.strip_prefix(day));
@@ -202,6 +203,12 @@ fn plain(says: &str) -> String {
         }
         plain.push(c);
     }
+    // Nobody is mentioned by it, no issue is linked and no address.
+    for (whole, apart) in
+        [("@", "@\u{2060}"), ("#", "#\u{2060}"), ("://", ":\u{2060}//"), ("www.", "www\u{2060}.")]
+    {
+        plain = plain.replace(whole, apart);
+    }
     plain
 }
 
@@ -232,6 +239,6 @@ mod tests {
 
     #[test]
     fn hostile_text_is_no_markdown() {
-        assert_eq!(plain("a|b\n# [x](y) <img>"), "a\\|b \\# \\[x\\](y) \\<img\\>");
+        assert_eq!(plain("a|b\n# [x](y) <img>"), "a\\|b \\#\u{2060} \\[x\\](y) \\<img\\>");
     }
 }

@@ -12,8 +12,8 @@ use pilothouse_holder::wire::ToHolder;
 use tokio::io::AsyncWriteExt;
 
 use super::{Connection, Over, receive};
-use crate::answer::Taker;
-use crate::execution::held::model::LIVE_LINES;
+use crate::answer::{Caller, Taker};
+use crate::execution::held::model::{LIVE_LINES, sane};
 use crate::execution::held::{Hand, Key, Sessions};
 
 /// A viewer gets bytes in pieces of at most this, so that none is waited for long.
@@ -101,11 +101,14 @@ impl Connection {
         match wire::decode::<View>(payload) {
             Ok(asked) => {
                 let from = asked.from.and_then(|it| i64::try_from(it).ok()).map_or(From::Screen, From::Byte);
+                // To read out of the log takes a while: whoever types does not wait for that, and only people may ask for it.
+                let is_person = matches!(self.desk.caller, Caller::Person(_));
+                let most = if is_person && !asked.keyboard { usize::MAX } else { LIVE_LINES };
                 let wish = Wish {
                     session: asked.session,
                     from,
                     follow: true,
-                    paints: Some(usize::try_from(asked.lines_above).unwrap_or(usize::MAX)),
+                    paints: Some(usize::try_from(asked.lines_above).unwrap_or(usize::MAX).min(most)),
                     keyboard: asked.keyboard,
                     again: asked.again,
                     despite_question: asked.despite_question,
@@ -338,7 +341,8 @@ impl Viewer {
             }
             Tag::Resize => {
                 if let Ok(size) = wire::decode::<Size>(&payload) {
-                    sessions.order(self.key, ToHolder::Resize(size.columns, size.rows));
+                    let (columns, rows) = sane(size.columns, size.rows);
+                    sessions.order(self.key, ToHolder::Resize(columns, rows));
                 }
             }
             _ => {}

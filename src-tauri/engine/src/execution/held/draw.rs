@@ -468,6 +468,9 @@ impl Sessions {
         // An editor's screen has nothing above it, and what is not full has all of it.
         let is_more = |it: &mut Drawing| it.look(|it| !it.is_alternate() && it.lines_above() >= LIVE_LINES);
         if lines_above > LIVE_LINES && self.looked_at(session, patience, is_more).await? == Some(true) {
+            // Each takes as much memory as all else that is kept of a session, so one is taken at a time.
+            static DEEP: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
+            let _turn = DEEP.acquire().await.map_err(io::Error::other)?;
             let lines = lines_above.min(DEEP_LINES);
             let end = self.log(session).end()?;
             let screen = Screen::new(self.place(session), lines);

@@ -60,6 +60,8 @@ pub(super) struct Follow<'a> {
     forced: bool,
     /// Whether what is typed is thrown away, and that was told.
     refuses: bool,
+    /// How often the holder told where its log ends.
+    grew: u32,
     pause: Duration,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Follow<'a> {
             force: None,
             forced: false,
             refuses: false,
+            grew: 0,
             pause: PAUSE,
         }
     }
@@ -365,12 +368,15 @@ impl<'a> Follow<'a> {
         match frame {
             FromHolder::Hello(version) => self.greeted(version),
             FromHolder::Build(build) => self.sight.send_modify(|it| it.build = build),
-            FromHolder::Grew(end) => self.sight.send_modify(|it| {
-                if end > it.pulse.output_bytes {
-                    it.pulse.output_bytes = end;
-                    it.pulse.last_output = Some(clock::now());
-                }
-            }),
+            FromHolder::Grew(end) => {
+                self.grew = self.grew.saturating_add(1);
+                self.sight.send_modify(|it| {
+                    if end > it.pulse.output_bytes {
+                        it.pulse.output_bytes = end;
+                        it.pulse.last_output = Some(clock::now());
+                    }
+                })
+            }
             FromHolder::Shared(_) => {
                 if let Some(hands) = Hands::of(std::mem::take(descriptors)) {
                     self.hands = Some(hands);
@@ -386,7 +392,9 @@ impl<'a> Follow<'a> {
             }
             FromHolder::Dropped(end) => self.refused(end),
             FromHolder::Lost(bytes) => self.sight.send_modify(|it| {
-                if bytes > it.pulse.lost_bytes {
+                let first = self.grew < 2;
+                // What comes with a holder's first word was lost before we followed, and may be long over.
+                if bytes > it.pulse.lost_bytes && !first {
                     it.lost_at = it.pulse.output_bytes;
                 }
                 it.pulse.lost_bytes = bytes;

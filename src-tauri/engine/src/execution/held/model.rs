@@ -20,10 +20,10 @@ use super::paint::{self, Painter};
 pub const LIVE_LINES: usize = 1000;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
-/// A terminal has at most so many columns and rows: more than a screen can show, and in the worst case as much to paint as one
-/// message holds.
-const COLUMNS_MAX: u16 = 1000;
-const ROWS_MAX: u16 = 300;
+/// A terminal has at most so many columns or rows, and so many cells: more than a screen can show, and in the worst case, both of
+/// its screens full of whatever takes most, as much to paint as one message holds.
+const SIDE_MAX: u16 = 1000;
+const CELLS_MAX: usize = 200_000;
 /// A painting that is longer than this has fewer lines above the screen.
 const PAINTED_MAX: usize = 16 * 1024 * 1024;
 
@@ -96,8 +96,12 @@ impl Dimensions for Size {
     }
 }
 
-fn sane(columns: u16, rows: u16) -> (u16, u16) {
-    (columns.clamp(2, COLUMNS_MAX), rows.clamp(1, ROWS_MAX))
+/// The size that a terminal has if somebody asks for this one.
+#[must_use]
+pub fn sane(columns: u16, rows: u16) -> (u16, u16) {
+    let columns = columns.clamp(2, SIDE_MAX);
+    let most = u16::try_from(CELLS_MAX / usize::from(columns)).unwrap_or(SIDE_MAX).min(SIDE_MAX);
+    (columns, rows.clamp(1, most))
 }
 
 impl Alacritty {
@@ -147,6 +151,7 @@ impl Alacritty {
     /// Lets what a program holds back in a synchronised update be seen.
     fn settle(&mut self) {
         if self.parser.sync_bytes_count() > 0 {
+            self.untold.said(self.parser.sync_bytes_count(), self.size);
             self.within(|watched, parser| parser.stop_sync(watched));
         }
     }
@@ -159,7 +164,8 @@ impl Model for Alacritty {
             let (take, passes) = self.scan.take(rest);
             let (piece, after) = rest.split_at(take);
             if passes {
-                self.untold.said(piece.len(), self.size);
+                // What it held back in a synchronised update may come now.
+                self.untold.said(piece.len() + self.parser.sync_bytes_count(), self.size);
                 self.within(|watched, parser| parser.advance(watched, piece));
             } else {
                 // What it gathered of the command is thrown away with it, and nothing else.

@@ -323,6 +323,23 @@ fn a_few_bytes_are_no_endless_work() {
 }
 
 #[test]
+fn what_is_held_back_is_drawn_whole() {
+    let mut update = b"\x1b[?2026h".to_vec();
+    for n in 0..2000 {
+        update.extend_from_slice(format!("\r\nline {n} of a long transcript").as_bytes());
+    }
+    let mut model = Alacritty::new(120, 40);
+    update.chunks(512).for_each(|piece| model.feed(piece));
+    // Looked at before its end, and after it.
+    let shown = |model: &mut Alacritty| model.text().last().cloned().unwrap_or_default();
+    let mut early = Alacritty::new(120, 40);
+    update.chunks(512).for_each(|piece| early.feed(piece));
+    model.feed(b"\x1b[?2026l");
+    assert_eq!(shown(&mut model), "line 1999 of a long transcript");
+    assert_eq!(shown(&mut early), "line 1999 of a long transcript");
+}
+
+#[test]
 fn links_without_number_fill_neither_memory_nor_a_painting() {
     let mut model = Alacritty::new(120, 40);
     let address = "a".repeat(1900);
