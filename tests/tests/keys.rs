@@ -75,5 +75,8 @@ fn a_session_is_called_what_a_person_says_over_the_engines_death() {
         assert!(home.try_json(&["session", "rename", &id, bad]).fault().contains("one line"), "{bad:?}");
     }
     pilothouse_testkit::home::kill_at_once(home.engine_pid());
-    assert_eq!(home.json(&["session", "list"])[0]["session"]["title"], "the <b>reader</b>");
+    let all = home.json(&["session", "list", "--all"]);
+    assert_eq!(all[0]["session"]["title"], "the <b>reader</b>", "{all}");
+    let listed = home.json(&["session", "list"]);
+    assert_eq!(listed[0]["session"]["title"], "the <b>reader</b>", "{all}");
 }

@@ -143,7 +143,7 @@ impl<'a> Needs<'a> {
 /// Tasks that are being worked, so that the first one in somebody's way is found without asking each.
 struct Busy<'a> {
     policy: &'a Policy,
-    hot: Vec<scope::Glob>,
+    hot: scope::Globs,
     tasks: Vec<&'a TaskSpec>,
     /// Which one is the first to write a path, or something below a folder.
     paths: HashMap<String, usize>,
@@ -157,10 +157,9 @@ struct Busy<'a> {
 
 impl<'a> Busy<'a> {
     fn of(run: &'a Run) -> Self {
-        let hot = run.policy.hot.iter().filter_map(|it| scope::glob(it).ok()).collect();
         let mut busy = Self {
             policy: &run.policy,
-            hot,
+            hot: scope::Globs::of(&run.policy.hot),
             tasks: Vec::new(),
             paths: HashMap::new(),
             folders: HashMap::new(),
@@ -183,8 +182,7 @@ impl<'a> Busy<'a> {
     }
 
     fn runs_alone(&self, task: &TaskSpec) -> bool {
-        let is_hot = |path: &String| self.hot.iter().any(|it| it.matches(path));
-        task.files.as_ref().is_none_or(|it| it.include.iter().any(is_hot))
+        task.files.as_ref().is_none_or(|it| it.include.iter().any(|path| self.hot.matches(path)))
     }
 
     fn add(&mut self, task: &'a TaskSpec) {

@@ -1,7 +1,7 @@
 //! Write scopes: which paths a task may write, and whether two tasks might write the same one. When unsure the answer
 //! is the careful one: not in scope, may overlap.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use pilothouse_contract::spec::Scope;
 
 const WILD: [char; 4] = ['*', '?', '[', ']'];
@@ -54,6 +54,30 @@ impl Glob {
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         self.exact.is_match(path) || self.below.is_match(path)
+    }
+}
+
+/// Many globs, asked at once.
+#[derive(Debug, Clone)]
+pub struct Globs(GlobSet);
+
+impl Globs {
+    /// Of these. One that does not compile matches nothing.
+    #[must_use]
+    pub fn of(globs: &[String]) -> Self {
+        let mut set = GlobSetBuilder::new();
+        for it in globs.iter().filter_map(|text| glob(text).ok()) {
+            set.add(it.exact.glob().clone());
+            set.add(it.below.glob().clone());
+        }
+        // Each of them compiled alone.
+        Self(set.build().unwrap_or_default())
+    }
+
+    /// Whether any of them matches a path relative to the top of the repository.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.is_match(path)
     }
 }
 

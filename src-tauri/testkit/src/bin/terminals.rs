@@ -21,11 +21,11 @@ use pilothouse_testkit::seat::{FromSession, Seat};
 /// Each session says so much.
 const CORPUS_MIB: f64 = 8.0;
 /// So many sessions at once, and how often each is taken.
-const CROWDS: [(usize, usize); 3] = [(1, 3), (10, 3), (50, 2)];
+const CROWDS: [(usize, usize); 4] = [(1, 3), (10, 3), (50, 2), (100, 1)];
 /// So many keys are pressed.
 const KEYS: usize = 300;
-/// Sessions that flood meanwhile.
-const FLOODS: usize = 10;
+/// So many sessions flood meanwhile.
+const FLOODS: [usize; 3] = [0, 10, 50];
 /// Sessions at rest, and how long they are looked at.
 const AT_REST: usize = 100;
 const REST: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ fn main() {
         Some("idle") => idle(),
         Some("crowd") => crowded(number(1, 10), number(2, 3)),
         Some("attach") => attaching(),
-        Some("keys") => keys(number(1, FLOODS)),
+        Some("keys") => keys(number(1, 10)),
         _ => terminal(),
     };
     samples::print(&all);
@@ -180,8 +180,7 @@ fn ours(home: &Home) -> Vec<u32> {
 fn terminal() -> Vec<Samples> {
     let mut all: Vec<Samples> = CROWDS.into_iter().flat_map(|(crowd, times)| crowded(crowd, times)).collect();
     all.extend(attaching());
-    all.extend(keys(0));
-    all.extend(keys(FLOODS));
+    all.extend(FLOODS.into_iter().flat_map(keys));
     all
 }
 
@@ -253,7 +252,7 @@ fn bare(flood: &Flood, crowd: usize) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// From the wish to see a session to its screen and the thousand lines above it.
+/// From the wish to see a session to its screen and the lines above it: those that are kept live, and all of them.
 fn attaching() -> Vec<Samples> {
     let home = Home::new();
     let flood = Flood::new(home.path());
@@ -264,26 +263,34 @@ fn attaching() -> Vec<Samples> {
     let tmux = Tmux::new("attach");
     tmux.start(&format!("sh {script}"));
     flood.run(1, &mut ready, &mut done);
-    let (mut screen, mut above, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut screen, mut above, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut theirs, mut all_theirs) = (Vec::new(), Vec::new());
     for _ in 0..30 {
-        for (lines_above, into) in [(0, &mut screen), (1000, &mut above)] {
+        for (lines_above, into) in [(0, &mut screen), (1000, &mut above), (10_000, &mut all)] {
             let begun = Instant::now();
             let mut seat = must(Seat::view(&home, &View { lines_above, ..View::of(session) }));
             while !matches!(must(seat.next()), FromSession::Screen(..)) {}
             into.push(begun.elapsed().as_secs_f64() * 1000.0);
         }
-        let begun = Instant::now();
-        tmux.must(&["capture-pane", "-p", "-e", "-S", "-1000", "-t", "s:1"]);
-        theirs.push(begun.elapsed().as_secs_f64() * 1000.0);
+        for (lines, into) in [("-1000", &mut theirs), ("-10000", &mut all_theirs)] {
+            let begun = Instant::now();
+            tmux.must(&["capture-pane", "-p", "-e", "-S", lines, "-t", "s:1"]);
+            into.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
     }
-    let named = |name: &str, ours: Vec<f64>| Samples {
+    let named = |name: &str, ours: Vec<f64>, baseline: &[f64], baseline_name| Samples {
         name: name.to_owned(),
         unit: "ms",
         ours,
-        baseline: theirs.clone(),
-        baseline_name: "tmux capture-pane -S -1000, its process too",
+        baseline: baseline.to_vec(),
+        baseline_name,
     };
-    vec![named("attach, the screen", screen), named("attach, with 1,000 lines", above)]
+    let near = "tmux capture-pane -S -1000, its process too";
+    vec![
+        named("attach, the screen", screen, &theirs, near),
+        named("attach, with 1,000 lines", above, &theirs, near),
+        named("attach, with 10,000 lines", all, &all_theirs, "tmux capture-pane -S -10000, its process too"),
+    ]
 }
 
 /// From a key to what the program says to it, while so many others flood.

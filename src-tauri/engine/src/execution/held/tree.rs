@@ -1,6 +1,7 @@
 //! The process tree of a session: the control group that it is to have, what it may use, what of it runs, and what it left
 //! running when it was over. Touches nothing that the session did not start.
 
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,11 @@ impl Sessions {
     /// The control group that a session is to have; none if it can be done without.
     pub(super) fn group(&self, session: Key, limits: Limits) -> Result<Option<PathBuf>, String> {
         can_limit(limits)?;
-        Ok(cgroup::base().ok().map(|base| base.join(format!("{GROUP}{session}"))))
+        // Two engines may ask for a session of the same number in the same moment, and neither's group is the other's.
+        let mut home = std::hash::DefaultHasher::new();
+        self.folder.hash(&mut home);
+        let name = format!("{GROUP}{session}-{:016x}", home.finish());
+        Ok(cgroup::base().ok().map(|base| base.join(name)))
     }
 
     /// Takes the control group of a session that is over away, once nothing is in it any more.
