@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn one_has_the_keyboard_and_every_viewer_is_told() {
         let rig = Rig::new();
-        let view = shown(&rig, "read line; echo got $line", true);
+        let view = shown(&rig, "read line; echo got $line; read more", true);
         let told = |channel: u32| loop {
             match rig.next(channel) {
                 (15, payload) => break wire::decode::<LeaseSeen>(&payload).unwrap(),
@@ -355,24 +355,26 @@ mod tests {
             }
         };
         assert!(told(7).yours);
-        rig.open(8, &View { keyboard: false, ..view }).unwrap();
+        rig.open(8, &View { keyboard: false, from: None, ..view }).unwrap();
         let seen = told(8);
         assert!(!seen.yours && seen.lease.is_some(), "{seen:?}");
-        // Whoever watches sees it at the size that was set.
-        rig.order(json!({ "do": "resize", "id": 7, "columns": 101, "rows": 33 })).unwrap();
-        // What somebody types who only watches reaches nobody.
-        rig.order(json!({ "do": "input", "id": 8, "bytes": b"theirs\r" })).unwrap();
-        rig.order(json!({ "do": "input", "id": 7, "bytes": b"ours\r" })).unwrap();
-        let mut all = Vec::new();
-        to_the_end(&rig, &mut all);
-        assert_eq!(String::from_utf8(all).unwrap(), "ours\r\ngot ours\r\n");
-        let size = loop {
+        let painted_at = || loop {
             match rig.next(8) {
                 (14, payload) => break payload[8..12].to_vec(),
                 (tag, payload) => assert_ne!(tag, 12, "{}", String::from_utf8_lossy(&payload)),
             }
         };
-        assert_eq!(size, [101, 0, 33, 0]);
+        assert_eq!(painted_at(), [120, 0, 40, 0]);
+        rig.order(json!({ "do": "resize", "id": 7, "columns": 101, "rows": 33 })).unwrap();
+        // What somebody types who only watches reaches nobody.
+        rig.order(json!({ "do": "input", "id": 8, "bytes": b"theirs\r" })).unwrap();
+        rig.order(json!({ "do": "input", "id": 7, "bytes": b"ours\r" })).unwrap();
+        // Whoever watches sees it at the size that was set.
+        assert_eq!(painted_at(), [101, 0, 33, 0]);
+        rig.order(json!({ "do": "input", "id": 7, "bytes": b"\r" })).unwrap();
+        let mut all = Vec::new();
+        to_the_end(&rig, &mut all);
+        assert_eq!(String::from_utf8(all).unwrap(), "ours\r\ngot ours\r\n\r\n");
     }
 
     #[test]

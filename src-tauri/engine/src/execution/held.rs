@@ -394,7 +394,7 @@ impl Sessions {
                 Live { sight: sight.clone(), orders: orders.clone(), drawing: drawing.clone() },
             );
         }
-        tokio::spawn(draw::follow(drawing, session, sight.subscribe(), orders));
+        tokio::spawn(draw::follow(drawing, session, sight.clone(), orders));
         let sessions = self.clone();
         tokio::spawn(async move {
             let end = Follow::new(&sessions, session, sight.clone(), taken).run().await;

@@ -283,6 +283,7 @@ impl Viewer {
                     return self.read();
                 }
                 self.at = drawn.offset;
+                self.size = Some((drawn.columns, drawn.rows));
                 let mut payload = drawn.offset.to_le_bytes().to_vec();
                 payload.extend_from_slice(&drawn.columns.to_le_bytes());
                 payload.extend_from_slice(&drawn.rows.to_le_bytes());

@@ -396,15 +396,16 @@ impl<T: Send, F: FnOnce(&mut Drawing) -> T + Send> turns::Work for CatchUp<T, F>
     }
 }
 
-/// Draws a session while it lives.
+/// Draws a session while it lives. Whoever waits for `looked_at` is woken when the drawn screen has another size.
 pub(super) async fn follow(
     screen: Shared,
     session: Key,
-    mut sight: watch::Receiver<Sight>,
+    looked_at: watch::Sender<Sight>,
     orders: mpsc::UnboundedSender<ToHolder>,
 ) {
+    let mut sight = looked_at.subscribe();
     let mut parked = false;
-    let mut at = 0;
+    let (mut at, mut size) = (0, 0);
     loop {
         let over = sight.borrow_and_update().end.is_some();
         let drawn = screen.caught_up(u64::MAX, None, Some(orders.clone()), |it| it.at).await;
@@ -414,6 +415,11 @@ pub(super) async fn follow(
         if over {
             pack_soon(&screen, true, None).await;
             return;
+        }
+        // A size is drawn after the bytes before it woke everybody.
+        let drawn_size = screen.size.load(Ordering::Relaxed);
+        if std::mem::replace(&mut size, drawn_size) != drawn_size {
+            looked_at.send_modify(|_same| ());
         }
         let before = std::mem::replace(&mut at, drawn.ok().flatten().unwrap_or_default());
         if at.saturating_sub(before) >= SLICE as u64 && !screen.is_urgent() {
