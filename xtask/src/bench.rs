@@ -24,6 +24,8 @@ pub(crate) enum Name {
     Terminal,
     /// A hundred sessions at rest, beside tmux
     Idle,
+    /// Finding the tasks that may begin, beside what the design allows
+    Scheduler,
 }
 
 /// One figure.
@@ -69,6 +71,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
             need::all(&[need::TMUX], false)?;
             step::release_with("terminals")?;
         }
+        Name::Scheduler => drop(step::release_with("scheduler")?),
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
     }
     let rows = match name {
@@ -77,6 +80,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Window => of_window(&bin)?,
         Name::Terminal => samples(&bin, &bin.join("terminals"), &["terminal"])?,
         Name::Idle => samples(&bin, &bin.join("terminals"), &["idle"])?,
+        Name::Scheduler => samples(&bin, &bin.join("scheduler"), &[])?,
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);

@@ -27,11 +27,13 @@ pub use effect::{
     PendingEffect,
 };
 pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
+pub use schedule::Schedules;
 
 /// One decision under way: the fleet as it will be, and what is to be written down and done.
 #[derive(Debug)]
 pub struct Work<'a> {
     fleet: &'a mut Fleet,
+    schedules: &'a mut Schedules,
     now: At,
     who: Who,
     first_key: EffectKey,
@@ -50,19 +52,21 @@ pub struct Decision {
 }
 
 /// Decides what follows from an input, and moves the fleet accordingly. Effects are numbered from `first_key` on; the
-/// caller gives numbers that were never given before.
+/// caller gives numbers that were never given before. `schedules` is kept from one decision to the next, or empty: it makes
+/// them faster, and never other.
 ///
 /// # Errors
 /// `Refused` or `Missing` in words for people. The fleet may have moved then and must be thrown away by the caller;
 /// nothing of it was stored.
 pub fn decide(
     fleet: &mut Fleet,
+    schedules: &mut Schedules,
     first_key: EffectKey,
     input: Input,
     who: Who,
     now: At,
 ) -> Result<Decision, Fault> {
-    let mut work = Work { fleet, now, who, first_key, decision: Decision::default() };
+    let mut work = Work { fleet, schedules, now, who, first_key, decision: Decision::default() };
     match input {
         Input::AddProject(facts) => work.add_project(facts)?,
         Input::TrustProject { project, found } => work.trust_project(project, found)?,
@@ -103,6 +107,7 @@ pub fn decide(
         Input::Done { effect, outcome } => work.done(effect, outcome),
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
+    work.schedules.sweep(work.fleet);
     Ok(work.decision)
 }
 

@@ -11,7 +11,7 @@ use pilothouse_contract::{At, Fault, Fleet, Record, SessionId, Who};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::coordination::{Decision, Effect, EffectKey, Input, Outcome, PendingEffect, decide};
+use crate::coordination::{Decision, Effect, EffectKey, Input, Outcome, PendingEffect, Schedules, decide};
 use crate::execution::attempts::Attempts;
 use crate::execution::checks::Checks;
 use crate::execution::held::{Key, Sessions, Told};
@@ -107,6 +107,7 @@ struct Core {
     waiting: BTreeMap<EffectKey, oneshot::Sender<Outcome>>,
     /// Orders of the engine's own that could not be stored yet, in order.
     stuck: VecDeque<Order>,
+    schedules: Schedules,
 }
 
 impl Engine {
@@ -201,8 +202,14 @@ impl Engine {
             .filter(|it| it.end.is_none() && it.running.is_some() && it.kind != SessionKind::Check)
             .map(|it| it.id)
             .collect();
-        let core =
-            Core { engine: self.clone(), fleet, next, waiting: BTreeMap::new(), stuck: VecDeque::new() };
+        let core = Core {
+            engine: self.clone(),
+            fleet,
+            next,
+            waiting: BTreeMap::new(),
+            stuck: VecDeque::new(),
+            schedules: Schedules::default(),
+        };
         tokio::spawn(core.run(orders));
         for session in running {
             self.follow_session(session);
@@ -437,7 +444,8 @@ impl Core {
             at: now,
             outcome: serde_json::to_string(outcome).unwrap_or_default(),
         });
-        let decided = decide(&mut self.fleet, self.next, order.input.clone(), order.who.clone(), now);
+        let (input, who) = (order.input.clone(), order.who.clone());
+        let decided = decide(&mut self.fleet, &mut self.schedules, self.next, input, who, now);
         let decision = match decided {
             Ok(decision) => decision,
             Err(fault) => {

@@ -21,8 +21,9 @@ use pilothouse_contract::{
     At, AttemptId, Event, Fleet, ItemId, ProjectId, Record, RefName, TaskId, Touched, Who,
 };
 use pilothouse_engine::coordination::{
-    Effect, EffectKey, Input, ItemFound, PendingEffect, ProjectFacts, RunFacts, decide, schedule,
+    Effect, EffectKey, Input, ItemFound, PendingEffect, ProjectFacts, RunFacts, Schedules, decide, schedule,
 };
+use pilothouse_engine::policy::scope::Globs;
 use pilothouse_engine::policy::workflow::{Workflow, built_in};
 
 pub use world::World;
@@ -64,6 +65,7 @@ struct Sim {
     now: At,
     journal: Journal,
     world: World,
+    schedules: Schedules,
     /// Effects performed in this life of the engine, whose outcome is not stored yet.
     in_hand: Vec<(PendingEffect, Input)>,
     out: Outcome,
@@ -82,6 +84,7 @@ pub fn run(seed: u64) -> Outcome {
         now: At(1_800_000_000_000),
         journal: Journal::default(),
         world: World::new(seed),
+        schedules: Schedules::default(),
         in_hand: Vec::new(),
         out: Outcome { seed, ..Outcome::default() },
         specs: BTreeMap::new(),
@@ -189,7 +192,7 @@ impl Sim {
         let mut fleet = self.journal.fleet.clone();
         let given = done.is_some().then(|| input.clone());
         let mut touched = BTreeSet::new();
-        match decide(&mut fleet, EffectKey(self.journal.next), input, who, self.now) {
+        match decide(&mut fleet, &mut self.schedules, EffectKey(self.journal.next), input, who, self.now) {
             Ok(decision) => {
                 self.out.decisions += 1;
                 self.journal.fleet = fleet;
@@ -226,6 +229,7 @@ impl Sim {
             self.out.kills += 1;
             // Whatever was done and not stored is forgotten; the world keeps it.
             self.in_hand.clear();
+            self.schedules = Schedules::default();
         }
         let mut choices: Vec<Step> = Vec::new();
         let held: Vec<&EffectKey> = self.in_hand.iter().map(|(effect, _)| &effect.key).collect();
@@ -447,9 +451,10 @@ impl Sim {
                 .filter(|it| matches!(it.state, TaskState::Active { .. }))
                 .map(|it| &it.spec)
                 .collect();
+            let hot = Globs::of(&run.policy.hot);
             for (n, a) in active.iter().enumerate() {
                 for b in active.iter().skip(n + 1) {
-                    if let Some(why) = schedule::clash(&run.policy, a, b) {
+                    if let Some(why) = schedule::clash(&hot, a, b) {
                         faults.push(format!("{} and {} run at once: {why}", a.id, b.id));
                     }
                 }

@@ -10,9 +10,9 @@ use pilothouse_contract::{
     AttemptId, Event, EvidenceId, Fault, ItemId, Oid, ProjectId, PullId, RefName, RunId, TaskId, Who,
 };
 
+use super::Work;
 use super::effect::{Advanced, Effect, HeadChange};
 use super::input::{ItemFound, RunFacts};
-use super::{Work, schedule};
 
 impl Work<'_> {
     /// Spec folders as they stand at the tip of the default branch. Items that are under way keep what they were
@@ -164,11 +164,13 @@ impl Work<'_> {
 
     /// Starts what may start; if nothing runs and nothing can, the run is assembled or parked.
     pub(super) fn carry_on(&mut self, run: RunId) {
-        let Some(it) = self.live_run(run).filter(|it| it.state == RunState::Running && !it.settling) else {
+        let carried = |it: &&Run| it.state == RunState::Running && !it.settling;
+        if self.fleet.runs.get(&run).filter(carried).is_none() {
             return;
-        };
+        }
         self.next_integration(run);
-        for task in schedule::ready(&it) {
+        let ready = self.fleet.runs.get(&run).map(|it| self.schedules.ready(it));
+        for task in ready.unwrap_or_default() {
             self.start_task(run, &task);
         }
         let Some(it) = self.fleet.runs.get(&run) else { return };

@@ -21,6 +21,7 @@ use crate::policy::workflow::{Workflow, built_in};
 /// A fleet whose effects all go well, one after the other.
 struct Desk {
     fleet: Fleet,
+    schedules: Schedules,
     next: u64,
     pending: VecDeque<Effect>,
     records: Vec<Event>,
@@ -66,7 +67,13 @@ fn project(main: &str) -> Input {
 
 impl Desk {
     fn new(tasks: &[TaskSpec], policy: Policy) -> Self {
-        let mut desk = Self { fleet: Fleet::default(), next: 0, pending: VecDeque::new(), records: vec![] };
+        let mut desk = Self {
+            fleet: Fleet::default(),
+            schedules: Schedules::default(),
+            next: 0,
+            pending: VecDeque::new(),
+            records: vec![],
+        };
         desk.take(project("m0"));
         desk.take(Input::TrustProject { project: ProjectId(1), found: vec![] });
         let found = ItemFound { slug: "001-x".to_owned(), base: "m0".into(), spec: spec(tasks) };
@@ -78,7 +85,7 @@ impl Desk {
     fn try_take(&mut self, input: Input) -> Result<Vec<Effect>, Fault> {
         let before = self.fleet.clone();
         let who = Who::Person("p".to_owned());
-        match decide(&mut self.fleet, EffectKey(self.next), input, who, At(1)) {
+        match decide(&mut self.fleet, &mut self.schedules, EffectKey(self.next), input, who, At(1)) {
             Ok(decision) => {
                 self.next += decision.effects.len() as u64;
                 let effects: Vec<Effect> = decision.effects.into_iter().map(|it| it.effect).collect();

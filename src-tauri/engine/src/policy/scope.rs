@@ -21,6 +21,12 @@ pub struct BadGlob {
 /// # Errors
 /// If it is no glob, is absolute, or climbs with `..`.
 pub fn glob(text: &str) -> Result<Glob, BadGlob> {
+    let (exact, below) = read(text)?;
+    Ok(Glob { exact: exact.compile_matcher(), below: below.compile_matcher() })
+}
+
+/// What one glob matches itself, and what lies below that.
+fn read(text: &str) -> Result<(globset::Glob, globset::Glob), BadGlob> {
     let bad = |why: &str| BadGlob { glob: text.to_owned(), why: why.to_owned() };
     if text.is_empty() {
         return Err(bad("it is empty"));
@@ -32,14 +38,10 @@ pub fn glob(text: &str) -> Result<Glob, BadGlob> {
         return Err(bad("it may not contain . or .. as a folder"));
     }
     let build = |text: &str| {
-        GlobBuilder::new(text)
-            .literal_separator(true)
-            .build()
-            .map(|glob| glob.compile_matcher())
-            .map_err(|error| bad(&error.kind().to_string()))
+        GlobBuilder::new(text).literal_separator(true).build().map_err(|error| bad(&error.kind().to_string()))
     };
     let bare = text.trim_end_matches('/');
-    Ok(Glob { exact: build(bare)?, below: build(&format!("{bare}/**"))? })
+    Ok((build(bare)?, build(&format!("{bare}/**"))?))
 }
 
 /// A compiled glob. A path below a matching folder matches too.
@@ -66,11 +68,11 @@ impl Globs {
     #[must_use]
     pub fn of(globs: &[String]) -> Self {
         let mut set = GlobSetBuilder::new();
-        for it in globs.iter().filter_map(|text| glob(text).ok()) {
-            set.add(it.exact.glob().clone());
-            set.add(it.below.glob().clone());
+        for (exact, below) in globs.iter().filter_map(|text| read(text).ok()) {
+            set.add(exact);
+            set.add(below);
         }
-        // Each of them compiled alone.
+        // Each of them is a glob.
         Self(set.build().unwrap_or_default())
     }
 
@@ -149,13 +151,10 @@ impl Parts {
         meet(&self.0, &other.0)
     }
 
-    /// The path and each folder it lies in, the deepest first, if it is one path and no pattern.
-    #[must_use]
-    pub fn path(&self) -> Option<Vec<String>> {
-        let is_plain = !self.0.is_empty() && !self.0.iter().any(|it| it.contains(WILD));
-        is_plain.then(|| {
-            (1..=self.0.len()).rev().map(|n| self.0.get(..n).unwrap_or_default().join("/")).collect()
-        })
+    /// Its fixed beginning, and each folder above that up to the top, which is empty.
+    pub fn heads(&self) -> impl Iterator<Item = String> {
+        let fixed = self.0.iter().take_while(|it| !it.contains(WILD)).count();
+        (0..=fixed).rev().map(|n| self.0.get(..n).unwrap_or_default().join("/"))
     }
 }
 

@@ -445,22 +445,21 @@ fn check(file: &mut TaskFile) {
     file.remarks.sort_by_key(|it| it.line);
 }
 
-/// The tasks that must be done before the one at a place. Where `Depends` says nothing, the file decides: all earlier
-/// phases, and within the phase everything above, but tasks marked parallel do not wait for each other. Optional
-/// tasks never hold others up.
+/// Whether a task must be done before a later one that says nothing of `Depends`: earlier phases first, and within a phase
+/// what stands above, but tasks marked parallel do not wait for each other. Optional tasks never hold others up.
+#[must_use]
+pub fn holds_up(earlier: &TaskSpec, later: &TaskSpec) -> bool {
+    !earlier.optional && (earlier.phase != later.phase || !(earlier.parallel && later.parallel))
+}
+
+/// The tasks that must be done before the one at a place. Where `Depends` says nothing, the file decides: see [`holds_up`].
 #[must_use]
 pub fn needs(tasks: &[&TaskSpec], place: usize) -> Vec<TaskId> {
     let Some(task) = tasks.get(place) else { return Vec::new() };
     if let Some(named) = &task.depends {
         return named.clone();
     }
-    tasks
-        .iter()
-        .take(place)
-        .filter(|it| !it.optional)
-        .filter(|it| it.phase != task.phase || !(it.parallel && task.parallel))
-        .map(|it| it.id.clone())
-        .collect()
+    tasks.iter().take(place).filter(|it| holds_up(it, task)).map(|it| it.id.clone()).collect()
 }
 
 /// Whether git lets a word stand between the slashes of a ref's name; see git-check-ref-format.
