@@ -88,6 +88,9 @@ impl Engine {
             Effect::Read { attempt } => match self.matter(*attempt) {
                 Some(matter) => {
                     let read = self.inner.attempts.read(&matter, at).await;
+                    // Whatever its session did to the default branch is known before its work is taken any further; who
+                    // watches the repository may be late.
+                    self.look_at_main(matter.project.id).await;
                     Some(Outcome::Read(read.map_err(|error| error.to_string())))
                 }
                 None => None,
