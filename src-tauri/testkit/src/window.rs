@@ -316,14 +316,19 @@ impl Window {
         panic!("{why}; {seen}\nthe page tells of {told:?}\n{}\n{source}", self.says())
     }
 
-    /// Clicks on something, once it is there.
+    /// Clicks on something, once it is there. If the page puts another in its place between the look and the click, on that.
     ///
     /// # Panics
     /// If it does not come, or cannot be clicked.
     pub fn click(&self, css: &str) {
-        self.wait(css);
-        self.page(&format!("a click on {css}"), |client| async move {
-            client.find(Locator::Css(css)).await?.click().await
+        self.until(&format!("a click on {css}"), || {
+            self.wait(css);
+            let clicked =
+                self.attempt(|client| async move { client.find(Locator::Css(css)).await?.click().await });
+            let Err(error) = clicked else { return true };
+            let replaced = ["stale", "no such element"].iter().any(|it| error.to_lowercase().contains(it));
+            assert!(replaced, "a click on {css}: {error}");
+            false
         });
     }
 
