@@ -30,6 +30,13 @@ pub struct Process {
     pub zombie: bool,
 }
 
+impl std::fmt::Display for Process {
+    /// As people name it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.name, self.pid)
+    }
+}
+
 /// All processes that can be seen now.
 #[must_use]
 pub fn all() -> BTreeMap<u32, Process> {

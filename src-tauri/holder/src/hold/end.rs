@@ -132,7 +132,7 @@ impl Holder<'_> {
                 break;
             }
             if round == 0 {
-                names.extend(rest.iter().map(|it| format!("{} ({})", it.name, it.pid)));
+                names.extend(rest.iter().map(ToString::to_string));
             }
             self.wait_for_a_child();
         }

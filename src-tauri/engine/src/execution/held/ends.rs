@@ -57,7 +57,7 @@ pub(super) async fn end_tree(place: &Place, holder: u32, program: u32, grace: Du
             }
         };
         let (there, _) = end_all(|| living(&Look::now(), &place, holder, program), grace, ask, None);
-        there.iter().map(|it| format!("{} ({})", it.name, it.pid)).collect()
+        there.iter().map(ToString::to_string).collect()
     });
     ended.await.unwrap_or_default()
 }
@@ -74,9 +74,7 @@ impl Sessions {
             Ok(Some(held)) => {
                 // Nobody had its terminal from then on, so nothing of it could be taken over.
                 let left = match proc::one(held.pid).filter(|it| !it.zombie) {
-                    Some(it) => {
-                        format!("its program {} ({}) may still run, without a terminal", it.name, it.pid)
-                    }
+                    Some(it) => format!("its program {it} may still run, without a terminal"),
                     None => "its program ended with it".to_owned(),
                 };
                 format!(

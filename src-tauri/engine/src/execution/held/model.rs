@@ -155,6 +155,33 @@ impl Alacritty {
             self.within(|watched, parser| parser.stop_sync(watched));
         }
     }
+
+    fn painted(&mut self, lines_above: usize) -> Vec<u8> {
+        self.within(|Watched { term, untold }, _| {
+            let mut painter = Painter::default();
+            end_lines(term);
+            if term.mode().contains(TermMode::ALT_SCREEN) {
+                // The other screen lies below and is what the program comes back to. Going there and back empties the one
+                // that is shown, so that is put back as it was.
+                let shown = term.grid().clone();
+                term.swap_alt();
+                end_lines(term);
+                painter.cells(term.grid(), lines_above);
+                painter.leave(term.grid());
+                term.swap_alt();
+                *term.grid_mut() = shown;
+                painter.saved(term.grid());
+                painter.cells(term.grid(), 0);
+            } else {
+                if term.grid().saved_cursor != Cursor::default() {
+                    painter.saved(term.grid());
+                }
+                painter.cells(term.grid(), lines_above);
+            }
+            painter.rest(term, untold);
+            painter.done()
+        })
+    }
 }
 
 impl Model for Alacritty {
@@ -245,35 +272,6 @@ impl Model for Alacritty {
 
     fn size(&self) -> (u16, u16) {
         self.size
-    }
-}
-
-impl Alacritty {
-    fn painted(&mut self, lines_above: usize) -> Vec<u8> {
-        self.within(|Watched { term, untold }, _| {
-            let mut painter = Painter::default();
-            end_lines(term);
-            if term.mode().contains(TermMode::ALT_SCREEN) {
-                // The other screen lies below and is what the program comes back to. Going there and back empties the one
-                // that is shown, so that is put back as it was.
-                let shown = term.grid().clone();
-                term.swap_alt();
-                end_lines(term);
-                painter.cells(term.grid(), lines_above);
-                painter.leave(term.grid());
-                term.swap_alt();
-                *term.grid_mut() = shown;
-                painter.saved(term.grid());
-                painter.cells(term.grid(), 0);
-            } else {
-                if term.grid().saved_cursor != Cursor::default() {
-                    painter.saved(term.grid());
-                }
-                painter.cells(term.grid(), lines_above);
-            }
-            painter.rest(term, untold);
-            painter.done()
-        })
     }
 }
 

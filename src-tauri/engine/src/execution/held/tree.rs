@@ -147,7 +147,6 @@ impl Sessions {
     /// name.
     pub async fn clean(&self, session: Key, end: &End) -> (Vec<String>, Vec<String>) {
         let (place, noted) = (self.place(session), end.left_running.clone());
-        let name = |it: &Process| format!("{} ({})", it.name, it.pid);
         // Reads of /proc, and waits.
         let cleaned = tokio::task::spawn_blocking(move || {
             let ask = |there: &[Process]| {
@@ -163,7 +162,7 @@ impl Sessions {
                 group.remove();
             }
             let ended = there.iter().filter(|it| !rest.iter().any(|left| left.pid == it.pid));
-            (ended.map(name).collect(), rest.iter().map(name).collect())
+            (ended.map(ToString::to_string).collect(), rest.iter().map(ToString::to_string).collect())
         });
         cleaned.await.unwrap_or_default()
     }
