@@ -1,6 +1,7 @@
 //! Real input: the published source of a real crate becomes a repository, a three-task spec is written against it, and
 //! a real agent program - Claude Code, talking to a scripted model - carries it to landed on main, where the crate's own
-//! tests pass. Its session log becomes a trajectory.
+//! tests pass. Its session log becomes a trajectory. And a session of it that a person started in a terminal of their own is
+//! seen, and goes on here.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -112,6 +113,89 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// What the program needs to be here and nowhere else: a model, and a folder for what it knows.
+struct Seat {
+    model: ScriptedModel,
+    config: tempfile::TempDir,
+    temp: tempfile::TempDir,
+    path: String,
+}
+
+impl Seat {
+    fn new(claude: &Path, script: Script) -> Self {
+        Self {
+            model: ScriptedModel::start(script).unwrap(),
+            config: tempfile::tempdir().unwrap(),
+            temp: tempfile::tempdir().unwrap(),
+            path: format!("{}:{}", claude.parent().unwrap().display(), std::env::var("PATH").unwrap()),
+        }
+    }
+
+    fn environment(&self) -> [(&str, String); 6] {
+        [
+            ("PATH", self.path.clone()),
+            ("ANTHROPIC_BASE_URL", self.model.url()),
+            ("ANTHROPIC_API_KEY", "scripted".to_owned()),
+            ("CLAUDE_CONFIG_DIR", self.config.path().display().to_string()),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
+            ("TMPDIR", self.temp.path().display().to_string()),
+        ]
+    }
+
+    fn home(&self) -> Home {
+        self.environment().iter().fold(Home::new(), |home, (name, value)| home.with_env(name, value))
+    }
+}
+
+#[test]
+fn a_session_in_another_terminal_is_seen_and_goes_on_here() {
+    let Some(claude) = claude() else {
+        println!("not shown: Claude Code is not installed here; cargo xtask test installs it");
+        return;
+    };
+    let says = |name: &str, when: &str, text: &str| serde_json::json!({ "name": name, "when": when, "steps": [{ "text": text }] });
+    // What was said before stands in every later request, so the later scenario comes first.
+    let script = serde_json::json!({ "scenarios": [
+        says("again", "Now oil it", "Oiled."),
+        says("first", "Mend the pump", "The pump runs."),
+    ]});
+    let seat = Seat::new(&claude, Script::from_json(&script.to_string()).unwrap());
+    let repo = Repo::new("harbour", &[]);
+    repo.commit(&[("README.md", "A harbour\n")], "Begun");
+    std::fs::create_dir(repo.path().join("docs")).unwrap();
+    // A person works, and nobody here knows of it.
+    let mut by_hand = Command::new(&claude);
+    by_hand.args(["-p", "Mend the pump"]).current_dir(repo.path().join("docs")).envs(seat.environment());
+    assert!(by_hand.output().unwrap().status.success());
+
+    let home = seat.home();
+    assert_eq!(home.json(&["session", "elsewhere"]), serde_json::json!([]), "no project is on the list");
+    home.trust(&repo);
+    let seen = home.json(&["session", "elsewhere"]);
+    assert_eq!(seen.as_array().unwrap().len(), 1, "{seen}");
+    let one = &seen[0];
+    assert_eq!(
+        (one["title"].as_str(), one["agent"].as_str()),
+        (Some("Mend the pump"), Some("claude")),
+        "{one}"
+    );
+    assert!(one["cwd"].as_str().unwrap().ends_with("/docs") && one["process"].is_null(), "{one}");
+    let id = one["native"].as_str().unwrap().to_owned();
+    let page = home.run(&["session", "elsewhere", &id]).out;
+    assert!(page.contains("does not run") && page.contains(&format!("claude --resume {id}")), "{page}");
+    assert!(page.contains("prompt  Mend the pump") && page.contains("says    The pump runs."), "{page}");
+
+    // It goes on in a session that is held.
+    let mut on = home.command(&["hold", "--", "claude", "--resume", &id, "-p", "Now oil it"]);
+    let on = on.current_dir(repo.path().join("docs")).output().unwrap();
+    assert!(String::from_utf8_lossy(&on.stdout).contains("Oiled."), "{on:?}");
+    let all = home.json(&["session", "elsewhere"]);
+    let newest = home.run(&["session", "elsewhere", all[0]["native"].as_str().unwrap()]).out;
+    assert!(newest.contains("says    The pump runs.") && newest.contains("says    Oiled."), "{newest}");
+    let nobody = home.try_json(&["session", "elsewhere", "../../etc/passwd"]);
+    assert!(nobody.fault().contains("no session elsewhere has the id"), "{nobody:?}");
+}
+
 #[test]
 fn a_real_agent_program_carries_a_real_crate_to_landed() {
     let Some(claude) = claude() else {
@@ -129,17 +213,8 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
         ],
         "As published, with a spec",
     );
-    let model = ScriptedModel::start(script()).unwrap();
-    let config = tempfile::tempdir().unwrap();
-    let temp = tempfile::tempdir().unwrap();
-    let path = format!("{}:{}", claude.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let home = Home::new()
-        .with_env("PATH", &path)
-        .with_env("ANTHROPIC_BASE_URL", &model.url())
-        .with_env("ANTHROPIC_API_KEY", "scripted")
-        .with_env("CLAUDE_CONFIG_DIR", config.path().to_str().unwrap())
-        .with_env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-        .with_env("TMPDIR", temp.path().to_str().unwrap());
+    let seat = Seat::new(&claude, script());
+    let home = seat.home();
     home.trust(&repo);
     let ran = home.try_json(&["run", "start", "001-common-prefix", "--wait"]);
     let story = || home.run(&["run", "show", "r1", "--history"]).out;
@@ -200,6 +275,6 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     assert_eq!(tokens.len(), 6, "one a model call");
     assert!(tokens.iter().any(|it| it["cached"] == 800 && it["output"] == 40), "{tokens:?}");
     assert!(steps.iter().all(|it| it["kind"] != "error"), "{steps:#?}");
-    let seen = model.seen();
+    let seen = seat.model.seen();
     assert!(seen.iter().any(|it| it.scenario.as_deref() == Some("tests, second try")), "{seen:?}");
 }

@@ -204,7 +204,14 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
     );
     let spec = format!("# {HTML} {bidi}\n\n## Summary\n\n{HTML} '; rm -rf / #\n");
     let repo = Repo::new("shop", &[("specs/001-work/spec.md", &spec), ("specs/001-work/tasks.md", &tasks)]);
-    let home = Home::new();
+    // Somebody works here in another terminal. The program that goes on with that here only says how it was asked to.
+    let other = tempfile::tempdir().unwrap();
+    let claude = other.path().join("claude");
+    std::fs::write(&claude, "#!/bin/sh\necho asked to $*\nread end\n").unwrap();
+    std::fs::set_permissions(&claude, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", other.path().display(), std::env::var("PATH").unwrap());
+    let home = Home::new().with_env("PATH", &path);
+    home.talk_elsewhere(repo.path(), "0f-1", &[("user", json!(format!("Mend {HTML} {bidi}")))]);
     let window = Window::open(&home, Options::default());
     // A repository is added by hand; what in it can run is shown whole; nothing runs before a person says yes.
     window.wait("[data-name=first-run]");
@@ -234,6 +241,25 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
     window.wait("[data-bay=Land] .strip");
     window.keys("ctrl+4");
     window.wait("[data-pane=list]");
+    window.click("[data-elsewhere='0f-1']");
+    window.wait_text("[data-pane=stage] h1", "Mend <img src=x onerror=");
+    window.wait_text("[data-name=trajectory]", "Mend <img src=x onerror=");
+    window.wait_text("[data-pane=stage] .facts", "does not run");
+    let shown = window.text("body");
+    assert!(!shown.contains('\u{202e}'), "what reorders text is made visible");
+    window.keys("ctrl+shift+g");
+    window.until("it to go on here", || {
+        let held = home.json(&["session", "list"]);
+        let held = held
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["session"]["title"].as_str().is_some_and(|it| it.contains("--resume")));
+        held.is_some_and(|it| {
+            let screen = home.json(&["session", "screen", it["session"]["id"].as_str().unwrap()]);
+            screen["text"][0] == "asked to --resume 0f-1"
+        })
+    });
     // The agent's own screen: its escapes are a terminal's, its markup is text, and the window's title is ours.
     home.json(&["session", "list", "--all"]);
     window.keys("ctrl+k");

@@ -102,6 +102,13 @@ pub(crate) const COMMANDS: &[Command] = &[
             desk.place.overlay.set(Some(Overlay::Receipt(run)));
         }
     }),
+    command(
+        "go-on-here",
+        "Go on with this session here",
+        &["ctrl+shift+g"],
+        Where::Anywhere,
+        crate::trajectories::go_on_here,
+    ),
     command("add", "Add a repository", &["ctrl+o"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::AddRepository));
     }),

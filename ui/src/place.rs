@@ -144,6 +144,16 @@ pub(crate) struct Confirm {
     pub(crate) deed: pilothouse_contract::Request,
 }
 
+/// What is read among the trajectories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Reads {
+    /// That of a session of ours.
+    Ours(SessionId),
+    /// A session that somebody started in another terminal, by the agent's own id of it.
+    Elsewhere(String),
+}
+
 /// What is kept of a place.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -154,7 +164,7 @@ struct Kept {
     tab: Tab,
     pull: Option<Subject>,
     worktree: Option<WorktreeId>,
-    trajectory: Option<SessionId>,
+    trajectory: Option<Reads>,
     beside: Vec<SessionId>,
     open: BTreeSet<Bay>,
     queue_closed: bool,
@@ -181,7 +191,7 @@ pub(crate) struct Place {
     /// The chosen worktree.
     pub(crate) worktree: RwSignal<Option<WorktreeId>>,
     /// The trajectory that is read.
-    pub(crate) trajectory: RwSignal<Option<SessionId>>,
+    pub(crate) trajectory: RwSignal<Option<Reads>>,
     /// The tile of the wall that is chosen.
     pub(crate) tile: RwSignal<Option<SessionId>>,
     /// Sessions whose terminals stand beside the one on the stage.

@@ -1,25 +1,71 @@
-//! The trajectories: what agents were asked, said and did; listed, narrowed, read. From the agents' own logs.
+//! The trajectories: what agents were asked, said and did; listed, narrowed, read. From the agents' own logs. Below those of
+//! our sessions stand those that people started in terminals of their own.
+
+use std::sync::LazyLock;
 
 use leptos::prelude::*;
-use pilothouse_contract::trajectory::{Step, StepKind, Trajectory};
-use pilothouse_contract::{SessionId, ask};
+use pilothouse_contract::board::Subject;
+use pilothouse_contract::elsewhere::Elsewhere;
+use pilothouse_contract::session::{Limits, Mode, Session};
+use pilothouse_contract::trajectory::{StepKind, Trajectory};
+use pilothouse_contract::{At, Call, Fault, SessionId, ask, wire};
 
 use crate::board::Filter;
-use crate::desk::desk;
+use crate::desk::{Desk, desk};
 use crate::ipc;
-use crate::kit::{Calm, Icon, Reading, asked};
+use crate::kit::{Calm, CommandButton, Icon, Reading, asked};
+use crate::place::Reads;
 use crate::words::{age, clock, count, many, one, tokens};
 
-static LISTED: std::sync::LazyLock<ArcRwSignal<Vec<SessionId>>> =
-    std::sync::LazyLock::new(|| ArcRwSignal::new(Vec::new()));
+static LISTED: LazyLock<ArcRwSignal<Vec<Reads>>> = LazyLock::new(|| ArcRwSignal::new(Vec::new()));
+static ELSEWHERE: LazyLock<ArcRwSignal<Vec<Elsewhere>>> = LazyLock::new(|| ArcRwSignal::new(Vec::new()));
 
-/// The sessions in the order of the list.
-pub(crate) fn listed() -> Vec<SessionId> {
+/// What can be read, in the order of the list.
+pub(crate) fn listed() -> Vec<Reads> {
     LISTED.get()
 }
 
 /// Steps of a trajectory that are read at once.
 const AT_ONCE: u32 = 2000;
+/// So often it is looked what goes on elsewhere, in milliseconds.
+const LOOK_MS: i64 = 10_000;
+
+/// The session elsewhere that is read now.
+fn elsewhere_here(desk: Desk) -> Option<Elsewhere> {
+    let Some(Reads::Elsewhere(native)) = desk.place.trajectory.get() else { return None };
+    ELSEWHERE.read().iter().find(|it| it.native == native).cloned()
+}
+
+/// Goes on with a session that was started elsewhere, held here.
+pub(crate) fn go_on_here(desk: Desk) {
+    let Some(it) = untrack(|| elsewhere_here(desk)) else { return };
+    let Some(argv) = it.resume() else { return };
+    let start = ask::session::Start {
+        project: Some(it.project),
+        argv,
+        cwd: it.cwd,
+        mode: Mode::Pty,
+        columns: 120,
+        rows: 40,
+        limits: Limits::default(),
+        environment: None,
+    };
+    desk.act_then("Go on with it here", start.request(), |desk, reply| {
+        if let Ok(it) = wire::decode::<Session>(reply) {
+            desk.place.open_subject(Subject::Session(it.id));
+        }
+    });
+}
+
+/// What the list shows.
+#[derive(Clone, PartialEq)]
+enum Form {
+    Fault(Fault),
+    Reading,
+    None,
+    NoneFits,
+    Rows,
+}
 
 /// The view.
 #[component]
@@ -34,6 +80,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
             .with(|all| all.values().filter_map(|it| it.pulse).map(|it| it.output_bytes).sum::<u64>());
         (ended, bytes)
     });
+    let turn_of = Memo::new(move |_| desk.mirror.now.get().0 / LOOK_MS);
     let all = LocalResource::new(move || {
         let _again = version.get();
         ipc::call(ask::trajectory::List {})
@@ -49,6 +96,26 @@ pub(crate) fn Trajectories() -> impl IntoView {
         }
         Some(Err(it)) => fault.set(Some(it)),
         None => {}
+    });
+    let elsewhere = LocalResource::new(move || {
+        let _again = turn_of.get();
+        ipc::call(ask::session::Elsewhere {})
+    });
+    let seen = RwSignal::new(Vec::<Elsewhere>::new());
+    Effect::new(move |_| match elsewhere.get() {
+        Some(Ok(list)) if seen.with_untracked(|known| *known != list) => {
+            ELSEWHERE.set(list.clone());
+            seen.set(list);
+        }
+        Some(Err(it)) => fault.set(Some(it)),
+        _ => {}
+    });
+    let seen_shown = Memo::new(move |_| {
+        let filter = desk.place.filter.get().to_lowercase();
+        let project = desk.place.project.get();
+        let fits = |it: &Elsewhere| filter.is_empty() || it.title.to_lowercase().contains(&filter);
+        let all = seen.get().into_iter();
+        all.filter(|it| fits(it) && project.is_none_or(|project| it.project == project)).collect::<Vec<_>>()
     });
     let shown = Memo::new(move |_| {
         let filter = desk.place.filter.get().to_lowercase();
@@ -66,10 +133,16 @@ pub(crate) fn Trajectories() -> impl IntoView {
             .collect::<Vec<_>>()
     });
     Effect::new(move |_| {
-        let ids = shown.with(|all| all.iter().map(|it| it.session).collect::<Vec<_>>());
+        let mut ids = shown.with(|all| all.iter().map(|it| Reads::Ours(it.session)).collect::<Vec<_>>());
+        ids.extend(
+            seen_shown
+                .with(|all| all.iter().map(|it| Reads::Elsewhere(it.native.clone())).collect::<Vec<_>>()),
+        );
+        // What is not read yet may hold what was chosen.
+        let read = all.with(Option::is_some) && elsewhere.with(Option::is_some);
         let chosen = desk.place.trajectory.get();
-        if chosen.is_none_or(|it| !ids.contains(&it)) && chosen != ids.first().copied() {
-            desk.place.trajectory.set(ids.first().copied());
+        if read && chosen.as_ref().is_none_or(|it| !ids.contains(it)) && chosen.as_ref() != ids.first() {
+            desk.place.trajectory.set(ids.first().cloned());
         }
         LISTED.set(ids);
     });
@@ -88,57 +161,127 @@ pub(crate) fn Trajectories() -> impl IntoView {
     };
     // Only news of the one that is read load it anew.
     let shown_now = Memo::new(move |_| {
-        let session = desk.place.trajectory.get()?;
-        kept.with(|all| all.iter().any(|it| it.session == session)).then_some(session)
+        let reads = desk.place.trajectory.get()?;
+        let known = match &reads {
+            Reads::Ours(session) => kept.with(|all| all.iter().any(|it| it.session == *session)),
+            Reads::Elsewhere(native) => seen.with(|all| all.iter().any(|it| it.native == *native)),
+        };
+        known.then_some(reads)
     });
-    let news = Memo::new(move |_| {
-        let session = shown_now.get();
-        kept.with(|all| all.iter().find(|it| Some(it.session) == session).map(|it| it.steps))
+    let news = Memo::new(move |_| match shown_now.get()? {
+        Reads::Ours(session) => {
+            kept.with(|all| all.iter().find(|it| it.session == session).map(|it| u64::from(it.steps)))
+        }
+        Reads::Elsewhere(native) => {
+            seen.with(|all| all.iter().find(|it| it.native == native).map(|it| it.bytes))
+        }
     });
-    let rows = move || {
-        shown.get().into_iter().map(|it| {
-        let id = it.session;
-        let about = outcome(id);
-        let asked_at = about.as_ref().map(|it| it.0);
-        let says = about.map(|it| it.1).unwrap_or_default();
+    // Rows stay where they are while what they say changes: a click on one that is built anew is lost.
+    let row = move |id: SessionId| {
+        let it = Memo::new(move |_| shown.with(|all| all.iter().find(|it| it.session == id).cloned()));
+        let about = Memo::new(move |_| outcome(id));
+        let reads = Reads::Ours(id);
+        let is_chosen = move || (desk.place.trajectory.get() == Some(Reads::Ours(id))).to_string();
+        let says = move || {
+            let it = it.get()?;
+            let (asked_at, came) = about.get().unzip();
+            let ago = asked_at.map(|at| format!("{} ago · ", age(desk.mirror.now.get(), at)));
+            let used = (it.input + it.output > 0)
+                .then(|| format!("{} in, {} out · ", tokens(it.input + it.cached), tokens(it.output)));
+            let steps = count(it.steps as usize, "step");
+            Some(format!(
+                "{}{steps} · {}{}",
+                ago.unwrap_or_default(),
+                used.unwrap_or_default(),
+                one(&came.unwrap_or_default())
+            ))
+        };
         view! {
-            <li role="option" data-trajectory=id.to_string() aria-selected=move || (desk.place.trajectory.get() == Some(id)).to_string() on:click=move |_| desk.place.trajectory.set(Some(id))>
-                <div class="t"><span class="call">{id.to_string().to_uppercase()}</span><b class="cut">{one(&it.title)}</b></div>
-                <div class="m">{move || asked_at.map(|at| format!("{} ago · ", age(desk.mirror.now.get(), at)))}{format!("{} · ", count(it.steps as usize, "step"))}{(it.input + it.output > 0).then(|| format!("{} in, {} out · ", tokens(it.input + it.cached), tokens(it.output)))}{one(&says)}</div>
+            <li role="option" data-trajectory=id.to_string() aria-selected=is_chosen on:click=move |_| desk.place.trajectory.set(Some(reads.clone()))>
+                <div class="t"><span class="call">{id.to_string().to_uppercase()}</span><b class="cut">{move || it.get().map(|it| one(&it.title))}</b></div>
+                <div class="m cut">{says}</div>
             </li>
         }
-    }).collect_view()
     };
+    let seen_row = move |native: String| {
+        let reads = Reads::Elsewhere(native.clone());
+        let (chosen, name) = (reads.clone(), native.clone());
+        let it =
+            Memo::new(move |_| seen_shown.with(|all| all.iter().find(|it| it.native == native).cloned()));
+        let title = move || it.get().map(|it| one(if it.title.is_empty() { &it.native } else { &it.title }));
+        let is_chosen = move || (desk.place.trajectory.get().as_ref() == Some(&chosen)).to_string();
+        let says = move || {
+            let it = it.get()?;
+            let ago = age(desk.mirror.now.get(), it.written);
+            Some(format!("{ago} ago · {} · {}", one(&it.stands()), one(last_of(&it.cwd))))
+        };
+        view! {
+            <li role="option" data-elsewhere=name aria-selected=is_chosen on:click=move |_| desk.place.trajectory.set(Some(reads.clone()))>
+                <div class="t"><span class="call">{move || it.get().map(|it| one(&it.agent).to_uppercase())}</span><b class="cut">{title}</b></div>
+                <div class="m cut">{says}</div>
+            </li>
+        }
+    };
+    let form = Memo::new(move |_| {
+        let none = kept.with(Vec::is_empty) && seen.with(Vec::is_empty);
+        match fault.get() {
+            Some(fault) => Form::Fault(fault),
+            None if none && (all.with(Option::is_none) || elsewhere.with(Option::is_none)) => Form::Reading,
+            None if none => Form::None,
+            None if shown.with(Vec::is_empty) && seen_shown.with(Vec::is_empty) => Form::NoneFits,
+            None => Form::Rows,
+        }
+    });
     let list = move || {
-        match (kept.with(Vec::is_empty), fault.get()) {
-        (_, Some(fault)) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
-        (true, _) if all.get().is_none() => view! { <Reading what="trajectories"/> }.into_any(),
-        (true, _) => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something."/> }.into_any(),
-        _ if shown.with(Vec::is_empty) => view! { <p class="none">{move || format!("No trajectory matches '{}'.", desk.place.filter.get())}</p> }.into_any(),
-        _ => view! { <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">{rows}</ul> }.into_any(),
+        match form.get() {
+        Form::Fault(fault) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
+        Form::Reading => view! { <Reading what="trajectories"/> }.into_any(),
+        Form::None => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something. Sessions of Claude Code in other terminals are shown too, once they work in a project on the list."/> }.into_any(),
+        Form::NoneFits => view! { <p class="none">{move || format!("No trajectory matches '{}'.", desk.place.filter.get())}</p> }.into_any(),
+        Form::Rows => view! {
+            <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">
+                <For each=move || shown.get() key=|it| it.session children=move |it| row(it.session)/>
+                {move || seen_shown.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Started in other terminals"</li> })}
+                <For each=move || seen_shown.get() key=|it| it.native.clone() children=move |it| seen_row(it.native)/>
+            </ul>
+        }.into_any(),
     }
     };
     view! {
         <section class="pane board hitlist" data-pane="list" aria-label="Trajectories">
-            <h3 class="panehead">{move || count(shown.with(Vec::len), "session")}<span class="n">"newest first · "<crate::board::KeyOf id="filter"/>" narrows"</span></h3>
+            <h3 class="panehead">{move || count(shown.with(Vec::len) + seen_shown.with(Vec::len), "session")}<span class="n">"newest first · "<crate::board::KeyOf id="filter"/>" narrows"</span></h3>
             <Filter/>
             <div class="scroll">{list}</div>
         </section>
         <section class="pane stage reader" data-pane="stage" aria-label="Trajectory">
-            {move || shown_now.get().map(|session| {
-                let ask = move || {
-                    let _again = news.get();
-                    ipc::call(ask::trajectory::Show { session, from: 0, most: AT_ONCE })
-                };
-                asked("the trajectory", ask, reader)
+            {move || shown_now.get().map(|reads| match reads {
+                Reads::Ours(session) => {
+                    let ask = move || {
+                        let _again = news.get();
+                        ipc::call(ask::trajectory::Show { session, from: 0, most: AT_ONCE })
+                    };
+                    asked("the trajectory", ask, reader)
+                }
+                Reads::Elsewhere(native) => {
+                    let ask = move || {
+                        let _again = news.get();
+                        ipc::call(ask::session::ReadElsewhere { native: native.clone(), from: 0, most: AT_ONCE })
+                    };
+                    asked("the session", ask, move |page| reader_elsewhere(desk, page))
+                }
             })}
         </section>
     }
 }
 
+/// The end of a path, which tells folders apart.
+fn last_of(path: &str) -> &str {
+    path.rmatch_indices('/').nth(1).and_then(|(at, _)| path.get(at + 1..)).unwrap_or(path)
+}
+
 fn reader(page: ask::trajectory::TrajectoryPage) -> AnyView {
     let it = page.trajectory;
-    let turns = page.steps.iter().map(|step| turn(step, &page.steps)).collect_view();
+    let steps: Vec<_> = page.steps.iter().map(|step| (step.at, &step.kind)).collect();
     view! {
         <header class="head"><div class="line"><span class="call">{it.session.to_string().to_uppercase()}</span><h1 class="cut">{one(&it.title)}</h1></div>
             <div class="facts"><span>{count(it.steps as usize, "step")}</span>
@@ -146,23 +289,50 @@ fn reader(page: ask::trajectory::TrajectoryPage) -> AnyView {
                 {(it.unread > 0).then(|| view! { <span>{count(it.unread as usize, "record")}" not read"</span> })}
                 {(it.damaged > 0).then(|| view! { <span>{count(it.damaged as usize, "damaged line")}</span> })}
                 <span class="mono cut">{one(&it.file)}</span></div></header>
-        <div class="scroll" tabindex="0" data-focus="stage" data-name="trajectory">{turns}</div>
+        {turns(&steps, "Brief, written by Pilothouse")}
     }.into_any()
 }
 
+fn reader_elsewhere(desk: Desk, page: ask::session::ElsewherePage) -> AnyView {
+    let it = page.session;
+    let steps: Vec<_> = page.steps.iter().map(|step| (step.at, &step.kind)).collect();
+    let title = if it.title.is_empty() { &it.native } else { &it.title };
+    let left_out = page.steps_all as usize - page.steps.len();
+    // Where it stands changes without a word in its log.
+    let stands =
+        Memo::new(move |_| elsewhere_here(desk).map(|it| (it.stands(), it.resume().is_some(), it.held)));
+    view! {
+        <header class="head"><div class="line"><span class="call">{one(&it.agent).to_uppercase()}</span><h1 class="cut">{one(title)}</h1>
+                {move || stands.get().and_then(|it| it.1.then(|| view! { <CommandButton id="go-on-here" label="Go on here"/> }))}</div>
+            <div class="facts"><span>{move || stands.get().map(|it| one(&it.0))}</span><span>{count(page.steps_all as usize, "step")}</span>
+                {(page.damaged > 0).then(|| view! { <span>{count(page.damaged as usize, "damaged line")}</span> })}
+                <span class="mono cut">{one(&it.cwd)}</span></div></header>
+        {move || stands.get().filter(|it| !it.1 && it.2.is_none()).map(|_| view! { <p class="none">"Pilothouse sees it and does not hold it: end it in its terminal, then it can go on here."</p> })}
+        {turns(&steps, "Prompt")}
+        {(left_out > 0).then(|| view! { <p class="none">{format!("{} more: pilothouse session elsewhere {} --from {}", count(left_out, "step"), one(&it.native), page.steps.len())}</p> })}
+    }.into_any()
+}
+
+/// Everything that was said and done. `prompt` says whose words the prompts are.
+fn turns(steps: &[(Option<At>, &StepKind)], prompt: &'static str) -> AnyView {
+    let turns = steps.iter().map(|(at, kind)| turn(*at, kind, steps, prompt)).collect_view();
+    view! { <div class="scroll" tabindex="0" data-focus="stage" data-name="trajectory">{turns}</div> }
+        .into_any()
+}
+
 /// One step; a tool's answer stands with its call, a step of its own only where the call is missing.
-fn turn(step: &Step, all: &[Step]) -> AnyView {
-    let time = step.at.map(clock).unwrap_or_default();
+fn turn(at: Option<At>, kind: &StepKind, all: &[(Option<At>, &StepKind)], prompt: &'static str) -> AnyView {
+    let time = at.map(clock).unwrap_or_default();
     let said = |who: &'static str, text: &str| {
         view! { <div class="turn"><time>{time.clone()}</time><div><p class="who">{who}</p><p class="say">{many(text.trim())}</p></div></div> }.into_any()
     };
-    match &step.kind {
-        StepKind::Prompt { text } => said("Brief, written by Pilothouse", text),
+    match kind {
+        StepKind::Prompt { text } => said(prompt, text),
         StepKind::Message { text } => said("Agent", text),
         StepKind::Reasoning { text } => said("Its reasons", text),
         StepKind::Error { text } => said("Trouble with its model", text),
         StepKind::Call { call, tool, says } => {
-            let result = all.iter().find_map(|it| match &it.kind { StepKind::Result { call: of, failed, text } if of == call => Some((*failed, text.clone())), _ => None });
+            let result = all.iter().find_map(|(_, it)| match it { StepKind::Result { call: of, failed, text } if of == call => Some((*failed, text.clone())), _ => None });
             let failed = result.as_ref().is_some_and(|it| it.0);
             let lines = result.as_ref().map_or(0, |it| it.1.lines().count());
             let short = match &result { None => "no answer".to_owned(), Some((true, _)) => "failed".to_owned(), _ => count(lines, "line") };
@@ -172,7 +342,7 @@ fn turn(step: &Step, all: &[Step]) -> AnyView {
             }.into_any()
         }
         StepKind::Result { call, text, .. } => {
-            let with_call = all.iter().any(|it| matches!(&it.kind, StepKind::Call { call: of, .. } if of == call));
+            let with_call = all.iter().any(|(_, it)| matches!(it, StepKind::Call { call: of, .. } if of == call));
             if with_call { ().into_any() } else { said("A tool's answer", text) }
         }
         StepKind::Tokens { model, input, cached, output } => view! {

@@ -6,6 +6,7 @@ use std::future::Future;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::ask;
+use crate::elsewhere::Elsewhere;
 use crate::event::Record;
 use crate::fault::Fault;
 use crate::item::Item;
@@ -150,6 +151,10 @@ calls! {
     SessionScreen(ask::session::Screen) -> ask::session::ScreenPage, Read;
     /// The last rows of sessions, for tiles.
     SessionRows(rows::Rows) -> Vec<rows::Tile>, Read;
+    /// Sessions that were started elsewhere.
+    SessionElsewhere(ask::session::Elsewhere) -> Vec<Elsewhere>, Read;
+    /// What one of them did.
+    SessionReadElsewhere(ask::session::ReadElsewhere) -> ask::session::ElsewherePage, Read;
     /// Starts any command as a held session.
     SessionStart(ask::session::Start) -> Session, Act;
     /// Calls a session something else.

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod attention;
 pub mod board;
 pub mod call;
+pub mod elsewhere;
 pub mod event;
 pub mod evidence;
 pub mod fault;

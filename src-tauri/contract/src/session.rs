@@ -329,7 +329,7 @@ pub const QUIET_MS: i64 = 10_000;
 
 /// What an agent program is asked to go on with what it did: its own "resume", where it has one that is known. Source: the
 /// programs' own `--help`.
-fn resume_of(argv: &[String], native: Option<&str>) -> Option<Vec<String>> {
+pub(crate) fn resume_of(argv: &[String], native: Option<&str>) -> Option<Vec<String>> {
     let program = argv.first()?;
     let name = program.rsplit('/').next()?;
     let with: &[&str] = match (name, native) {

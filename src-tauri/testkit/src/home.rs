@@ -84,7 +84,9 @@ impl Home {
                 bin.display()
             );
         }
-        Self { folder, bin, env: Vec::new() }
+        // No test sees what agents did elsewhere on this machine.
+        let env = vec![("CLAUDE_CONFIG_DIR".to_owned(), folder.path().join("claude").display().to_string())];
+        Self { folder, bin, env }
     }
 
     /// A new home that trusts a repository.
@@ -135,6 +137,27 @@ impl Home {
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Writes down, as Claude Code does, what was said in a session that a person started in `cwd`: each line by `user` or
+    /// `assistant`, with its content.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn talk_elsewhere(&self, cwd: &Path, native: &str, said: &[(&str, Value)]) {
+        let dash = |it: char| if it.is_ascii_alphanumeric() { it } else { '-' };
+        let name: String = cwd.to_string_lossy().chars().map(dash).collect();
+        let folder = self.path().join("claude/projects").join(name);
+        let line = |(n, (who, content)): (usize, &(&str, Value))| {
+            let at = format!("2026-11-20T10:{:02}:00Z", n % 60);
+            let message = serde_json::json!({ "id": format!("m{n}"), "content": content });
+            let line = serde_json::json!({ "type": who, "uuid": format!("u{n}"), "cwd": cwd, "timestamp": at, "message": message });
+            format!("{line}\n")
+        };
+        let log: String = said.iter().enumerate().map(line).collect();
+        let written = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(folder.join(format!("{native}.jsonl")), log));
+        written.unwrap_or_else(|error| panic!("the log could not be written: {error}"));
     }
 
     /// `PILOTHOUSE_HOME`.

@@ -1,9 +1,11 @@
 //! `pilothouse session …`
 
 use clap::Subcommand;
+use pilothouse_contract::elsewhere::Elsewhere;
 use pilothouse_contract::keys::typed;
 use pilothouse_contract::rows::{Rows, Tile, Wanted};
 use pilothouse_contract::session::{Limits, Mode};
+use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{Fault, SessionId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -16,6 +18,17 @@ pub(crate) enum Verb {
         /// Also those that ended
         #[arg(long)]
         all: bool,
+    },
+    /// Sessions of agents that were started in other terminals, in projects on the list; with an id what one of them did
+    Elsewhere {
+        /// The agent's own id of it
+        id: Option<String>,
+        /// From this step on
+        #[arg(long, default_value_t = 0)]
+        from: u32,
+        /// At most so many steps
+        #[arg(long, default_value_t = 1000)]
+        most: u32,
     },
     /// Wait until the death of any one process of ours would end no session, then list them
     Steady,
@@ -118,6 +131,14 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             } else {
                 out.value(&lines, |lines| list(lines));
             }
+        }
+        Verb::Elsewhere { id: None, .. } => {
+            let all = desk::call(ask::session::Elsewhere {}).await?;
+            out.value(&all, |all| elsewhere(all));
+        }
+        Verb::Elsewhere { id: Some(native), from, most } => {
+            let page = desk::call(ask::session::ReadElsewhere { native, from, most }).await?;
+            out.value(&page, elsewhere_page);
         }
         Verb::Steady => {
             let lines = desk::call(ask::session::Steady {}).await?;
@@ -238,6 +259,52 @@ pub(crate) async fn start(
 async fn in_terminals() -> Result<Vec<SessionId>, Fault> {
     let lines = desk::call(ask::session::List { all: false }).await?;
     Ok(lines.iter().map(|it| &it.session).filter(|it| it.mode == Mode::Pty).map(|it| it.id).collect())
+}
+
+fn elsewhere(all: &[Elsewhere]) -> String {
+    if all.is_empty() {
+        return "No agent works elsewhere in a project on the list, as far as Claude Code's logs say."
+            .to_owned();
+    }
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|it| {
+            vec![
+                it.native.clone(),
+                it.project.to_string(),
+                crate::out::clock(it.written),
+                short(&it.stands(), 50),
+                short(&it.title, 60),
+            ]
+        })
+        .collect();
+    let table = table(&["ID", "PROJECT", "WRITTEN (UTC)", "STANDS", "ASKED FIRST"], &rows);
+    format!("{table}\nWhat one did: pilothouse session elsewhere ID")
+}
+
+fn elsewhere_page(page: &ask::session::ElsewherePage) -> String {
+    let it = &page.session;
+    let mut says = format!(
+        "{} in {}, {}: {} steps ({} damaged lines), from {}\n",
+        short(&it.native, 60),
+        short(&it.cwd, 200),
+        it.stands(),
+        page.steps_all,
+        page.damaged,
+        short(&it.file, 300)
+    );
+    if let Some(resume) = it.resume() {
+        says.push_str(&format!(
+            "Go on with it here, in its folder: pilothouse hold -- {}\n",
+            resume.join(" ")
+        ));
+    }
+    says.push('\n');
+    for step in page.steps.iter().filter(|it| !matches!(it.kind, StepKind::Unread { .. })) {
+        says.push_str(&super::trajectory::line(step.ordinal, &step.kind));
+        says.push('\n');
+    }
+    says
 }
 
 fn sent(lines: &[ask::session::TypedLine]) -> String {

@@ -1,7 +1,7 @@
 //! `pilothouse trajectory …`
 
 use clap::Subcommand;
-use pilothouse_contract::trajectory::{Step, StepKind, Trajectory};
+use pilothouse_contract::trajectory::{StepKind, Trajectory};
 use pilothouse_contract::{SessionId, ask};
 
 use crate::desk::{self, End, HOLDS, id};
@@ -74,14 +74,15 @@ fn show(page: &ask::trajectory::TrajectoryPage, all: bool) -> String {
         it.file
     );
     for step in page.steps.iter().filter(|it| all || !matches!(it.kind, StepKind::Unread { .. })) {
-        says.push_str(&line(step));
+        says.push_str(&line(step.ordinal, &step.kind));
         says.push('\n');
     }
     says
 }
 
-fn line(step: &Step) -> String {
-    let (word, text) = match &step.kind {
+/// A step as one line.
+pub(super) fn line(ordinal: u32, kind: &StepKind) -> String {
+    let (word, text) = match kind {
         StepKind::Prompt { text } => ("prompt", short(text, 200)),
         StepKind::Message { text } => ("says", short(text, 400)),
         StepKind::Reasoning { text } => ("thinks", short(text, 400)),
@@ -94,5 +95,5 @@ fn line(step: &Step) -> String {
         StepKind::Error { text } => ("ERROR", short(text, 200)),
         StepKind::Unread { name } => ("unread", short(name, 60)),
     };
-    format!("{:>4}  {word:<7} {text}", step.ordinal)
+    format!("{ordinal:>4}  {word:<7} {text}")
 }

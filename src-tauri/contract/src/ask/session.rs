@@ -159,4 +159,27 @@ asks! {
         /// Whether the program draws on the other screen, as editors do.
         alternate: bool,
     }
+    /// Sessions of agents that people started in terminals of their own, in projects on the list; what was written last
+    /// first.
+    Elsewhere {}
+    /// The steps of one of them.
+    ReadElsewhere {
+        /// The agent's own id of it.
+        native: String,
+        /// From this step on.
+        from: u32,
+        /// At most so many.
+        most: u32,
+    }
+    /// Such a session's page.
+    ElsewherePage {
+        /// The session.
+        session: crate::elsewhere::Elsewhere,
+        /// How many steps it has.
+        steps_all: u32,
+        /// Lines that were damaged.
+        damaged: u32,
+        /// The steps that were asked for.
+        steps: Vec<crate::elsewhere::ElsewhereStep>,
+    }
 }

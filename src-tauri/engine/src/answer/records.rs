@@ -8,7 +8,7 @@ use super::Desk;
 /// So much of an output is shown, from its end, in bytes.
 const OUTPUT_SHOWN: u64 = 64 * 1024;
 /// So many rows go into one answer at most.
-const ROWS_MAX: u32 = 10_000;
+pub(super) const ROWS_MAX: u32 = 10_000;
 
 impl Answer<ask::evidence::Show> for Desk {
     async fn answer(&self, call: ask::evidence::Show) -> Result<ask::evidence::EvidencePage, Fault> {

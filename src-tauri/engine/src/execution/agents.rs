@@ -2,6 +2,7 @@
 //! a small parser.
 
 pub(crate) mod claude_log;
+pub(crate) mod elsewhere;
 pub(crate) mod rehearsal_log;
 
 use std::ffi::{OsStr, OsString};
@@ -96,13 +97,18 @@ pub fn log_of(adapter: Adapter, folder: &Path, cwd: &Path, uuid: &str) -> Option
         Adapter::Command => None,
         Adapter::Rehearsal => Some(folder.join("trajectory.jsonl")),
         Adapter::ClaudeCode => {
-            let config = std::env::var_os("CLAUDE_CONFIG_DIR")
-                .map(PathBuf::from)
-                .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".claude")))?;
+            let config = claude_folder()?;
             let cwd = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
             Some(claude_log::log_path(&config, &cwd, uuid))
         }
     }
+}
+
+/// Where Claude Code keeps what it knows.
+#[must_use]
+pub fn claude_folder() -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".claude"));
+    std::env::var_os("CLAUDE_CONFIG_DIR").map(PathBuf::from).or_else(home)
 }
 
 /// What a line of a log says; nothing if it is damaged.

@@ -3,7 +3,7 @@
 //! A scene is a line in `SCENES`: what home it is in, and what a person does until there is something to see.
 #![allow(clippy::print_stdout, reason = "a program that talks to whoever runs it")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pilothouse_contract::pull::PullState;
@@ -11,6 +11,7 @@ use pilothouse_contract::run::RunState;
 use pilothouse_contract::{Event, Record};
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::window::{Options, Window};
+use serde_json::{Value, json};
 
 const SIZES: [(u32, u32); 3] = [(1280, 800), (960, 640), (1440, 900)];
 const THEMES: [&str; 2] = ["light", "dark"];
@@ -140,6 +141,16 @@ const SCENES: &[Scene] = &[
         steps: &[Keys("ctrl+3"), Sees(".stage h1", "tide"), Keys("ctrl+shift+p"), Sees(".receipt", "Hands")],
     },
     Scene {
+        name: "elsewhere",
+        home: In::Quiet,
+        steps: &[
+            Keys("ctrl+4"),
+            Sees(".hits .part", "other terminals"),
+            Keys("End"),
+            Sees("[data-name=trajectory]", "The harbour wall"),
+        ],
+    },
+    Scene {
         name: "split",
         home: In::Shells,
         steps: &[
@@ -213,6 +224,28 @@ fn play(window: &Window, scene: &Scene) {
     }
 }
 
+/// A person has talked with an agent in another terminal.
+fn talk(home: &Home) {
+    let project = home.json(&["project", "list"]);
+    let project = project.pointer("/0/path").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let call = |id: &str, tool: &str, input: Value| json!([{ "type": "tool_use", "id": id, "name": tool, "input": input }]);
+    let result =
+        |id: &str, text: &str| json!([{ "type": "tool_result", "tool_use_id": id, "content": text }]);
+    let said = [
+        ("user", json!("Why does the table say low water twice on the 3rd?")),
+        ("assistant", json!([{ "type": "text", "text": "I look at how days are cut." }])),
+        ("assistant", call("c1", "Bash", json!({ "command": "grep -n midnight lib/*.sh" }))),
+        ("user", result("c1", "lib/next.sh:14: # past midnight\nlib/next.sh:22: midnight=$((24 * 60))")),
+        ("assistant", call("c2", "Bash", json!({ "command": "sh tests/t-next.sh" }))),
+        ("user", result("c2", "ok 3 of 3")),
+        (
+            "assistant",
+            json!([{ "type": "text", "text": "The harbour wall's gauge has two low waters on that day: 00:12 and 12:41. The table is right." }]),
+        ),
+    ];
+    home.talk_elsewhere(Path::new(&project), "7d20c1", &said);
+}
+
 /// Brings a home to where its scenes are.
 fn prepare(home: &Home, kind: In) {
     let rehearse = |script: &str, until: fn(&Event) -> bool| {
@@ -229,6 +262,7 @@ fn prepare(home: &Home, kind: In) {
         In::Fresh => {}
         In::Quiet => {
             home.json(&["rehearse", "--headless", "--speed", "100"]);
+            talk(home);
         }
         In::Shells => {
             for script in

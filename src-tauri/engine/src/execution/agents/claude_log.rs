@@ -43,21 +43,42 @@ pub(crate) struct NativeStep {
 /// `.claude` in the home directory without it. `cwd` must have no symbolic links left in it: Claude Code resolves
 /// them first.
 pub(crate) fn log_path(config_dir: &Path, cwd: &Path, session: &str) -> PathBuf {
+    config_dir.join("projects").join(folder_name(cwd)).join(format!("{session}.jsonl"))
+}
+
+/// The name of the folder in which the logs of sessions lie that were started in `cwd`.
+fn folder_name(cwd: &Path) -> String {
     let cwd = cwd.to_string_lossy();
-    // Counted in UTF-16 units, as JavaScript does: a character beyond them makes two dashes.
-    let mut name: String = cwd
-        .encode_utf16()
-        .map(|unit| match u8::try_from(unit) {
-            Ok(byte) if byte.is_ascii_alphanumeric() => char::from(byte),
-            _ => '-',
-        })
-        .collect();
+    let mut name = dashed(&cwd);
     if name.len() > LONGEST_NAME {
         name.truncate(LONGEST_NAME);
         name.push('-');
         name.push_str(&path_hash(&cwd));
     }
-    config_dir.join("projects").join(name).join(format!("{session}.jsonl"))
+    name
+}
+
+/// Counted in UTF-16 units, as JavaScript does: a character beyond them makes two dashes.
+fn dashed(path: &str) -> String {
+    path.encode_utf16()
+        .map(|unit| match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii_alphanumeric() => char::from(byte),
+            _ => '-',
+        })
+        .collect()
+}
+
+/// Whether a folder of that name may hold logs of sessions that were started in a folder or below it. Many paths have one
+/// name, so the logs themselves say which it was: see [`started_in`].
+pub(crate) fn may_be_of(name: &str, folder: &Path) -> bool {
+    let all = dashed(&folder.to_string_lossy());
+    name.starts_with(all.get(..LONGEST_NAME).unwrap_or(&all))
+}
+
+/// The folder that a session was started in, if this line of its log says so.
+pub(crate) fn started_in(line: &str) -> Option<PathBuf> {
+    let record: Value = serde_json::from_str(line.trim()).ok()?;
+    record.get("cwd").and_then(Value::as_str).map(PathBuf::from)
 }
 
 /// The hash that ends a long directory name: a polynomial of 31 over UTF-16 units in 32 bits, its size in base 36.

@@ -1,0 +1,80 @@
+//! Sessions that people started in terminals of their own: which there are, and what they did.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use pilothouse_contract::elsewhere::Elsewhere;
+use pilothouse_contract::session::Session;
+use pilothouse_contract::{Answer, Fault, SessionId, ask};
+use pilothouse_holder::proc;
+
+use super::Desk;
+use super::records::ROWS_MAX;
+use crate::execution::agents::claude_folder;
+use crate::execution::agents::elsewhere::{self, Grounds};
+use crate::perform::git_of;
+
+impl Desk {
+    async fn elsewhere(&self) -> Result<Vec<Elsewhere>, Fault> {
+        let Some(claude) = claude_folder() else { return Ok(Vec::new()) };
+        let not_below = self.engine.inner.options.worktrees.clone();
+        let projects: Vec<_> = self.engine.fleet().listed().cloned().collect();
+        let mut folders = Vec::new();
+        for project in projects {
+            folders.push((project.id, PathBuf::from(&project.path)));
+            // People have worktrees of their own. Where git does not tell of them there is still the checkout.
+            let trees = git_of(&project).worktrees().await.unwrap_or_default().into_iter().skip(1);
+            folders.extend(trees.map(|it| (project.id, it.path)));
+        }
+        // Somebody may have started one in a session that is held here.
+        let lives = |it: &&Session| it.end.is_none();
+        let live: BTreeMap<u32, SessionId> = {
+            let fleet = self.engine.fleet();
+            let live = fleet.sessions.values().filter(lives);
+            live.filter_map(|it| Some((it.running.as_ref()?.pid, it.id))).collect()
+        };
+        let ours = self.engine.fleet().sessions.keys().map(|it| self.engine.native_id(*it)).collect();
+        // Claude Code resolves links before it notes a folder.
+        let look = move || {
+            let whole = |path: PathBuf| path.canonicalize().unwrap_or(path);
+            let folders = folders.into_iter().map(|(project, path)| (project, whole(path))).collect();
+            let mut all = elsewhere::find(&Grounds { claude, folders, not_below: whole(not_below), ours });
+            let processes =
+                if all.iter().any(|it| it.process.is_some()) { proc::all() } else { BTreeMap::new() };
+            for it in &mut all {
+                let parent = |pid: &u32| processes.get(pid).map(|it| it.parent);
+                // Nothing is its own ancestor, but what is read one by one may look so.
+                let line = std::iter::successors(it.process, parent).take(processes.len());
+                it.held = line.into_iter().find_map(|pid| live.get(&pid).copied());
+            }
+            all
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))
+    }
+}
+
+impl Answer<ask::session::Elsewhere> for Desk {
+    async fn answer(&self, _: ask::session::Elsewhere) -> Result<Vec<Elsewhere>, Fault> {
+        self.elsewhere().await
+    }
+}
+
+impl Answer<ask::session::ReadElsewhere> for Desk {
+    async fn answer(&self, call: ask::session::ReadElsewhere) -> Result<ask::session::ElsewherePage, Fault> {
+        // By what is found and not by what is said: an id is no path.
+        let session = self.elsewhere().await?.into_iter().find(|it| it.native == call.native);
+        let session = session.ok_or_else(|| {
+            Fault::missing(format!("no session elsewhere has the id {}", call.native))
+                .command("see which there are", "pilothouse session elsewhere")
+        })?;
+        let file = PathBuf::from(&session.file);
+        let read = tokio::task::spawn_blocking(move || elsewhere::read(&file))
+            .await
+            .map_err(|error| Fault::bug(error.to_string()))?
+            .map_err(|error| Fault::environment(format!("{} cannot be read: {error}", session.file)))?;
+        let steps_all = u32::try_from(read.steps.len()).unwrap_or(u32::MAX);
+        let (from, most) = (call.from as usize, call.most.min(ROWS_MAX) as usize);
+        let steps = read.steps.into_iter().skip(from).take(most).collect();
+        Ok(ask::session::ElsewherePage { session, steps_all, damaged: read.damaged, steps })
+    }
+}
