@@ -360,7 +360,12 @@ fn a_full_disk_stops_the_log_with_one_alarm_until_there_is_room_and_the_program_
         read -r word <"$PILOTHOUSE_HOME/says"
         echo "== worked"; echo "$word"
         echo "== status"; "$1" engine status --json || echo "code $?"
-        rm "$PILOTHOUSE_HOME/something"
+        # Its holder dies while there is no room for anything.
+        cat /dev/zero > "$PILOTHOUSE_HOME/filler" 2>/dev/null || true
+        kill -9 "$("$1" session list --json | sed -n 's/.*"holder": \([0-9]*\).*/\1/p')"
+        echo "== steady"; "$1" session steady --json
+        echo "== freed"
+        rm "$PILOTHOUSE_HOME/filler" "$PILOTHOUSE_HOME/something"
         "$1" session send s1 -- C-j > /dev/null
         for turn in $(seq 1000); do "$1" engine status > /dev/null && break; done
         "$1" engine status
@@ -377,6 +382,10 @@ fn a_full_disk_stops_the_log_with_one_alarm_until_there_is_room_and_the_program_
     assert_eq!(part("worked"), "worked\nworked\n", "{context}");
     assert_eq!(part("status").matches("was not all written down").count(), 1, "{context}");
     assert!(part("status").contains("What s1 said") && part("status").contains("code 1"), "{context}");
+    let steady: serde_json::Value =
+        serde_json::from_str(part("steady").trim_start_matches("steady\n")).expect(context);
+    let held = &steady[0]["pulse"];
+    assert!(held["held"] == true && held["kept"] == true && steady[0]["trouble"].is_null(), "{context}");
     let ended: serde_json::Value =
         serde_json::from_str(part("ended").trim_start_matches("ended\n")).expect(context);
     let end = &ended[0]["session"]["end"];

@@ -204,6 +204,21 @@ fn the_staller_is_ended_and_the_next_try_lands() {
 }
 
 #[test]
+fn the_looper_and_the_spender_are_ended_by_their_fuses_and_the_next_try_lands() {
+    for (script, failure, says) in [
+        ("looper", Failure::Repeats, "the same call brought the same answer"),
+        ("spender", Failure::OverTokens, "tokens of 60000"),
+    ] {
+        let ended = rehearse(script);
+        assert_eq!(ended.failures("T002"), [&failure], "{script}");
+        assert_eq!((ended.code, &ended.summary["landed"]), (0, &Value::from(1)), "{script}");
+        let failed = ended.fleet.attempts.values().find(|it| it.failure.is_some()).unwrap();
+        assert!(failed.why.contains(says), "{}", failed.why);
+        assert!(ended.fleet.sessions[&failed.session.unwrap()].end.is_some(), "its session was ended");
+    }
+}
+
+#[test]
 fn the_crasher_is_seen_and_the_next_try_lands() {
     let ended = rehearse("crasher");
     assert_eq!(ended.failures("T002"), [&Failure::AgentExit { code: None }]);

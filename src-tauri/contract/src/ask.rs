@@ -232,6 +232,9 @@ pub mod run {
             run: Run,
             /// Why each task that is not begun waits.
             waits: Vec<TaskWait>,
+            /// What would end each attempt that is worked now, and how far off that is.
+            #[serde(default)]
+            fuses: Vec<AttemptFuses>,
             /// Its attempts, oldest first.
             attempts: Vec<Attempt>,
             /// Its evidence, oldest first.
@@ -240,6 +243,13 @@ pub mod run {
             pull: Option<Pull>,
             /// Its history.
             history: Vec<Record>,
+        }
+        /// The fuses of an attempt.
+        AttemptFuses {
+            /// Which attempt.
+            attempt: AttemptId,
+            /// Its fuses.
+            fuses: Vec<crate::fuse::Fuse>,
         }
         /// What a run took and what came of it.
         Receipt {

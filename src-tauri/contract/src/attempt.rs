@@ -127,6 +127,12 @@ pub enum Failure {
     Vacuous,
     /// No sign of work for too long.
     Stalled,
+    /// It worked for longer than its policy allows.
+    OverTime,
+    /// It used more tokens than its policy allows.
+    OverTokens,
+    /// It made the same call with the same answer over and over.
+    Repeats,
     /// The agent program ended badly.
     AgentExit {
         /// Its exit code, if it had one.
@@ -165,6 +171,9 @@ impl Failure {
             Self::NotStarted => "not-started",
             Self::Vacuous => "vacuous",
             Self::Stalled => "stalled",
+            Self::OverTime => "over-time",
+            Self::OverTokens => "over-tokens",
+            Self::Repeats => "repeats",
             Self::AgentExit { .. } => "agent-exit",
             Self::Lost => "lost",
             Self::NothingMade => "nothing-made",

@@ -11,6 +11,7 @@ use crate::ask;
 use crate::board::{Subject, call_of};
 use crate::call::{Call, Request};
 use crate::fleet::Fleet;
+use crate::fuse::{self, Minds};
 use crate::ids::{ProjectId, QuestionId, SessionId};
 use crate::project::{Line, Trust};
 use crate::pull::PullState;
@@ -409,6 +410,31 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
         let Some(running) = &session.running else { continue };
         let Some(run) = session.run.and_then(|id| fleet.runs.get(&id)) else { continue };
         let Some(attempt) = session.attempt.and_then(|id| fleet.attempts.get(&id)) else { continue };
+        let subject = Subject::Task(run.id, attempt.task.clone());
+        let answers = || {
+            vec![
+                answer("Open", Deed::Open(subject.clone())),
+                answer("End it", call(ask::session::Kill { session: session.id })),
+            ]
+        };
+        let title = run.task(&attempt.task).map(|it| it.spec.title.clone()).unwrap_or_default();
+        // Silence has a rule of its own below.
+        let fuses = fuse::of(fleet, session, sights.pulses.get(&session.id), sights.now);
+        for near in fuses.iter().filter(|it| it.minds != Minds::Silence && it.is_near()) {
+            list.push(Alarm {
+                key: format!("fuse {} {}", session.id, near.failure().word()),
+                family: Family::Stalled,
+                priority: Priority::P3,
+                call: call_of(fleet.items.get(&run.item), &attempt.task),
+                subject: Some(subject.clone()),
+                project: Some(run.project),
+                since: running.at,
+                asks: format!("A fuse of {} is about to blow: {near}", run.policy.agent.name),
+                says: title.clone(),
+                next: "Then it is ended and tried again, as often as the policy allows".to_owned(),
+                answers: answers(),
+            });
+        }
         let asks = fleet.questions.values().any(|it| it.session == session.id && it.is_open());
         // What is not seen is not called still: an engine that just began to look has heard nothing yet.
         let Some(last) = sights.pulses.get(&session.id).and_then(|it| it.last_output) else { continue };
@@ -419,7 +445,6 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
         if asks || quiet_s < (limit_s / 2).min(STALL_S) {
             continue;
         }
-        let subject = Subject::Task(run.id, attempt.task.clone());
         list.push(Alarm {
             key: format!("stalled {}", session.id),
             family: Family::Stalled,
@@ -429,14 +454,11 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
             project: Some(run.project),
             since: last,
             asks: format!("No output from {}", run.policy.agent.name),
-            says: run.task(&attempt.task).map(|it| it.spec.title.clone()).unwrap_or_default(),
+            says: title,
             next: format!(
                 "After {limit_s} s without output and without a changed file it is ended and tried again"
             ),
-            answers: vec![
-                answer("Open", Deed::Open(subject)),
-                answer("End it", call(ask::session::Kill { session: session.id })),
-            ],
+            answers: answers(),
         });
     }
 }

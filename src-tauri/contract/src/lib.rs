@@ -13,6 +13,7 @@ pub mod event;
 pub mod evidence;
 pub mod fault;
 pub mod fleet;
+pub mod fuse;
 pub mod ids;
 pub mod item;
 pub mod keys;

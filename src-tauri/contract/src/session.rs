@@ -297,6 +297,12 @@ pub struct Pulse {
     pub refused_bytes: u64,
     /// How many viewers are attached.
     pub viewers: u32,
+    /// Tokens that its model read anew and wrote, by the agent's own log.
+    #[serde(default)]
+    pub tokens: u64,
+    /// How often its last call brought the same answer as the one before, by the agent's own log.
+    #[serde(default)]
+    pub repeats: u32,
 }
 
 /// What keeps a session from being held as it should be; seen by the engine now, never stored.

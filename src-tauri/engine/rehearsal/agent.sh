@@ -274,6 +274,18 @@ staller-T002-no)
     say 'Thinking about it...'
     while :; do sleep 3600; done
     ;;
+looper-T002-no)
+    work sound
+    think 'Perhaps it holds if I try it again.'
+    while :; do run "$(proof)"; done
+    ;;
+spender-T002-no)
+    say 'Let me read everything first, and then once more.'
+    while :; do
+        run "wc -c README.md; echo page $count"
+        note "\"kind\":\"tokens\",\"model\":\"scripted\",\"input\":9000,\"cached\":4000,\"output\":600"
+    done
+    ;;
 crasher-T002-no)
     work sound
     say 'Almost there...'

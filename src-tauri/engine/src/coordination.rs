@@ -96,7 +96,7 @@ pub fn decide(
             work.engine(Event::HolderUpgraded { session, holder });
         }
         Input::SessionEnded { session, end } => work.session_ended(session, end),
-        Input::Stalled { session, quiet_s } => work.stalled(session, quiet_s),
+        Input::FuseBlown { session, fuse } => work.fuse_blown(session, fuse),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,
         Input::UndoWorktree { worktree } => work.undo_worktree(worktree)?,
         Input::WorktreeSeen { worktree, seen } => work.worktree_seen(worktree, seen),

@@ -33,11 +33,13 @@ const FILES: [(&str, &str); 9] = [
 ];
 
 /// The scripts, and what their agents do.
-pub const SCRIPTS: [(&str, &str); 9] = [
+pub const SCRIPTS: [(&str, &str); 11] = [
     ("voyage", "honest agents; one is careless at first, is caught, and mends it"),
     ("liar", "one says that its proof passes, and it does not"),
     ("failer", "one gives up with an exit code"),
     ("staller", "one hangs at first"),
+    ("looper", "one makes the same call over and over at first"),
+    ("spender", "one uses more tokens than it may at first"),
     ("crasher", "one is killed at first"),
     ("strayer", "one edits files outside its scope"),
     ("ticker", "one ticks its own box"),

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use pilothouse_contract::fuse::{self, Fuse, Minds};
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::session::SessionKind;
@@ -21,6 +22,7 @@ use crate::execution::{agents, repository};
 use crate::integration::lander::{self, Obstacles};
 use crate::observability::trajectories::{self, Followed};
 use crate::perform::{git_of, now};
+use crate::store::Spent;
 
 /// Whether an event changes which folders matter.
 pub(crate) fn changes_what_is_watched(event: &Event) -> bool {
@@ -40,6 +42,9 @@ pub(crate) fn changes_what_is_watched(event: &Event) -> bool {
 
 /// A landing that was refused for no reason that we know is tried again on a sign, but not within this long.
 const TRY_AGAIN_MS: i64 = 30_000;
+
+/// So often at least the fuses of a session are looked at.
+const SLOWLY: Duration = Duration::from_secs(1);
 
 /// The folders where a change may clear the way of a landing: where its paths are or would be, and where git notes what
 /// is under way in the checkout.
@@ -67,6 +72,45 @@ fn written_last(top: &Path, status: &[String]) -> Option<At> {
         Some(At(i64::try_from(since.as_millis()).ok()?))
     });
     times.max()
+}
+
+/// How long a session was silent and at work, not counting while the machine slept: clocks on the wall go on then, and the one
+/// that is asked here does not.
+#[derive(Debug)]
+struct Awake {
+    began: Instant,
+    /// Seconds at work before.
+    before_s: Option<u64>,
+    /// The last sign of work that was seen, when that was, and when it was looked last.
+    last: Option<At>,
+    heard: Instant,
+    looked: Instant,
+}
+
+impl Default for Awake {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { began: now, before_s: None, last: None, heard: now, looked: now }
+    }
+}
+
+impl Awake {
+    /// With the newest sign of work so far. What was before the first look counts as heard then.
+    fn silent_s(&mut self, last: Option<At>, now: At) -> u64 {
+        let looked = std::mem::replace(&mut self.looked, Instant::now());
+        if last > self.last {
+            self.last = last;
+            let ago = last.map_or(0, |last| now.since_ms(last));
+            let ago = Duration::from_millis(u64::try_from(ago).unwrap_or_default());
+            self.heard = Instant::now().checked_sub(ago.min(looked.elapsed())).unwrap_or(looked);
+        }
+        self.heard.elapsed().as_secs()
+    }
+
+    /// `since_s` is what the clock on the wall says.
+    fn at_work_s(&mut self, since_s: u64) -> u64 {
+        *self.before_s.get_or_insert(since_s) + self.began.elapsed().as_secs()
+    }
 }
 
 impl Engine {
@@ -368,15 +412,14 @@ impl Engine {
         if let Some(followed) = self.followed(&self.fleet(), session) {
             let store = self.inner.store.clone();
             let ended = |sight: &Sight| sight.end.is_some();
-            tokio::spawn(trajectories::follow(store, followed, sight.clone(), ended));
+            let sessions = self.inner.sessions.clone();
+            let tell = move |spent: Spent| {
+                sessions.tell_pulse(key, |it| (it.tokens, it.repeats) = (spent.tokens, spent.repeats));
+            };
+            tokio::spawn(trajectories::follow(store, followed, sight.clone(), ended, tell));
         }
-        let stall = {
-            let fleet = self.fleet();
-            let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent);
-            it.and_then(|it| Some((fleet.runs.get(&it.run?)?.policy.stall_s, it.worktree)))
-        };
-        if let Some((stall_s, worktree)) = stall {
-            tokio::spawn(self.clone().mind_stall(session, worktree, stall_s, sight));
+        if self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Agent) {
+            tokio::spawn(self.clone().mind_fuses(session, sight));
         }
     }
 
@@ -401,38 +444,43 @@ impl Engine {
         }
     }
 
-    /// Hands in a stall when a session has shown no sign of work for as long as its policy allows.
-    async fn mind_stall(
-        self,
-        session: SessionId,
-        worktree: Option<WorktreeId>,
-        stall_s: u32,
-        mut sight: tokio::sync::watch::Receiver<Sight>,
-    ) {
-        let begun = now();
-        let limit_ms = i64::from(stall_s) * 1000;
+    /// Hands in the first fuse of a session that blows. Time is counted while the machine is awake.
+    async fn mind_fuses(self, session: SessionId, mut sight: tokio::sync::watch::Receiver<Sight>) {
+        let mut awake = Awake::default();
         loop {
-            let seen = self.last_sign(&sight.borrow_and_update().clone(), worktree);
-            // Whoever waits for a person's answer is silent for a reason.
-            let waited = self.fleet().waited_until(session, now());
-            let last = seen.max(waited).unwrap_or(begun).max(begun);
-            let left_ms = limit_ms - now().since_ms(last);
-            if left_ms <= 0 {
+            let seen = sight.borrow_and_update().clone();
+            let now = now();
+            let (fuses, worktree) = {
+                let fleet = self.fleet();
+                let Some(it) = fleet.sessions.get(&session) else { return };
+                (fuse::of(&fleet, it, Some(&seen.pulse), now), it.worktree)
+            };
+            let last = self.last_sign(&seen, worktree).max(self.fleet().waited_until(session, now));
+            let fuses = fuses.into_iter().map(|it| match it.minds {
+                Minds::Silence => Fuse { spent: awake.silent_s(last, now), ..it },
+                Minds::Time => Fuse { spent: awake.at_work_s(it.spent), ..it },
+                Minds::Tokens | Minds::Repeats => it,
+            });
+            let fuses: Vec<Fuse> = fuses.collect();
+            if let Some(blown) = fuses.iter().find(|it| it.is_blown()) {
                 // What is only swept may have been written to since the last look.
-                if let Some(unseen) = worktree.filter(|it| self.inner.watch.unwatched().contains(it)) {
+                let unseen = worktree.filter(|it| self.inner.watch.unwatched().contains(it));
+                if let Some(unseen) = unseen.filter(|_| blown.minds == Minds::Silence) {
                     self.sweep_worktree(unseen).await;
-                    let last = self.last_sign(&sight.borrow().clone(), worktree);
-                    if last.is_some_and(|last| now().since_ms(last) < limit_ms) {
+                    if self.last_sign(&sight.borrow().clone(), worktree) > last {
                         continue;
                     }
                 }
-                self.tell(Input::Stalled { session, quiet_s: stall_s });
+                self.tell(Input::FuseBlown { session, fuse: *blown });
                 return;
             }
-            let wait = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                ended = sight.wait_for(|it| it.end.is_some()) => { drop(ended); return; }
+            let timed = fuses.iter().filter(|it| matches!(it.minds, Minds::Silence | Minds::Time));
+            let wait = timed.map(|it| it.limit - it.spent).min().map_or(SLOWLY, Duration::from_secs);
+            // What is read of its log changes without a deadline; a flood is not looked at byte by byte.
+            let ended = tokio::time::timeout(wait.min(SLOWLY), sight.wait_for(|it| it.end.is_some())).await;
+            let ended = ended.is_ok();
+            if ended {
+                return;
             }
         }
     }

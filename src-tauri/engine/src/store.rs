@@ -20,7 +20,7 @@ use sqlx::sqlite::{
 };
 
 pub use error::StoreError;
-pub use trajectories::{NewStep, Read as TrajectoryRead};
+pub use trajectories::{NewStep, Read as TrajectoryRead, Spent};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -156,6 +156,8 @@ impl<'a> Holder<'a> {
                 .map_err(in_words("its size could not be written down"))?;
         }
         place.write_held(&held).map_err(in_words("its holder could not be written down"))?;
+        // Without it a full disk costs more, and nothing else.
+        let _no_room = place.put_room_by();
         Ok(Self::new(place, asked, lock, listener, signals, program, log, group, held.started_ms, true))
     }
 
@@ -170,6 +172,7 @@ impl<'a> Holder<'a> {
             replaced: before.replaced + 1,
             ..before.clone()
         })?;
+        let _no_room = place.put_room_by();
         // It is, if this process was its holder before, as another program.
         let parent = proc::one(before.pid).is_some_and(|it| it.parent == std::process::id());
         let program = Program::taken(asked, before.pid, hands.output, hands.program);

@@ -2,11 +2,12 @@
 //! `session.json` (what was asked for, written by the engine before the holder starts), `lock` (held by the one holder,
 //! and by the engine that keeps duplicates of its descriptors), `holder.json` (who holds what, written once the program
 //! runs, and by each successor), `log.0000…` (see [`crate::log`]), `sizes` (one line per size change: offset, columns,
-//! rows), `exit.json` (how it ended, written last; without a code and a signal if nobody could learn it).
+//! rows), `exit.json` (how it ended, written last; without a code and a signal if nobody could learn it), `holder.room` and `exit.room` (empty
+//! room for those two on a full disk).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -15,6 +16,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 const LOG_MAX_PIPE: u64 = 256 * 1024 * 1024;
 /// Of the log of a terminal so many bytes are kept, and older ones dropped: days of a busy screen.
 const LOG_KEEP_PTY: u64 = 1024 * 1024 * 1024;
+
+/// What is put by for a full disk: a file beside the one that is to be written then, of so many bytes.
+const PUT_BY: &str = "room";
+const ROOM: usize = 4096;
 
 /// How a program is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +184,20 @@ impl Place {
         write_whole(&self.0.join("holder.json"), held)
     }
 
+    /// Puts room by, so that who holds it and how it ended can be written down on a full disk. What is there already stays.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn put_room_by(&self) -> io::Result<()> {
+        for name in ["holder", "exit"] {
+            let path = self.0.join(name).with_extension(PUT_BY);
+            if !path.exists() {
+                write_new(&path, &[b' '; ROOM])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Who holds it, once its program runs.
     ///
     /// # Errors
@@ -192,7 +211,11 @@ impl Place {
     /// # Errors
     /// Whatever the file system says.
     pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
-        write_whole(&self.0.join("exit.json"), exit)
+        write_whole(&self.0.join("exit.json"), exit)?;
+        for name in ["holder", "exit"] {
+            let _not_there = fs::remove_file(self.0.join(name).with_extension(PUT_BY));
+        }
+        Ok(())
     }
 
     /// How it ended, once it did.
@@ -275,11 +298,29 @@ fn read_whole<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Writes a file so that a reader sees all of it or none: beside it first, then renamed.
+/// Writes a file so that a reader sees all of it or none: beside it first, then renamed. On a full disk into what was put by
+/// for that.
 fn write_whole<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let bytes = serde_json::to_vec(value)?;
     let beside = path.with_extension("tmp");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
+    let full = match write_new(&beside, &bytes) {
+        Ok(()) => return fs::rename(&beside, path),
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            error
+        }
+        Err(error) => return Err(error),
+    };
+    let _nothing_there = fs::remove_file(&beside);
+    let put_by = path.with_extension(PUT_BY);
+    let Ok(file) = OpenOptions::new().write(true).open(&put_by) else { return Err(full) };
+    file.write_all_at(&bytes, 0)?;
+    file.set_len(bytes.len() as u64)?;
     file.sync_data()?;
-    fs::rename(&beside, path)
+    fs::rename(&put_by, path)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()
 }

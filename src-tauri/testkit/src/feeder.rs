@@ -241,6 +241,7 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
         Request::RunShow(show) => {
             let run = fleet.runs.get(&show.run).cloned();
             wire::encode(&RunPage {
+                fuses: Vec::new(),
                 run: run.ok_or_else(|| Fault::refused(format!("the stand-in has no run {}", show.run)))?,
                 waits: Vec::new(),
                 attempts: fleet.attempts.values().cloned().collect(),
@@ -378,6 +379,9 @@ fn policy(slots: u32) -> Policy {
         attempts: 3,
         slots,
         stall_s: 600,
+        attempt_s: 14_400,
+        tokens: 500_000,
+        repeats: 12,
         check_s: 600,
         limits: pilothouse_contract::session::Limits::default(),
         protected: Vec::new(),

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use pilothouse_contract::attention::Alarm;
 use pilothouse_contract::board::{Subject, call_of};
+use pilothouse_contract::fuse;
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::{RunId, SessionId, TaskId};
 
@@ -22,7 +23,8 @@ struct Facts {
     agent: String,
     branch: String,
     state: String,
-    live: bool,
+    /// Its session, while that lives.
+    live: Option<SessionId>,
 }
 
 /// The head of a task.
@@ -59,8 +61,7 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
                 state,
                 live: attempt
                     .and_then(|it| it.session)
-                    .and_then(|it| fleet.sessions.get(&it))
-                    .is_some_and(|it| it.end.is_none()),
+                    .filter(|it| fleet.sessions.get(it).is_some_and(|it| it.end.is_none())),
             })
         })
     });
@@ -71,15 +72,39 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
         <header class="head">
             <div class="line">
                 <span class="call">{one(&it.call)}</span><h1 class="cut">{one(&it.title)}</h1><AlarmChip alarm=alarm/>
-                {it.live.then(|| view! { <span class="push"><CommandButton id="interrupt" label="End"/></span> })}
+                {it.live.map(|_| view! { <span class="push"><CommandButton id="interrupt" label="End"/></span> })}
             </div>
             <div class="facts">
                 <span>"Project "<b>{one(&it.project)}</b></span><span>"Spec "<b>{one(&it.spec)}</b></span><span>"Task "<b>{it.place}</b></span><span>"Attempt "<b>{it.tries}</b></span>
                 <span>"State "<b data-name="state">{it.state}</b></span><span>"Agent "<b>{one(&it.agent)}</b></span>
                 <span class="mono cut">{one(&it.branch)}</span>
             </div>
+            {it.live.map(|session| view! { <Fuses session=session/> })}
         </header>
     })
+    }
+}
+
+/// What would end the session of an attempt, and how far off that is.
+#[component]
+fn Fuses(session: SessionId) -> impl IntoView {
+    let desk = desk();
+    let fuses = Memo::new(move |_| {
+        let pulse = desk.mirror.sessions.with(|all| all.get(&session).and_then(|it| it.pulse));
+        let now = desk.mirror.now.get();
+        desk.mirror.fleet.with(|fleet| {
+            let it = fleet.sessions.get(&session)?;
+            Some(fuse::of(fleet, it, pulse.as_ref(), now))
+        })
+    });
+    move || {
+        let fuses = fuses.get().filter(|it| !it.is_empty())?;
+        let said = fuses
+            .into_iter()
+            .map(|it| view! { <span data-near=it.is_near().to_string()>{it.to_string()}</span> });
+        Some(
+            view! { <div class="facts" data-name="fuses"><span>"Ended at"</span>{said.collect_view()}</div> },
+        )
     }
 }
 

@@ -183,6 +183,10 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
         .collect();
     says.push('\n');
     says.push_str(&table(&["TASK", "ATTEMPT", "TRY", "STATE", "SESSION", "EVIDENCE", "TOOK", "WHY"], &rows));
+    for it in &page.fuses {
+        let fuses: Vec<String> = it.fuses.iter().map(ToString::to_string).collect();
+        says.push_str(&format!("\n{} is ended at: {}", it.attempt, fuses.join(", ")));
+    }
     for wait in &page.waits {
         says.push_str(&format!("\n{}: {}", wait.task, wait.wait));
     }

@@ -1,5 +1,6 @@
 //! Runs: started from the approved commit, stopped, shown; and the rehearsal.
 
+use pilothouse_contract::fuse;
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Run, RunState};
 use pilothouse_contract::{Answer, Fault, RefName, RunId, ask};
 
@@ -135,7 +136,14 @@ impl Answer<ask::run::Show> for Desk {
         let run = self.run(call.run)?;
         let history = self.engine.inner.store.records_of(run.id).await?;
         let fleet = self.engine.fleet();
+        let live = fleet.sessions.values().filter(|it| it.run == Some(run.id) && it.end.is_none());
+        let fuses = live.filter_map(|it| {
+            let pulse = self.engine.inner.sessions.pulse(it.into());
+            let fuses = fuse::of(&fleet, it, pulse.as_ref(), now());
+            Some(ask::run::AttemptFuses { attempt: it.attempt?, fuses }).filter(|it| !it.fuses.is_empty())
+        });
         Ok(ask::run::RunPage {
+            fuses: fuses.collect(),
             waits: schedule::waits(&run)
                 .into_iter()
                 .map(|(task, wait)| ask::run::TaskWait { task, wait })

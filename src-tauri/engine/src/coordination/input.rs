@@ -1,5 +1,6 @@
 //! The closed list of everything that can wake coordination: deeds of people, facts of the world, ends of effects.
 
+use pilothouse_contract::fuse::Fuse;
 use pilothouse_contract::project::Found;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Limits, Mode};
@@ -143,12 +144,12 @@ pub enum Input {
         /// How.
         end: End,
     },
-    /// A session of an attempt showed no sign of work for as long as its policy allows.
-    Stalled {
-        /// Which.
+    /// A fuse of an attempt's session blew.
+    FuseBlown {
+        /// Which session.
         session: SessionId,
-        /// For how long, in seconds.
-        quiet_s: u32,
+        /// The fuse.
+        fuse: Fuse,
     },
     /// A person removes a worktree.
     RemoveWorktree {

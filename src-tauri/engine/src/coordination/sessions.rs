@@ -1,6 +1,7 @@
 //! Sessions: asked for, started, ended. What their end means is for whoever asked for them.
 
 use pilothouse_contract::attempt::Failure;
+use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::{Event, Fault, ProjectId, SessionId, text};
@@ -128,12 +129,17 @@ impl Work<'_> {
         }
     }
 
-    /// No sign of work for too long: the attempt fails and its session is ended.
-    pub(super) fn stalled(&mut self, session: SessionId, quiet_s: u32) {
+    /// It gets nowhere: the attempt fails and its session is ended.
+    pub(super) fn fuse_blown(&mut self, session: SessionId, fuse: Fuse) {
         let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()) else { return };
         let Some(attempt) = it.attempt.filter(|_| it.kind == SessionKind::Agent) else { return };
-        let why = format!("no output and no changed file for {quiet_s} s");
-        self.fail_attempt(attempt, Failure::Stalled, &why, &[]);
+        let why = match fuse.minds {
+            Minds::Silence => format!("no output and no changed file for {} s", fuse.limit),
+            Minds::Time => format!("its session worked for {} s, and no more is allowed", fuse.spent),
+            Minds::Tokens => format!("it used {} tokens of {}", fuse.spent, fuse.limit),
+            Minds::Repeats => format!("the same call brought the same answer {} times", fuse.spent),
+        };
+        self.fail_attempt(attempt, fuse.failure(), &why, &[]);
     }
 
     pub(super) fn live_session_of(&self, project: ProjectId) -> Option<SessionId> {

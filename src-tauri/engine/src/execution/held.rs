@@ -481,11 +481,15 @@ impl Sessions {
 
     /// Counts a viewer in or out.
     pub fn count_viewer(&self, session: Key, comes: bool) {
+        self.tell_pulse(session, |it| {
+            it.viewers = if comes { it.viewers + 1 } else { it.viewers.saturating_sub(1) };
+        });
+    }
+
+    /// Notes something in the pulse of a session that lives.
+    pub fn tell_pulse(&self, session: Key, what: impl FnOnce(&mut Pulse)) {
         if let Some(live) = self.lock().get(&session) {
-            live.sight.send_modify(|it| {
-                it.pulse.viewers =
-                    if comes { it.pulse.viewers + 1 } else { it.pulse.viewers.saturating_sub(1) };
-            });
+            live.sight.send_modify(|it| what(&mut it.pulse));
         }
     }
 

@@ -9,7 +9,7 @@ use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{At, SessionId};
 use tokio::sync::watch;
 
-use crate::store::{NewStep, Store, TrajectoryRead};
+use crate::store::{NewStep, Spent, Store, TrajectoryRead};
 
 /// Output comes in bursts; a log is read this long after the first of one.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -30,13 +30,16 @@ pub struct Followed {
     pub read_line: ReadLine,
 }
 
-/// Follows a log until `ended` says so, then reads the rest. `signs` changes whenever there may be more.
+/// Follows a log until `ended` says so, then reads the rest. `signs` changes whenever there may be more. After each reading
+/// `tell` gets what was spent so far.
 pub async fn follow<T: Send + Sync>(
     store: Store,
     followed: Followed,
     mut signs: watch::Receiver<T>,
     ended: fn(&T) -> bool,
+    tell: impl Fn(Spent) + Send,
 ) {
+    let mut told_at = None;
     let mut read = match store.trajectory_read(followed.session).await {
         Ok(Some(read)) if read.whole => return,
         Ok(read) => read.unwrap_or_default(),
@@ -53,6 +56,12 @@ pub async fn follow<T: Send + Sync>(
         }
         if over {
             return;
+        }
+        if told_at != Some(read.to)
+            && let Ok(spent) = store.spent(followed.session).await
+        {
+            told_at = Some(read.to);
+            tell(spent);
         }
         // The sender goes away when the session is over.
         if signs.changed().await.is_err() {

@@ -1,6 +1,8 @@
 //! Trajectories: steps of sessions, with how far their log was read. Steps and that mark are stored together, so that
 //! a crash between them neither loses nor doubles a step.
 
+use std::collections::BTreeMap;
+
 use pilothouse_contract::trajectory::{Step, StepKind, Trajectory};
 use pilothouse_contract::{At, SessionId};
 use sqlx::Row;
@@ -20,6 +22,18 @@ pub struct Read {
     /// Whether the session ended and its log was read whole.
     pub whole: bool,
 }
+
+/// What a session spent, by its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Tokens that were read anew and written.
+    pub tokens: u64,
+    /// How often the last call that was answered brought the same answer, one after the other.
+    pub repeats: u32,
+}
+
+/// So many of the last calls and answers are looked at.
+const LOOKED_AT: i64 = 1000;
 
 /// A step that was read: native id, time, kind.
 pub type NewStep = (String, Option<At>, StepKind);
@@ -107,6 +121,32 @@ impl Store {
         Ok(rows.iter().map(trajectory).collect())
     }
 
+    /// What a session spent so far.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn spent(&self, session: SessionId) -> Result<Spent, StoreError> {
+        let in_words = |error| StoreError::of(&self.path, error);
+        let tokens: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(json_extract(body, '$.input') + json_extract(body, '$.output')), 0)
+             FROM step WHERE session = ? AND kind = 'tokens'",
+        )
+        .bind(i64::from(session.0))
+        .fetch_one(&self.read)
+        .await
+        .map_err(in_words)?;
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "SELECT body FROM step WHERE session = ? AND kind IN ('call', 'result') ORDER BY ordinal DESC LIMIT ?",
+        )
+        .bind(i64::from(session.0))
+        .bind(LOOKED_AT)
+        .fetch_all(&self.read)
+        .await
+        .map_err(in_words)?;
+        let steps = bodies.iter().filter_map(|it| serde_json::from_str(it).ok());
+        Ok(Spent { tokens: u64::try_from(tokens).unwrap_or_default(), repeats: repeats(steps) })
+    }
+
     /// Steps of a session from an ordinal on, at most so many.
     ///
     /// # Errors
@@ -140,6 +180,31 @@ impl Store {
     }
 }
 
+/// How many calls there are in a row that are the same as the last one and were answered the same; from the newest on.
+fn repeats(newest_first: impl Iterator<Item = StepKind>) -> u32 {
+    let mut answers: BTreeMap<String, (bool, String)> = BTreeMap::new();
+    let mut last = None;
+    let mut count = 0;
+    for step in newest_first {
+        match step {
+            StepKind::Result { call, failed, text } => {
+                answers.insert(call, (failed, text));
+            }
+            StepKind::Call { call, tool, says } => {
+                // What is not answered yet says nothing.
+                let Some(answer) = answers.remove(&call) else { continue };
+                let this = (tool, says, answer);
+                if *last.get_or_insert_with(|| this.clone()) != this {
+                    break;
+                }
+                count += 1;
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
 fn trajectory(row: &SqliteRow) -> Trajectory {
     let small = |column: &str| u32::try_from(row.get::<i64, _>(column)).unwrap_or_default();
     let large = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
@@ -153,5 +218,31 @@ fn trajectory(row: &SqliteRow) -> Trajectory {
         cached: large("cached"),
         output: large("output"),
         file: row.get("file"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_call_with_the_same_answer_repeats() {
+        let call = |n: u32, says: &str| StepKind::Call {
+            call: n.to_string(),
+            tool: "sh".to_owned(),
+            says: says.to_owned(),
+        };
+        let got = |n: u32, text: &str| StepKind::Result {
+            call: n.to_string(),
+            failed: false,
+            text: text.to_owned(),
+        };
+        let of = |steps: &[StepKind]| repeats(steps.iter().rev().cloned());
+        assert_eq!(of(&[]), 0);
+        assert_eq!(of(&[call(1, "a"), got(1, "x"), call(2, "a"), got(2, "x"), call(3, "a")]), 2);
+        assert_eq!(of(&[call(1, "a"), got(1, "x"), call(2, "a"), got(2, "y")]), 1);
+        assert_eq!(of(&[call(1, "a"), got(1, "x"), call(2, "b"), got(2, "x"), call(3, "a"), got(3, "x")]), 1);
+        // Calls that are made together are answered together.
+        assert_eq!(of(&[call(1, "a"), call(2, "a"), got(1, "x"), got(2, "x")]), 2);
     }
 }

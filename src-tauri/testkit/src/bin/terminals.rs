@@ -339,11 +339,13 @@ fn keys(floods: usize) -> Vec<Samples> {
             let key = format!("<{n}>");
             let begun = Instant::now();
             must(writeln!(types, "send-keys -l '{key}'"));
-            loop {
+            // A key may come back in pieces, each in a line of its own: `%output PANE PIECE`.
+            let mut said = String::new();
+            while !said.contains(&key) {
                 line.clear();
                 assert!(must(shows.read_line(&mut line)) > 0, "the client of tmux ended");
-                if line.starts_with("%output") && line.contains(&key) {
-                    break;
+                if let Some((_, piece)) = line.strip_prefix("%output ").and_then(|it| it.split_once(' ')) {
+                    said.push_str(piece.trim_end_matches('\n'));
                 }
             }
             theirs.push(begun.elapsed().as_secs_f64() * 1000.0);

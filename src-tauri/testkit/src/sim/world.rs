@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
+use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::pull::{MergeResult, PullState, Size};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::worktree::Recovery;
@@ -16,6 +17,9 @@ use pilothouse_engine::coordination::{
     Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Merged,
     Outcome, PendingEffect,
 };
+
+/// The fuse of an agent that hangs.
+const HUNG: Fuse = Fuse { minds: Minds::Silence, spent: 600, limit: 600 };
 
 type Marks = BTreeSet<String>;
 
@@ -286,7 +290,7 @@ impl World {
         }
         let attempt = session.attempt?;
         let how = match self.manner(attempt) {
-            Manner::Hangs => return Some(Input::Stalled { session: id, quiet_s: 600 }),
+            Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
             Manner::MovesMain => {
                 let onto = self.main()?;
