@@ -4,9 +4,10 @@
 use pilothouse_contract::Record;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::pull::PullState;
-use pilothouse_contract::run::RunState;
+use pilothouse_contract::run::{RunState, TaskState};
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
+use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::repo::Repo;
 
 struct Scene {
@@ -200,4 +201,49 @@ fn a_stop_ends_the_check_that_runs() {
     scene.wait(0, |it| matches!(&it.event, Event::SessionEnded { session, .. } if *session == id));
     let live = scene.home.json(&["session", "list"]);
     assert!(live.as_array().unwrap().iter().all(|it| !it["end"].is_null()), "{live}");
+}
+
+#[test]
+fn a_paused_run_comes_to_rest_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = Fifo::new(folder.path().join("here"));
+    let go = Fifo::new(folder.path().join("go"));
+    let agent = format!(
+        "if [ $task = T001 ]; then echo here > {}; read go < {}; fi\n{AGENT}",
+        here.path().display(),
+        go.path().display()
+    );
+    let tasks = [task("T001", "`test -s T001`"), task("T002", "`test -s T002`")];
+    let scene = scene(&tasks, "  approve: person\n  slots: 1\n", &agent);
+    scene.start(&[]);
+    assert_eq!(here.read().trim(), "here");
+    let paused = scene.home.json(&["run", "pause"]);
+    assert!(paused[0]["id"] == "r1" && paused[0]["paused"]["by"].is_object(), "{paused}");
+    // Whoever is at work comes to the end of it, and nobody begins; over a restart of the engine too.
+    std::fs::write(go.path(), "go\n").unwrap();
+    scene.wait(0, |it| {
+        matches!(&it.event, Event::TaskMoved { task, to: TaskState::Done { .. }, .. } if task.as_str() == "T001")
+    });
+    scene.home.json(&["engine", "restart"]);
+    scene.home.at_rest();
+    let page = scene.home.json(&["run", "show", "r1"]);
+    assert_eq!(
+        (page["run"]["state"].as_str(), page["attempts"].as_array().unwrap().len()),
+        (Some("running"), 1)
+    );
+    assert_eq!(page["waits"], serde_json::json!([{ "task": "T002", "wait": { "wait": "paused" } }]));
+    // Nothing lands either, whoever says yes to it.
+    scene.home.json(&["run", "go-on", "r1"]);
+    scene.wait(0, |it| matches!(it.event, Event::PullMoved { to: PullState::WaitsForApproval, .. }));
+    let main = scene.repo.git(&["rev-parse", "main"]);
+    scene.home.json(&["run", "pause", "r1"]);
+    scene.home.json(&["pr", "approve", "pr1"]);
+    let refused = scene.home.try_json(&["pr", "land", "pr1"]);
+    assert!(refused.fault().contains("r1 is paused, so nothing of it lands"), "{refused:?}");
+    scene.home.at_rest();
+    assert_eq!(scene.repo.git(&["rev-parse", "main"]), main);
+    scene.home.json(&["run", "go-on"]);
+    scene.wait_landed();
+    let over = scene.home.try_json(&["run", "pause", "r1"]);
+    assert!(over.fault().contains("r1 is landed"), "{over:?}");
 }

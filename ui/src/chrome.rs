@@ -106,6 +106,11 @@ pub(crate) fn Annunciator() -> impl IntoView {
             it.runs.values().filter(|it| it.state.is_live()).map(|it| it.policy.slots).sum::<u32>()
         })
     });
+    let paused = Memo::new(move |_| {
+        desk.mirror
+            .fleet
+            .with(|it| it.runs.values().filter(|it| it.state.is_live() && it.paused.is_some()).count())
+    });
     let landed = Memo::new(move |_| {
         desk.mirror
             .strips
@@ -116,6 +121,7 @@ pub(crate) fn Annunciator() -> impl IntoView {
             <div class="tiles">{tiles}</div>
             <span class="push gauges">
                 <span>"Running " <b>{move || running.get()}</b> {move || (slots.get() > 0).then(|| format!(" of {} slots", slots.get()))}</span>
+                {move || (paused.get() > 0).then(|| view! { <span data-name="paused">"Paused "<b>{paused.get()}</b>" "<crate::board::KeyOf id="pause-all"/></span> })}
                 <span data-minor="">"Landed " <b>{move || landed.get()}</b></span>
             </span>
         </section>
@@ -132,6 +138,7 @@ pub(crate) fn says(record: &Record) -> Option<String> {
             format!("{session}: its holder died, process {holder} took over")
         }
         Event::RunStarted { run } => format!("{} started", run.id),
+        Event::RunPaused { run, paused } => format!("{run} {}", if *paused { "paused" } else { "goes on" }),
         Event::RunMoved { run, to, why } => join(&format!("{run} {}", to.word()), why),
         Event::AttemptStarted { attempt } => format!("{} leased to {}", attempt.task, attempt.id),
         Event::AttemptFailed { attempt, failure, why, .. } => {

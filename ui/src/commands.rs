@@ -97,6 +97,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("previous-pane", "Go to the previous pane", &["shift+f6"], Where::Anywhere, |desk| pane(desk, 2)),
     command("interrupt", "End this agent's session", &["f8", "ctrl+."], Where::Anywhere, interrupt),
     command("stop-run", "Stop this run", &["shift+f8"], Where::Anywhere, stop_run),
+    command("pause-all", "Pause every run, or let them go on", &["f9"], Where::Anywhere, pause_all),
     command("receipt", "Show this run's receipt", &["ctrl+shift+p"], Where::Anywhere, |desk| {
         if let Some(run) = run_here(desk) {
             desk.place.overlay.set(Some(Overlay::Receipt(run)));
@@ -405,6 +406,16 @@ fn stop_run(desk: Desk) {
         label: "Stop it".to_owned(),
         deed: ask::run::Stop { run }.request(),
     })));
+}
+
+/// Pauses what is carried; if all of it is paused, lets it go on. What is at work comes to its end first.
+fn pause_all(desk: Desk) {
+    let paused = desk
+        .mirror
+        .fleet
+        .with_untracked(|it| it.runs.values().filter(|it| it.state.is_live()).any(|it| it.paused.is_none()));
+    let says = if paused { "Pause every run" } else { "Let every run go on" };
+    desk.act(says, ask::run::Pause { run: None, paused }.request());
 }
 
 /// Starts the rehearsal at the speed of somebody who watches, and goes where it is seen.

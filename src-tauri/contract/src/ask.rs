@@ -251,6 +251,14 @@ pub mod run {
             /// Its fuses.
             fuses: Vec<crate::fuse::Fuse>,
         }
+        /// Pauses a run, or all that are carried: what is worked is worked to its end, nothing begins or lands. Or lets them go
+        /// on.
+        Pause {
+            /// Which; without one all of them.
+            run: Option<RunId>,
+            /// Whether it is paused; else it goes on.
+            paused: bool,
+        }
         /// What a run took and what came of it.
         Receipt {
             /// Which.

@@ -126,6 +126,8 @@ calls! {
     RunStart(ask::run::Start) -> Run, Act;
     /// Stops a run.
     RunStop(ask::run::Stop) -> Run, Act;
+    /// Pauses runs, or lets them go on.
+    RunPause(ask::run::Pause) -> Vec<Run>, Act;
     /// Runs.
     RunList(ask::run::List) -> Vec<Run>, Read;
     /// One run.

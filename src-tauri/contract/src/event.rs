@@ -58,6 +58,8 @@ pub enum Event {
     /// A person let a parked run go on, by the spec and the policy of a newer commit. Nothing begins before its branch
     /// is up to date.
     RunResumed { run: RunId, approved: Oid, policy: Policy, tasks: Vec<TaskRun> },
+    /// A person paused a run, or let it go on.
+    RunPaused { run: RunId, paused: bool },
     /// A run went along.
     RunMoved { run: RunId, to: RunState, why: String },
     /// The item branch came to a new place.
@@ -178,6 +180,7 @@ impl Event {
             Self::RunMoved { .. } => "run-moved",
             Self::HeadMoved { .. } => "head-moved",
             Self::RunTouched { .. } => "run-touched",
+            Self::RunPaused { .. } => "run-paused",
             Self::TaskMoved { .. } => "task-moved",
             Self::TaskRestarted { .. } => "task-restarted",
             Self::Integrating { .. } => "integrating",

@@ -17,7 +17,7 @@ use crate::item::Item;
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
-use crate::run::{Run, RunState, TaskRun, TaskState};
+use crate::run::{Paused, Run, RunState, TaskRun, TaskState};
 use crate::session::{Session, SessionKind};
 use crate::worktree::{Worktree, WorktreeState};
 
@@ -176,6 +176,7 @@ impl Fleet {
             Event::RunResumed { run, approved, policy, tasks } => self.run(*run, |it| {
                 it.state = RunState::Running;
                 it.settling = true;
+                it.paused = None;
                 "a person let it go on".clone_into(&mut it.why);
                 it.approved = approved.clone();
                 it.policy = policy.clone();
@@ -190,6 +191,9 @@ impl Fleet {
             }),
             Event::HeadMoved { run, to, .. } => self.run(*run, |it| it.head = Some(to.clone())),
             Event::RunTouched { run, touch } => self.run(*run, |it| it.touches.push(touch.clone())),
+            Event::RunPaused { run, paused } => self.run(*run, |it| {
+                it.paused = paused.then(|| Paused { by: record.who.clone(), at });
+            }),
             Event::TaskMoved { run, task, to, .. } => self.task(*run, task, |it| it.state = to.clone()),
             Event::TaskRestarted { run, task } => self.task(*run, task, |it| {
                 it.state = TaskState::Waiting;

@@ -34,6 +34,9 @@ pub struct Run {
     /// A person let it go on, and its branch is being brought up to date first: nothing begins meanwhile.
     #[serde(default, skip_serializing_if = "crate::spec::is_false")]
     pub settling: bool,
+    /// A person paused it: what is worked is worked to its end, and nothing begins or lands meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
     /// The item branch.
     pub branch: RefName,
     /// Where the item branch stands by our record; nothing until it was made.
@@ -178,7 +181,7 @@ impl TaskState {
     }
 }
 
-/// Why a task that is not begun does not begin: four visible, different reasons.
+/// Why a task that is not begun does not begin: visible, different reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "wait")]
 pub enum Wait {
@@ -204,6 +207,8 @@ pub enum Wait {
         /// How many there are.
         slots: u32,
     },
+    /// Its run is paused.
+    Paused,
     /// A resource is taken.
     Resource {
         /// Its name.
@@ -225,6 +230,7 @@ impl fmt::Display for Wait {
                 if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
             Self::Scope { with, why } => write!(f, "waits for the scope of {with}: {why}"),
+            Self::Paused => f.write_str("waits until its run goes on: it is paused"),
             Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),
             Self::Resource { name, with } => write!(f, "waits for {name}, which {with} has"),
         }
@@ -234,6 +240,15 @@ impl fmt::Display for Wait {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+/// That a run is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Who paused it.
+    pub by: Who,
+    /// When.
+    pub at: At,
 }
 
 /// One deed of a person inside a run.

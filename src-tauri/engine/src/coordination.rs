@@ -83,6 +83,7 @@ pub fn decide(
         Input::CallRefused { session, asked, why } => work.call_refused(session, asked, why),
         Input::StartRun(facts) => work.start_run(*facts)?,
         Input::StopRun { run } => work.stop_run(run)?,
+        Input::PauseRun { run, paused } => work.pause_run(run, paused)?,
         Input::StartSession(facts) => work.start_session(facts)?,
         Input::KillSession { session } => work.kill_session(session)?,
         Input::RenameSession { session, title } => work.rename_session(session, &title)?,

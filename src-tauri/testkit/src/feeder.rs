@@ -349,6 +349,7 @@ fn fleet(strips: u32) -> Fleet {
                 base: oid.clone(),
                 approved: oid.clone(),
                 settling: false,
+                paused: None,
                 branch: RefName::branch("pilothouse/001-many/work"),
                 head: Some(oid),
                 tasks,

@@ -299,7 +299,7 @@ impl Sim {
     fn deed(&mut self) {
         let fleet = &self.journal.fleet;
         let rng = &mut self.rng;
-        let input = match rng.u32(0..9) {
+        let input = match rng.u32(0..10) {
             // Stopped is the end of a run, so it is rare.
             0 if rng.u32(0..4) == 0 => rng.choice(fleet.runs.keys()).map(|run| Input::StopRun { run: *run }),
             0 | 1 => rng.choice(fleet.sessions.keys()).map(|it| Input::KillSession { session: *it }),
@@ -311,6 +311,11 @@ impl Sim {
             3 => rng.choice(fleet.worktrees.keys()).map(|it| Input::RemoveWorktree { worktree: *it }),
             4 => rng.choice(fleet.worktrees.keys()).map(|it| Input::UndoWorktree { worktree: *it }),
             5 => rng.choice(fleet.pulls.keys()).map(|it| Input::LandPull { pull: *it }),
+            9 => {
+                let live = fleet.runs.values().filter(|it| it.state.is_live()).map(|it| it.id);
+                let run = rng.choice(live.collect::<Vec<_>>());
+                run.map(|run| Input::PauseRun { run, paused: rng.bool() })
+            }
             6 => rng.choice(fleet.pulls.keys()).map(|it| Input::ApprovePull { pull: *it, head: None }),
             _ => {
                 let parked = fleet.runs.values().filter(|it| it.state == RunState::Parked).cloned();
@@ -411,6 +416,11 @@ impl Sim {
             } else {
                 self.person(Input::TakeBackMain { project: ProjectId(1) });
             }
+            return true;
+        }
+        let paused = fleet.runs.values().find(|it| it.state.is_live() && it.paused.is_some()).map(|it| it.id);
+        if let Some(run) = paused {
+            self.person(Input::PauseRun { run, paused: false });
             return true;
         }
         let waits_for_yes =
@@ -520,7 +530,8 @@ impl Sim {
                 RunState::Landed => item == Some(ItemState::Landed),
                 _ => item == Some(ItemState::Parked),
             };
-            if !fits {
+            // Where the item stands is said by the newest of its runs.
+            if !fits && fleet.run_of(run.item).is_some_and(|it| it.id == run.id) {
                 faults.push(format!("{} is {} and its item {item:?}", run.id, run.state.word()));
             }
             if run.state == RunState::Parked && run.why.is_empty() {

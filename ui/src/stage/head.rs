@@ -102,9 +102,7 @@ fn Fuses(session: SessionId) -> impl IntoView {
         let said = fuses
             .into_iter()
             .map(|it| view! { <span data-near=it.is_near().to_string()>{it.to_string()}</span> });
-        Some(
-            view! { <div class="facts" data-name="fuses"><span>"Ended at"</span>{said.collect_view()}</div> },
-        )
+        Some(view! { <div class="facts" data-name="fuses"><span>"Fuses"</span>{said.collect_view()}</div> })
     }
 }
 

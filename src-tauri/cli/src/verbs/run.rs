@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use pilothouse_contract::event::Event;
-use pilothouse_contract::run::{Approval, Run, RunState};
+use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
 use pilothouse_contract::{RunId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -58,6 +58,18 @@ pub(crate) enum Verb {
         #[arg(value_parser = id::<RunId>)]
         run: RunId,
     },
+    /// Pause a run, or all: agents at work come to their end, nothing begins and nothing lands
+    Pause {
+        /// Its id; without one all runs
+        #[arg(value_parser = id::<RunId>)]
+        run: Option<RunId>,
+    },
+    /// Let a paused run go on, or all
+    GoOn {
+        /// Its id; without one all runs
+        #[arg(value_parser = id::<RunId>)]
+        run: Option<RunId>,
+    },
     /// Runs and where they stand
     List {
         /// Only of this project
@@ -100,6 +112,8 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&run, |run| format!("{} is {}.", run.id, run.state.word()));
             Ok(HOLDS)
         }
+        Verb::Pause { run } => pause(run, true, out).await,
+        Verb::GoOn { run } => pause(run, false, out).await,
         Verb::List { project } => {
             let project = desk::maybe_project(project.as_ref()).await?;
             let runs = desk::call(ask::run::List { project: project.map(|it| it.id) }).await?;
@@ -112,6 +126,25 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             Ok(HOLDS)
         }
     }
+}
+
+async fn pause(run: Option<RunId>, paused: bool, out: Out) -> End {
+    let runs = desk::call(ask::run::Pause { run, paused }).await?;
+    out.value(&runs, |runs| {
+        let line = |it: &Run| {
+            let active = it.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. })).count();
+            match (paused, active) {
+                (false, _) => format!("{} goes on.", it.id),
+                (true, 0) => format!("{} is paused.", it.id),
+                (true, _) => format!("{} is paused: {active} at work come to their end first.", it.id),
+            }
+        };
+        if runs.is_empty() {
+            return "No run is carried.".to_owned();
+        }
+        runs.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    Ok(HOLDS)
 }
 
 pub(crate) async fn receipt(run: RunId, out: Out) -> End {
@@ -155,6 +188,14 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
         it.base.short(),
         it.branch.short()
     );
+    if let Some(paused) = &it.paused {
+        says.push_str(&format!(
+            "paused by {} at {}: pilothouse run go-on {}\n",
+            paused.by,
+            clock(paused.at),
+            it.id
+        ));
+    }
     if let Some(pull) = &page.pull {
         says.push_str(&format!("{} {}: {}\n", pull.id, pull.state.word(), short(&pull.why, 200)));
     }

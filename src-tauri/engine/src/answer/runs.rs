@@ -123,6 +123,27 @@ impl Answer<ask::run::Stop> for Desk {
     }
 }
 
+impl Answer<ask::run::Pause> for Desk {
+    async fn answer(&self, call: ask::run::Pause) -> Result<Vec<Run>, Fault> {
+        let runs: Vec<RunId> = match call.run {
+            Some(run) => vec![run],
+            None => {
+                self.engine.fleet().runs.values().filter(|it| it.state.is_live()).map(|it| it.id).collect()
+            }
+        };
+        let mut now = Vec::new();
+        for run in runs {
+            match self.act(Input::PauseRun { run, paused: call.paused }).await {
+                Ok(_) => now.push(self.run(run)?),
+                // One of many may have come to its end meanwhile.
+                Err(fault) if call.run.is_some() => return Err(fault),
+                Err(fault) => tracing::info!(%run, %fault, "it was not paused or let go on"),
+            }
+        }
+        Ok(now)
+    }
+}
+
 impl Answer<ask::run::List> for Desk {
     async fn answer(&self, call: ask::run::List) -> Result<Vec<Run>, Fault> {
         let fleet = self.engine.fleet();

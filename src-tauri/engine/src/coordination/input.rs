@@ -86,6 +86,13 @@ pub enum Input {
         /// Which.
         run: RunId,
     },
+    /// A person pauses a run, or lets it go on.
+    PauseRun {
+        /// Which.
+        run: RunId,
+        /// Whether it is paused from now on.
+        paused: bool,
+    },
     /// A person starts a session.
     StartSession(SessionFacts),
     /// A person ends one.

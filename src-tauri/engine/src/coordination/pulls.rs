@@ -230,6 +230,10 @@ impl Work<'_> {
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         }
         super::runs::line_open(&project)?;
+        if self.fleet.runs.get(&it.run).is_some_and(|it| it.paused.is_some()) {
+            return Err(Fault::refused(format!("{} is paused, so nothing of it lands", it.run))
+                .command("let it go on", format!("pilothouse run go-on {}", it.run)));
+        }
         if let PullState::WaitsForCheckout { .. } | PullState::WaitsForLine = it.state {
             self.move_pull(pull, PullState::Landable, "asked for by a person", &[]);
         }
@@ -247,7 +251,9 @@ impl Work<'_> {
         }
         let may_land = |pull: &&Pull| {
             let said_yes = pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head);
+            let paused = self.fleet.runs.get(&pull.run).is_some_and(|it| it.paused.is_some());
             said_yes
+                && !paused
                 && matches!(
                     pull.state,
                     PullState::WaitsForApproval | PullState::Landable | PullState::WaitsForLine

@@ -121,6 +121,7 @@ impl Work<'_> {
             base: facts.base.clone(),
             approved: facts.base.clone(),
             settling: false,
+            paused: None,
             branch: facts.branch,
             head: None,
             tasks: facts.spec.tasks.into_iter().map(task_run).collect(),
@@ -162,6 +163,24 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A person pauses a run, or lets it go on. What is so already stays so.
+    pub(super) fn pause_run(&mut self, run: RunId, paused: bool) -> Result<(), Fault> {
+        let it = self.run(run)?;
+        if !it.state.is_live() {
+            return Err(Fault::refused(format!("{run} is {}: nothing of it is carried", it.state.word())));
+        }
+        if it.paused.is_some() == paused {
+            return Ok(());
+        }
+        let project = it.project;
+        self.emit(Event::RunPaused { run, paused });
+        if !paused {
+            self.carry_on(run);
+            self.land_next(project);
+        }
+        Ok(())
+    }
+
     /// Starts what may start; if nothing runs and nothing can, the run is assembled or parked.
     pub(super) fn carry_on(&mut self, run: RunId) {
         let carried = |it: &&Run| it.state == RunState::Running && !it.settling;
@@ -170,7 +189,8 @@ impl Work<'_> {
         }
         self.next_integration(run);
         let ready = self.fleet.runs.get(&run).map(|it| self.schedules.ready(it));
-        for task in ready.unwrap_or_default() {
+        let is_paused = self.fleet.runs.get(&run).is_some_and(|it| it.paused.is_some());
+        for task in ready.filter(|_| !is_paused).unwrap_or_default() {
             self.start_task(run, &task);
         }
         let Some(it) = self.fleet.runs.get(&run) else { return };
@@ -179,6 +199,10 @@ impl Work<'_> {
         }
         if it.tasks.iter().all(|task| task.state.is_done()) {
             self.assemble(run);
+            return;
+        }
+        // Then the rest begins, or it turns out that nothing can.
+        if is_paused {
             return;
         }
         let parked: Vec<String> = it

@@ -39,7 +39,7 @@ pub fn waits(run: &Run) -> Vec<(TaskId, Wait)> {
                     }
                     None => {
                         it.busy.add(&it.facts, place);
-                        Wait::Ready
+                        if run.paused.is_some() { Wait::Paused } else { Wait::Ready }
                     }
                 }
             } else {

@@ -99,6 +99,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         base: "0".into(),
         approved: "0".into(),
         settling: false,
+        paused: None,
         branch: RefName::branch("x"),
         head: None,
         tasks: states.collect(),

@@ -25,6 +25,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         base: "0".into(),
         approved: "0".into(),
         settling: false,
+        paused: None,
         branch: RefName::branch("x"),
         head: None,
         tasks: tasks
