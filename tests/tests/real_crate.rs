@@ -182,7 +182,7 @@ fn a_session_in_another_terminal_is_seen_and_goes_on_here() {
     assert!(one["cwd"].as_str().unwrap().ends_with("/docs") && one["process"].is_null(), "{one}");
     let id = one["native"].as_str().unwrap().to_owned();
     let page = home.run(&["session", "elsewhere", &id]).out;
-    assert!(page.contains("does not run") && page.contains(&format!("claude --resume {id}")), "{page}");
+    assert!(page.contains("does not run") && page.contains(&format!("elsewhere {id} --go-on")), "{page}");
     assert!(page.contains("prompt  Mend the pump") && page.contains("says    The pump runs."), "{page}");
 
     // It goes on in a session that is held.
@@ -192,6 +192,11 @@ fn a_session_in_another_terminal_is_seen_and_goes_on_here() {
     let all = home.json(&["session", "elsewhere"]);
     let newest = home.run(&["session", "elsewhere", all[0]["native"].as_str().unwrap()]).out;
     assert!(newest.contains("says    The pump runs.") && newest.contains("says    Oiled."), "{newest}");
+    // And once more, in a terminal of its own; never twice at once.
+    let held = home.json(&["session", "elsewhere", &id, "--go-on"]);
+    assert_eq!(held["argv"], serde_json::json!(["claude", "--resume", id]), "{held}");
+    let twice = home.try_json(&["session", "elsewhere", &id, "--go-on"]);
+    assert!(twice.fault().contains("goes on already"), "{twice:?}");
     let nobody = home.try_json(&["session", "elsewhere", "../../etc/passwd"]);
     assert!(nobody.fault().contains("no session elsewhere has the id"), "{nobody:?}");
 }

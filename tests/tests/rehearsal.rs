@@ -155,6 +155,9 @@ fn the_voyage_lands_and_every_line_of_it_is_proved() {
         receipt["checks"].as_array().unwrap().iter().map(|it| it["passed"].as_u64().unwrap()).sum();
     let passed = ended.fleet.evidence.values().filter(|it| it.verdict == Verdict::Passed).count();
     assert_eq!(held, u64::try_from(passed).unwrap());
+    let told = ended.home.json(&["trajectory", "list"]);
+    let told: u64 = told.as_array().unwrap().iter().map(|it| it["output"].as_u64().unwrap()).sum();
+    assert!(told > 0 && receipt["tokens"]["output"] == told, "{receipt}");
     let shown = ended.home.run(&["receipt", "r1"]).out;
     assert_eq!(shown.trim_end(), page["markdown"].as_str().unwrap().trim_end());
     assert!(shown.contains("| Hands | off; untouched for "), "{shown}");

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::elsewhere::Elsewhere;
-use pilothouse_contract::session::{Limits, Mode, Session};
+use pilothouse_contract::session::Session;
 use pilothouse_contract::trajectory::{StepKind, Trajectory};
 use pilothouse_contract::{At, Call, Fault, SessionId, ask, wire};
 
@@ -14,7 +14,7 @@ use crate::board::Filter;
 use crate::desk::{Desk, desk};
 use crate::ipc;
 use crate::kit::{Calm, CommandButton, Icon, Reading, asked};
-use crate::place::Reads;
+use crate::place::{Reads, View};
 use crate::words::{age, clock, count, many, one, tokens};
 
 static LISTED: LazyLock<ArcRwSignal<Vec<Reads>>> = LazyLock::new(|| ArcRwSignal::new(Vec::new()));
@@ -36,21 +36,14 @@ fn elsewhere_here(desk: Desk) -> Option<Elsewhere> {
     ELSEWHERE.read().iter().find(|it| it.native == native).cloned()
 }
 
-/// Goes on with a session that was started elsewhere, held here.
+/// Goes on with the session elsewhere that is read now, held here.
 pub(crate) fn go_on_here(desk: Desk) {
+    if desk.place.view.get_untracked() != View::Trajectories {
+        return;
+    }
     let Some(it) = untrack(|| elsewhere_here(desk)) else { return };
-    let Some(argv) = it.resume() else { return };
-    let start = ask::session::Start {
-        project: Some(it.project),
-        argv,
-        cwd: it.cwd,
-        mode: Mode::Pty,
-        columns: 120,
-        rows: 40,
-        limits: Limits::default(),
-        environment: None,
-    };
-    desk.act_then("Go on with it here", start.request(), |desk, reply| {
+    let go_on = ask::session::GoOnElsewhere { native: it.native };
+    desk.act_then("Go on with it here", go_on.request(), |desk, reply| {
         if let Ok(it) = wire::decode::<Session>(reply) {
             desk.place.open_subject(Subject::Session(it.id));
         }
@@ -102,13 +95,17 @@ pub(crate) fn Trajectories() -> impl IntoView {
         ipc::call(ask::session::Elsewhere {})
     });
     let seen = RwSignal::new(Vec::<Elsewhere>::new());
+    let seen_fault = RwSignal::new(None::<Fault>);
     Effect::new(move |_| match elsewhere.get() {
-        Some(Ok(list)) if seen.with_untracked(|known| *known != list) => {
+        Some(Ok(list)) => {
+            seen_fault.set(None);
             ELSEWHERE.set(list.clone());
-            seen.set(list);
+            if seen.with_untracked(|known| *known != list) {
+                seen.set(list);
+            }
         }
-        Some(Err(it)) => fault.set(Some(it)),
-        _ => {}
+        Some(Err(it)) => seen_fault.set(Some(it)),
+        None => {}
     });
     let seen_shown = Memo::new(move |_| {
         let filter = desk.place.filter.get().to_lowercase();
@@ -139,7 +136,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
                 .with(|all| all.iter().map(|it| Reads::Elsewhere(it.native.clone())).collect::<Vec<_>>()),
         );
         // What is not read yet may hold what was chosen.
-        let read = all.with(Option::is_some) && elsewhere.with(Option::is_some);
+        let read = all.get().is_some_and(|it| it.is_ok()) && elsewhere.get().is_some_and(|it| it.is_ok());
         let chosen = desk.place.trajectory.get();
         if read && chosen.as_ref().is_none_or(|it| !ids.contains(it)) && chosen.as_ref() != ids.first() {
             desk.place.trajectory.set(ids.first().cloned());
@@ -242,6 +239,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
             <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">
                 <For each=move || shown.get() key=|it| it.session children=move |it| row(it.session)/>
                 {move || seen_shown.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Started in other terminals"</li> })}
+                {move || seen_fault.get().map(|fault| view! { <li class="part" role="presentation"><crate::kit::FaultNote fault=fault/></li> })}
                 <For each=move || seen_shown.get() key=|it| it.native.clone() children=move |it| seen_row(it.native)/>
             </ul>
         }.into_any(),
@@ -331,7 +329,7 @@ fn turn(at: Option<At>, kind: &StepKind, all: &[(Option<At>, &StepKind)], prompt
         StepKind::Message { text } => said("Agent", text),
         StepKind::Reasoning { text } => said("Its reasons", text),
         StepKind::Error { text } => said("Trouble with its model", text),
-        StepKind::Call { call, tool, says } => {
+        StepKind::Call { call, tool, says, .. } => {
             let result = all.iter().find_map(|(_, it)| match it { StepKind::Result { call: of, failed, text } if of == call => Some((*failed, text.clone())), _ => None });
             let failed = result.as_ref().is_some_and(|it| it.0);
             let lines = result.as_ref().map_or(0, |it| it.1.lines().count());

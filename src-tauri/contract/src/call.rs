@@ -157,6 +157,8 @@ calls! {
     SessionElsewhere(ask::session::Elsewhere) -> Vec<Elsewhere>, Read;
     /// What one of them did.
     SessionReadElsewhere(ask::session::ReadElsewhere) -> ask::session::ElsewherePage, Read;
+    /// Goes on with one of them here.
+    SessionGoOnElsewhere(ask::session::GoOnElsewhere) -> Session, Act;
     /// Starts any command as a held session.
     SessionStart(ask::session::Start) -> Session, Act;
     /// Calls a session something else.

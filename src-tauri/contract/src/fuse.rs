@@ -15,7 +15,7 @@ use crate::time::At;
 pub enum Minds {
     /// Seconds without output and without a changed file. Waiting for a person is no silence.
     Silence,
-    /// Seconds that the session runs.
+    /// Seconds that the session works, waiting for a person aside.
     Time,
     /// Tokens that its model read anew and wrote, by the agent's own log.
     Tokens,
@@ -92,20 +92,24 @@ pub fn of(fleet: &Fleet, session: &Session, pulse: Option<&Pulse>, now: At) -> V
     let Some(running) = session.running.as_ref().filter(|_| is_live) else { return Vec::new() };
     let Some(run) = session.run.and_then(|id| fleet.runs.get(&id)) else { return Vec::new() };
     let worktree = session.worktree.and_then(|id| fleet.worktrees.get(&id)?.seen.as_ref());
+    let pulse = pulse.copied().unwrap_or_default();
+    // While it waits for a person nothing is spent.
+    let asked = fleet.questions_of(session.id).filter(|it| it.is_open()).map(|it| it.asked).min();
+    let until = asked.unwrap_or(now).min(now);
     let signs = [
-        pulse.and_then(|it| it.last_output),
+        pulse.last_output,
+        pulse.silent_from,
         worktree.map(|it| it.at),
         fleet.waited_until(session.id, now),
         Some(running.at),
     ];
     let last = signs.into_iter().flatten().max().unwrap_or(now);
-    let seconds = |since: At| u64::try_from(now.since_ms(since) / 1000).unwrap_or_default();
-    let pulse = pulse.copied().unwrap_or_default();
+    let seconds = |since: At, until: At| u64::try_from(until.since_ms(since) / 1000).unwrap_or_default();
     let policy = &run.policy;
     let fuse = |minds, spent, limit| Fuse { minds, spent, limit };
     let all = [
-        fuse(Minds::Silence, seconds(last), policy.stall_s.into()),
-        fuse(Minds::Time, seconds(running.at), policy.attempt_s.into()),
+        fuse(Minds::Silence, seconds(last, now), policy.stall_s.into()),
+        fuse(Minds::Time, seconds(pulse.work_from.unwrap_or(running.at), until), policy.attempt_s.into()),
         fuse(Minds::Tokens, pulse.tokens, policy.tokens),
         fuse(Minds::Repeats, pulse.repeats.into(), policy.repeats.into()),
     ];

@@ -47,6 +47,9 @@ pub struct Receipt {
     pub at_once: u32,
     /// How long they worked, added up, in milliseconds.
     pub agents_ms: i64,
+    /// What their models read and wrote, by the agents' own logs.
+    #[serde(default)]
+    pub tokens: TokenCount,
     /// Checks that were run, gate by gate.
     pub checks: Vec<GateCount>,
     /// What people did inside it, oldest first.
@@ -83,4 +86,17 @@ pub struct Change {
     pub approved: Option<Who>,
     /// The commit of the default branch that it landed as.
     pub landed: Option<Oid>,
+}
+
+/// Tokens of many sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TokenCount {
+    /// How many sessions tell of theirs; of the others nobody knows.
+    pub sessions: u32,
+    /// Read anew.
+    pub input: u64,
+    /// Read from a cache.
+    pub cached: u64,
+    /// Written.
+    pub output: u64,
 }

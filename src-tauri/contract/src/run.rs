@@ -308,13 +308,13 @@ pub struct Policy {
     /// An attempt whose session shows no output and changes no file for this long is stalled, in seconds.
     pub stall_s: u32,
     /// So long a session may work at one attempt, in seconds; 0 is without end.
-    #[serde(default = "attempt_s")]
+    #[serde(default)]
     pub attempt_s: u32,
     /// So many tokens may be used for one attempt, by the agent's own log; 0 is without end.
     #[serde(default)]
     pub tokens: u64,
     /// So often the same call may bring the same answer, one after the other, by the agent's own log; 0 is without end.
-    #[serde(default = "repeats")]
+    #[serde(default)]
     pub repeats: u32,
     /// How long one check may take, in seconds.
     pub check_s: u32,
@@ -333,18 +333,6 @@ pub struct Policy {
     pub env: Vec<String>,
     /// Whether a tick adds a `Done` line under its task.
     pub done_lines: bool,
-}
-
-/// Four hours, where nothing is said.
-#[must_use]
-pub const fn attempt_s() -> u32 {
-    4 * 3600
-}
-
-/// Where nothing is said.
-#[must_use]
-pub const fn repeats() -> u32 {
-    12
 }
 
 /// Which agent program carries the tasks, and how it is started.

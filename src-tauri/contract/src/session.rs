@@ -297,6 +297,12 @@ pub struct Pulse {
     pub refused_bytes: u64,
     /// How many viewers are attached.
     pub viewers: u32,
+    /// It counts as silent since then at most: what happened while nobody could work does not count.
+    #[serde(default)]
+    pub silent_from: Option<At>,
+    /// It counts as at work since then, in the same way.
+    #[serde(default)]
+    pub work_from: Option<At>,
     /// Tokens that its model read anew and wrote, by the agent's own log.
     #[serde(default)]
     pub tokens: u64,

@@ -48,6 +48,9 @@ pub enum StepKind {
         tool: String,
         /// What it was called with, one line for people: a command, a path.
         says: String,
+        /// A hash of all it was called with, to tell equal calls from others; empty if nobody reckoned it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        input: String,
     },
     /// A tool answered.
     Result {

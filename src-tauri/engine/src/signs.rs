@@ -1,5 +1,5 @@
 //! From signs of the world to inputs: what the watcher tells is looked at and handed in; sessions are followed, with
-//! their trajectories and their stall limit.
+//! their trajectories and their fuses.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::coordination::Input;
 use crate::engine::Engine;
-use crate::execution::held::Sight;
+use crate::execution::held::{Key, Sight};
 use crate::execution::trees::{admin_of, name_of};
 use crate::execution::watch::{SWEEP, Sign, Wanted};
 use crate::execution::{agents, repository};
@@ -44,7 +44,7 @@ pub(crate) fn changes_what_is_watched(event: &Event) -> bool {
 const TRY_AGAIN_MS: i64 = 30_000;
 
 /// So often at least the fuses of a session are looked at.
-const SLOWLY: Duration = Duration::from_secs(1);
+const SLOWLY: Duration = Duration::from_secs(30);
 
 /// The folders where a change may clear the way of a landing: where its paths are or would be, and where git notes what
 /// is under way in the checkout.
@@ -75,41 +75,34 @@ fn written_last(top: &Path, status: &[String]) -> Option<At> {
 }
 
 /// How long a session was silent and at work, not counting while the machine slept: clocks on the wall go on then, and the one
-/// that is asked here does not.
+/// that is asked here does not. It begins with each engine anew, so it says too little rather than too much.
 #[derive(Debug)]
 struct Awake {
-    began: Instant,
-    /// Seconds at work before.
-    before_s: Option<u64>,
-    /// The last sign of work that was seen, when that was, and when it was looked last.
-    last: Option<At>,
-    heard: Instant,
     looked: Instant,
-}
-
-impl Default for Awake {
-    fn default() -> Self {
-        let now = Instant::now();
-        Self { began: now, before_s: None, last: None, heard: now, looked: now }
-    }
+    /// The last sign of work that was seen.
+    last: Option<At>,
+    silent: Duration,
+    work: Duration,
 }
 
 impl Awake {
-    /// With the newest sign of work so far. What was before the first look counts as heard then.
-    fn silent_s(&mut self, last: Option<At>, now: At) -> u64 {
-        let looked = std::mem::replace(&mut self.looked, Instant::now());
-        if last > self.last {
-            self.last = last;
-            let ago = last.map_or(0, |last| now.since_ms(last));
-            let ago = Duration::from_millis(u64::try_from(ago).unwrap_or_default());
-            self.heard = Instant::now().checked_sub(ago.min(looked.elapsed())).unwrap_or(looked);
-        }
-        self.heard.elapsed().as_secs()
+    fn new() -> Self {
+        Self { looked: Instant::now(), last: None, silent: Duration::ZERO, work: Duration::ZERO }
     }
 
-    /// `since_s` is what the clock on the wall says.
-    fn at_work_s(&mut self, since_s: u64) -> u64 {
-        *self.before_s.get_or_insert(since_s) + self.began.elapsed().as_secs()
+    /// Goes on to now, with the last sign of work, and until when a person was waited for, if at all.
+    fn look(&mut self, last: Option<At>, waited: Option<At>, now: At) {
+        let ago = |at: At| Duration::from_millis(u64::try_from(now.since_ms(at)).unwrap_or_default());
+        let since = self.looked.elapsed().min(waited.map_or(Duration::MAX, ago));
+        self.looked = Instant::now();
+        self.work += since;
+        self.silent += since;
+        let last = last.max(waited);
+        // Another one is a newer one, also if the clock on the wall was set back.
+        if last != self.last {
+            self.last = last;
+            self.silent = self.silent.min(last.map_or(Duration::ZERO, ago));
+        }
     }
 }
 
@@ -396,7 +389,7 @@ impl Engine {
         }
     }
 
-    /// Follows a running session: its output, its trajectory, its stall limit.
+    /// Follows a running session: its output, its trajectory, its fuses.
     pub(crate) fn follow_session(&self, session: SessionId) {
         let Some(key) = self.key(session) else { return };
         self.inner.sessions.follow(key);
@@ -419,17 +412,18 @@ impl Engine {
             tokio::spawn(trajectories::follow(store, followed, sight.clone(), ended, tell));
         }
         if self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Agent) {
-            tokio::spawn(self.clone().mind_fuses(session, sight));
+            tokio::spawn(self.clone().mind_fuses(session, key, sight));
         }
     }
 
     fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
         let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent)?;
-        let adapter = fleet.runs.get(&it.run?)?.policy.agent.adapter;
+        let policy = &fleet.runs.get(&it.run?)?.policy;
+        let adapter = policy.agent.adapter;
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
         let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;
-        Some(Followed { session, file, read_line: agents::reader(adapter) })
+        Some(Followed { session, file, read_line: agents::reader(adapter), repeats: policy.repeats })
     }
 
     /// Sessions that ended while no engine ran, or just before one was killed: the rest of their logs is read.
@@ -444,30 +438,43 @@ impl Engine {
         }
     }
 
-    /// Hands in the first fuse of a session that blows. Time is counted while the machine is awake.
-    async fn mind_fuses(self, session: SessionId, mut sight: tokio::sync::watch::Receiver<Sight>) {
-        let mut awake = Awake::default();
+    /// Hands in the first fuse of a session that blows. Neither sleep of the machine nor waiting for a person is counted.
+    async fn mind_fuses(self, session: SessionId, key: Key, mut sight: tokio::sync::watch::Receiver<Sight>) {
+        let mut awake = Awake::new();
         loop {
             let seen = sight.borrow_and_update().clone();
             let now = now();
-            let (fuses, worktree) = {
+            let (fuses, worktree, waited) = {
                 let fleet = self.fleet();
                 let Some(it) = fleet.sessions.get(&session) else { return };
-                (fuse::of(&fleet, it, Some(&seen.pulse), now), it.worktree)
+                let waited = fleet.waited_until(session, now);
+                (fuse::of(&fleet, it, Some(&seen.pulse), now), it.worktree, waited)
             };
-            let last = self.last_sign(&seen, worktree).max(self.fleet().waited_until(session, now));
-            let fuses = fuses.into_iter().map(|it| match it.minds {
-                Minds::Silence => Fuse { spent: awake.silent_s(last, now), ..it },
-                Minds::Time => Fuse { spent: awake.at_work_s(it.spent), ..it },
-                Minds::Tokens | Minds::Repeats => it,
+            let last = self.last_sign(&seen, worktree);
+            awake.look(last, waited, now);
+            let back = |by: Duration| Some(now.plus_ms(-i64::try_from(by.as_millis()).unwrap_or_default()));
+            let (silent_from, work_from) = (back(awake.silent), back(awake.work));
+            self.inner.sessions.tell_pulse(key, |it| {
+                // What is a second off is not told again.
+                let is_off = |told: Option<At>, is: Option<At>| {
+                    told.zip(is).is_none_or(|(told, is)| (is.0 - told.0).abs() > 1000)
+                };
+                if is_off(it.silent_from, silent_from) || is_off(it.work_from, work_from) {
+                    (it.silent_from, it.work_from) = (silent_from, work_from);
+                }
             });
-            let fuses: Vec<Fuse> = fuses.collect();
+            let spent = |it: Fuse| match it.minds {
+                Minds::Silence => Fuse { spent: awake.silent.as_secs(), ..it },
+                Minds::Time => Fuse { spent: awake.work.as_secs(), ..it },
+                Minds::Tokens | Minds::Repeats => it,
+            };
+            let fuses: Vec<Fuse> = fuses.into_iter().map(spent).collect();
             if let Some(blown) = fuses.iter().find(|it| it.is_blown()) {
                 // What is only swept may have been written to since the last look.
                 let unseen = worktree.filter(|it| self.inner.watch.unwatched().contains(it));
                 if let Some(unseen) = unseen.filter(|_| blown.minds == Minds::Silence) {
                     self.sweep_worktree(unseen).await;
-                    if self.last_sign(&sight.borrow().clone(), worktree) > last {
+                    if self.last_sign(&sight.borrow().clone(), worktree) != last {
                         continue;
                     }
                 }
@@ -475,10 +482,14 @@ impl Engine {
                 return;
             }
             let timed = fuses.iter().filter(|it| matches!(it.minds, Minds::Silence | Minds::Time));
-            let wait = timed.map(|it| it.limit - it.spent).min().map_or(SLOWLY, Duration::from_secs);
-            // What is read of its log changes without a deadline; a flood is not looked at byte by byte.
-            let ended = tokio::time::timeout(wait.min(SLOWLY), sight.wait_for(|it| it.end.is_some())).await;
-            let ended = ended.is_ok();
+            let left = timed.map(|it| Duration::from_secs(it.limit - it.spent)).min().unwrap_or(SLOWLY);
+            let known = (seen.pulse.tokens, seen.pulse.repeats);
+            let news = |it: &Sight| it.end.is_some() || (it.pulse.tokens, it.pulse.repeats) != known;
+            let ended = match tokio::time::timeout(left.min(SLOWLY), sight.wait_for(news)).await {
+                Ok(Ok(it)) => it.end.is_some(),
+                Ok(Err(_)) => true,
+                Err(_) => false,
+            };
             if ended {
                 return;
             }
@@ -495,6 +506,25 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_waiting_nor_a_clock_that_is_set_back_makes_a_session_silent() {
+        let now = At(1_000_000);
+        let mut awake = Awake::new();
+        let mut after = |s: u64, last: i64, waited: Option<i64>| {
+            awake.looked = Instant::now().checked_sub(Duration::from_secs(s)).unwrap();
+            let at = |ago: i64| now.plus_ms(-ago * 1000);
+            awake.look(Some(at(last)), waited.map(at), now);
+            (awake.silent.as_secs(), awake.work.as_secs())
+        };
+        assert_eq!(after(10, 3, None), (3, 10));
+        assert_eq!(after(10, 3, None), (13, 20), "the same sign is no new one");
+        assert_eq!(after(10, 20, Some(0)), (0, 20), "it waits for a person");
+        assert_eq!(after(10, 20, Some(4)), (4, 24), "the answer came four seconds ago");
+        // A sign from what is now the future.
+        assert_eq!(after(10, -500, None), (0, 34));
+        assert_eq!(after(10, 2, None), (2, 44), "the clock was set back: this one is new");
+    }
 
     #[test]
     fn what_may_clear_the_way_of_a_landing_is_watched() {

@@ -191,9 +191,11 @@ impl Place {
     pub fn put_room_by(&self) -> io::Result<()> {
         for name in ["holder", "exit"] {
             let path = self.0.join(name).with_extension(PUT_BY);
-            if !path.exists() {
-                write_new(&path, &[b' '; ROOM])?;
+            if path.metadata().is_ok_and(|it| it.len() >= ROOM as u64) {
+                continue;
             }
+            // Half a room is none, and would be taken for one.
+            write_new(&path, &[b' '; ROOM]).inspect_err(|_| drop(fs::remove_file(&path)))?;
         }
         Ok(())
     }

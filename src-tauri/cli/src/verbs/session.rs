@@ -4,7 +4,7 @@ use clap::Subcommand;
 use pilothouse_contract::elsewhere::Elsewhere;
 use pilothouse_contract::keys::typed;
 use pilothouse_contract::rows::{Rows, Tile, Wanted};
-use pilothouse_contract::session::{Limits, Mode};
+use pilothouse_contract::session::{Limits, Mode, Session};
 use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{Fault, SessionId, ask};
 
@@ -23,6 +23,9 @@ pub(crate) enum Verb {
     Elsewhere {
         /// The agent's own id of it
         id: Option<String>,
+        /// Go on with it here, held like any other session, unless it runs
+        #[arg(long, requires = "id")]
+        go_on: bool,
         /// From this step on
         #[arg(long, default_value_t = 0)]
         from: u32,
@@ -136,7 +139,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             let all = desk::call(ask::session::Elsewhere {}).await?;
             out.value(&all, |all| elsewhere(all));
         }
-        Verb::Elsewhere { id: Some(native), from, most } => {
+        Verb::Elsewhere { id: Some(native), go_on: true, .. } => {
+            let session = desk::call(ask::session::GoOnElsewhere { native }).await?;
+            out.value(&session, begun);
+        }
+        Verb::Elsewhere { id: Some(native), from, most, .. } => {
             let page = desk::call(ask::session::ReadElsewhere { native, from, most }).await?;
             out.value(&page, elsewhere_page);
         }
@@ -159,9 +166,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Start { project, pipe, limits, command } => {
             let mode = if pipe { Mode::Pipe } else { Mode::Pty };
             let session = start(project.as_ref(), mode, limits, command).await?;
-            out.value(&session, |it| {
-                format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id)
-            });
+            out.value(&session, begun);
         }
         Verb::Rename { session, title } => {
             let session = desk::call(ask::session::Rename { session, title }).await?;
@@ -232,7 +237,7 @@ pub(crate) async fn start(
     mode: Mode,
     limits: LimitArgs,
     argv: Vec<String>,
-) -> Result<pilothouse_contract::session::Session, Fault> {
+) -> Result<Session, Fault> {
     let project = desk::maybe_project(project).await?.map(|it| it.id);
     let cwd = std::env::current_dir()
         .map_err(|error| Fault::environment(format!("this folder cannot be used: {error}")))?;
@@ -259,6 +264,10 @@ pub(crate) async fn start(
 async fn in_terminals() -> Result<Vec<SessionId>, Fault> {
     let lines = desk::call(ask::session::List { all: false }).await?;
     Ok(lines.iter().map(|it| &it.session).filter(|it| it.mode == Mode::Pty).map(|it| it.id).collect())
+}
+
+fn begun(it: &Session) -> String {
+    format!("Session {} runs. Watch it: pilothouse attach {}", it.id, it.id)
 }
 
 fn elsewhere(all: &[Elsewhere]) -> String {
@@ -293,11 +302,8 @@ fn elsewhere_page(page: &ask::session::ElsewherePage) -> String {
         page.damaged,
         short(&it.file, 300)
     );
-    if let Some(resume) = it.resume() {
-        says.push_str(&format!(
-            "Go on with it here, in its folder: pilothouse hold -- {}\n",
-            resume.join(" ")
-        ));
+    if it.resume().is_some() {
+        says.push_str(&format!("Go on with it here: pilothouse session elsewhere {} --go-on\n", it.native));
     }
     says.push('\n');
     for step in page.steps.iter().filter(|it| !matches!(it.kind, StepKind::Unread { .. })) {

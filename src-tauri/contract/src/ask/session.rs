@@ -171,6 +171,11 @@ asks! {
         /// At most so many.
         most: u32,
     }
+    /// Goes on with one of them here, by the agent's own "resume", unless it runs.
+    GoOnElsewhere {
+        /// The agent's own id of it.
+        native: String,
+    }
     /// Such a session's page.
     ElsewherePage {
         /// The session.

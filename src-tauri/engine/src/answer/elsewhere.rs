@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pilothouse_contract::elsewhere::Elsewhere;
-use pilothouse_contract::session::Session;
+use pilothouse_contract::session::{Limits, Mode, Session};
 use pilothouse_contract::{Answer, Fault, SessionId, ask};
 use pilothouse_holder::proc;
+use tokio::sync::Mutex;
 
 use super::Desk;
 use super::records::ROWS_MAX;
@@ -53,6 +54,48 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// By what is found and not by what is said: an id is no path.
+    async fn one_elsewhere(&self, native: &str) -> Result<Elsewhere, Fault> {
+        let found = self.elsewhere().await?.into_iter().find(|it| it.native == native);
+        found.ok_or_else(|| {
+            Fault::missing(format!("no session elsewhere has the id {native}"))
+                .command("see which there are", "pilothouse session elsewhere")
+        })
+    }
+}
+
+impl Answer<ask::session::GoOnElsewhere> for Desk {
+    async fn answer(&self, call: ask::session::GoOnElsewhere) -> Result<Session, Fault> {
+        // Two that are asked for at once would be two programs that write one log.
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let _turn = TURN.lock().await;
+        let it = self.one_elsewhere(&call.native).await?;
+        let begun =
+            |session: &Session, argv: &[String]| session.end.is_none() && session.argv.ends_with(argv);
+        let Some(argv) = it.resume() else {
+            return Err(Fault::refused(format!("{} goes on already: it {}", it.native, it.stands()))
+                .hint("end it there first"));
+        };
+        let same = argv.get(1..).unwrap_or_default();
+        if let Some(known) = self.engine.fleet().sessions.values().find(|it| begun(it, same)) {
+            return Err(Fault::refused(format!("{} goes on already, in {}", it.native, known.id))
+                .command("watch it", format!("pilothouse attach {}", known.id)));
+        }
+        let start = ask::session::Start {
+            project: Some(it.project),
+            argv,
+            cwd: it.cwd,
+            mode: Mode::Pty,
+            columns: 120,
+            rows: 40,
+            limits: Limits::default(),
+            environment: None,
+        };
+        self.answer(start).await
+    }
+}
+
 impl Answer<ask::session::Elsewhere> for Desk {
     async fn answer(&self, _: ask::session::Elsewhere) -> Result<Vec<Elsewhere>, Fault> {
         self.elsewhere().await
@@ -61,12 +104,7 @@ impl Answer<ask::session::Elsewhere> for Desk {
 
 impl Answer<ask::session::ReadElsewhere> for Desk {
     async fn answer(&self, call: ask::session::ReadElsewhere) -> Result<ask::session::ElsewherePage, Fault> {
-        // By what is found and not by what is said: an id is no path.
-        let session = self.elsewhere().await?.into_iter().find(|it| it.native == call.native);
-        let session = session.ok_or_else(|| {
-            Fault::missing(format!("no session elsewhere has the id {}", call.native))
-                .command("see which there are", "pilothouse session elsewhere")
-        })?;
+        let session = self.one_elsewhere(&call.native).await?;
         let file = PathBuf::from(&session.file);
         let read = tokio::task::spawn_blocking(move || elsewhere::read(&file))
             .await

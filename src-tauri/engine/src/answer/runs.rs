@@ -181,7 +181,8 @@ impl Answer<ask::run::Show> for Desk {
 impl Answer<ask::run::Receipt> for Desk {
     async fn answer(&self, call: ask::run::Receipt) -> Result<ask::run::ReceiptPage, Fault> {
         let run = self.run(call.run)?;
-        let receipt = receipt::of(&self.engine.fleet(), &run, now());
+        let trajectories = self.engine.inner.store.trajectories().await?;
+        let receipt = receipt::of(&self.engine.fleet(), &run, &trajectories, now());
         let lines = receipt::lines(&receipt);
         Ok(ask::run::ReceiptPage { markdown: receipt::markdown(&receipt, &lines), lines, receipt })
     }

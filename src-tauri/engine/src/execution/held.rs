@@ -486,10 +486,14 @@ impl Sessions {
         });
     }
 
-    /// Notes something in the pulse of a session that lives.
+    /// Notes something in the pulse of a session that lives. Who looks at it is woken if that changed anything.
     pub fn tell_pulse(&self, session: Key, what: impl FnOnce(&mut Pulse)) {
         if let Some(live) = self.lock().get(&session) {
-            live.sight.send_modify(|it| what(&mut it.pulse));
+            live.sight.send_if_modified(|it| {
+                let before = it.pulse;
+                what(&mut it.pulse);
+                it.pulse != before
+            });
         }
     }
 

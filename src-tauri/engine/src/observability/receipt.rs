@@ -7,10 +7,11 @@ use std::fmt::Write;
 use pilothouse_contract::ask::run::ReceiptLine;
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::pull::PullState;
-use pilothouse_contract::receipt::{Change, GateCount, Receipt};
+use pilothouse_contract::receipt::{Change, GateCount, Receipt, TokenCount};
 use pilothouse_contract::run::{Run, RunState, TaskState, TouchKind};
 use pilothouse_contract::session::SessionKind;
-use pilothouse_contract::{At, Fleet, text};
+use pilothouse_contract::trajectory::Trajectory;
+use pilothouse_contract::{At, Fleet, SessionId, text};
 
 /// A line says at most so much, in signs.
 const WIDTH: usize = 400;
@@ -21,14 +22,22 @@ const GATES: [(Gate, &str); 4] = [
     (Gate::Landing, "merge result"),
 ];
 
-/// The receipt of a run as it stands.
+/// The receipt of a run as it stands, with all trajectories that are stored.
 #[must_use]
-pub fn of(fleet: &Fleet, run: &Run, now: At) -> Receipt {
+pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], now: At) -> Receipt {
     let ended = (!run.state.is_live()).then_some(run.moved);
     let until = ended.unwrap_or(now);
     let attempts: Vec<_> = fleet.attempts.values().filter(|it| it.run == run.id).collect();
     let sessions =
         fleet.sessions.values().filter(|it| it.run == Some(run.id) && it.kind == SessionKind::Agent);
+    let mine: Vec<SessionId> = sessions.clone().map(|it| it.id).collect();
+    let spent = trajectories.iter().filter(|it| mine.contains(&it.session) && it.input + it.output > 0);
+    let tokens = spent.fold(TokenCount::default(), |all, it| TokenCount {
+        sessions: all.sessions + 1,
+        input: all.input + it.input,
+        cached: all.cached + it.cached,
+        output: all.output + it.output,
+    });
     let spans: Vec<(At, At)> = sessions
         .filter_map(|it| Some((it.running.as_ref()?.at, it.end.as_ref().map_or(until, |end| end.at))))
         .collect();
@@ -79,6 +88,7 @@ pub fn of(fleet: &Fleet, run: &Run, now: At) -> Receipt {
         sessions: count(spans.len()),
         at_once: at_once(&spans),
         agents_ms: spans.iter().map(|(from, to)| to.since_ms(*from)).sum(),
+        tokens,
         checks: checks.collect(),
         touches: run.touches.clone(),
         untouched_ms: marks
@@ -146,7 +156,8 @@ pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
         ));
     }
     rows.push(("Hands", format!("{}; untouched for {} at the longest", touches(it), span(it.untouched_ms))));
-    rows.push(("Tokens, money", "not counted yet".to_owned()));
+    rows.push(("Tokens", tokens(it)));
+    rows.push(("Money", "not counted yet".to_owned()));
     let line =
         |(name, says): (&str, String)| ReceiptLine { name: name.to_owned(), says: text::line(&says, WIDTH) };
     rows.into_iter().map(line).collect()
@@ -188,6 +199,31 @@ fn touches(it: &Receipt) -> String {
         (n > 0).then(|| if n == 1 { (*word).to_owned() } else { format!("{word} {n} times") })
     };
     kinds.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+}
+
+fn tokens(it: &Receipt) -> String {
+    let TokenCount { sessions, input, cached, output } = it.tokens;
+    if sessions == 0 {
+        return "no session's log tells of any".to_owned();
+    }
+    let of = if sessions < it.sessions {
+        format!(", by the logs of {sessions} of {}", many(it.sessions, "session"))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} read, {} of them from a cache; {} written{of}",
+        count(input + cached),
+        count(cached),
+        count(output)
+    )
+}
+
+/// A number with its thousands apart.
+fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let apart = digits.as_bytes().rchunks(3).rev().map(|it| String::from_utf8_lossy(it).into_owned());
+    apart.collect::<Vec<_>>().join(" ")
 }
 
 fn many(n: u32, thing: &str) -> String {

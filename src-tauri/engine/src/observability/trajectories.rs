@@ -13,6 +13,8 @@ use crate::store::{NewStep, Spent, Store, TrajectoryRead};
 
 /// Output comes in bursts; a log is read this long after the first of one.
 const PAUSE: Duration = Duration::from_millis(200);
+/// A log is read this long after the last reading at the latest.
+const SLOWLY: Duration = Duration::from_secs(10);
 /// A piece of a log that is read at once, in bytes.
 const PIECE: u64 = 4 * 1024 * 1024;
 
@@ -28,6 +30,8 @@ pub struct Followed {
     pub file: PathBuf,
     /// How a line is read.
     pub read_line: ReadLine,
+    /// So many calls in a row are compared.
+    pub repeats: u32,
 }
 
 /// Follows a log until `ended` says so, then reads the rest. `signs` changes whenever there may be more. After each reading
@@ -58,13 +62,14 @@ pub async fn follow<T: Send + Sync>(
             return;
         }
         if told_at != Some(read.to)
-            && let Ok(spent) = store.spent(followed.session).await
+            && let Ok(spent) = store.spent(followed.session, followed.repeats).await
         {
             told_at = Some(read.to);
             tell(spent);
         }
         // The sender goes away when the session is over.
-        if signs.changed().await.is_err() {
+        // An agent may say nothing on its terminal while its log grows.
+        if matches!(tokio::time::timeout(SLOWLY, signs.changed()).await, Ok(Err(_))) {
             let _last = take(&store, &followed, &mut read, true).await;
             return;
         }
@@ -158,7 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let file = folder.path().join("log");
-        let followed = Followed { session: SessionId(1), file: file.clone(), read_line };
+        let followed = Followed { session: SessionId(1), file: file.clone(), read_line, repeats: 9 };
         let mut read = TrajectoryRead::default();
         let add = |text: &str| {
             std::fs::OpenOptions::new()

@@ -1,7 +1,7 @@
 //! `WORKFLOW.md`: front matter between two `---` lines, our settings under the one key `pilothouse:`. The rest of the
 //! file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the project's README.
 
-use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy, attempt_s, repeats};
+use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy};
 use pilothouse_contract::session::Limits;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -202,9 +202,9 @@ impl Workflow {
             attempts: settings.attempts.unwrap_or(2),
             slots: settings.slots.unwrap_or(3),
             stall_s: settings.stall_s.unwrap_or(600),
-            attempt_s: settings.attempt_s.unwrap_or(attempt_s()),
+            attempt_s: settings.attempt_s.unwrap_or(4 * 3600),
             tokens: settings.tokens.unwrap_or_default(),
-            repeats: settings.repeats.unwrap_or(repeats()),
+            repeats: settings.repeats.unwrap_or(30),
             check_s: settings.check_s.unwrap_or(600),
             // Read before, so it can be read.
             limits: self.limits().unwrap_or_default(),

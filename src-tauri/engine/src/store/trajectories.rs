@@ -32,9 +32,6 @@ pub struct Spent {
     pub repeats: u32,
 }
 
-/// So many of the last calls and answers are looked at.
-const LOOKED_AT: i64 = 1000;
-
 /// A step that was read: native id, time, kind.
 pub type NewStep = (String, Option<At>, StepKind);
 
@@ -121,11 +118,11 @@ impl Store {
         Ok(rows.iter().map(trajectory).collect())
     }
 
-    /// What a session spent so far.
+    /// What a session spent so far. Repeated calls are counted up to `most` and a few more.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn spent(&self, session: SessionId) -> Result<Spent, StoreError> {
+    pub async fn spent(&self, session: SessionId, most: u32) -> Result<Spent, StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
         let tokens: i64 = sqlx::query_scalar(
             "SELECT coalesce(sum(json_extract(body, '$.input') + json_extract(body, '$.output')), 0)
@@ -139,7 +136,8 @@ impl Store {
             "SELECT body FROM step WHERE session = ? AND kind IN ('call', 'result') ORDER BY ordinal DESC LIMIT ?",
         )
         .bind(i64::from(session.0))
-        .bind(LOOKED_AT)
+        // A call and its answer; the last may have none yet, and some are made together.
+        .bind(2 * i64::from(most) + 20)
         .fetch_all(&self.read)
         .await
         .map_err(in_words)?;
@@ -190,11 +188,11 @@ fn repeats(newest_first: impl Iterator<Item = StepKind>) -> u32 {
             StepKind::Result { call, failed, text } => {
                 answers.insert(call, (failed, text));
             }
-            StepKind::Call { call, tool, says } => {
+            StepKind::Call { call, tool, input, .. } => {
                 // What is not answered yet says nothing.
                 let Some(answer) = answers.remove(&call) else { continue };
-                let this = (tool, says, answer);
-                if *last.get_or_insert_with(|| this.clone()) != this {
+                let this = (tool, input, answer);
+                if this.1.is_empty() || *last.get_or_insert_with(|| this.clone()) != this {
                     break;
                 }
                 count += 1;
@@ -230,7 +228,8 @@ mod tests {
         let call = |n: u32, says: &str| StepKind::Call {
             call: n.to_string(),
             tool: "sh".to_owned(),
-            says: says.to_owned(),
+            says: "the same".to_owned(),
+            input: says.to_owned(),
         };
         let got = |n: u32, text: &str| StepKind::Result {
             call: n.to_string(),

@@ -162,6 +162,7 @@ impl Record<'_> {
                 call: text_at(block, "/id").to_owned(),
                 tool: text_at(block, "/name").to_owned(),
                 says: saying(block.get("input")),
+                input: block.get("input").map(|it| hash(&it.to_string())).unwrap_or_default(),
             }),
             name => Some(unread(&["assistant", name])),
         });
@@ -287,6 +288,11 @@ fn saying(input: Option<&Value>) -> String {
     }
 }
 
+/// A hash of a text, as text.
+pub(super) fn hash(text: &str) -> String {
+    format!("{:016x}", fingerprint(text))
+}
+
 /// FNV-1a in 64 bits: short to write and, unlike the standard library's hashes, the same in every version.
 fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -332,7 +338,12 @@ mod tests {
             {"type":"thinking","thinking":"Why?"},{"type":"thinking","thinking":""},{"type":"text","text":"So."},
             {"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls","description":"d"}}],
             "usage":{"input_tokens":5,"cache_creation_input_tokens":2,"cache_read_input_tokens":40,"output_tokens":3}}}"#;
-        let call = StepKind::Call { call: "t1".into(), tool: "Bash".into(), says: "ls".into() };
+        let call = StepKind::Call {
+            call: "t1".into(),
+            tool: "Bash".into(),
+            says: "ls".into(),
+            input: hash(r#"{"command":"ls","description":"d"}"#),
+        };
         let tokens = StepKind::Tokens { model: "opus".into(), input: 7, cached: 40, output: 3 };
         let expected = [
             ("u2:0".to_owned(), StepKind::Reasoning { text: "Why?".into() }),

@@ -5,9 +5,10 @@
 //! session does lies beside a secret of the same name, which is never opened.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use pilothouse_contract::elsewhere::{Elsewhere, ElsewhereStep};
@@ -15,6 +16,7 @@ use pilothouse_contract::run::Adapter;
 use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{At, ProjectId, text};
 use pilothouse_holder::proc;
+use rustix::fs::OFlags;
 use serde_json::Value;
 
 use super::{claude_log, reader};
@@ -77,12 +79,12 @@ fn one(
     file: &Path,
     metadata: &Metadata,
 ) -> Option<Elsewhere> {
-    let native = file.file_stem()?.to_str()?.to_owned();
+    let native = file.file_stem()?.to_str().filter(|it| is_id(it))?.to_owned();
     if grounds.ours.contains(&native) {
         return None;
     }
     let (mut cwd, mut title, mut began) = (None, None, None);
-    for line in BufReader::new(File::open(file).ok()?.take(HEAD)).split(b'\n') {
+    for line in BufReader::new(open(file).ok()?.take(HEAD)).split(b'\n') {
         let line = String::from_utf8_lossy(&line.ok()?).into_owned();
         cwd = cwd.or_else(|| claude_log::started_in(&line));
         for (_, at, kind) in reader(Adapter::ClaudeCode)(&line).unwrap_or_default() {
@@ -95,7 +97,8 @@ fn one(
             break;
         }
     }
-    let cwd = cwd.filter(|it| !it.starts_with(&grounds.not_below))?;
+    let is_plain = |it: &Path| it.components().all(|part| !matches!(part, Component::ParentDir));
+    let cwd = cwd.filter(|it| is_plain(it) && !it.starts_with(&grounds.not_below))?;
     // The deepest folder that it lies in says whose it is: a repository may lie in another.
     let of = grounds.folders.iter().filter(|(_, it)| cwd.starts_with(it));
     let (project, _) = of.max_by_key(|(_, it)| it.components().count())?;
@@ -116,13 +119,29 @@ fn one(
     })
 }
 
+/// Whether a log's name may be the id of a session. It becomes an argument of a program and a line that people copy, and any
+/// program of the user's can have written it. What begins with `agent-` is the log of a part of another session.
+fn is_id(name: &str) -> bool {
+    name.len() <= 100
+        && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+        && !name.starts_with('-')
+        && !name.starts_with("agent-")
+}
+
+/// Opens what is a file, and waits for nobody.
+fn open(file: &Path) -> io::Result<File> {
+    let nobody = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(nobody).open(file)?;
+    if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no file")) }
+}
+
 /// The sessions that run now by what Claude Code notes of them: its id, with its process and what it says that it does.
 fn running(folder: &Path) -> HashMap<String, (u32, Option<String>)> {
     let noted = entries(folder).filter_map(|file| {
         let process = file.file_name()?.to_str()?.strip_suffix(".json")?.parse::<u32>().ok()?;
         // What it noted stays behind if it is killed, and its number is given to others.
-        proc::one(process).filter(|it| !it.zombie && NAMES.iter().any(|name| it.name.starts_with(name)))?;
-        let note: Value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+        proc::one(process).filter(|it| !it.zombie && NAMES.contains(&it.name.as_str()))?;
+        let note: Value = serde_json::from_reader(open(&file).ok()?.take(HEAD)).ok()?;
         let text = |name: &str| note.get(name).and_then(Value::as_str);
         let waits = text("waitingFor").map(|it| format!("waiting: {it}"));
         let claims = waits.or_else(|| text("status").map(str::to_owned)).map(|it| text::line(&it, TITLE));
@@ -145,13 +164,13 @@ pub(crate) struct Steps {
 /// # Errors
 /// Whatever the file system says, and what is longer than 256 MiB.
 pub(crate) fn read(file: &Path) -> io::Result<Steps> {
-    let log = File::open(file)?;
+    let log = open(file)?;
     if log.metadata()?.len() > LOG_MAX {
         return Err(io::Error::other("it is longer than 256 MiB, and no more is read at once"));
     }
     let mut all = Steps::default();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for line in BufReader::new(log).split(b'\n') {
+    for line in BufReader::new(log.take(LOG_MAX)).split(b'\n') {
         let line = line?;
         let Some(steps) = reader(Adapter::ClaudeCode)(&String::from_utf8_lossy(&line)) else {
             all.damaged += 1;
@@ -208,6 +227,11 @@ mod tests {
         log(&grounds, &at("a/inner/deep"), "two", "Oil it");
         log(&grounds, &at("a"), "mine", "ours");
         log(&grounds, &at("a/trees/t1"), "tree", "an agent's own");
+        // What could be taken for something else than an id, and what leads out of the project.
+        log(&grounds, &at("a"), "--dangerous", "an option");
+        log(&grounds, &at("a"), "x;id", "a line for a shell");
+        log(&grounds, &at("a"), "agent-1", "a part of another");
+        log(&grounds, &at("a/../b"), "out", "elsewhere");
         // Another folder with the same name of dashes.
         log(&grounds, &at("a-inner"), "twin", "not in any project");
         let found = find(&grounds);

@@ -19,7 +19,11 @@ pub(crate) fn read_line(line: &str) -> Option<Vec<(String, Option<At>, StepKind)
     if line.trim().is_empty() {
         return Some(Vec::new());
     }
-    let line: Line = serde_json::from_str(line).ok()?;
+    let mut line: Line = serde_json::from_str(line).ok()?;
+    // It says all it calls with.
+    if let StepKind::Call { says, input, .. } = &mut line.kind {
+        *input = super::claude_log::hash(says);
+    }
     Some(vec![(line.id, line.at.map(|it| At(it * 1000)), line.kind)])
 }
 
