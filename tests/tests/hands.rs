@@ -39,7 +39,7 @@ fn counted(output: &str) -> usize {
 /// Waits for the so-many-th word of a replaced holder.
 fn wait_for_replaced(home: &Home, times: usize) -> u64 {
     let replaced = home.events(0).filter_map(|it| match it.event {
-        Event::HolderReplaced { uncertain_bytes, .. } => Some(uncertain_bytes),
+        Event::HolderReplaced { uncertain_bytes, .. } => uncertain_bytes,
         _ => None,
     });
     replaced.take(times).last().unwrap()

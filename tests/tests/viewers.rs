@@ -286,7 +286,7 @@ fn bytes_in_flight_at_a_holders_death_are_counted_and_not_typed_again() {
     assert_eq!(screen["text"][0], "ready");
     kill_at_once(holder);
     let uncertain = home.events(0).find_map(|it| match it.event {
-        Event::HolderReplaced { uncertain_bytes, .. } => Some(uncertain_bytes),
+        Event::HolderReplaced { uncertain_bytes, .. } => uncertain_bytes,
         _ => None,
     });
     home.json(&["session", "steady"]);

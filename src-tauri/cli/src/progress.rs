@@ -210,8 +210,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::SessionRenamed { session, title } => format!("session {session} is called {}", says(title)),
         Event::HolderReplaced { session, holder, uncertain_bytes } => {
             let typed = match uncertain_bytes {
-                0 => String::new(),
-                bytes => format!("; {bytes} typed bytes may or may not have arrived"),
+                Some(0) => String::new(),
+                Some(bytes) => format!("; {bytes} typed bytes may or may not have arrived"),
+                None => "; what was typed just before may or may not have arrived".to_owned(),
             };
             format!("session {session}: its holder died, process {holder} took over{typed}")
         }

@@ -377,7 +377,7 @@ impl Engine {
             // A check's end comes with its outcome.
             let check = self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Check);
             match told {
-                Told::Replaced { holder, uncertain_bytes: 0, planned: true } => {
+                Told::Replaced { holder, uncertain_bytes: Some(0), planned: true } => {
                     self.tell(Input::HolderUpgraded { session, holder });
                 }
                 Told::Replaced { holder, uncertain_bytes, .. } => {

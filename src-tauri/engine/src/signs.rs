@@ -400,7 +400,7 @@ impl Engine {
         if let (Some(holder), Some(told)) = (holder, told)
             && holder != told
         {
-            self.tell(Input::HolderReplaced { session, holder, uncertain_bytes: 0 });
+            self.tell(Input::HolderReplaced { session, holder, uncertain_bytes: None });
         }
         if let Some(followed) = self.followed(&self.fleet(), session) {
             let store = self.inner.store.clone();

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access};
 
@@ -13,6 +14,9 @@ use crate::proc;
 
 /// The group that our own processes go into when theirs has to be free of processes: only then may it limit those below.
 const OURS: &str = "pilothouse";
+
+/// So long it is tried to make room for groups with limits.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a group may use at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,14 +96,23 @@ pub fn prepare(base: &Path, limits: Limits) -> Result<(), String> {
         return Ok(());
     }
     let switch_on = || fs::write(base.join("cgroup.subtree_control"), missing.join(" "));
-    let switched = match switch_on() {
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-            stand_aside(base)?;
-            switch_on()
+    let begun = Instant::now();
+    loop {
+        let busy = match switch_on() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => error.to_string(),
+            Err(error) => return Err(format!("{} cannot be told to limit: {error}", base.display())),
+        };
+        // What the engine started for a moment, git above all, was born into its group: it ends soon.
+        match stand_aside(base) {
+            Ok(()) if begun.elapsed() > PATIENCE => {
+                return Err(format!("{} cannot be told to limit: {busy}", base.display()));
+            }
+            Err(why) if begun.elapsed() > PATIENCE => return Err(why),
+            Ok(()) => {}
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
-        other => other,
-    };
-    switched.map_err(|error| format!("{} cannot be told to limit: {error}", base.display()))
+    }
 }
 
 /// Puts our own processes into a group below: one that holds processes itself may not limit those below it.

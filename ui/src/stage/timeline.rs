@@ -295,8 +295,12 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
         {
             Row {
                 why: match uncertain_bytes {
-                    0 => "Nothing of it was lost.".to_owned(),
-                    n => format!("{n} typed bytes may or may not have arrived; they were not typed again."),
+                    Some(0) => "Nothing of it was lost.".to_owned(),
+                    None => "The engine died too: what was typed just before may or may not have arrived."
+                        .to_owned(),
+                    Some(n) => {
+                        format!("{n} typed bytes may or may not have arrived; they were not typed again.")
+                    }
                 },
                 result: format!("process {holder}"),
                 ..row("terminal", format!("The holder of {session} died and was replaced"))

@@ -134,8 +134,8 @@ pub enum Input {
         session: SessionId,
         /// The process id of the new holder.
         holder: u32,
-        /// Bytes that were typed and of which nobody knows whether they were taken.
-        uncertain_bytes: u64,
+        /// Bytes that were typed and of which nobody knows whether they were taken; nothing if who counted them died too.
+        uncertain_bytes: Option<u64>,
     },
     /// The holder of a session made way for a newer one.
     HolderUpgraded {

@@ -143,7 +143,7 @@ pub enum Told {
         /// The process id of the new one.
         holder: u32,
         /// Bytes that were typed and of which nobody knows whether they were taken.
-        uncertain_bytes: u64,
+        uncertain_bytes: Option<u64>,
         /// Whether it made way for the other one, and did not die.
         planned: bool,
     },

@@ -199,6 +199,7 @@ impl<'a> Follow<'a> {
         self.sight.send_modify(|it| it.trouble = None);
         let planned = std::mem::take(&mut self.makes_way);
         tracing::warn!(session = %self.session, holder, uncertain_bytes, planned, "another holder took over");
+        let uncertain_bytes = Some(uncertain_bytes);
         self.sessions.tell(self.session, Told::Replaced { holder, uncertain_bytes, planned });
     }
 
