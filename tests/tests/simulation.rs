@@ -35,7 +35,7 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
     });
     println!("{} of {SEEDS} seeds in {:.1} s", outcomes.len(), begun.elapsed().as_secs_f64());
     for outcome in &outcomes {
-        assert_eq!(outcome.faults, Vec::<String>::new(), "seed {}", outcome.seed);
+        assert_eq!(outcome.faults, [], "seed {}", outcome.seed);
     }
     let ran = u32::try_from(outcomes.len()).unwrap();
     let sum = |of: fn(&Outcome) -> u32| outcomes.iter().map(of).sum::<u32>();

@@ -4,6 +4,7 @@
 //! What is real: every decision, every record, the fold. What is made up: git, agents, checks - as objects that hold
 //! sets of marks - and the person at the desk, who stops, ends, removes, brings back, mends specs and lets runs go on.
 
+mod outcome;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,30 +27,8 @@ use pilothouse_engine::coordination::{
 use pilothouse_engine::policy::scope::Globs;
 use pilothouse_engine::policy::workflow::{Workflow, built_in};
 
+pub use outcome::{Breach, BreachKind, Outcome};
 pub use world::World;
-
-/// What one seed came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// Runs that landed.
-    pub landed: u32,
-    /// Runs that were parked at the end.
-    pub parked: u32,
-    /// Runs that were stopped.
-    pub stopped: u32,
-    /// Parked runs that were let go on.
-    pub resumed: u32,
-    /// Kills of the engine.
-    pub kills: u32,
-    /// Decisions taken.
-    pub decisions: u32,
-    /// Effects performed, those done again after a kill included.
-    pub effects: u32,
-    /// What did not hold; empty if all did.
-    pub faults: Vec<String>,
-}
 
 /// What is stored: only this survives a kill.
 #[derive(Debug, Clone, Default)]
@@ -200,7 +179,10 @@ impl Sim {
                 for record in &decision.records {
                     self.out.resumed += u32::from(matches!(record.event, Event::RunResumed { .. }));
                     if let Event::AttemptFailed { attempt, failure: Failure::Vacuous, .. } = &record.event {
-                        self.fault(format!("{attempt} found its task done already: it would be done twice"));
+                        self.fault(
+                            BreachKind::Doubled,
+                            format!("{attempt} found its task done already: it would be done twice"),
+                        );
                     }
                 }
                 self.journal.records.extend(decision.records);
@@ -208,7 +190,7 @@ impl Sim {
                 self.journal.pending.extend(decision.effects.into_iter().map(|it| (it.key, it)));
             }
             Err(fault) if done.is_some() => {
-                self.fault(format!("an outcome was refused: {fault} ({given:?})"));
+                self.fault(BreachKind::Untrue, format!("an outcome was refused: {fault} ({given:?})"));
             }
             Err(_) => {}
         }
@@ -218,8 +200,8 @@ impl Sim {
         self.check(&touched);
     }
 
-    fn fault(&mut self, says: String) {
-        self.out.faults.push(says);
+    fn fault(&mut self, kind: BreachKind, says: String) {
+        self.out.faults.push(kind.of(says));
     }
 
     /// One step of the world or of the engine. Returns whether anything is left to happen.
@@ -465,7 +447,9 @@ impl Sim {
             for (n, a) in active.iter().enumerate() {
                 for b in active.iter().skip(n + 1) {
                     if let Some(why) = schedule::clash(&hot, a, b) {
-                        faults.push(format!("{} and {} run at once: {why}", a.id, b.id));
+                        faults.push(
+                            BreachKind::Overlap.of(format!("{} and {} run at once: {why}", a.id, b.id)),
+                        );
                     }
                 }
             }
@@ -473,7 +457,10 @@ impl Sim {
                 if let TaskState::Done { commit } = &task.state {
                     let open = |id: &AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());
                     if let Some(attempt) = task.attempts.iter().find(|id| open(id)) {
-                        faults.push(format!("{attempt} works on {}, which is done", task.spec.id));
+                        faults.push(
+                            BreachKind::Doubled
+                                .of(format!("{attempt} works on {}, which is done", task.spec.id)),
+                        );
                     }
                     let proven = fleet.evidence.values().any(|it| {
                         it.gate == Gate::Verify
@@ -483,10 +470,11 @@ impl Sim {
                             && self.world.tree_of(commit).as_ref() == Some(&it.tree)
                     });
                     if !proven {
-                        faults.push(format!(
+                        let says = format!(
                             "{} of {} is ticked without a passing proof of its tree",
                             task.spec.id, run.id
-                        ));
+                        );
+                        faults.push(BreachKind::Untrue.of(says));
                     }
                 }
             }
@@ -494,7 +482,7 @@ impl Sim {
         for attempt in
             fleet.attempts.values().filter(|it| it.state == AttemptState::Merged && it.failure.is_some())
         {
-            faults.push(format!("{} is merged and failed", attempt.id));
+            faults.push(BreachKind::Untrue.of(format!("{} is merged and failed", attempt.id)));
         }
         for check in fleet.sessions.values().filter(|it| it.kind == SessionKind::Check && it.end.is_none()) {
             let attempt = check.attempt.and_then(|id| fleet.attempts.get(&id));
@@ -507,7 +495,8 @@ impl Sim {
                 self.world.was_told_to_end(check.id) || pending.any(|it| it.effect == end)
             };
             if over && !told() {
-                faults.push(format!("session {} checks on for what is over", check.id));
+                faults
+                    .push(BreachKind::Untrue.of(format!("session {} checks on for what is over", check.id)));
             }
         }
         faults.extend(self.world.take_faults(fleet));
@@ -523,7 +512,14 @@ impl Sim {
                 RunState::Landed => self.out.landed += 1,
                 RunState::Parked => self.out.parked += 1,
                 RunState::Stopped => self.out.stopped += 1,
-                state => faults.push(format!("{} ended {}: {}", run.id, state.word(), run.why)),
+                state => {
+                    faults.push(BreachKind::UntypedEnd.of(format!(
+                        "{} ended {}: {}",
+                        run.id,
+                        state.word(),
+                        run.why
+                    )));
+                }
             }
             let item = fleet.items.get(&run.item).map(|it| it.state);
             let fits = match run.state {
@@ -532,10 +528,11 @@ impl Sim {
             };
             // Where the item stands is said by the newest of its runs.
             if !fits && fleet.run_of(run.item).is_some_and(|it| it.id == run.id) {
-                faults.push(format!("{} is {} and its item {item:?}", run.id, run.state.word()));
+                let says = format!("{} is {} and its item {item:?}", run.id, run.state.word());
+                faults.push(BreachKind::UntypedEnd.of(says));
             }
             if run.state == RunState::Parked && run.why.is_empty() {
-                faults.push(format!("{} is parked without a reason", run.id));
+                faults.push(BreachKind::UntypedEnd.of(format!("{} is parked without a reason", run.id)));
             }
         }
         faults.extend(
@@ -543,22 +540,24 @@ impl Sim {
                 .attempts
                 .values()
                 .filter(|it| !it.state.is_over())
-                .map(|it| format!("{} never ended: {}", it.id, it.state.word())),
+                .map(|it| BreachKind::UntypedEnd.of(format!("{} never ended: {}", it.id, it.state.word()))),
         );
         faults.extend(
             fleet
                 .sessions
                 .values()
                 .filter(|it| it.end.is_none())
-                .map(|it| format!("session {} never ended", it.id)),
+                .map(|it| BreachKind::UntypedEnd.of(format!("session {} never ended", it.id))),
         );
-        faults.extend(self.journal.pending.keys().map(|key| format!("{key} was never done")));
+        faults.extend(
+            self.journal.pending.keys().map(|key| BreachKind::Lost.of(format!("{key} was never done"))),
+        );
         let mut anew = Fleet::default();
         for record in &self.journal.records {
             anew.apply(record);
         }
         if anew != *fleet {
-            faults.push("folding the history anew gives another fleet".to_owned());
+            faults.push(BreachKind::Untrue.of("folding the history anew gives another fleet".to_owned()));
         }
         faults.extend(self.world.final_faults(fleet));
         self.out.faults.extend(faults);

@@ -4,9 +4,9 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pilothouse_testkit::sim::{self, Outcome};
+use pilothouse_testkit::sim::{self, BreachKind, Outcome};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -19,25 +19,37 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     let next = AtomicU64::new(from);
     let work = || {
-        let mut mine: Vec<Outcome> = Vec::new();
+        let mut mine: Vec<(Duration, Outcome)> = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + seeds {
                 return mine;
             }
-            mine.push(sim::run(seed));
+            let began = Instant::now();
+            let outcome = sim::run(seed);
+            mine.push((began.elapsed(), outcome));
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+    let timed: Vec<(Duration, Outcome)> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         running.into_iter().flat_map(|it| it.join().unwrap_or_default()).collect()
     });
+    let slowest = timed.iter().max_by_key(|it| it.0).map(|it| it.1.seed);
+    let outcomes: Vec<Outcome> = timed.into_iter().map(|it| it.1).collect();
+    let faults =
+        |kind: BreachKind| outcomes.iter().flat_map(|it| &it.faults).filter(|it| it.kind == kind).count();
     let sum = |of: fn(&Outcome) -> u32| outcomes.iter().map(|it| u64::from(of(it))).sum::<u64>();
     let faulty: Vec<&Outcome> = outcomes.iter().filter(|it| !it.faults.is_empty()).collect();
     let document = serde_json::json!({
         "seeds": outcomes.len(),
         "runs": sum(|it| it.landed + it.parked + it.stopped),
+        "lost": faults(BreachKind::Lost),
+        "doubled": faults(BreachKind::Doubled),
+        "overlaps": faults(BreachKind::Overlap),
+        "untyped_ends": faults(BreachKind::UntypedEnd),
+        "untrue": faults(BreachKind::Untrue),
+        "slowest_seed": slowest,
         "landed": sum(|it| it.landed),
         "parked": sum(|it| it.parked),
         "stopped": sum(|it| it.stopped),
@@ -45,7 +57,7 @@ fn main() -> ExitCode {
         "kills": sum(|it| it.kills),
         "decisions": sum(|it| it.decisions),
         "effects": sum(|it| it.effects),
-        "faulty": faulty.iter().map(|it| serde_json::json!({ "seed": it.seed, "faults": it.faults })).collect::<Vec<_>>(),
+        "faulty": faulty.iter().map(|it| serde_json::json!({ "seed": it.seed, "faults": said(it) })).collect::<Vec<_>>(),
         "seconds": begun.elapsed().as_secs_f64(),
     });
     if json {
@@ -63,8 +75,12 @@ fn main() -> ExitCode {
             sum(|it| it.decisions)
         );
         for outcome in &faulty {
-            println!("seed {}: {}", outcome.seed, outcome.faults.join("; "));
+            println!("seed {}: {}", outcome.seed, said(outcome).join("; "));
         }
     }
     ExitCode::from(u8::from(!faulty.is_empty()))
+}
+
+fn said(outcome: &Outcome) -> Vec<&str> {
+    outcome.faults.iter().map(|it| it.says.as_str()).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::outcome::{Breach, BreachKind};
 use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
@@ -52,7 +53,7 @@ pub struct World {
     checkout_dirty: bool,
     kind: bool,
     landed: Vec<(PullId, Oid)>,
-    faults: Vec<String>,
+    faults: Vec<Breach>,
 }
 
 fn main_ref() -> RefName {
@@ -157,7 +158,7 @@ impl World {
     }
 
     /// What went wrong since it was last asked.
-    pub fn take_faults(&mut self, fleet: &Fleet) -> Vec<String> {
+    pub fn take_faults(&mut self, fleet: &Fleet) -> Vec<Breach> {
         let mut faults = std::mem::take(&mut self.faults);
         for (pull, commit) in &std::mem::take(&mut self.landed) {
             let Some(it) = fleet.pulls.get(pull) else { continue };
@@ -167,7 +168,8 @@ impl World {
                     it.gate == Gate::Landing && it.passed() && it.tree == tree && it.command == check.command
                 });
                 if !proven {
-                    faults.push(format!("{pull} landed a tree on which `{}` did not pass", check.command));
+                    let says = format!("{pull} landed a tree on which `{}` did not pass", check.command);
+                    faults.push(BreachKind::Untrue.of(says));
                 }
             }
         }
@@ -176,7 +178,7 @@ impl World {
 
     /// What must hold at the end.
     #[must_use]
-    pub fn final_faults(&self, fleet: &Fleet) -> Vec<String> {
+    pub fn final_faults(&self, fleet: &Fleet) -> Vec<Breach> {
         let mut faults = Vec::new();
         let main = self.main().unwrap_or_default();
         let marks = self.objects.get(&main).map(|(marks, _)| marks.clone()).unwrap_or_default();
@@ -185,16 +187,18 @@ impl World {
             for task in &run.tasks {
                 let name = format!("{}/{}", run.item, task.spec.id);
                 if !marks.contains(&name) || !marks.contains(&format!("tick {name}")) {
-                    faults.push(format!("{name} landed and is not on the default branch with its tick"));
+                    let says = format!("{name} landed and is not on the default branch with its tick");
+                    faults.push(BreachKind::Lost.of(says));
                 }
                 let commits = self.history(&main).into_iter().filter(|it| self.adds(it, &name)).count();
                 if commits != 1 {
-                    faults.push(format!("{name} came with {commits} commits"));
+                    faults.push(BreachKind::Doubled.of(format!("{name} came with {commits} commits")));
                 }
             }
         }
         if marks.iter().any(|mark| mark.contains("lie") || mark.contains("stray")) {
-            faults.push(format!("the default branch holds what no gate may let through: {marks:?}"));
+            let says = format!("the default branch holds what no gate may let through: {marks:?}");
+            faults.push(BreachKind::Untrue.of(says));
         }
         faults
     }
@@ -240,7 +244,9 @@ impl World {
     fn start(&mut self, session: SessionId, by: EffectKey) {
         let starts = self.starts.entry(session).or_default();
         if starts.insert(by) && starts.len() > 1 {
-            self.faults.push(format!("session {session} was started {} times", starts.len()));
+            self.faults.push(
+                BreachKind::Doubled.of(format!("session {session} was started {} times", starts.len())),
+            );
         }
     }
 
@@ -248,7 +254,7 @@ impl World {
         let count = self.moves.entry((reference.clone(), to.clone())).or_default();
         *count += 1;
         if *count > 1 {
-            self.faults.push(format!("{reference} was moved to {to} {count} times"));
+            self.faults.push(BreachKind::Doubled.of(format!("{reference} was moved to {to} {count} times")));
         }
         self.refs.insert(reference, to);
     }
@@ -526,7 +532,8 @@ impl World {
             return Advanced::Elsewhere { found: None, named: "somebody".to_owned() };
         }
         if stands.as_ref() != Some(old) {
-            self.faults.push(format!("{} stands at {stands:?} and not at {old}", run.branch));
+            self.faults
+                .push(BreachKind::Untrue.of(format!("{} stands at {stands:?} and not at {old}", run.branch)));
             return Advanced::Elsewhere { found: stands, named: "somebody".to_owned() };
         }
         self.move_ref(run.branch.clone(), new.clone());
@@ -562,7 +569,7 @@ impl World {
         let owner =
             fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
         if owner.is_some_and(|it| !it.state.is_over()) {
-            self.faults.push(format!("{worktree} was removed under its attempt"));
+            self.faults.push(BreachKind::Lost.of(format!("{worktree} was removed under its attempt")));
         }
         self.worktrees.insert(worktree, false);
         Ok(Recovery {

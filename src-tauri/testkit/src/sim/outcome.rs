@@ -1,0 +1,56 @@
+//! What a seed of the simulation came to.
+
+/// What one seed came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Runs that landed.
+    pub landed: u32,
+    /// Runs that were parked at the end.
+    pub parked: u32,
+    /// Runs that were stopped.
+    pub stopped: u32,
+    /// Parked runs that were let go on.
+    pub resumed: u32,
+    /// Kills of the engine.
+    pub kills: u32,
+    /// Decisions taken.
+    pub decisions: u32,
+    /// Effects performed, those done again after a kill included.
+    pub effects: u32,
+    /// What did not hold; empty if all did.
+    pub faults: Vec<Breach>,
+}
+
+/// Something that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Breach {
+    /// Of what kind.
+    pub kind: BreachKind,
+    /// What.
+    pub says: String,
+}
+
+/// The kinds of what may not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreachKind {
+    /// Work is gone, or was never done.
+    Lost,
+    /// Something was done twice.
+    Doubled,
+    /// Two tasks that may meet were worked at once.
+    Overlap,
+    /// Something never came to a typed end.
+    UntypedEnd,
+    /// Something is said that is not so.
+    Untrue,
+}
+
+impl BreachKind {
+    /// One of this kind.
+    pub(super) fn of(self, says: String) -> Breach {
+        Breach { kind: self, says }
+    }
+}
