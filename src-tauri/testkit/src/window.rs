@@ -3,6 +3,7 @@
 //!
 //! Refuses: any look behind the page. What a test wants to know about the engine it asks the engine.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -316,20 +317,26 @@ impl Window {
         panic!("{why}; {seen}\nthe page tells of {told:?}\n{}\n{source}", self.says())
     }
 
-    /// Clicks on something, once it is there. If the page puts another in its place between the look and the click, on that.
+    /// Clicks on something, once it is there. If the page puts another in its place between the look and the click, or takes it
+    /// away for a moment, it is clicked once it can be.
     ///
     /// # Panics
     /// If it does not come, or cannot be clicked.
     pub fn click(&self, css: &str) {
-        self.until(&format!("a click on {css}"), || {
-            self.wait(css);
+        let said = RefCell::new(String::new());
+        let clicked = || {
             let clicked =
                 self.attempt(|client| async move { client.find(Locator::Css(css)).await?.click().await });
-            let Err(error) = clicked else { return true };
-            let replaced = ["stale", "no such element"].iter().any(|it| error.to_lowercase().contains(it));
-            assert!(replaced, "a click on {css}: {error}");
-            false
-        });
+            clicked.inspect_err(|error| drop(said.replace(error.clone()))).is_ok()
+        };
+        let begun = Instant::now();
+        self.wait(css);
+        while !clicked() {
+            if begun.elapsed() > PATIENCE {
+                self.fail(&format!("a click on {css}: {}", said.borrow()));
+            }
+            std::thread::sleep(AGAIN);
+        }
     }
 
     /// Presses keys together, like `ctrl+k` or `Escape`.
