@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pilothouse_contract::{At, Oid, RefName};
 use tokio::io::AsyncWriteExt;
@@ -168,10 +168,20 @@ impl Git {
     }
 
     async fn run_with(&self, args: &[&str], input: &[u8], env: &[(&str, &str)]) -> Result<Vec<u8>, GitError> {
-        let mut command = self.command(args);
-        command.envs(env.iter().copied());
-        let output = finish(command, &name_of(args), input).await?;
-        if output.status.success() { Ok(output.stdout) } else { Err(refusal(name_of(args), &output)) }
+        let begun = Instant::now();
+        loop {
+            let mut command = self.command(args);
+            command.envs(env.iter().copied());
+            let output = finish(command, &name_of(args), input).await?;
+            if output.status.success() {
+                return Ok(output.stdout);
+            }
+            let refusal = refusal(name_of(args), &output);
+            if !is_half_noted(&refusal) || begun.elapsed() > HALF_NOTED {
+                return Err(refusal);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Runs a command; returns its standard output as text without the last line break.
@@ -452,6 +462,15 @@ fn refusal(command: String, output: &Output) -> GitError {
 }
 
 /// Runs a command to its end. At the limit it is killed with all it started.
+/// So long a worktree may be half noted.
+const HALF_NOTED: Duration = Duration::from_secs(2);
+
+/// Whether git failed, before it did anything, over a worktree that another git is making this moment: it notes one in several
+/// files, and whoever looks at all of them between two fails over the one that is empty yet.
+fn is_half_noted(error: &GitError) -> bool {
+    matches!(error, GitError::Failed { says, .. } if says.contains("failed to read") && says.contains("/worktrees/"))
+}
+
 async fn finish(mut command: Command, name: &str, input: &[u8]) -> Result<Output, GitError> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
