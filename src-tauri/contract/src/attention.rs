@@ -411,29 +411,31 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
         let Some(run) = session.run.and_then(|id| fleet.runs.get(&id)) else { continue };
         let Some(attempt) = session.attempt.and_then(|id| fleet.attempts.get(&id)) else { continue };
         let subject = Subject::Task(run.id, attempt.task.clone());
-        let answers = || {
-            vec![
+        let alarm = |key: String, since: At, asks: String, next: String| Alarm {
+            key,
+            family: Family::Stalled,
+            priority: Priority::P3,
+            call: call_of(fleet.items.get(&run.item), &attempt.task),
+            subject: Some(subject.clone()),
+            project: Some(run.project),
+            since,
+            asks,
+            says: run.task(&attempt.task).map(|it| it.spec.title.clone()).unwrap_or_default(),
+            next,
+            answers: vec![
                 answer("Open", Deed::Open(subject.clone())),
                 answer("End it", call(ask::session::Kill { session: session.id })),
-            ]
+            ],
         };
-        let title = run.task(&attempt.task).map(|it| it.spec.title.clone()).unwrap_or_default();
         // Silence has a rule of its own below.
         let fuses = fuse::of(fleet, session, sights.pulses.get(&session.id), sights.now);
         for near in fuses.iter().filter(|it| it.minds != Minds::Silence && it.is_near()) {
-            list.push(Alarm {
-                key: format!("fuse {} {}", session.id, near.failure().word()),
-                family: Family::Stalled,
-                priority: Priority::P3,
-                call: call_of(fleet.items.get(&run.item), &attempt.task),
-                subject: Some(subject.clone()),
-                project: Some(run.project),
-                since: running.at,
-                asks: format!("A fuse of {} is about to blow: {near}", run.policy.agent.name),
-                says: title.clone(),
-                next: "Then it is ended and tried again, as often as the policy allows".to_owned(),
-                answers: answers(),
-            });
+            list.push(alarm(
+                format!("fuse {} {}", session.id, near.failure().word()),
+                running.at,
+                format!("A fuse of {} is about to blow: {near}", run.policy.agent.name),
+                "Then it is ended and tried again, as often as the policy allows".to_owned(),
+            ));
         }
         let asks = fleet.questions.values().any(|it| it.session == session.id && it.is_open());
         // What is not seen is not called still: an engine that just began to look has heard nothing yet.
@@ -445,21 +447,14 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
         if asks || quiet_s < (limit_s / 2).min(STALL_S) {
             continue;
         }
-        list.push(Alarm {
-            key: format!("stalled {}", session.id),
-            family: Family::Stalled,
-            priority: Priority::P3,
-            call: call_of(fleet.items.get(&run.item), &attempt.task),
-            subject: Some(subject.clone()),
-            project: Some(run.project),
-            since: last,
-            asks: format!("No output from {}", run.policy.agent.name),
-            says: title,
-            next: format!(
+        list.push(alarm(
+            format!("stalled {}", session.id),
+            last,
+            format!("No output from {}", run.policy.agent.name),
+            format!(
                 "After {limit_s} s without output and without a changed file it is ended and tried again"
             ),
-            answers: answers(),
-        });
+        ));
     }
 }
 

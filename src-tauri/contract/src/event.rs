@@ -91,8 +91,7 @@ pub enum Event {
     /// A person calls it something else.
     SessionRenamed { session: SessionId, title: String },
     /// Its holder died, and another one took over where it stood. What was typed and not acknowledged may have been
-    /// taken or not: so many bytes; they are not typed again.
-    /// Of so many typed bytes nobody knows whether they arrived; without a number nobody knows of how many.
+    /// taken or not: so many bytes, or nobody knows how many, because the engine died too. They are not typed again.
     HolderReplaced { session: SessionId, holder: u32, uncertain_bytes: Option<u64> },
     /// Its holder made way for the one that was installed in its place, and nothing was lost by it.
     HolderUpgraded { session: SessionId, holder: u32 },

@@ -73,6 +73,12 @@ impl Run {
         if self.approved.as_str().is_empty() { &self.base } else { &self.approved }
     }
 
+    /// Whether a person paused it.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// How many tasks are done.
     #[must_use]
     pub fn done(&self) -> usize {

@@ -104,13 +104,13 @@ pub fn prepare(base: &Path, limits: Limits) -> Result<(), String> {
             Err(error) => return Err(format!("{} cannot be told to limit: {error}", base.display())),
         };
         // What the engine started for a moment, git above all, was born into its group: it ends soon.
-        match stand_aside(base) {
-            Ok(()) if begun.elapsed() > PATIENCE => {
-                return Err(format!("{} cannot be told to limit: {busy}", base.display()));
-            }
-            Err(why) if begun.elapsed() > PATIENCE => return Err(why),
-            Ok(()) => {}
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        let aside = stand_aside(base);
+        if begun.elapsed() > PATIENCE {
+            let busy = format!("{} cannot be told to limit: {busy}", base.display());
+            return Err(aside.err().unwrap_or(busy));
+        }
+        if aside.is_err() {
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

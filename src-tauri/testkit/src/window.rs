@@ -3,7 +3,6 @@
 //!
 //! Refuses: any look behind the page. What a test wants to know about the engine it asks the engine.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -289,10 +288,15 @@ impl Window {
     /// # Panics
     /// If it does not come to hold. The message holds a screenshot's path and the page.
     pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        self.until_done(what, || if holds() { Ok(()) } else { Err(String::new()) });
+    }
+
+    /// Tries something until it is done.
+    fn until_done(&self, what: &str, does: impl Fn() -> Result<(), String>) {
         let begun = Instant::now();
-        while !holds() {
+        while let Err(why) = does() {
             if begun.elapsed() > PATIENCE {
-                self.fail(&format!("waited {} s for {what}", PATIENCE.as_secs()));
+                self.fail(&format!("waited {} s for {what}{why}", PATIENCE.as_secs()));
             }
             std::thread::sleep(AGAIN);
         }
@@ -323,20 +327,11 @@ impl Window {
     /// # Panics
     /// If it does not come, or cannot be clicked.
     pub fn click(&self, css: &str) {
-        let said = RefCell::new(String::new());
-        let clicked = || {
-            let clicked =
-                self.attempt(|client| async move { client.find(Locator::Css(css)).await?.click().await });
-            clicked.inspect_err(|error| drop(said.replace(error.clone()))).is_ok()
-        };
-        let begun = Instant::now();
         self.wait(css);
-        while !clicked() {
-            if begun.elapsed() > PATIENCE {
-                self.fail(&format!("a click on {css}: {}", said.borrow()));
-            }
-            std::thread::sleep(AGAIN);
-        }
+        self.until_done(&format!("a click on {css}"), || {
+            self.attempt(|client| async move { client.find(Locator::Css(css)).await?.click().await })
+                .map_err(|error| format!(": {error}"))
+        });
     }
 
     /// Presses keys together, like `ctrl+k` or `Escape`.

@@ -5,7 +5,6 @@ use pilothouse_contract::elsewhere::Elsewhere;
 use pilothouse_contract::keys::typed;
 use pilothouse_contract::rows::{Rows, Tile, Wanted};
 use pilothouse_contract::session::{Limits, Mode, Session};
-use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{Fault, SessionId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -306,11 +305,7 @@ fn elsewhere_page(page: &ask::session::ElsewherePage) -> String {
         says.push_str(&format!("Go on with it here: pilothouse session elsewhere {} --go-on\n", it.native));
     }
     says.push('\n');
-    for step in page.steps.iter().filter(|it| !matches!(it.kind, StepKind::Unread { .. })) {
-        says.push_str(&super::trajectory::line(step.ordinal, &step.kind));
-        says.push('\n');
-    }
-    says
+    says + &super::trajectory::lines(page.steps.iter().map(|it| (it.ordinal, &it.kind)), false)
 }
 
 fn sent(lines: &[ask::session::TypedLine]) -> String {

@@ -64,7 +64,7 @@ fn list(all: &[Trajectory]) -> String {
 
 fn show(page: &ask::trajectory::TrajectoryPage, all: bool) -> String {
     let it = &page.trajectory;
-    let mut says = format!(
+    let says = format!(
         "{} {}: {} steps ({} records not read, {} damaged lines), from {}\n\n",
         it.session,
         short(&it.title, 80),
@@ -73,15 +73,16 @@ fn show(page: &ask::trajectory::TrajectoryPage, all: bool) -> String {
         it.damaged,
         it.file
     );
-    for step in page.steps.iter().filter(|it| all || !matches!(it.kind, StepKind::Unread { .. })) {
-        says.push_str(&line(step.ordinal, &step.kind));
-        says.push('\n');
-    }
-    says
+    says + &lines(page.steps.iter().map(|it| (it.ordinal, &it.kind)), all)
 }
 
-/// A step as one line.
-pub(super) fn line(ordinal: u32, kind: &StepKind) -> String {
+/// Steps, a line each; with `all` also what Pilothouse does not read.
+pub(super) fn lines<'a>(steps: impl Iterator<Item = (u32, &'a StepKind)>, all: bool) -> String {
+    let shown = steps.filter(|(_, kind)| all || !matches!(kind, StepKind::Unread { .. }));
+    shown.map(|(ordinal, kind)| line(ordinal, kind) + "\n").collect()
+}
+
+fn line(ordinal: u32, kind: &StepKind) -> String {
     let (word, text) = match kind {
         StepKind::Prompt { text } => ("prompt", short(text, 200)),
         StepKind::Message { text } => ("says", short(text, 400)),

@@ -28,13 +28,13 @@ impl Desk {
             folders.extend(trees.map(|it| (project.id, it.path)));
         }
         // Somebody may have started one in a session that is held here.
-        let lives = |it: &&Session| it.end.is_none();
-        let live: BTreeMap<u32, SessionId> = {
+        let (live, ours) = {
             let fleet = self.engine.fleet();
-            let live = fleet.sessions.values().filter(lives);
-            live.filter_map(|it| Some((it.running.as_ref()?.pid, it.id))).collect()
+            let live = fleet.sessions.values().filter(|it| it.end.is_none());
+            let live = live.filter_map(|it| Some((it.running.as_ref()?.pid, it.id)));
+            let ours = fleet.sessions.keys().map(|it| self.engine.native_id(*it)).collect();
+            (live.collect::<BTreeMap<u32, SessionId>>(), ours)
         };
-        let ours = self.engine.fleet().sessions.keys().map(|it| self.engine.native_id(*it)).collect();
         // Claude Code resolves links before it notes a folder.
         let look = move || {
             let whole = |path: PathBuf| path.canonicalize().unwrap_or(path);
@@ -45,16 +45,14 @@ impl Desk {
             for it in &mut all {
                 let parent = |pid: &u32| processes.get(pid).map(|it| it.parent);
                 // Nothing is its own ancestor, but what is read one by one may look so.
-                let line = std::iter::successors(it.process, parent).take(processes.len());
-                it.held = line.into_iter().find_map(|pid| live.get(&pid).copied());
+                let mut line = std::iter::successors(it.process, parent).take(processes.len());
+                it.held = line.find_map(|pid| live.get(&pid).copied());
             }
             all
         };
         tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))
     }
-}
 
-impl Desk {
     /// By what is found and not by what is said: an id is no path.
     async fn one_elsewhere(&self, native: &str) -> Result<Elsewhere, Fault> {
         let found = self.elsewhere().await?.into_iter().find(|it| it.native == native);
@@ -71,14 +69,13 @@ impl Answer<ask::session::GoOnElsewhere> for Desk {
         static TURN: Mutex<()> = Mutex::const_new(());
         let _turn = TURN.lock().await;
         let it = self.one_elsewhere(&call.native).await?;
-        let begun =
-            |session: &Session, argv: &[String]| session.end.is_none() && session.argv.ends_with(argv);
         let Some(argv) = it.resume() else {
             return Err(Fault::refused(format!("{} goes on already: it {}", it.native, it.stands()))
                 .hint("end it there first"));
         };
         let same = argv.get(1..).unwrap_or_default();
-        if let Some(known) = self.engine.fleet().sessions.values().find(|it| begun(it, same)) {
+        let begun = |it: &&Session| it.end.is_none() && it.argv.ends_with(same);
+        if let Some(known) = self.engine.fleet().sessions.values().find(begun) {
             return Err(Fault::refused(format!("{} goes on already, in {}", it.native, known.id))
                 .command("watch it", format!("pilothouse attach {}", known.id)));
         }

@@ -230,7 +230,7 @@ impl Work<'_> {
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         }
         super::runs::line_open(&project)?;
-        if self.fleet.runs.get(&it.run).is_some_and(|it| it.paused.is_some()) {
+        if self.fleet.runs.get(&it.run).is_some_and(Run::is_paused) {
             return Err(Fault::refused(format!("{} is paused, so nothing of it lands", it.run))
                 .command("let it go on", format!("pilothouse run go-on {}", it.run)));
         }
@@ -251,7 +251,7 @@ impl Work<'_> {
         }
         let may_land = |pull: &&Pull| {
             let said_yes = pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head);
-            let paused = self.fleet.runs.get(&pull.run).is_some_and(|it| it.paused.is_some());
+            let paused = self.fleet.runs.get(&pull.run).is_some_and(Run::is_paused);
             said_yes
                 && !paused
                 && matches!(

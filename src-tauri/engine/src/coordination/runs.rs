@@ -169,7 +169,7 @@ impl Work<'_> {
         if !it.state.is_live() {
             return Err(Fault::refused(format!("{run} is {}: nothing of it is carried", it.state.word())));
         }
-        if it.paused.is_some() == paused {
+        if it.is_paused() == paused {
             return Ok(());
         }
         let project = it.project;
@@ -189,8 +189,7 @@ impl Work<'_> {
         }
         self.next_integration(run);
         let ready = self.fleet.runs.get(&run).map(|it| self.schedules.ready(it));
-        let is_paused = self.fleet.runs.get(&run).is_some_and(|it| it.paused.is_some());
-        for task in ready.filter(|_| !is_paused).unwrap_or_default() {
+        for task in ready.unwrap_or_default() {
             self.start_task(run, &task);
         }
         let Some(it) = self.fleet.runs.get(&run) else { return };
@@ -202,7 +201,7 @@ impl Work<'_> {
             return;
         }
         // Then the rest begins, or it turns out that nothing can.
-        if is_paused {
+        if it.is_paused() {
             return;
         }
         let parked: Vec<String> = it

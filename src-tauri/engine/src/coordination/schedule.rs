@@ -9,7 +9,9 @@ mod needs;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
 use pilothouse_contract::run::{Run, TaskRun, TaskState, Wait};
 use pilothouse_contract::spec::TaskSpec;
@@ -39,7 +41,7 @@ pub fn waits(run: &Run) -> Vec<(TaskId, Wait)> {
                     }
                     None => {
                         it.busy.add(&it.facts, place);
-                        if run.paused.is_some() { Wait::Paused } else { Wait::Ready }
+                        if run.is_paused() { Wait::Paused } else { Wait::Ready }
                     }
                 }
             } else {
@@ -71,6 +73,9 @@ pub struct Schedules(HashMap<RunId, Schedule>);
 impl Schedules {
     /// The tasks that may begin together now: those that [`waits`] calls ready.
     pub fn ready(&mut self, run: &Run) -> Vec<TaskId> {
+        if run.is_paused() {
+            return Vec::new();
+        }
         let it = self.0.entry(run.id).or_insert_with(|| Schedule::of(run));
         it.look_again(run);
         it.ready(run)
@@ -162,6 +167,9 @@ impl Schedule {
             *self = Self::of(run);
             return;
         }
+        if changed.is_empty() {
+            return;
+        }
         for (place, stood) in changed {
             let Some(task) = run.tasks.get(place) else { continue };
             let stands = Stand::of(task);
@@ -231,6 +239,20 @@ impl Schedule {
         match clash(&self.hot, task, other) {
             Some(why) => Wait::Scope { with: other.id.clone(), why },
             None => Wait::Resource { name: name(), with: other.id.clone() },
+        }
+    }
+}
+
+/// Takes one out of the set of that key, and the set away if it was the last.
+fn take<K: Hash + Eq + Borrow<Q>, Q: Hash + Eq + ?Sized, T: Ord>(
+    from: &mut HashMap<K, BTreeSet<T>>,
+    key: &Q,
+    it: &T,
+) {
+    if let Some(set) = from.get_mut(key) {
+        set.remove(it);
+        if set.is_empty() {
+            from.remove(key);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use pilothouse_contract::spec::TaskSpec;
 
+use super::take;
 use crate::policy::scope::{Globs, Parts};
 
 /// What is worked out of a task once.
@@ -67,13 +68,13 @@ impl Busy {
         self.alone.remove(&place);
         for (n, glob) in task.globs.iter().enumerate() {
             let mut heads = glob.heads();
-            take(&mut self.at, &heads.next().unwrap_or_default(), (place, n));
+            take(&mut self.at, heads.next().unwrap_or_default().as_str(), &(place, n));
             for head in heads {
-                take(&mut self.below, &head, (place, n));
+                take(&mut self.below, head.as_str(), &(place, n));
             }
         }
         for name in &task.uses {
-            take(&mut self.uses, name, place);
+            take(&mut self.uses, name.as_str(), &place);
         }
     }
 
@@ -99,15 +100,5 @@ impl Busy {
         }
         task.uses.iter().for_each(|it| see(self.uses.get(it).and_then(BTreeSet::first).copied()));
         first
-    }
-}
-
-/// Takes one out of the set of that name, and the set away if it was the last.
-fn take<T: Ord>(from: &mut HashMap<String, BTreeSet<T>>, name: &str, it: T) {
-    if let Some(set) = from.get_mut(name) {
-        set.remove(&it);
-        if set.is_empty() {
-            from.remove(name);
-        }
     }
 }

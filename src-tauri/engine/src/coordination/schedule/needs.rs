@@ -2,13 +2,13 @@
 //!
 //! [`specs::needs`]: crate::policy::specs::needs
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use pilothouse_contract::TaskId;
 use pilothouse_contract::run::{Run, TaskRun, Wait};
 use pilothouse_contract::spec::TaskSpec;
 
-use super::NAMED;
+use super::{NAMED, take};
 use crate::policy::specs::holds_up;
 
 /// Tasks of one phase that may run beside each other have this in common; all that may not have it too.
@@ -25,9 +25,9 @@ pub(super) struct Needs {
     names: HashMap<usize, (BTreeSet<usize>, usize)>,
     named_by: HashMap<usize, Vec<usize>>,
     /// Tasks that hold others up for where they stand in the file, and are not done.
-    open: BTreeMap<Kind, BTreeSet<usize>>,
+    open: HashMap<Kind, BTreeSet<usize>>,
     /// Tasks that wait for such.
-    waiting: BTreeMap<Kind, BTreeSet<usize>>,
+    waiting: HashMap<Kind, BTreeSet<usize>>,
 }
 
 impl Needs {
@@ -35,8 +35,8 @@ impl Needs {
         let mut it = Self {
             names: HashMap::new(),
             named_by: HashMap::new(),
-            open: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            open: HashMap::new(),
+            waiting: HashMap::new(),
         };
         let names = run.tasks.iter().any(|it| it.spec.depends.as_ref().is_some_and(|it| !it.is_empty()));
         let all = run.tasks.iter().enumerate().filter(|_| names);
@@ -82,12 +82,12 @@ impl Needs {
 
     /// It does not wait any more.
     pub(super) fn leave(&mut self, place: usize, task: &TaskSpec) {
-        take(&mut self.waiting, kind(task), place);
+        take(&mut self.waiting, &kind(task), &place);
     }
 
     /// Takes note of one that is done. Those that named it and wait for nothing else now.
     pub(super) fn done(&mut self, place: usize, task: &TaskSpec) -> Vec<usize> {
-        take(&mut self.open, kind(task), place);
+        take(&mut self.open, &kind(task), &place);
         let mut free = Vec::new();
         for other in self.named_by.remove(&place).unwrap_or_default() {
             if let Some((_, open)) = self.names.get_mut(&other) {
@@ -110,7 +110,7 @@ impl Needs {
                 && first.is_none_or(|first| first >= place)
             {
                 free.push(place);
-                take(&mut self.waiting, kind, place);
+                take(&mut self.waiting, &kind, &place);
             }
         }
         free
@@ -132,15 +132,6 @@ impl Needs {
             }
         };
         Wait::Dependency { more: u32::try_from(all - tasks.len()).unwrap_or(u32::MAX), tasks }
-    }
-}
-
-fn take(from: &mut BTreeMap<Kind, BTreeSet<usize>>, kind: Kind, place: usize) {
-    if let Some(set) = from.get_mut(&kind) {
-        set.remove(&place);
-        if set.is_empty() {
-            from.remove(&kind);
-        }
     }
 }
 

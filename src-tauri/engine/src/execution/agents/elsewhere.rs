@@ -102,7 +102,7 @@ fn one(
     // The deepest folder that it lies in says whose it is: a repository may lie in another.
     let of = grounds.folders.iter().filter(|(_, it)| cwd.starts_with(it));
     let (project, _) = of.max_by_key(|(_, it)| it.components().count())?;
-    let (process, claims) = runs.get(&native).cloned().map_or((None, None), |it| (Some(it.0), it.1));
+    let (process, claims) = runs.get(&native).cloned().unzip();
     Some(Elsewhere {
         native,
         agent: "claude".to_owned(),
@@ -115,7 +115,7 @@ fn one(
         written: written(metadata),
         process,
         held: None,
-        claims,
+        claims: claims.flatten(),
     })
 }
 

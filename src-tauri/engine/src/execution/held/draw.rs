@@ -426,13 +426,11 @@ pub(super) async fn follow(
             tokio::time::sleep(GATHER).await;
         }
         match tokio::time::timeout(PARK, sight.changed()).await {
-            Ok(Ok(())) => parked = false,
-            Ok(Err(_)) => return,
+            // Its sender is here, so it does not go away.
+            Ok(_) => parked = false,
             Err(_) if parked => {
                 // Nothing is left to be done until something happens.
-                if sight.changed().await.is_err() {
-                    return;
-                }
+                let _stays = sight.changed().await;
                 parked = false;
             }
             Err(_) => {
