@@ -76,8 +76,10 @@ fn TaskStage(run: RunId, task: TaskId) -> impl IntoView {
     let tabs = Tab::ALL.into_iter().map(|it| {
         let n = move || {
             let (held, all, done, tasks) = counts.get()?;
+            // Checks always says something of the same width: a tab that grew would move the next ones from under the pointer.
             match it {
-                Tab::Checks if all > 0 => Some(format!("{held} of {all} hold")),
+                Tab::Checks if all == 0 => Some("none yet".to_owned()),
+                Tab::Checks => Some(format!("{held} of {all} hold")),
                 Tab::Plan => Some(format!("{done} of {tasks}")),
                 _ => None,
             }
