@@ -226,6 +226,18 @@ fn the_crasher_is_seen_and_the_next_try_lands() {
     let ended = rehearse("crasher");
     assert_eq!(ended.failures("T002"), [&Failure::AgentExit { code: None }]);
     assert_eq!(ended.code, 0);
+    // The next try began no sooner than after the rest that its WORKFLOW.md asks for.
+    let (failed, until) = ended
+        .history
+        .iter()
+        .find_map(|it| match &it.event {
+            Event::TaskRests { until, .. } => Some((it.at, *until)),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(until.since_ms(failed), 2_000);
+    let next = ended.fleet.attempts.values().find(|it| it.task.as_str() == "T002" && it.number == 2).unwrap();
+    assert!(next.started >= until, "{} is before {}", next.started.0, until.0);
 }
 
 #[test]

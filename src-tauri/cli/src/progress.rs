@@ -7,7 +7,7 @@ use pilothouse_contract::run::Run;
 use pilothouse_contract::{Fault, Fleet, RunId, ask};
 
 use crate::desk::{self, Patience};
-use crate::out::{Out, short};
+use crate::out::{Out, clock, short};
 
 /// Hands every record to `take`, with the fleet as it was after it, until `take` says stop. Without a number, from now.
 pub(crate) async fn each_record(
@@ -124,7 +124,9 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::RunTouched { run: it, .. }
         | Event::RunPaused { run: it, .. }
         | Event::TaskMoved { run: it, .. }
-        | Event::TaskRestarted { run: it, .. } => *it == run,
+        | Event::TaskRestarted { run: it, .. }
+        | Event::TaskRests { run: it, .. }
+        | Event::TaskRested { run: it, .. } => *it == run,
         Event::AttemptStarted { attempt: it } => it.run == run,
         Event::AttemptMoved { attempt: it, .. } | Event::AttemptFailed { attempt: it, .. } => attempt(it),
         Event::EvidenceGathered { evidence } => evidence.subject.run == run,
@@ -194,6 +196,8 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             format!("{task} {}: {}{}", to.word(), says(why), evidence(ids))
         }
         Event::TaskRestarted { task, .. } => format!("{task} gets new tries"),
+        Event::TaskRests { task, until, .. } => format!("{task} rests until {}", clock(*until)),
+        Event::TaskRested { task, .. } => format!("{task} has rested"),
         Event::AttemptStarted { attempt } => {
             format!("{} {} started, try {}", attempt.task, attempt.id, attempt.number)
         }

@@ -206,6 +206,11 @@ fn tasks(fleet: &Fleet, run: &Run, strips: &mut Vec<Strip>) {
                 Some(attempt) => at_work(run, task, attempt),
                 None => continue,
             },
+            TaskState::Waiting if !over && task.rests.is_some() => {
+                let last = task.attempts.last().and_then(|id| fleet.attempts.get(id));
+                let why = "Is tried again after a short rest: its last try failed".to_owned();
+                (Bay::Ready, why, tries(task), last.map_or(run.moved, |it| it.moved), None)
+            }
             TaskState::Waiting if !over => (Bay::Ready, waits(task), String::new(), run.moved, None),
             TaskState::Parked { why } if !over => {
                 let last = task.attempts.last().and_then(|id| fleet.attempts.get(id));

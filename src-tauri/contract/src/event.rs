@@ -70,6 +70,10 @@ pub enum Event {
     TaskMoved { run: RunId, task: TaskId, to: TaskState, why: String, evidence: Vec<EvidenceId> },
     /// A person gave a parked task new tries.
     TaskRestarted { run: RunId, task: TaskId },
+    /// A task is tried again, and not before this.
+    TaskRests { run: RunId, task: TaskId, until: At },
+    /// Its rest is over, or a person lifted it.
+    TaskRested { run: RunId, task: TaskId },
     /// The item branch is lent to one attempt, or free again.
     Integrating { run: RunId, attempt: Option<AttemptId> },
 
@@ -183,6 +187,8 @@ impl Event {
             Self::RunPaused { .. } => "run-paused",
             Self::TaskMoved { .. } => "task-moved",
             Self::TaskRestarted { .. } => "task-restarted",
+            Self::TaskRests { .. } => "task-rests",
+            Self::TaskRested { .. } => "task-rested",
             Self::Integrating { .. } => "integrating",
             Self::AttemptStarted { .. } => "attempt-started",
             Self::AttemptMoved { .. } => "attempt-moved",

@@ -198,7 +198,10 @@ impl Fleet {
             Event::TaskRestarted { run, task } => self.task(*run, task, |it| {
                 it.state = TaskState::Waiting;
                 it.failures = 0;
+                it.rests = None;
             }),
+            Event::TaskRests { run, task, until } => self.task(*run, task, |it| it.rests = Some(*until)),
+            Event::TaskRested { run, task } => self.task(*run, task, |it| it.rests = None),
             Event::Integrating { run, attempt } => self.run(*run, |it| it.integrating = *attempt),
 
             Event::AttemptStarted { attempt } => {

@@ -138,6 +138,9 @@ pub struct TaskRun {
     /// Failed attempts that count against the limit; a person's restart sets it back to 0.
     #[serde(default)]
     pub failures: u32,
+    /// It is tried again, and not before this: its last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests: Option<At>,
 }
 
 /// Where a task stands.
@@ -215,6 +218,11 @@ pub enum Wait {
     },
     /// Its run is paused.
     Paused,
+    /// Its last try failed, and the next one begins a little later.
+    Rest {
+        /// When.
+        until: At,
+    },
     /// A resource is taken.
     Resource {
         /// Its name.
@@ -237,6 +245,7 @@ impl fmt::Display for Wait {
             }
             Self::Scope { with, why } => write!(f, "waits for the scope of {with}: {why}"),
             Self::Paused => f.write_str("waits until its run goes on: it is paused"),
+            Self::Rest { .. } => f.write_str("rests a little after a failed try"),
             Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),
             Self::Resource { name, with } => write!(f, "waits for {name}, which {with} has"),
         }
@@ -309,6 +318,12 @@ pub struct Policy {
     pub approve: Approval,
     /// How often a task is tried before it is parked.
     pub attempts: u32,
+    /// After a try whose agent ended badly a task rests so many seconds, doubled with each further failure; 0 is not at all.
+    #[serde(default)]
+    pub retry_s: u32,
+    /// And so many at most.
+    #[serde(default)]
+    pub retry_max_s: u32,
     /// How many attempts may run at once.
     pub slots: u32,
     /// An attempt whose session shows no output and changes no file for this long is stalled, in seconds.

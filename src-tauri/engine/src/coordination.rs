@@ -10,6 +10,7 @@ mod input;
 mod line;
 mod pulls;
 mod questions;
+mod rests;
 mod resume;
 mod runs;
 pub mod schedule;
@@ -159,6 +160,7 @@ impl Work<'_> {
             (Effect::Merge { pull, .. }, Outcome::Merged(merged)) => self.merged(pull, merged),
             (Effect::Land { pull, new, .. }, Outcome::Landing(how)) => self.landing(pull, &new, how),
             (Effect::TakeBack { project, .. }, Outcome::TakenBack(how)) => self.taken_back(project, how),
+            (Effect::Rest { run, task, until }, Outcome::Done) => self.rested(run, &task, until),
             (Effect::Discard { worktree, .. }, Outcome::Discarded(how)) => self.discarded(worktree, how),
             (Effect::Restore { worktree }, Outcome::Restored(how)) => self.restored(worktree, how),
             // What has no consequence, and what does not fit together.

@@ -124,7 +124,8 @@ impl Engine {
             | Effect::WriteRecord { .. }
             | Effect::Propose { .. }
             | Effect::EndSession { .. }
-            | Effect::DropBranch { .. } => return None,
+            | Effect::DropBranch { .. }
+            | Effect::Rest { .. } => return None,
         };
         fleet.projects.get(&project).cloned()
     }

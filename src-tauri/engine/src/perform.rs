@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::SessionKind;
-use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId, ask};
+use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, TaskId, WorktreeId, ask};
 
 use crate::coordination::{
     Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
@@ -21,6 +21,8 @@ use crate::ports::git::Git;
 
 /// How long a session has to end by itself when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
+/// So often at least whoever rests looks at the clock on the wall.
+const LONGEST_NAP: Duration = Duration::from_secs(15);
 const GONE: &str = "what it is about is not there any more";
 
 /// The outcome of an effect that could not even be tried.
@@ -45,7 +47,7 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::TakeBack { .. } => Outcome::TakenBack(Err(Fault::bug(why))),
         Effect::Discard { .. } => Outcome::Discarded(Err(Fault::bug(why))),
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::bug(why))),
-        Effect::EndSession { .. } | Effect::DropBranch { .. } => Outcome::Done,
+        Effect::EndSession { .. } | Effect::DropBranch { .. } | Effect::Rest { .. } => Outcome::Done,
     }
 }
 
@@ -156,6 +158,10 @@ impl Engine {
                 }
             }
             Effect::EndSession { session } => self.end_session(*session).await,
+            Effect::Rest { run, task, until } => {
+                self.wait_out(*run, task, *until, at).await;
+                Some(Outcome::Done)
+            }
             Effect::Discard { worktree } => self.discard(*worktree, at).await,
             Effect::Restore { worktree } => self.restore(*worktree).await,
             Effect::DropBranch { project, branch, at } => {
@@ -235,6 +241,30 @@ impl Engine {
             running.native = known.then_some(native);
             running
         })))
+    }
+
+    /// Comes back when a task has rested, or when its rest was lifted. `asked` is when it began: a clock that is set back
+    /// makes it no longer than it was meant to be.
+    async fn wait_out(&self, run: RunId, task: &TaskId, until: At, asked: At) {
+        let whole = until.since_ms(asked);
+        let mut told = self.subscribe();
+        loop {
+            let rests = self.fleet().runs.get(&run).and_then(|it| it.task(task)).and_then(|it| it.rests);
+            let left = until.since_ms(now()).min(whole);
+            if rests != Some(until) || left == 0 {
+                return;
+            }
+            // The clock on the wall may jump meanwhile: no sleep of the machine makes a rest longer.
+            let nap = Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(LONGEST_NAP);
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                heard = told.recv() => {
+                    if matches!(heard, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     async fn end_session(&self, session: SessionId) -> Option<Outcome> {

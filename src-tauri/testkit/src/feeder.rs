@@ -273,6 +273,7 @@ fn fleet(strips: u32) -> Fleet {
         state: TaskState::Active { attempt: AttemptId(n) },
         attempts: vec![AttemptId(n)],
         failures: 0,
+        rests: None,
     };
     let tasks: Vec<TaskRun> = specs.iter().zip(1..).map(task).collect();
     let attempt = |(spec, n): (&TaskSpec, u32)| {
@@ -383,6 +384,8 @@ fn policy(slots: u32) -> Policy {
         attempt_s: 14_400,
         tokens: 500_000,
         repeats: 12,
+        retry_s: 10,
+        retry_max_s: 300,
         check_s: 600,
         limits: pilothouse_contract::session::Limits::default(),
         protected: Vec::new(),

@@ -215,8 +215,15 @@ impl Sim {
         }
         let mut choices: Vec<Step> = Vec::new();
         let held: Vec<&EffectKey> = self.in_hand.iter().map(|(effect, _)| &effect.key).collect();
+        let due = |it: &&PendingEffect| !matches!(it.effect, Effect::Rest { until, .. } if until > self.now);
         choices.extend(
-            self.journal.pending.keys().filter(|key| !held.contains(key)).copied().map(Step::Perform),
+            self.journal
+                .pending
+                .values()
+                .filter(due)
+                .map(|it| it.key)
+                .filter(|key| !held.contains(&key))
+                .map(Step::Perform),
         );
         choices.extend((0..self.in_hand.len()).map(Step::Deliver));
         let live: Vec<_> = self
@@ -233,6 +240,15 @@ impl Sim {
             }
         }
         if choices.is_empty() {
+            // Nothing happens until the first rest is over.
+            let rests = self.journal.pending.values().filter_map(|it| match it.effect {
+                Effect::Rest { until, .. } => Some(until),
+                _ => None,
+            });
+            if let Some(until) = rests.min() {
+                self.now = until;
+                return true;
+            }
             return self.idle();
         }
         let choice = choices.swap_remove(self.rng.usize(..choices.len()));

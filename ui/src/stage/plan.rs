@@ -66,6 +66,9 @@ fn cell(fleet: &Fleet, run: Option<&Run>, spec: &TaskSpec, task: Option<&TaskRun
         Some(TaskState::Skipped) => ("wait", "dash", "skipped".to_owned()),
         Some(TaskState::Parked { .. }) => ("parked", "cross", "parked".to_owned()),
         Some(TaskState::Waiting) | None if spec.done => ("ticked", "check", "ticked".to_owned()),
+        Some(TaskState::Waiting) if task.is_some_and(|it| it.rests.is_some()) => {
+            ("wait", "dash", "rests after a failed try".to_owned())
+        }
         _ => {
             let after = spec.depends.as_ref().filter(|it| !it.is_empty());
             let note = after

@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use pilothouse_contract::event::Event;
-use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
+use pilothouse_contract::run::{Approval, Run, RunState, TaskState, Wait};
 use pilothouse_contract::{RunId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -230,6 +230,9 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
     }
     for wait in &page.waits {
         says.push_str(&format!("\n{}: {}", wait.task, wait.wait));
+        if let Wait::Rest { until } = wait.wait {
+            says.push_str(&format!(" until {}; at once: pilothouse run go-on {}", clock(until), it.id));
+        }
     }
     let caught = page.history.iter().filter(|it| matches!(it.event, Event::Refused { .. }));
     for record in caught {

@@ -451,6 +451,9 @@ impl Work<'_> {
             why: says,
             evidence: gathered,
         });
+        if again {
+            self.rest(&run, &it.task, &failure, failures);
+        }
         self.end_checks(|check| check.attempt == Some(attempt));
         if let Some(session) =
             it.session.filter(|id| self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none()))

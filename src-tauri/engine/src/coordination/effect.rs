@@ -9,7 +9,7 @@ use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::session::Running;
 use pilothouse_contract::worktree::Recovery;
 use pilothouse_contract::{
-    At, AttemptId, Fault, Oid, ProjectId, PullId, RefName, RunId, SessionId, WorktreeId,
+    At, AttemptId, Fault, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +139,15 @@ pub enum Effect {
         /// The session.
         session: SessionId,
     },
+    /// Come back when a task has rested.
+    Rest {
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskId,
+        /// Until when.
+        until: At,
+    },
     /// Remove a worktree so that it can be brought back.
     Discard {
         /// The worktree.
@@ -220,6 +229,7 @@ impl Effect {
             Self::Land { .. } => "land",
             Self::TakeBack { .. } => "take-back",
             Self::EndSession { .. } => "end-session",
+            Self::Rest { .. } => "rest",
             Self::Discard { .. } => "discard",
             Self::Restore { .. } => "restore",
             Self::DropBranch { .. } => "drop-branch",

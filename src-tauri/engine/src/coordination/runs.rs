@@ -169,10 +169,14 @@ impl Work<'_> {
         if !it.state.is_live() {
             return Err(Fault::refused(format!("{run} is {}: nothing of it is carried", it.state.word())));
         }
-        if it.is_paused() == paused {
+        let (project, is_paused) = (it.project, it.is_paused());
+        // Whoever says "go on" does not want to wait for what rests after a failed try either.
+        if !paused && self.lift_rests(run) && !is_paused {
+            self.carry_on(run);
+        }
+        if is_paused == paused {
             return Ok(());
         }
-        let project = it.project;
         self.emit(Event::RunPaused { run, paused });
         if !paused {
             self.carry_on(run);
@@ -200,8 +204,9 @@ impl Work<'_> {
             self.assemble(run);
             return;
         }
-        // Then the rest begins, or it turns out that nothing can.
-        if it.is_paused() {
+        // Then the others begin, or it turns out that nothing can.
+        let rests = |task: &TaskRun| task.state == TaskState::Waiting && task.rests.is_some();
+        if it.is_paused() || it.tasks.iter().any(rests) {
             return;
         }
         let parked: Vec<String> = it
@@ -449,7 +454,7 @@ pub(super) fn task_run(spec: TaskSpec) -> TaskRun {
     } else {
         TaskState::Waiting
     };
-    TaskRun { spec, state, attempts: Vec::new(), failures: 0 }
+    TaskRun { spec, state, attempts: Vec::new(), failures: 0, rests: None }
 }
 
 /// Why a task is not for an agent; nothing if it is.

@@ -32,7 +32,9 @@ pub fn waits(run: &Run) -> Vec<(TaskId, Wait)> {
     let mut answers = Vec::new();
     for (place, task) in run.tasks.iter().enumerate() {
         if task.state == TaskState::Waiting {
-            let wait = if it.needs.is_free(place, &task.spec) {
+            let wait = if let Some(until) = task.rests {
+                Wait::Rest { until }
+            } else if it.needs.is_free(place, &task.spec) {
                 let held_by = it.busy.in_the_way(&it.facts, place).and_then(|other| run.tasks.get(other));
                 match held_by {
                     Some(other) => it.why(&task.spec, &other.spec),
@@ -109,6 +111,8 @@ struct Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stand {
     Waiting,
+    /// It waits, and does not begin whatever is free.
+    Resting,
     Active,
     Done,
     /// It is for a person.
@@ -118,6 +122,7 @@ enum Stand {
 impl Stand {
     fn of(task: &TaskRun) -> Self {
         match &task.state {
+            TaskState::Waiting if task.rests.is_some() => Self::Resting,
             TaskState::Waiting => Self::Waiting,
             TaskState::Active { .. } => Self::Active,
             TaskState::Parked { .. } => Self::Parked,
@@ -144,7 +149,7 @@ impl Schedule {
             match Stand::of(task) {
                 Stand::Waiting => it.wait(place, &task.spec),
                 Stand::Active => it.busy.add(&it.facts, place),
-                Stand::Done | Stand::Parked => {}
+                Stand::Resting | Stand::Done | Stand::Parked => {}
             }
         }
         it
@@ -185,13 +190,13 @@ impl Schedule {
                     self.busy.remove(&self.facts, place);
                     self.free.extend(self.held.remove(&place).unwrap_or_default());
                 }
-                Stand::Done | Stand::Parked => {}
+                Stand::Resting | Stand::Done | Stand::Parked => {}
             }
             match stands {
                 Stand::Waiting => self.wait(place, &task.spec),
                 Stand::Active => self.busy.add(&self.facts, place),
                 Stand::Done => self.free.extend(self.needs.done(place, &task.spec)),
-                Stand::Parked => {}
+                Stand::Resting | Stand::Parked => {}
             }
         }
         self.free.extend(self.needs.freed());

@@ -492,3 +492,72 @@ fn a_default_branch_that_is_gone_is_said_to_be_gone() {
     let hints = format!("{:?}", refused.hints);
     assert!(hints.contains("take-back x") && !hints.contains("adopt"), "{hints}");
 }
+
+/// A desk whose first agent of `T001` ended badly, as often as that.
+fn crashed(times: u32, policy: Policy) -> (Desk, Effect) {
+    let mut desk = Desk::new(&[task("T001", proof())], policy);
+    let mut rest = None;
+    for _ in 0..times {
+        let Effect::Launch { session } = desk.until(|it| matches!(it, Effect::Launch { .. })) else {
+            panic!()
+        };
+        desk.done(Effect::Launch { session }, Outcome::Launched(Ok(running())));
+        let effects = desk.take(Input::SessionEnded { session, end: ended(Ending::Exited { code: 1 }) });
+        rest = effects.into_iter().find(|it| matches!(it, Effect::Rest { .. }));
+        desk.pending.retain(|it| !matches!(it, Effect::Rest { .. }));
+        if let Some(rest) = rest.clone().filter(|_| desk.run().tasks[0].failures < times) {
+            desk.done(rest, Outcome::Done);
+        }
+    }
+    (desk, rest.unwrap())
+}
+
+#[test]
+fn a_task_rests_longer_after_each_agent_that_ended_badly() {
+    let policy = Policy { attempts: 9, ..policy() };
+    let rests = (1..=7).map(|times| {
+        let (desk, rest) = crashed(times, policy.clone());
+        let Effect::Rest { until, .. } = rest else { panic!() };
+        assert_eq!(schedule::waits(desk.run())[0].1, pilothouse_contract::run::Wait::Rest { until });
+        assert_eq!(desk.run().state, RunState::Running, "resting is not the end");
+        until.since_ms(At(1)) / 1000
+    });
+    assert_eq!(rests.collect::<Vec<_>>(), [10, 20, 40, 80, 160, 300, 300]);
+}
+
+#[test]
+fn work_that_did_not_hold_is_tried_again_after_a_second() {
+    let mut desk = Desk::new(&[task("T001", proof())], policy());
+    let effect = desk.until(is_check(Gate::Verify));
+    let Effect::Check(asked) = &effect else { panic!() };
+    let outcome = checked(asked, Verdict::Failed);
+    let effects = desk.done(effect.clone(), outcome);
+    assert!(
+        effects.iter().any(|it| matches!(it, Effect::Rest { until, .. } if *until == At(1_001))),
+        "{effects:?}"
+    );
+    desk.go_to_the_end();
+    assert_eq!(desk.states(), [("T001", "done")]);
+}
+
+#[test]
+fn a_rest_ends_once_and_a_person_may_end_it_sooner() {
+    let policy = Policy { attempts: 9, ..policy() };
+    let (mut desk, rest) = crashed(1, policy);
+    desk.take(Input::PauseRun { run: RunId(1), paused: false });
+    assert_eq!(desk.states(), [("T001", "active")], "whoever lets it go on does not wait");
+    assert!(desk.done(rest, Outcome::Done).is_empty(), "the rest that was lifted ends nothing");
+    desk.go_to_the_end();
+    assert_eq!(desk.states(), [("T001", "done")]);
+    assert_eq!(desk.run().tasks[0].attempts.len(), 2);
+}
+
+#[test]
+fn a_paused_run_rests_and_begins_nothing_when_the_rest_is_over() {
+    let (mut desk, rest) = crashed(1, policy());
+    desk.take(Input::PauseRun { run: RunId(1), paused: true });
+    desk.done(rest, Outcome::Done);
+    assert_eq!((desk.states(), desk.run().state), (vec![("T001", "waiting")], RunState::Running));
+    desk.take(Input::PauseRun { run: RunId(1), paused: false });
+    assert_eq!(desk.states(), [("T001", "active")]);
+}

@@ -87,6 +87,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         state: TaskState::Waiting,
         attempts: vec![],
         failures: 0,
+        rests: None,
     });
     let policy = Workflow::read(None, "").ok().zip(built_in("rehearsal")).map(|(it, agent)| it.policy(agent));
     Run {

@@ -400,6 +400,7 @@ impl World {
                 self.ended.entry(*session).or_insert(Ending::Signalled { signal: 15 });
                 Outcome::Done
             }
+            Effect::Rest { .. } => Outcome::Done,
             Effect::Discard { worktree } => Outcome::Discarded(self.discard(*worktree, fleet, now)),
             Effect::Restore { worktree } => {
                 self.worktrees.insert(*worktree, true);

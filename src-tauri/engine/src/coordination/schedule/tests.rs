@@ -30,7 +30,13 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         head: None,
         tasks: tasks
             .into_iter()
-            .map(|spec| TaskRun { spec, state: TaskState::Waiting, attempts: vec![], failures: 0 })
+            .map(|spec| TaskRun {
+                spec,
+                state: TaskState::Waiting,
+                attempts: vec![],
+                failures: 0,
+                rests: None,
+            })
             .collect(),
         integrating: None,
         pull: None,
@@ -73,7 +79,9 @@ fn one_by_one(run: &Run) -> Vec<(TaskId, Wait)> {
             let name = task.spec.uses.iter().find(|it| other.uses.contains(it))?;
             Some(Wait::Resource { name: name.clone(), with: other.id.clone() })
         };
-        let wait = if !open.is_empty() {
+        let wait = if let Some(until) = task.rests {
+            Wait::Rest { until }
+        } else if !open.is_empty() {
             Wait::Dependency { more: 0, tasks: open }
         } else if let Some(wait) = busy.iter().find_map(clash_with) {
             wait
@@ -224,6 +232,10 @@ proptest! {
                 }
             }
             if active.is_empty() {
+                if let Some(task) = run.tasks.iter_mut().find(|it| it.rests.is_some()) {
+                    task.rests = None;
+                    continue;
+                }
                 let parked = run.tasks.iter_mut().filter(|it| matches!(it.state, TaskState::Parked { .. }));
                 let back = parked.map(|it| it.state = TaskState::Waiting).count();
                 at_rest = back == 0;
@@ -232,13 +244,18 @@ proptest! {
                 }
                 continue;
             }
+            // One rest is over now and then.
+            if turn % 3 == 0 && let Some(task) = run.tasks.iter_mut().find(|it| it.rests.is_some()) {
+                task.rests = None;
+            }
             let moved = *pick.get(&active);
             run.tasks[moved].state = match turn {
-                1 => TaskState::Waiting,
+                1 | 5 => TaskState::Waiting,
                 2 => TaskState::Parked { why: String::new() },
                 3 => TaskState::Skipped,
                 _ => TaskState::DoneBefore,
             };
+            run.tasks[moved].rests = (turn == 5).then_some(At(9));
             if turn == 4 {
                 // A person let it go on with another spec, in which something is to be done again.
                 run.tasks[moved / 2].state = TaskState::Waiting;
