@@ -388,3 +388,23 @@ fn a_check_that_fails_on_the_merge_result_sends_the_change_back() {
     assert!(landed.seq > ended.seq);
     assert_eq!(scene.repo.read("made.txt"), "made\n");
 }
+
+#[test]
+fn a_proof_that_fails_and_then_holds_on_the_same_tree_lands_and_is_called_a_flake() {
+    let proof = "test -s made.txt && ! mkdir \"$(git rev-parse --git-common-dir)/seen\" 2>&1";
+    let scene = scene_of(&[], ("made.txt", proof), "echo made > made.txt");
+    scene.start("policy");
+    scene.wait_landed();
+    let page = scene.home.json(&["run", "show", "r1"]);
+    let verified: Vec<(&str, bool)> = page["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["gate"] == "verify")
+        .map(|it| (it["verdict"].as_str().unwrap(), it["flaky_after"].is_string()))
+        .collect();
+    assert_eq!(verified, [("failed", false), ("passed", true)]);
+    assert_eq!(page["attempts"].as_array().unwrap().len(), 1, "the agent was not asked twice");
+    let says = page["pull"]["body"]["verified"][0]["says"].as_str().unwrap();
+    assert!(says.contains("a flake: it failed there at first"), "{says}");
+}

@@ -82,6 +82,9 @@ pub struct Evidence {
     /// The session whose log holds the output, if a command ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<crate::ids::SessionId>,
+    /// It holds, and the same check on the same commit did not before: a flake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaky_after: Option<EvidenceId>,
     /// What it ran on: operating system, architecture, git version.
     pub environment: String,
 }

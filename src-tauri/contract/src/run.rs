@@ -339,6 +339,9 @@ pub struct Policy {
     pub repeats: u32,
     /// How long one check may take, in seconds.
     pub check_s: u32,
+    /// Whether a check that fails is run once more on the same tree, to tell a flake.
+    #[serde(default)]
+    pub rerun: bool,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod effect;
+mod flakes;
 mod input;
 mod line;
 mod pulls;

@@ -387,6 +387,7 @@ fn policy(slots: u32) -> Policy {
         retry_s: 10,
         retry_max_s: 300,
         check_s: 600,
+        rerun: true,
         limits: pilothouse_contract::session::Limits::default(),
         protected: Vec::new(),
         always: Vec::new(),

@@ -4,8 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::attempt::{Attempt, Failure};
 use pilothouse_contract::event::Event;
-use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::project::Line;
 use pilothouse_contract::question::Question;
 use pilothouse_contract::run::{Approval, RunState, TaskState};
@@ -184,9 +184,8 @@ async fn summarise(
     let project =
         project.ok_or_else(|| Fault::missing("the rehearsal's project is not on the list any more"))?;
     let done = page.run.tasks.iter().filter(|it| matches!(it.state, TaskState::Done { .. })).count();
-    let failed = |it: &&pilothouse_contract::evidence::Evidence| {
-        it.gate == Gate::Verify && it.verdict == Verdict::Failed
-    };
+    // A check that fails is run again, so it is the attempts that are counted.
+    let failed = |it: &&Attempt| it.failure == Some(Failure::VerifyFailed);
     let all = desk::call(ask::event::Since { seq: 0, most: 10_000 }).await?;
     let touched = all
         .iter()
@@ -196,7 +195,7 @@ async fn summarise(
         tasks_done: done,
         tasks_total: page.run.tasks.len(),
         attempts: page.attempts.len(),
-        failed_verifies: page.evidence.iter().filter(failed).count(),
+        failed_verifies: page.attempts.iter().filter(failed).count(),
         main: project.main.0.clone(),
         seconds: begun.elapsed().as_secs_f64(),
         script: script.to_owned(),

@@ -96,6 +96,7 @@ impl Work<'_> {
         if asked.gate == Gate::RedCheck {
             self.judge_red(asked, &mut evidence);
         }
+        self.note_flake(asked, &mut evidence);
         let (verdict, why) = (evidence.verdict, evidence.why.clone());
         let id = self.write_evidence(evidence);
         match (asked.attempt, asked.pull) {
@@ -153,6 +154,12 @@ impl Work<'_> {
                 self.check_attempt(attempt, asked.gate, &asked.commit);
                 return;
             }
+        }
+        if verdict == Verdict::Failed && self.may_be_flake(asked, id) {
+            let says = format!("run once more on the same tree, in case it is a flake: {why}");
+            self.move_attempt(attempt, at, &says, &[id]);
+            self.check_attempt(attempt, asked.gate, &asked.commit);
+            return;
         }
         match (asked.gate, verdict) {
             (Gate::RedCheck, Verdict::Passed) => {
@@ -301,6 +308,7 @@ impl Work<'_> {
             output_hash: String::new(),
             output_bytes: 0,
             session: None,
+            flaky_after: None,
             environment: "engine".to_owned(),
         });
         if strayed.is_empty() {

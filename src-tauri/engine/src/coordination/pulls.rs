@@ -78,8 +78,10 @@ impl Work<'_> {
             let mut proofs =
                 attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
             if let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) {
-                let says =
-                    format!("{}: `{}` passed on tree {}", task.spec.id, proof.command, proof.tree.short());
+                let flaky =
+                    if proof.flaky_after.is_some() { ", a flake: it failed there at first" } else { "" };
+                let tree = proof.tree.short();
+                let says = format!("{}: `{}` passed on tree {tree}{flaky}", task.spec.id, proof.command);
                 body.verified.push(VerifiedLine { says, evidence: proof.id });
             }
         }
@@ -168,6 +170,10 @@ impl Work<'_> {
             it.id != id && it.subject.pull == Some(pull) && it.commit == asked.commit && it.command == command
         });
         if verdict == Verdict::Unknown && unknown_before.count() + 1 < UNKNOWN_CHECKS_MAX {
+            self.next_check(pull);
+            return;
+        }
+        if verdict == Verdict::Failed && self.may_be_flake(asked, id) {
             self.next_check(pull);
             return;
         }

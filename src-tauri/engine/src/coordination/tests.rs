@@ -120,6 +120,14 @@ impl Desk {
         panic!("it never came to that: {:?}", self.run());
     }
 
+    /// The next check of a gate does not hold.
+    fn fails(&mut self, gate: Gate) -> Vec<Effect> {
+        let effect = self.until(is_check(gate));
+        let Effect::Check(asked) = &effect else { unreachable!() };
+        let failed = checked(asked, Verdict::Failed);
+        self.done(effect, failed)
+    }
+
     fn go_to_the_end(&mut self) {
         while let Some(effect) = self.pending.pop_front() {
             self.perform(effect);
@@ -220,6 +228,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
             output_hash: String::new(),
             output_bytes: 0,
             session: Some(asked.session),
+            flaky_after: None,
             environment: String::new(),
         },
         end: ended(Ending::Exited { code: 0 }),
@@ -383,11 +392,9 @@ fn a_broken_spec_is_refused_for_a_parked_run_too() {
 #[test]
 fn a_pull_request_that_was_sent_back_is_proposed_anew_and_wants_a_new_yes() {
     let mut desk = Desk::new(&[task("T001", proof())], policy());
-    let check = desk.until(is_check(Gate::Landing));
+    desk.fails(Gate::Landing);
     desk.take(Input::ApprovePull { pull: PullId(1), head: None });
-    let Effect::Check(asked) = &check else { unreachable!() };
-    let failed = checked(asked, Verdict::Failed);
-    desk.done(check, failed);
+    desk.fails(Gate::Landing);
     assert_eq!(desk.run().state, RunState::Parked);
     let old = desk.fleet.pulls.get(&PullId(1)).unwrap().clone();
     assert!(old.approval.is_some());
@@ -528,10 +535,10 @@ fn a_task_rests_longer_after_each_agent_that_ended_badly() {
 #[test]
 fn work_that_did_not_hold_is_tried_again_after_a_second() {
     let mut desk = Desk::new(&[task("T001", proof())], policy());
-    let effect = desk.until(is_check(Gate::Verify));
-    let Effect::Check(asked) = &effect else { panic!() };
-    let outcome = checked(asked, Verdict::Failed);
-    let effects = desk.done(effect.clone(), outcome);
+    desk.fails(Gate::Verify);
+    assert_eq!(desk.states(), [("T001", "active")], "it may be a flake");
+    let effects = desk.fails(Gate::Verify);
+    assert_eq!(desk.fleet.attempts[&AttemptId(1)].failure, Some(Failure::VerifyFailed));
     assert!(
         effects.iter().any(|it| matches!(it, Effect::Rest { until, .. } if *until == At(1_001))),
         "{effects:?}"
@@ -560,4 +567,30 @@ fn a_paused_run_rests_and_begins_nothing_when_the_rest_is_over() {
     assert_eq!((desk.states(), desk.run().state), (vec![("T001", "waiting")], RunState::Running));
     desk.take(Input::PauseRun { run: RunId(1), paused: false });
     assert_eq!(desk.states(), [("T001", "active")]);
+}
+
+#[test]
+fn a_check_that_holds_when_it_is_run_again_is_called_a_flake_wherever_it_is_named() {
+    let mut desk = Desk::new(&[task("T001", proof())], policy());
+    for gate in [Gate::Verify, Gate::Landing] {
+        desk.fails(gate);
+        let failed = *desk.fleet.evidence.keys().next_back().unwrap();
+        let effect = desk.until(is_check(gate));
+        desk.perform(effect);
+        let again = desk.fleet.evidence.values().find(|it| it.gate == gate && it.passed()).unwrap();
+        assert_eq!(again.flaky_after, Some(failed));
+        assert!(again.why.contains("flake"), "{}", again.why);
+    }
+    desk.go_to_the_end();
+    assert_eq!(desk.states(), [("T001", "done")]);
+    let pull = &desk.fleet.pulls[&PullId(1)];
+    assert!(pull.body.verified[0].says.ends_with("a flake: it failed there at first"), "{:?}", pull.body);
+    assert_eq!(pull.state, PullState::WaitsForApproval);
+}
+
+#[test]
+fn where_nothing_is_run_again_the_first_failure_counts() {
+    let mut desk = Desk::new(&[task("T001", proof())], Policy { rerun: false, ..policy() });
+    desk.fails(Gate::Verify);
+    assert_eq!(desk.fleet.attempts[&AttemptId(1)].failure, Some(Failure::VerifyFailed));
 }

@@ -158,6 +158,7 @@ impl Checks {
                 output_hash: read.hash,
                 output_bytes: read.bytes,
                 session: Some(asked.session),
+                flaky_after: None,
                 environment: self.environment.clone(),
             },
             end,
@@ -191,6 +192,7 @@ impl Checks {
                 output_hash: String::new(),
                 output_bytes: 0,
                 session: Some(asked.session),
+                flaky_after: None,
                 environment: self.environment.clone(),
             },
             end: End {

@@ -50,6 +50,7 @@ struct Settings {
     tokens: Option<u64>,
     repeats: Option<u32>,
     check_s: Option<u32>,
+    rerun: Option<bool>,
     memory_max: Option<String>,
     cpu_max: Option<String>,
     protected: Vec<String>,
@@ -210,6 +211,7 @@ impl Workflow {
             tokens: settings.tokens.unwrap_or_default(),
             repeats: settings.repeats.unwrap_or(30),
             check_s: settings.check_s.unwrap_or(600),
+            rerun: settings.rerun.unwrap_or(true),
             // Read before, so it can be read.
             limits: self.limits().unwrap_or_default(),
             protected,

@@ -51,6 +51,8 @@ pub struct World {
     manners: BTreeMap<AttemptId, Manner>,
     moves: BTreeMap<(RefName, Oid), u32>,
     checkout_dirty: bool,
+    /// Checks that failed though they hold, each once.
+    flaked: BTreeSet<(Oid, String)>,
     kind: bool,
     landed: Vec<(PullId, Oid)>,
     faults: Vec<Breach>,
@@ -81,6 +83,7 @@ impl World {
             manners: BTreeMap::new(),
             moves: BTreeMap::new(),
             checkout_dirty: false,
+            flaked: BTreeSet::new(),
             kind: false,
             landed: Vec::new(),
             faults: Vec::new(),
@@ -430,9 +433,14 @@ impl World {
                 marks.contains(&format!("i{item}/{task}"))
             }),
         };
+        // What holds may fail once all the same.
+        let flakes = asked.gate != Gate::RedCheck && !self.kind;
         let verdict = match self.rng.u32(0..40) {
             _ if ended.is_some() => Verdict::Unknown,
             0 if !self.kind => Verdict::Unknown,
+            1 | 2 if flakes && self.flaked.insert((asked.commit.clone(), asked.commands.concat())) => {
+                Verdict::Failed
+            }
             _ if holds => Verdict::Passed,
             _ => Verdict::Failed,
         };
@@ -458,6 +466,7 @@ impl World {
                 output_hash: String::new(),
                 output_bytes: 0,
                 session: Some(asked.session),
+                flaky_after: None,
                 environment: "simulation".to_owned(),
             },
             end: End {
