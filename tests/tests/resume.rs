@@ -203,6 +203,13 @@ fn a_stop_ends_the_check_that_runs() {
     assert!(live.as_array().unwrap().iter().all(|it| !it["end"].is_null()), "{live}");
 }
 
+/// The agent that works now.
+fn working_session(home: &Home) -> String {
+    let all = home.json(&["session", "list"]);
+    let agent = all.as_array().unwrap().iter().find(|it| it["session"]["kind"] == "agent").unwrap();
+    agent["session"]["id"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_paused_run_comes_to_rest_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -219,6 +226,13 @@ fn a_paused_run_comes_to_rest_and_goes_on() {
     assert_eq!(here.read().trim(), "here");
     let paused = scene.home.json(&["run", "pause"]);
     assert!(paused[0]["id"] == "r1" && paused[0]["paused"]["by"].is_object(), "{paused}");
+    // What is noted now is for whoever begins next; whoever looks twice has looked once, and is written down.
+    let blank = scene.home.try_json(&["run", "note", "r1", " "]);
+    assert!(blank.fault().contains("without words"), "{blank:?}");
+    scene.home.json(&["run", "note", "r1", "Write it in lower case,\nplease."]);
+    for _ in 0..2 {
+        scene.home.run(&["attach", "--no-follow", &working_session(&scene.home)]);
+    }
     // Whoever is at work comes to the end of it, and nobody begins; over a restart of the engine too.
     std::fs::write(go.path(), "go\n").unwrap();
     scene.wait(0, |it| {
@@ -244,6 +258,15 @@ fn a_paused_run_comes_to_rest_and_goes_on() {
     assert_eq!(scene.repo.git(&["rev-parse", "main"]), main);
     scene.home.json(&["run", "go-on"]);
     scene.wait_landed();
+    let run = &scene.home.json(&["run", "show", "r1"])["run"];
+    let touched: Vec<&str> =
+        run["touches"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    assert_eq!(touched, ["noted", "peek"]);
+    let brief = |attempt: &str| {
+        std::fs::read_to_string(scene.home.data().join("attempts").join(attempt).join("brief.md")).unwrap()
+    };
+    assert!(brief("a2").contains("\n    Write it in lower case,\n    please.\n"), "{}", brief("a2"));
+    assert!(!brief("a1").contains("lower case"), "agents at work are left alone");
     let over = scene.home.try_json(&["run", "pause", "r1"]);
     assert!(over.fault().contains("r1 is landed"), "{over:?}");
 }

@@ -71,7 +71,10 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     window.keys("ctrl+shift+r");
     // Agents come up on the board, and the first of them on the stage.
     window.wait("[data-bay=Working] .strip[aria-selected=true]");
+    // Its terminal is closed while it works, until somebody wants to look.
     window.keys("t");
+    window.wait("[data-name=closed]");
+    window.keys("o");
     window.until("the agent's first words on its screen", || terminal(&window).contains("I take T00"));
     window.keys("d");
     window.until("a diff of what it writes", || window.find("[data-name=diff] [data-d='+']"));
@@ -140,7 +143,9 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     assert_eq!(window.eval("return document.getAnimations().length"), 0, "nothing moves at rest");
     let run = &home.json(&["run", "show", "r1"])["run"];
     let kinds: Vec<&Value> = run["touches"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
-    assert_eq!(kinds, [&json!(TouchKind::Answered)], "watching is no touch");
+    // At the first agent's terminal, and at that of the one that asked.
+    let peek = json!(TouchKind::Peek);
+    assert_eq!(kinds, [&peek, &peek, &json!(TouchKind::Answered)], "a look is a look and no more");
     in_good_order(&window);
 }
 
@@ -154,6 +159,7 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     window.keys("d");
     window.wait("[data-tab=Diff][aria-selected=true]");
     window.click("[data-tab=Terminal]");
+    window.click("[data-name=closed] [data-command=reveal]");
     window.until("the agent's words", || terminal(&window).contains("I take T00"));
     // A task that is done has something to show, whoever is at work now.
     window.click("[data-tab=Plan]");

@@ -2,13 +2,14 @@
 //! keys are made from it; a test refuses clashes and verbs without a title.
 
 use leptos::prelude::*;
-use pilothouse_contract::Call;
 use pilothouse_contract::ask;
 use pilothouse_contract::attention::{Deed, Family};
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::Approval;
+use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::worktree::WorktreeState;
+use pilothouse_contract::{Call, SessionId};
 
 use crate::desk::Desk;
 use crate::place::{Confirm, Overlay, Pane, Tab, View, keep};
@@ -127,8 +128,21 @@ pub(crate) const COMMANDS: &[Command] = &[
     }),
     command("checks", "Show the checks", &["c"], Where::Panes, |desk| tab(desk, Tab::Checks)),
     command("terminal", "Show the terminal", &["t"], Where::Panes, |desk| tab(desk, Tab::Terminal)),
+    command("reveal", "Look at an agent at work", &["o"], Where::Panes, |desk| {
+        if let Some(session) = untrack(|| closed_here(desk)) {
+            desk.place.reveal(session);
+        }
+    }),
+    command("note", "Leave a note for this run's agents", &["n"], Where::Panes, |desk| {
+        if let Some(run) = run_here(desk) {
+            desk.place.overlay.set(Some(Overlay::Note(run)));
+        }
+    }),
     command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
     command("take", "Take the keyboard of this terminal", &["ctrl+shift+t"], Where::Anywhere, |desk| {
+        if let Some(session) = session_here(desk) {
+            desk.place.reveal(session);
+        }
         tab(desk, Tab::Terminal);
         crate::stage::terminal::take(false);
     }),
@@ -354,6 +368,31 @@ pub(crate) fn session_of(desk: Desk, subject: &Subject) -> Option<pilothouse_con
         Subject::Session(session) => Some(*session),
         _ => None,
     })
+}
+
+/// Whether an agent is at work there for a run, and nobody wanted to look at it here: its terminal and its transcript stay
+/// closed then, for who looks is tempted to cut in.
+pub(crate) fn is_closed(desk: Desk, session: SessionId) -> bool {
+    let works = desk.mirror.fleet.with(|fleet| {
+        fleet.sessions.get(&session).is_some_and(|it| {
+            it.kind == SessionKind::Agent
+                && it.end.is_none()
+                && it.attempt.and_then(|it| fleet.attempts.get(&it)).is_some_and(|it| !it.state.is_over())
+        })
+    });
+    works && desk.place.revealed.with(|all| !all.contains(&session))
+}
+
+/// The closed session that is meant here.
+fn closed_here(desk: Desk) -> Option<SessionId> {
+    let session = match desk.place.view.get() {
+        View::Trajectories => match desk.place.trajectory.get()? {
+            crate::place::Reads::Ours(session) => session,
+            crate::place::Reads::Elsewhere(_) => return None,
+        },
+        _ => session_of(desk, &subject(desk)?)?,
+    };
+    is_closed(desk, session).then_some(session)
 }
 
 fn interrupt(desk: Desk) {

@@ -115,6 +115,8 @@ pub(crate) enum Overlay {
     Type(Option<SessionId>),
     /// Call a session something else.
     Rename(SessionId),
+    /// Leave a note for a run's agents.
+    Note(pilothouse_contract::RunId),
     /// The keys.
     Keys,
     /// Add a repository.
@@ -214,6 +216,8 @@ pub(crate) struct Place {
     pub(crate) pane: RwSignal<Pane>,
     /// What lies over the panes.
     pub(crate) overlay: RwSignal<Option<Overlay>>,
+    /// Sessions that a person wanted to look at while their agents work; closed again in every window that is opened.
+    pub(crate) revealed: RwSignal<std::collections::BTreeSet<SessionId>>,
     /// Whether the queue lies over the stage, where there is no room beside it.
     pub(crate) queue_over: RwSignal<bool>,
     /// What the list is narrowed to.
@@ -263,6 +267,7 @@ impl Place {
             family: RwSignal::new(None),
             pane: RwSignal::new(Pane::List),
             overlay: RwSignal::new(None),
+            revealed: RwSignal::new(std::collections::BTreeSet::new()),
             queue_over: RwSignal::new(false),
             filter: RwSignal::new(String::new()),
             filtering: RwSignal::new(false),
@@ -289,6 +294,13 @@ impl Place {
             }
         });
         place
+    }
+
+    /// Opens the terminal and the transcript of an agent at work.
+    pub(crate) fn reveal(self, session: SessionId) {
+        self.revealed.update(|all| {
+            all.insert(session);
+        });
     }
 
     /// Opens something where it is read.

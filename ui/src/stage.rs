@@ -10,7 +10,7 @@ mod timeline;
 
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
-use pilothouse_contract::{AttemptId, RunId, TaskId, ask};
+use pilothouse_contract::{AttemptId, RunId, SessionId, TaskId, ask};
 
 use crate::board::FirstRun;
 use crate::desk::{Desk, desk};
@@ -114,10 +114,24 @@ fn TaskStage(run: RunId, task: TaskId) -> impl IntoView {
 fn TaskTerminal(run: RunId, task: TaskId) -> impl IntoView {
     let desk = desk();
     let session = Memo::new(move |_| crate::commands::session_of(desk, &Subject::Task(run, task.clone())));
+    let closed = Memo::new(move |_| session.get().is_some_and(|it| crate::commands::is_closed(desk, it)));
     move || match session.get() {
+        Some(session) if closed.get() => view! { <Closed session=session/> }.into_any(),
         Some(session) => view! { <terminal::Terminal session=session/> }.into_any(),
         None => view! { <Calm title="No agent has begun" says="Its terminal is here as soon as one has."/> }
             .into_any(),
+    }
+}
+
+/// What stands where an agent's terminal or transcript would be while it works, until a person wants to see it.
+#[component]
+pub(crate) fn Closed(session: SessionId) -> impl IntoView {
+    view! {
+        <div class="closed" data-name="closed" data-session=session.to_string()>
+            <Calm title="Hands off" says="An agent works here. Its terminal and its transcript stay closed while it does; looking is written down as a peek, and changes nothing for the agent.">
+                <p class="acts"><crate::kit::CommandButton id="reveal" label="Look at it"/> <crate::kit::CommandButton id="note" label="Leave a note instead"/></p>
+            </Calm>
+        </div>
     }
 }
 

@@ -229,6 +229,10 @@ pub(crate) fn Trajectories() -> impl IntoView {
             None => Form::Rows,
         }
     });
+    let closed = Memo::new(move |_| match shown_now.get() {
+        Some(Reads::Ours(session)) => crate::commands::is_closed(desk, session),
+        _ => false,
+    });
     let list = move || {
         match form.get() {
         Form::Fault(fault) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
@@ -253,6 +257,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
         </section>
         <section class="pane stage reader" data-pane="stage" aria-label="Trajectory">
             {move || shown_now.get().map(|reads| match reads {
+                Reads::Ours(session) if closed.get() => view! { <crate::stage::Closed session=session/> }.into_any(),
                 Reads::Ours(session) => {
                     let ask = move || {
                         let _again = news.get();

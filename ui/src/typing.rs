@@ -132,3 +132,26 @@ pub(crate) fn Rename(session: SessionId) -> impl IntoView {
         </div>
     }
 }
+
+/// Leaves a note for the agents of a run that begin after it.
+#[component]
+pub(crate) fn LeaveNote(run: pilothouse_contract::RunId) -> impl IntoView {
+    let desk = desk();
+    let words = RwSignal::new(String::new());
+    let field = NodeRef::<leptos::html::Input>::new();
+    focus_soon(field);
+    let send = move || {
+        let request = ask::run::Note { run, text: words.get_untracked() }.request();
+        desk.act_then("Leave the note", request, |desk, _| desk.place.overlay.set(None));
+    };
+    view! {
+        <div class="dialog" role="dialog" aria-modal="true" aria-label="Leave a note" data-name="note">
+            <h2>{format!("A note for the agents of {run}")}</h2>
+            <p class="quiet">"Agents at work are left alone. Every one that begins after this finds it in its brief."</p>
+            <div class="input"><input node_ref=field type="text" data-name="words" aria-label="The note" maxlength=pilothouse_contract::run::NOTE_MAX.to_string() prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event)) on:keydown=on_enter(false, send)/></div>
+            {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
+            <div class="answers"><button class="button" data-kind="primary" type="button" data-name="note-send" disabled=move || words.with(|it| it.trim().is_empty()) on:click=move |_| send()>"Leave it" <Key says="↵"/></button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
+        </div>
+    }
+}

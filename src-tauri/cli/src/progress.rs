@@ -122,6 +122,7 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::RunMoved { run: it, .. }
         | Event::HeadMoved { run: it, .. }
         | Event::RunTouched { run: it, .. }
+        | Event::RunNoted { run: it, .. }
         | Event::RunPaused { run: it, .. }
         | Event::TaskMoved { run: it, .. }
         | Event::TaskRestarted { run: it, .. }
@@ -191,6 +192,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
         Event::RunPaused { run, paused: true } => format!("{run} paused by {}", record.who),
         Event::RunPaused { run, paused: false } => format!("{run} goes on, by {}", record.who),
+        Event::RunNoted { run, note } => format!("{run}: a note of {}: {}", note.by, short(&note.text, 200)),
         Event::RunTouched { run, touch } => format!("{run} touched by {}: {:?}", touch.by, touch.kind),
         Event::TaskMoved { task, to, why, evidence: ids, .. } => {
             format!("{task} {}: {}{}", to.word(), says(why), evidence(ids))

@@ -259,6 +259,13 @@ pub mod run {
             /// Whether it is paused; else it goes on.
             paused: bool,
         }
+        /// Leaves a note: every agent of the run that begins from now on finds it in its brief.
+        Note {
+            /// Which.
+            run: RunId,
+            /// The words.
+            text: String,
+        }
         /// What a run took and what came of it.
         Receipt {
             /// Which.

@@ -126,6 +126,8 @@ calls! {
     RunStart(ask::run::Start) -> Run, Act;
     /// Stops a run.
     RunStop(ask::run::Stop) -> Run, Act;
+    /// Leaves a note for the agents of a run that begin after it.
+    RunNote(ask::run::Note) -> Run, Act;
     /// Pauses runs, or lets them go on.
     RunPause(ask::run::Pause) -> Vec<Run>, Act;
     /// Runs.

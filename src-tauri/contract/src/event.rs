@@ -13,7 +13,7 @@ use crate::item::{Item, ItemState};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
 use crate::question::{Question, QuestionAnswer};
-use crate::run::{Policy, Run, RunState, TaskRun, TaskState, Touch};
+use crate::run::{Note, Policy, Run, RunState, TaskRun, TaskState, Touch};
 use crate::session::{End, Running, Session};
 use crate::time::At;
 use crate::who::Who;
@@ -66,6 +66,8 @@ pub enum Event {
     HeadMoved { run: RunId, from: Option<Oid>, to: Oid, why: String },
     /// A person touched a run.
     RunTouched { run: RunId, touch: Touch },
+    /// A person left a note for the agents of a run that begin after it.
+    RunNoted { run: RunId, note: Note },
     /// A task came to a new state.
     TaskMoved { run: RunId, task: TaskId, to: TaskState, why: String, evidence: Vec<EvidenceId> },
     /// A person gave a parked task new tries.
@@ -184,6 +186,7 @@ impl Event {
             Self::RunMoved { .. } => "run-moved",
             Self::HeadMoved { .. } => "head-moved",
             Self::RunTouched { .. } => "run-touched",
+            Self::RunNoted { .. } => "run-noted",
             Self::RunPaused { .. } => "run-paused",
             Self::TaskMoved { .. } => "task-moved",
             Self::TaskRestarted { .. } => "task-restarted",

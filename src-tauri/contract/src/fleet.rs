@@ -191,6 +191,7 @@ impl Fleet {
             }),
             Event::HeadMoved { run, to, .. } => self.run(*run, |it| it.head = Some(to.clone())),
             Event::RunTouched { run, touch } => self.run(*run, |it| it.touches.push(touch.clone())),
+            Event::RunNoted { run, note } => self.run(*run, |it| it.notes.push(note.clone())),
             Event::RunPaused { run, paused } => self.run(*run, |it| {
                 it.paused = paused.then(|| Paused { by: record.who.clone(), at });
             }),

@@ -58,6 +58,9 @@ pub struct Run {
     /// Touches by people: what makes a run not hands-off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub touches: Vec<Touch>,
+    /// Notes of people for the agents that begin after them, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 impl Run {
@@ -292,7 +295,25 @@ pub enum TouchKind {
     Restarted,
     /// Somebody answered an agent's question.
     Answered,
+    /// Somebody looked at an agent's terminal or transcript while it worked.
+    Peek,
+    /// Somebody left a note for the agents that begin after it.
+    Noted,
 }
+
+/// What a person wants every agent of a run to know that begins after it was left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When it was left.
+    pub at: At,
+    /// By whom.
+    pub by: Who,
+    /// The words.
+    pub text: String,
+}
+
+/// A note holds at most so many signs.
+pub const NOTE_MAX: usize = 4_000;
 
 /// Who says yes to a landing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]

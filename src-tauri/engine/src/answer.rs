@@ -88,6 +88,15 @@ impl Desk {
         Ok(ends)
     }
 
+    /// A person looks at what a session does. Looking never fails for want of being written down.
+    pub(crate) async fn peek(&self, session: pilothouse_contract::SessionId) {
+        if matches!(self.caller, Caller::Person(_))
+            && let Err(fault) = self.act(Input::Peeked { session }).await
+        {
+            tracing::warn!(%session, %fault, "that somebody looked could not be written down");
+        }
+    }
+
     /// Looks something up in the fleet.
     fn look<T>(
         &self,

@@ -86,6 +86,8 @@ pub fn decide(
         Input::StartRun(facts) => work.start_run(*facts)?,
         Input::StopRun { run } => work.stop_run(run)?,
         Input::PauseRun { run, paused } => work.pause_run(run, paused)?,
+        Input::NoteRun { run, text } => work.note_run(run, &text)?,
+        Input::Peeked { session } => work.peeked(session),
         Input::StartSession(facts) => work.start_session(facts)?,
         Input::KillSession { session } => work.kill_session(session)?,
         Input::RenameSession { session, title } => work.rename_session(session, &title)?,

@@ -360,6 +360,7 @@ fn fleet(strips: u32) -> Fleet {
                 started: at,
                 moved: at,
                 touches: Vec::new(),
+                notes: Vec::new(),
             },
         )]
         .into(),

@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use pilothouse_contract::event::Event;
-use pilothouse_contract::run::{Approval, Run, RunState, TaskState, Wait};
+use pilothouse_contract::run::{Approval, Run, RunState, TaskState, TouchKind, Wait};
 use pilothouse_contract::{RunId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -70,6 +70,14 @@ pub(crate) enum Verb {
         #[arg(value_parser = id::<RunId>)]
         run: Option<RunId>,
     },
+    /// Leave a note: every agent of the run that begins from now on finds it in its brief
+    Note {
+        /// Its id
+        #[arg(value_parser = id::<RunId>)]
+        run: RunId,
+        /// The words
+        text: String,
+    },
     /// Runs and where they stand
     List {
         /// Only of this project
@@ -114,6 +122,16 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         }
         Verb::Pause { run } => pause(run, true, out).await,
         Verb::GoOn { run } => pause(run, false, out).await,
+        Verb::Note { run, text } => {
+            let run = desk::call(ask::run::Note { run, text }).await?;
+            out.value(&run, |run| {
+                format!(
+                    "Noted. The next agent of {} that begins reads it; those at work are left alone.",
+                    run.id
+                )
+            });
+            Ok(HOLDS)
+        }
         Verb::List { project } => {
             let project = desk::maybe_project(project.as_ref()).await?;
             let runs = desk::call(ask::run::List { project: project.map(|it| it.id) }).await?;
@@ -199,8 +217,22 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
     if let Some(pull) = &page.pull {
         says.push_str(&format!("{} {}: {}\n", pull.id, pull.state.word(), short(&pull.why, 200)));
     }
-    if !it.touches.is_empty() {
-        says.push_str(&format!("touched by people {} times\n", it.touches.len()));
+    let looks = it.touches.iter().filter(|it| it.kind == TouchKind::Peek).count();
+    if looks > 0 {
+        says.push_str(&format!("looked at by people {looks} times while its agents worked\n"));
+    }
+    if it.touches.len() > looks {
+        says.push_str(&format!("touched by people {} times\n", it.touches.len() - looks));
+    }
+    for note in &it.notes {
+        let read = page.attempts.iter().filter(|it| it.started >= note.at && it.brief.is_some()).count();
+        let read = if read == 0 { "not read yet".to_owned() } else { format!("in {read} briefs") };
+        says.push_str(&format!(
+            "note of {} at {}, {read}: {}\n",
+            note.by,
+            clock(note.at),
+            short(&note.text, 200)
+        ));
     }
     let rows: Vec<Vec<String>> = page
         .attempts

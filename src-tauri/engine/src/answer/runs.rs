@@ -123,6 +123,13 @@ impl Answer<ask::run::Stop> for Desk {
     }
 }
 
+impl Answer<ask::run::Note> for Desk {
+    async fn answer(&self, call: ask::run::Note) -> Result<Run, Fault> {
+        self.act(Input::NoteRun { run: call.run, text: call.text }).await?;
+        self.run(call.run)
+    }
+}
+
 impl Answer<ask::run::Pause> for Desk {
     async fn answer(&self, call: ask::run::Pause) -> Result<Vec<Run>, Fault> {
         let runs: Vec<RunId> = match call.run {

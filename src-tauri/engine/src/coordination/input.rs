@@ -93,6 +93,18 @@ pub enum Input {
         /// Whether it is paused from now on.
         paused: bool,
     },
+    /// A person leaves a note for a run's agents.
+    NoteRun {
+        /// Which run.
+        run: RunId,
+        /// The words.
+        text: String,
+    },
+    /// A person looks at the terminal or the transcript of a session.
+    Peeked {
+        /// Which.
+        session: SessionId,
+    },
     /// A person starts a session.
     StartSession(SessionFacts),
     /// A person ends one.

@@ -13,6 +13,9 @@ use super::input::SessionFacts;
 /// A session's name is at most so long, in signs.
 const TITLE_MAX: usize = 200;
 
+/// Looks of the same person at the same session that are less apart are one.
+const ONE_LOOK_MS: i64 = 5 * 60_000;
+
 impl Work<'_> {
     /// A person starts any command.
     pub(super) fn start_session(&mut self, facts: SessionFacts) -> Result<(), Fault> {
@@ -119,6 +122,25 @@ impl Work<'_> {
     pub(super) fn typed(&mut self, session: SessionId) {
         if let Some(it) = self.fleet.sessions.get(&session).cloned() {
             self.touch(&it, TouchKind::Intervention);
+        }
+    }
+
+    /// A person looked at what an agent does while it does it. Who comes back within a few minutes, as a window does that
+    /// was opened anew, still looks.
+    pub(super) fn peeked(&mut self, session: SessionId) {
+        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent).cloned()
+        else {
+            return;
+        };
+        let works =
+            it.attempt.and_then(|it| self.fleet.attempts.get(&it)).is_some_and(|it| !it.state.is_over());
+        let touches = it.run.and_then(|run| self.fleet.runs.get(&run)).map(|it| &it.touches);
+        let mut peeks = touches.into_iter().flatten().rev().filter(|it| it.kind == TouchKind::Peek);
+        let still = peeks.any(|last| {
+            last.session == Some(session) && last.by == self.who && self.now.since_ms(last.at) < ONE_LOOK_MS
+        });
+        if works && it.end.is_none() && !still {
+            self.touch(&it, TouchKind::Peek);
         }
     }
 

@@ -134,12 +134,15 @@ impl Attempts {
             }
             before
         });
+        // Only what was there when it began, so that a brief that is written again is the same.
+        let notes: Vec<_> = matter.run.notes.iter().filter(|it| it.at <= matter.attempt.started).collect();
         Ok(brief::write(&brief::Sources {
             spec: &matter.spec,
             task: &task.spec,
             policy: &matter.run.policy,
             phase_text: phase_text.as_deref(),
             before: before.as_ref(),
+            notes: &notes,
         }))
     }
 

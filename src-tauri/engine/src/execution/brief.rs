@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use pilothouse_contract::run::Policy;
+use pilothouse_contract::run::{Note, Policy};
 use pilothouse_contract::spec::{Phase, Spec, TaskSpec, Verify};
 
 /// A brief is at most this long, in bytes; what was left out is said in it. One argument of a program holds 131,071
@@ -34,6 +34,8 @@ pub struct Sources<'a> {
     pub phase_text: Option<&'a str>,
     /// The last failure of an earlier attempt.
     pub before: Option<&'a Before>,
+    /// What people want every agent of the run to know, oldest first.
+    pub notes: &'a [&'a Note],
 }
 
 /// Writes the brief.
@@ -59,6 +61,12 @@ pub fn write(from: &Sources<'_>) -> String {
     }
     let mut rest = String::new();
     write_task(&mut rest, from.task, from.policy);
+    if !from.notes.is_empty() {
+        rest.push_str("\n## Notes from the people you work for\n\n");
+        for note in from.notes {
+            let _ = writeln!(rest, "{}", indented(&note.text));
+        }
+    }
     if let Some(before) = from.before {
         write_before(&mut rest, before);
     }
@@ -191,6 +199,7 @@ mod tests {
             policy: &policy(),
             phase_text: Some("Read docs/csv.md first."),
             before: Some(&before),
+            notes: &[],
         };
         let brief = write(&sources);
         for part in [
@@ -220,10 +229,17 @@ mod tests {
             policy: &policy(),
             phase_text: Some(&long),
             before: None,
+            notes: &[],
         });
         assert!(brief.contains("Left out here: the phase file"));
-        let cut =
-            write(&Sources { spec: &spec, task: &task, policy: &policy(), phase_text: None, before: None });
+        let cut = write(&Sources {
+            spec: &spec,
+            task: &task,
+            policy: &policy(),
+            phase_text: None,
+            before: None,
+            notes: &[],
+        });
         assert!(cut.len() <= LENGTH_MAX && cut.contains("Cut here"));
     }
 }

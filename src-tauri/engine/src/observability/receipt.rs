@@ -193,6 +193,8 @@ fn touches(it: &Receipt) -> String {
         (TouchKind::Ended, "ended by a person"),
         (TouchKind::Restarted, "restarted"),
         (TouchKind::Answered, "question answered"),
+        (TouchKind::Noted, "note left"),
+        (TouchKind::Peek, "looked at"),
     ];
     let of = |(kind, word): &(TouchKind, &str)| {
         let n = it.touches.iter().filter(|it| it.kind == *kind).count();

@@ -127,6 +127,10 @@ impl Connection {
                 .send_value(Tag::Fault, &Fault::missing(format!("there is no session {session}")))
                 .await;
         };
+        if !wish.keyboard {
+            // Whoever types is written down as that.
+            self.desk.peek(session).await;
+        }
         let sessions = self.desk.engine.inner.sessions.clone();
         let number = sessions.next_viewer();
         if wish.keyboard {

@@ -110,6 +110,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         started: At(0),
         moved: At(0),
         touches: vec![],
+        notes: vec![],
     }
 }
 

@@ -80,7 +80,16 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene { name: "checks", home: In::Asking, steps: &[Keys("c"), Sees("[data-name=checks]", "G7 verify")] },
-    Scene { name: "terminal", home: In::Asking, steps: &[Keys("t"), Sees(".hands", "512 B")] },
+    Scene {
+        name: "closed",
+        home: In::Asking,
+        steps: &[Clicks(QUESTION), Keys("t"), Sees("[data-name=closed]", "Hands off")],
+    },
+    Scene {
+        name: "terminal",
+        home: In::Asking,
+        steps: &[Keys("p"), Clicks("[data-task=T001]"), Keys("t"), Sees(".hands", "512 B")],
+    },
     Scene {
         name: "plan",
         home: In::Asking,

@@ -44,6 +44,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         started: At(0),
         moved: At(0),
         touches: vec![],
+        notes: vec![],
     }
 }
 
