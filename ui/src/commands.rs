@@ -197,6 +197,17 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("answer-5", "Give answer 5", &["5"], Where::Queue, |desk| answer(desk, 4)),
     command("answer-6", "Give answer 6", &["6"], Where::Queue, |desk| answer(desk, 5)),
     command("filter", "Narrow the list", &["/"], Where::Panes, |desk| desk.place.filtering.set(true)),
+    command(
+        "keep-awake",
+        "Keep this machine awake while runs are carried, or not",
+        &[],
+        Where::Anywhere,
+        |desk| {
+            let on = !desk.mirror.fleet.with_untracked(|it| it.keep_awake);
+            let says = if on { "Keep this machine awake" } else { "Let this machine sleep" };
+            desk.act(says, ask::engine::KeepAwake { on }.request());
+        },
+    ),
     command("light", "Use the light theme", &[], Where::Anywhere, |_| theme("light")),
     command("dark", "Use the dark theme", &[], Where::Anywhere, |_| theme("dark")),
     command("system", "Use the system's theme", &[], Where::Anywhere, |_| theme("system")),

@@ -42,6 +42,12 @@ enum Verb {
     Upgrade,
     /// Say whether it runs, since when, and with what
     Status,
+    /// Keep this machine awake while runs are carried, or not; without a word say which
+    KeepAwake {
+        /// on or off
+        #[arg(value_parser = ["on", "off"])]
+        to: Option<String>,
+    },
     /// Say what goes on and what stops when the window, the engine, your log-in or the machine ends
     Survives,
     #[command(hide = true)]
@@ -73,6 +79,20 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
         }
         Some(Verb::Upgrade) => upgrade(out).await,
         Some(Verb::Status) => status(out).await,
+        Some(Verb::KeepAwake { to }) => {
+            if let Some(to) = to {
+                desk::call(ask::engine::KeepAwake { on: to == "on" }).await?;
+            }
+            let on = desk::call(ask::engine::Status {}).await?.keep_awake;
+            out.value(&serde_json::json!({ "keep_awake": on }), |_| {
+                if on {
+                    "While runs are carried this machine is kept awake.".to_owned()
+                } else {
+                    "This machine may sleep while runs are carried; they stand still then. Keep it awake: pilothouse engine keep-awake on".to_owned()
+                }
+            });
+            Ok(HOLDS)
+        }
         Some(Verb::Survives) => {
             let lines = desk::call(ask::engine::Survives {}).await?;
             out.value(&lines, |lines| {

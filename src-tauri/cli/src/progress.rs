@@ -7,7 +7,7 @@ use pilothouse_contract::run::Run;
 use pilothouse_contract::{Fault, Fleet, RunId, ask};
 
 use crate::desk::{self, Patience};
-use crate::out::{Out, clock, short};
+use crate::out::{Out, clock, short, span};
 
 /// Hands every record to `take`, with the fleet as it was after it, until `take` says stop. Without a number, from now.
 pub(crate) async fn each_record(
@@ -270,6 +270,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             let how = if *prevented { "FENCE HELD: a move of" } else { "MOVED OUTSIDE:" };
             format!("{how} {reference} by {}", says(named))
         }
+        Event::KeepAwake { on: true } => "the machine is kept awake while runs are carried".to_owned(),
+        Event::KeepAwake { on: false } => "the machine may sleep while runs are carried".to_owned(),
+        Event::Slept { ms } => format!("the machine slept for {}", span(*ms)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

@@ -61,6 +61,11 @@ pub mod engine {
             /// Why, and what could be done about it.
             why: String,
         }
+        /// Keeps the machine awake while runs are carried, or not any more.
+        KeepAwake {
+            /// Whether it does.
+            on: bool,
+        }
         /// What the engine says of itself.
         EngineStatus {
             /// The version of the program.
@@ -89,6 +94,9 @@ pub mod engine {
             outdated_holders: u32,
             /// Effects that are asked for and not yet done.
             pending_effects: u32,
+            /// Whether the machine is to be kept awake while runs are carried.
+            #[serde(default)]
+            keep_awake: bool,
             /// What the engine cannot do just now, in words.
             alarms: Vec<String>,
         }

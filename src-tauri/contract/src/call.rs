@@ -99,6 +99,8 @@ calls! {
     EngineSurvives(ask::engine::Survives) -> Vec<ask::engine::Survival>, Read;
     /// Asks the engine to end.
     EngineStop(ask::engine::Stop) -> (), Act;
+    /// Keeps the machine awake while runs are carried, or not any more.
+    EngineKeepAwake(ask::engine::KeepAwake) -> (), Act;
 
     /// Adds a repository.
     ProjectAdd(ask::project::Add) -> Project, Act;

@@ -165,6 +165,10 @@ pub enum Event {
         /// Who, as far as git tells.
         named: String,
     },
+    /// A person wants the machine to be kept awake while runs are carried, or not any more.
+    KeepAwake { on: bool },
+    /// The machine slept while runs were carried, for so many milliseconds until now; no timer of a session counted that.
+    Slept { ms: i64 },
     /// Worth knowing, with no deadline.
     Notice { project: Option<ProjectId>, says: String },
 }
@@ -222,6 +226,8 @@ impl Event {
             Self::PullMoved { .. } => "pull-moved",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",
+            Self::KeepAwake { .. } => "keep-awake",
+            Self::Slept { .. } => "slept",
             Self::Notice { .. } => "notice",
         }
     }

@@ -45,6 +45,9 @@ pub struct Fleet {
     /// What agents ask their person.
     #[serde(default)]
     pub questions: BTreeMap<QuestionId, Question>,
+    /// Whether a person wants the machine to be kept awake while runs are carried.
+    #[serde(default)]
+    pub keep_awake: bool,
 }
 
 /// What a fold changed: the rows that a store writes and the signals that a window sets.
@@ -68,6 +71,8 @@ pub enum Touched {
     Evidence(EvidenceId),
     /// A question.
     Question(QuestionId),
+    /// What a person chose for all projects.
+    Settings,
 }
 
 fn after<K: Copy + Ord + Default, V>(map: &BTreeMap<K, V>, next: impl Fn(K) -> K) -> K {
@@ -329,7 +334,14 @@ impl Fleet {
                 it.moved = at;
             }),
 
-            Event::Refused { .. } | Event::RefTouched { .. } | Event::Notice { .. } => None,
+            Event::KeepAwake { on } => {
+                self.keep_awake = *on;
+                Some(Touched::Settings)
+            }
+
+            Event::Refused { .. } | Event::RefTouched { .. } | Event::Slept { .. } | Event::Notice { .. } => {
+                None
+            }
         };
         [one, None]
     }

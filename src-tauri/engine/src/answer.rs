@@ -143,8 +143,15 @@ impl Answer<ask::engine::Status> for Desk {
             live_sessions: u32::try_from(live.len()).unwrap_or(u32::MAX),
             outdated_holders: u32::try_from(outdated.count()).unwrap_or(u32::MAX),
             pending_effects: self.engine.pending_effects(),
+            keep_awake: self.engine.fleet().keep_awake,
             alarms: self.engine.alarms(),
         })
+    }
+}
+
+impl Answer<ask::engine::KeepAwake> for Desk {
+    async fn answer(&self, call: ask::engine::KeepAwake) -> Result<(), Fault> {
+        self.act(Input::KeepAwake { on: call.on }).await.map(|_| ())
     }
 }
 

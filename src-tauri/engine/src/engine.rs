@@ -172,6 +172,7 @@ impl Engine {
         engine.begin(loaded.fleet, EffectKey(loaded.next_effect), pending, taken);
         tokio::spawn(engine.clone().hear_sessions(ends));
         tokio::spawn(engine.clone().heed_signs(told));
+        tokio::spawn(engine.clone().mind_nights());
         Ok(engine)
     }
 

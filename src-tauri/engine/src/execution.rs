@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod attempts;
+pub mod awake;
 pub mod brief;
 pub mod checks;
 pub mod commits;

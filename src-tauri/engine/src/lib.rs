@@ -9,6 +9,7 @@ mod drift;
 pub mod engine;
 pub mod execution;
 pub mod integration;
+mod night;
 pub mod observability;
 mod perform;
 pub mod policy;

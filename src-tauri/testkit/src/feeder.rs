@@ -230,6 +230,7 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
             outdated_holders: 0,
             live_sessions: 0,
             pending_effects: 0,
+            keep_awake: false,
             alarms: Vec::new(),
         }),
         Request::SessionList(_) => wire::encode(&Vec::<SessionLine>::new()),

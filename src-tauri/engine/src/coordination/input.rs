@@ -218,6 +218,16 @@ pub enum Input {
         /// How.
         outcome: Outcome,
     },
+    /// A person wants the machine to be kept awake while runs are carried, or not any more.
+    KeepAwake {
+        /// Whether it is.
+        on: bool,
+    },
+    /// The machine slept while runs were carried.
+    Slept {
+        /// For how long, in milliseconds.
+        ms: i64,
+    },
     /// Something worth knowing.
     Notice {
         /// About which project.

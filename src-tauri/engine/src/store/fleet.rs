@@ -6,8 +6,8 @@ use pilothouse_contract::{
     AttemptId, EvidenceId, Fleet, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, Touched,
     WorktreeId,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::{Store, StoreError};
@@ -77,6 +77,11 @@ pub(super) async fn put(
                 )
                 .await?;
             }
+            Touched::Settings => {
+                let settings = Settings { keep_awake: fleet.keep_awake };
+                write(to, "INSERT OR REPLACE INTO setting (id, body) VALUES (?, ?)", 1, Some(&settings))
+                    .await?;
+            }
             Touched::Question(id) => {
                 write(
                     to,
@@ -89,6 +94,13 @@ pub(super) async fn put(
         }
     }
     Ok(())
+}
+
+/// The one row of settings. What a newer version added is not known to an older one, which refuses the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Settings {
+    keep_awake: bool,
 }
 
 async fn write<T: Serialize>(
@@ -109,7 +121,10 @@ pub(super) async fn load(store: &Store) -> Result<Fleet, StoreError> {
         .fetch_one(&store.read)
         .await
         .map_err(|error| StoreError::of(&store.path, error))?;
+    let settings: BTreeMap<u32, Settings> =
+        read(store, "setting", "SELECT id, body FROM setting", |id| id).await?;
     Ok(Fleet {
+        keep_awake: settings.into_values().next().unwrap_or_default().keep_awake,
         seq: u64::try_from(seq).unwrap_or_default(),
         projects: read(store, "project", "SELECT id, body FROM project", ProjectId).await?,
         items: read(store, "item", "SELECT id, body FROM item", ItemId).await?,
