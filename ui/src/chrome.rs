@@ -160,10 +160,6 @@ pub(crate) fn says(record: &Record) -> Option<String> {
         }
         Event::KeepAwake { on: true } => "This machine is kept awake while runs are carried".to_owned(),
         Event::KeepAwake { on: false } => "This machine may sleep again".to_owned(),
-        Event::Slept { ms } => format!(
-            "The machine slept for {}",
-            crate::words::took(pilothouse_contract::At(0), pilothouse_contract::At(*ms))
-        ),
         Event::Notice { says, .. } => says.clone(),
         Event::EvidenceGathered { evidence } => format!(
             "{} {}: {}",

@@ -7,7 +7,7 @@ use pilothouse_contract::run::Run;
 use pilothouse_contract::{Fault, Fleet, RunId, ask};
 
 use crate::desk::{self, Patience};
-use crate::out::{Out, clock, short, span};
+use crate::out::{Out, clock, short};
 
 /// Hands every record to `take`, with the fleet as it was after it, until `take` says stop. Without a number, from now.
 pub(crate) async fn each_record(
@@ -272,7 +272,6 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::KeepAwake { on: true } => "the machine is kept awake while runs are carried".to_owned(),
         Event::KeepAwake { on: false } => "the machine may sleep while runs are carried".to_owned(),
-        Event::Slept { ms } => format!("the machine slept for {}", span(*ms)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

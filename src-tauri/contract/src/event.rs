@@ -167,8 +167,6 @@ pub enum Event {
     },
     /// A person wants the machine to be kept awake while runs are carried, or not any more.
     KeepAwake { on: bool },
-    /// The machine slept while runs were carried, for so many milliseconds until now; no timer of a session counted that.
-    Slept { ms: i64 },
     /// Worth knowing, with no deadline.
     Notice { project: Option<ProjectId>, says: String },
 }
@@ -227,7 +225,6 @@ impl Event {
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",
             Self::KeepAwake { .. } => "keep-awake",
-            Self::Slept { .. } => "slept",
             Self::Notice { .. } => "notice",
         }
     }

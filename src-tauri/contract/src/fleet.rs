@@ -339,9 +339,7 @@ impl Fleet {
                 Some(Touched::Settings)
             }
 
-            Event::Refused { .. } | Event::RefTouched { .. } | Event::Slept { .. } | Event::Notice { .. } => {
-                None
-            }
+            Event::Refused { .. } | Event::RefTouched { .. } | Event::Notice { .. } => None,
         };
         [one, None]
     }

@@ -112,7 +112,6 @@ pub fn decide(
         Input::Done { effect, outcome } => work.done(effect, outcome),
         Input::KeepAwake { on } if work.fleet.keep_awake != on => work.emit(Event::KeepAwake { on }),
         Input::KeepAwake { .. } => {}
-        Input::Slept { ms } => work.engine(Event::Slept { ms }),
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
     work.schedules.sweep(work.fleet);

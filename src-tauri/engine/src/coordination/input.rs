@@ -223,11 +223,6 @@ pub enum Input {
         /// Whether it is.
         on: bool,
     },
-    /// The machine slept while runs were carried.
-    Slept {
-        /// For how long, in milliseconds.
-        ms: i64,
-    },
     /// Something worth knowing.
     Notice {
         /// About which project.
