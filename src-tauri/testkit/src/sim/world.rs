@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{Breach, BreachKind};
+use super::trouble::lost;
 use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
@@ -34,6 +35,7 @@ enum Manner {
     Crashes,
     Hangs,
     MovesMain,
+    Vanishes,
 }
 
 /// The world.
@@ -54,6 +56,8 @@ pub struct World {
     kind: bool,
     landed: Vec<(PullId, Oid)>,
     faults: Vec<Breach>,
+    /// Effects that failed.
+    pub(super) failed: u32,
 }
 
 fn main_ref() -> RefName {
@@ -84,6 +88,7 @@ impl World {
             kind: false,
             landed: Vec::new(),
             faults: Vec::new(),
+            failed: 0,
         };
         let first = world.commit(Marks::new(), vec![]);
         world.refs.insert(main_ref(), first);
@@ -117,6 +122,16 @@ impl World {
     /// From now on every agent is honest.
     pub fn be_kind(&mut self) {
         self.kind = true;
+    }
+
+    /// One time in so many, while the world is not kind.
+    pub(super) fn chance(&mut self, one_in: u32) -> bool {
+        !self.kind && self.rng.u32(0..one_in) == 0
+    }
+
+    /// A session that has not ended ends so.
+    pub(super) fn end(&mut self, session: SessionId, how: Ending) {
+        self.ended.entry(session).or_insert(how);
     }
 
     /// Whether a session was told to end.
@@ -272,6 +287,7 @@ impl World {
                 3 => Manner::Crashes,
                 4 => Manner::Hangs,
                 5 => Manner::MovesMain,
+                6 => Manner::Vanishes,
                 _ => Manner::Honest,
             }
         })
@@ -298,6 +314,7 @@ impl World {
         let how = match self.manner(attempt) {
             Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
+            Manner::Vanishes => lost(),
             Manner::MovesMain => {
                 let onto = self.main()?;
                 let mut marks = self.marks(&onto);
@@ -316,7 +333,7 @@ impl World {
     }
 
     /// Does what is asked, or finds it done.
-    pub fn perform(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
+    pub(super) fn really(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
         match &pending.effect {
             Effect::MakeBranch { run, at, adopt } => {
                 let Some(run) = fleet.runs.get(run) else { return Outcome::Branch(Err("gone".to_owned())) };
@@ -461,7 +478,11 @@ impl World {
             },
             end: End {
                 at: now,
-                how: ended.unwrap_or(Ending::Exited { code: i32::from(!holds) }),
+                how: match verdict {
+                    // Every other check that comes to nothing does so because its session is gone.
+                    Verdict::Unknown if ended.is_none() && self.rng.bool() => lost(),
+                    _ => ended.unwrap_or(Ending::Exited { code: i32::from(!holds) }),
+                },
                 output_bytes: 0,
                 lost_bytes: 0,
                 left_behind: vec![],
