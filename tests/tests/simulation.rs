@@ -1,5 +1,6 @@
-//! The coordination layer under seeded simulation: kills between any two effects, agents of every manner, a dirty
-//! checkout, moves from outside, people who stop, end, remove and mend. `cargo xtask sim --seeds N` runs more seeds.
+//! The coordination layer under seeded simulation: kills between any two effects, agents of every manner, effects that fail, full
+//! disks, sessions that are gone, clocks that jump, a dirty checkout, moves from outside, people who stop, end, remove and mend.
+//! `cargo xtask sim --seeds N` runs more seeds, `cargo xtask soak --hours N --virtual` a longer life.
 #![allow(clippy::print_stdout, reason = "how many seeds ran belongs into the test's output")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +49,15 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
     assert!(kills > ran, "only {kills} kills in {ran} seeds");
     assert!(resumed > ran / 5, "only {resumed} parked runs went on in {ran} seeds");
     assert!(stopped > 0, "no run was stopped in {ran} seeds");
+    let troubles = [
+        ("effects that failed", sum(|it| it.failed)),
+        ("full disks", sum(|it| it.disk_full)),
+        ("jumps of the clock", sum(|it| it.jumps)),
+        ("restarts of the machine", sum(|it| it.reboots)),
+    ];
+    for (name, count) in troubles {
+        assert!(count > ran / 10, "only {count} {name} in {ran} seeds");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ impl World {
     /// Does what is asked, finds it done, or fails: git and the forge do not always do what they are asked.
     pub fn perform(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
         let effect = &pending.effect;
-        let Some(failed) = self.chance(FAILS).then(|| failed(effect)).flatten() else {
+        let fails = self.chance(FAILS) && !self.has_moved(effect, fleet);
+        let Some(failed) = fails.then(|| failed(effect)).flatten() else {
             return self.really(pending, fleet, now);
         };
         self.failed += 1;
@@ -25,6 +26,18 @@ impl World {
             drop(self.really(pending, fleet, now));
         }
         failed
+    }
+
+    /// Whether a branch stands where it is to be moved to: an earlier life of the engine did that. To look again does not fail here.
+    fn has_moved(&self, effect: &Effect, fleet: &Fleet) -> bool {
+        match effect {
+            Effect::Advance { run, new, .. } => {
+                let branch = fleet.runs.get(run).map(|it| &it.branch);
+                branch.is_some_and(|it| self.stands_at(it).as_ref() == Some(new))
+            }
+            Effect::Land { new, .. } => self.main().as_ref() == Some(new),
+            _ => false,
+        }
     }
 
     /// The machine starts again: what ran is gone, and nobody knows how it ended.

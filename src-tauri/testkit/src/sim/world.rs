@@ -1,6 +1,8 @@
 //! The made-up world of a simulation. Commits hold sets of marks instead of files. Performing an effect twice finds it
 //! done, as the real executors do; what would be doubled all the same is counted and reported.
 
+mod desk;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{Breach, BreachKind};
@@ -101,6 +103,11 @@ impl World {
         self.refs.get(&main_ref()).cloned()
     }
 
+    /// Where a branch stands.
+    pub(super) fn stands_at(&self, branch: &RefName) -> Option<Oid> {
+        self.refs.get(branch).cloned()
+    }
+
     /// Where the default branch stands, and who moved it last.
     #[must_use]
     pub fn main_and_who(&self) -> (Option<Oid>, String, Option<AttemptId>) {
@@ -138,38 +145,6 @@ impl World {
     #[must_use]
     pub fn was_told_to_end(&self, session: SessionId) -> bool {
         self.told_to_end.contains(&session)
-    }
-
-    /// A person works on the default branch: what they do is there, with its tick.
-    pub fn person_does(&mut self, names: &[String]) {
-        let Some(onto) = self.main() else { return };
-        let mut marks = self.marks(&onto);
-        for name in names {
-            marks.insert(name.clone());
-            marks.insert(format!("tick {name}"));
-        }
-        marks.insert(format!("by hand {}", self.objects.len()));
-        let moved = self.commit(marks, vec![onto]);
-        self.refs.insert(main_ref(), moved);
-        self.moved_by = Some(("a person".to_owned(), None));
-    }
-
-    /// A person commits to an item branch.
-    pub fn person_goes_on(&mut self, branch: &RefName) {
-        let Some(onto) = self.refs.get(branch).cloned() else { return };
-        let mut marks = self.marks(&onto);
-        marks.insert(format!("by hand {}", self.objects.len()));
-        let moved = self.commit(marks, vec![onto]);
-        self.refs.insert(branch.clone(), moved);
-    }
-
-    /// A person puts an item branch somewhere else, or deletes it.
-    pub fn person_misplaces(&mut self, branch: &RefName) {
-        if self.rng.bool() {
-            self.refs.remove(branch);
-        } else if let Some(main) = self.main() {
-            self.refs.insert(branch.clone(), main);
-        }
     }
 
     /// What went wrong since it was last asked.
