@@ -7,6 +7,7 @@
 
 mod engine;
 mod holds;
+mod life;
 mod outcome;
 mod person;
 mod trouble;
@@ -35,6 +36,7 @@ use pilothouse_engine::policy::scope::Globs;
 use pilothouse_engine::policy::workflow::{Workflow, built_in};
 
 use engine::{Known, Order};
+pub use life::{Kept, Life, live};
 pub use outcome::{Breach, BreachKind, Outcome};
 pub use world::World;
 
@@ -68,28 +70,16 @@ struct Sim {
     restarts_left: u32,
     deeds_left: u32,
     may_kill: bool,
+    /// Time that passed, without jumps.
+    passed_ms: i64,
+    /// In a long life, how often each run was let go on: at some time its person stops it.
+    tries: Option<BTreeMap<RunId, u32>>,
 }
 
 /// Runs one seed to its end.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
-    let mut sim = Sim {
-        rng: Rng::with_seed(seed),
-        now: At(1_800_000_000_000),
-        journal: Journal::default(),
-        fleet: Fleet::default(),
-        known: Known::default(),
-        is_full: false,
-        stuck: VecDeque::new(),
-        world: World::new(seed),
-        schedules: Schedules::default(),
-        in_hand: Vec::new(),
-        out: Outcome { seed, ..Outcome::default() },
-        specs: BTreeMap::new(),
-        restarts_left: 5,
-        deeds_left: 8,
-        may_kill: true,
-    };
+    let mut sim = Sim::new(seed);
     sim.begin();
     for _ in 0..20_000 {
         if !sim.step() {
@@ -105,6 +95,28 @@ pub fn run(seed: u64) -> Outcome {
 }
 
 impl Sim {
+    fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::with_seed(seed),
+            now: At(1_800_000_000_000),
+            journal: Journal::default(),
+            fleet: Fleet::default(),
+            known: Known::default(),
+            is_full: false,
+            stuck: VecDeque::new(),
+            world: World::new(seed),
+            schedules: Schedules::default(),
+            in_hand: Vec::new(),
+            out: Outcome { seed, ..Outcome::default() },
+            specs: BTreeMap::new(),
+            restarts_left: 5,
+            deeds_left: 8,
+            may_kill: true,
+            passed_ms: 0,
+            tries: None,
+        }
+    }
+
     /// A project with one or two items of a few tasks each, all started.
     fn begin(&mut self) {
         let main = self.world.main().unwrap_or_default();
@@ -117,30 +129,34 @@ impl Sim {
         }));
         self.person(Input::TrustProject { project: ProjectId(1), found: Vec::new() });
         let items = self.rng.u32(1..=2);
-        for item in 1..=items {
-            let spec = self.spec(item);
-            self.specs.insert(ItemId(item), spec.clone());
-            let slug = format!("{item:03}-sim");
-            let found = vec![ItemFound { slug, base: main.clone(), spec: spec.clone() }];
-            self.person(Input::ItemsFound { project: ProjectId(1), items: found });
-            let workflow =
-                Workflow::read(None, "").unwrap_or_else(|_| unreachable!("invariant: no file has no faults"));
-            let Some(agent) = built_in("rehearsal") else { continue };
-            let policy = Policy {
-                approve: if self.rng.bool() { Approval::Policy } else { Approval::Person },
-                slots: self.rng.u32(1..=4),
-                attempts: self.rng.u32(1..=3),
-                ..workflow.policy(agent)
-            };
-            self.person(Input::StartRun(Box::new(RunFacts {
-                item: ItemId(item),
-                spec,
-                base: main.clone(),
-                branch: RefName::branch(&format!("pilothouse/{item:03}/item")),
-                policy,
-                fresh: false,
-            })));
-        }
+        (1..=items).for_each(|item| self.item(item));
+    }
+
+    /// An item is written down and started.
+    fn item(&mut self, item: u32) {
+        let main = self.world.main().unwrap_or_default();
+        let spec = self.spec(item);
+        self.specs.insert(ItemId(item), spec.clone());
+        let slug = format!("{item:03}-sim");
+        let found = vec![ItemFound { slug, base: main.clone(), spec: spec.clone() }];
+        self.person(Input::ItemsFound { project: ProjectId(1), items: found });
+        let workflow =
+            Workflow::read(None, "").unwrap_or_else(|_| unreachable!("invariant: no file has no faults"));
+        let Some(agent) = built_in("rehearsal") else { return };
+        let policy = Policy {
+            approve: if self.rng.bool() { Approval::Policy } else { Approval::Person },
+            slots: self.rng.u32(1..=4),
+            attempts: self.rng.u32(1..=3),
+            ..workflow.policy(agent)
+        };
+        self.person(Input::StartRun(Box::new(RunFacts {
+            item: ItemId(item),
+            spec,
+            base: main.clone(),
+            branch: RefName::branch(&format!("pilothouse/{item:03}/item")),
+            policy,
+            fresh: false,
+        })));
     }
 
     fn spec(&mut self, item: u32) -> Spec {
@@ -184,7 +200,9 @@ impl Sim {
 
     /// One step of the world or of the engine. Returns whether anything is left to happen.
     fn step(&mut self) -> bool {
-        self.now = self.now.plus_ms(self.rng.i64(1..5_000));
+        let passes = self.rng.i64(1..5_000);
+        self.passed_ms += passes;
+        self.now = self.now.plus_ms(passes);
         self.jump();
         if self.may_kill && self.rng.u32(0..12) == 0 {
             self.kill();

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// In a long life a run is let go on so often before its person stops it.
+const TRIES: u32 = 4;
+
 impl Sim {
     /// The worst moment of all: a branch is being moved, a person ends another session of that run, and changes their
     /// mind before it is known where the branch stands.
@@ -159,6 +162,14 @@ impl Sim {
         let parked = fleet.runs.values().find(|it| it.state == RunState::Parked).cloned();
         if let Some(run) = parked.filter(|_| self.restarts_left > 0) {
             self.restarts_left -= 1;
+            if let Some(tries) = &mut self.tries {
+                let tried = tries.entry(run.id).or_default();
+                *tried += 1;
+                if *tried > TRIES {
+                    self.person(Input::StopRun { run: run.id });
+                    return true;
+                }
+            }
             if self.restarts_left < 3 {
                 self.world.be_kind();
             }

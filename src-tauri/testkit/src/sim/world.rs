@@ -1,6 +1,7 @@
 //! The made-up world of a simulation. Commits hold sets of marks instead of files. Performing an effect twice finds it
 //! done, as the real executors do; what would be doubled all the same is counted and reported.
 
+mod back;
 mod desk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
-use pilothouse_contract::pull::{MergeResult, PullState, Size};
+use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::worktree::Recovery;
 use pilothouse_contract::{
@@ -26,6 +27,14 @@ use pilothouse_engine::coordination::{
 const HUNG: Fuse = Fuse { minds: Minds::Silence, spent: 600, limit: 600 };
 
 type Marks = BTreeSet<String>;
+
+/// A commit.
+#[derive(Debug)]
+struct Object {
+    marks: Marks,
+    parents: Vec<Oid>,
+    tree: Oid,
+}
 
 /// How an agent carries itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +52,7 @@ enum Manner {
 /// The world.
 pub struct World {
     rng: Rng,
-    objects: BTreeMap<Oid, (Marks, Vec<Oid>)>,
+    objects: BTreeMap<Oid, Object>,
     refs: BTreeMap<RefName, Oid>,
     moved_by: Option<(String, Option<AttemptId>)>,
     /// Which effects started a session's program: more than one is a second start.
@@ -60,6 +69,11 @@ pub struct World {
     faults: Vec<Breach>,
     /// Effects that failed.
     pub(super) failed: u32,
+    /// Commits by hand.
+    by_hand: u32,
+    /// Where the default branch stood at the last look back, and pull requests that were held against it.
+    floor: Option<Oid>,
+    held: BTreeSet<PullId>,
 }
 
 fn main_ref() -> RefName {
@@ -67,7 +81,11 @@ fn main_ref() -> RefName {
 }
 
 fn tree(marks: &Marks) -> Oid {
-    Oid(format!("tree[{}]", marks.iter().cloned().collect::<Vec<_>>().join(" ")))
+    Oid(format!("tree-{:016x}", hash(marks.iter().flat_map(|it| it.bytes().chain([0])))))
+}
+
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl World {
@@ -91,6 +109,9 @@ impl World {
             landed: Vec::new(),
             faults: Vec::new(),
             failed: 0,
+            by_hand: 0,
+            floor: None,
+            held: BTreeSet::new(),
         };
         let first = world.commit(Marks::new(), vec![]);
         world.refs.insert(main_ref(), first);
@@ -118,7 +139,7 @@ impl World {
     /// The tree of a commit.
     #[must_use]
     pub fn tree_of(&self, commit: &Oid) -> Option<Oid> {
-        self.objects.get(commit).map(|(marks, _)| tree(marks))
+        self.objects.get(commit).map(|it| it.tree.clone())
     }
 
     /// The person tidied the checkout.
@@ -171,8 +192,9 @@ impl World {
     pub fn final_faults(&self, fleet: &Fleet) -> Vec<Breach> {
         let mut faults = Vec::new();
         let main = self.main().unwrap_or_default();
-        let marks = self.objects.get(&main).map(|(marks, _)| marks.clone()).unwrap_or_default();
-        for pull in fleet.pulls.values().filter(|it| matches!(it.state, PullState::Landed { .. })) {
+        let marks = self.objects.get(&main).map(|it| it.marks.clone()).unwrap_or_default();
+        let landed = |it: &&Pull| matches!(it.state, PullState::Landed { .. }) && !self.held.contains(&it.id);
+        for pull in fleet.pulls.values().filter(landed) {
             let Some(run) = fleet.runs.get(&pull.run) else { continue };
             for task in &run.tasks {
                 let name = format!("{}/{}", run.item, task.spec.id);
@@ -198,7 +220,7 @@ impl World {
         let mut edge = vec![from.clone()];
         while let Some(next) = edge.pop() {
             if seen.insert(next.clone()) {
-                edge.extend(self.objects.get(&next).map(|(_, parents)| parents.clone()).unwrap_or_default());
+                edge.extend(self.objects.get(&next).map(|it| it.parents.clone()).unwrap_or_default());
             }
         }
         seen.into_iter().collect()
@@ -206,24 +228,22 @@ impl World {
 
     /// Whether a commit, not a merge, brings a mark.
     fn adds(&self, commit: &Oid, mark: &str) -> bool {
-        let Some((marks, parents)) = self.objects.get(commit) else { return false };
+        let Some(Object { marks, parents, .. }) = self.objects.get(commit) else { return false };
         let [parent] = parents.as_slice() else { return false };
-        marks.contains(mark) && self.objects.get(parent).is_some_and(|(marks, _)| !marks.contains(mark))
+        marks.contains(mark) && self.objects.get(parent).is_some_and(|it| !it.marks.contains(mark))
     }
 
     fn commit(&mut self, marks: Marks, parents: Vec<Oid>) -> Oid {
         let names: Vec<String> = parents.iter().map(|it| it.0.clone()).collect();
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in format!("{marks:?}{names:?}").bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        let bytes = marks.iter().map(String::as_str).chain(["with"]).chain(names.iter().map(String::as_str));
+        let hash = hash(bytes.flat_map(|it| it.bytes().chain([0])));
         let oid = Oid(format!("{hash:016x}"));
-        self.objects.insert(oid.clone(), (marks, parents));
+        self.objects.insert(oid.clone(), Object { tree: tree(&marks), marks, parents });
         oid
     }
 
     fn marks(&self, commit: &Oid) -> Marks {
-        self.objects.get(commit).map(|(marks, _)| marks.clone()).unwrap_or_default()
+        self.objects.get(commit).map(|it| it.marks.clone()).unwrap_or_default()
     }
 
     fn descends(&self, from: &Oid, old: &Oid) -> bool {

@@ -11,7 +11,8 @@ impl World {
             marks.insert(name.clone());
             marks.insert(format!("tick {name}"));
         }
-        marks.insert(format!("by hand {}", self.objects.len()));
+        self.by_hand += 1;
+        marks.insert(format!("by hand {}", self.by_hand));
         let moved = self.commit(marks, vec![onto]);
         self.refs.insert(main_ref(), moved);
         self.moved_by = Some(("a person".to_owned(), None));
@@ -21,7 +22,8 @@ impl World {
     pub fn person_goes_on(&mut self, branch: &RefName) {
         let Some(onto) = self.refs.get(branch).cloned() else { return };
         let mut marks = self.marks(&onto);
-        marks.insert(format!("by hand {}", self.objects.len()));
+        self.by_hand += 1;
+        marks.insert(format!("by hand {}", self.by_hand));
         let moved = self.commit(marks, vec![onto]);
         self.refs.insert(branch.clone(), moved);
     }
