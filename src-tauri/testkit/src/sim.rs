@@ -40,6 +40,10 @@ pub use life::{Kept, Life, live};
 pub use outcome::{Breach, BreachKind, Outcome};
 pub use world::World;
 
+/// The engine is killed in one of so many steps; in every fourth seed it is so old that what it keeps in memory shows.
+const KILLS: u32 = 12;
+const KILLS_RARE: u32 = 200;
+
 /// What is stored: only this survives a kill.
 #[derive(Debug, Clone, Default)]
 struct Journal {
@@ -69,7 +73,8 @@ struct Sim {
     specs: BTreeMap<ItemId, Spec>,
     restarts_left: u32,
     deeds_left: u32,
-    may_kill: bool,
+    /// The engine is killed in one of so many steps.
+    kills_one_in: u32,
     /// Time that passed, without jumps.
     passed_ms: i64,
     /// In a long life, how often each run was let go on: at some time its person stops it.
@@ -111,7 +116,7 @@ impl Sim {
             specs: BTreeMap::new(),
             restarts_left: 5,
             deeds_left: 8,
-            may_kill: true,
+            kills_one_in: if seed.is_multiple_of(4) { KILLS_RARE } else { KILLS },
             passed_ms: 0,
             tries: None,
         }
@@ -204,14 +209,14 @@ impl Sim {
         self.passed_ms += passes;
         self.now = self.now.plus_ms(passes);
         self.jump();
-        if self.may_kill && self.rng.u32(0..12) == 0 {
+        if self.rng.u32(0..self.kills_one_in) == 0 {
             self.kill();
         }
         if self.is_full {
             if self.rng.u32(0..8) == 0 {
                 self.make_room();
             }
-        } else if self.rng.u32(0..120) == 0 {
+        } else if self.rng.u32(0..60) == 0 {
             self.out.disk_full += 1;
             self.is_full = true;
         }
