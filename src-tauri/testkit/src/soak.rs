@@ -258,10 +258,10 @@ pub fn run(length: Duration, seed: u64) -> (Outcome, Home) {
         scope.spawn(|| soak.kill(kills));
         let works: Vec<_> = lasting.into_iter().map(|lane| scope.spawn(|| lane.carry(&soak))).collect();
         let rehearses = scope.spawn(|| lanes::rehearse(&soak, rng));
-        let mut repos: Vec<_> = works.into_iter().filter_map(|it| it.join().ok()).collect();
+        let repos: Vec<_> = works.into_iter().filter_map(|it| it.join().ok()).collect();
         let rehearsed = rehearses.join().unwrap_or_default();
         soak.over.store(true, Ordering::Relaxed);
-        reckon::reckon(&soak, &mut repos, &rehearsed);
+        reckon::reckon(&soak, &repos, &rehearsed);
     });
     let mut out = soak.out.into_inner().unwrap_or_else(PoisonError::into_inner);
     out.seconds = soak.length.as_secs_f64();

@@ -114,9 +114,15 @@ impl Sim {
         if !theirs.is_empty() || rng.bool() {
             self.world.person_does(&theirs);
         }
+        // What is under way still is known by where the branch stands: whoever moves it just then is another story.
+        let mut pending = self.journal.pending.values();
+        let moves = pending.any(|it| match it.effect {
+            Effect::Advance { run: of, .. } | Effect::MakeBranch { run: of, .. } => of == run.id,
+            _ => false,
+        });
         match rng.u32(0..6) {
-            0 => self.world.person_goes_on(&run.branch),
-            1 => self.world.person_misplaces(&run.branch),
+            0 if !moves => self.world.person_goes_on(&run.branch),
+            1 if !moves => self.world.person_misplaces(&run.branch),
             _ => {}
         }
         self.look_at_main();

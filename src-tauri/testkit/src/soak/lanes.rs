@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::{Run, RunState, TaskState};
 use pilothouse_contract::{ItemId, ProjectId, RunId, ask};
@@ -191,7 +192,7 @@ fn ended(soak: &Soak, run: RunId) -> Result<Run, String> {
                     let stuck = page.run.tasks.iter().find(|it| matches!(it.state, TaskState::Parked { .. }));
                     let last = stuck.and_then(|it| it.attempts.last());
                     let attempt = last.and_then(|id| page.attempts.iter().find(|it| it.id == *id));
-                    let failure = attempt.and_then(|it| it.failure.as_ref()).map(|it| it.word());
+                    let failure = attempt.and_then(|it| it.failure.as_ref()).map(Failure::word);
                     let word = failure.unwrap_or(if stuck.is_some() { "person" } else { "whole-run" });
                     *out.parked.entry(word.to_owned()).or_default() += 1;
                 }

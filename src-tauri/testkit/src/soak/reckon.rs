@@ -17,7 +17,7 @@ use crate::process::lives;
 const TRAILER: &str = "--format=%(trailers:key=Pilothouse-Task,valueonly,separator=%x2C)";
 
 /// Looks at everything once nobody works any more.
-pub(super) fn reckon(soak: &Soak, lasting: &mut Vec<Worked>, rehearsed: &[Worked]) {
+pub(super) fn reckon(soak: &Soak, lasting: &[Worked], rehearsed: &[Worked]) {
     soak.home.at_rest();
     let history = soak.home.history();
     let mut fleet = Fleet::default();
