@@ -1,5 +1,6 @@
-//! The coordination layer under seeded simulation: kills between any two effects, agents of every manner, a dirty
-//! checkout, moves from outside, people who stop, end, remove and mend. `cargo xtask sim --seeds N` runs more seeds.
+//! The coordination layer under seeded simulation: kills between any two effects, agents of every manner, effects that fail, full
+//! disks, sessions that are gone, clocks that jump, a dirty checkout, moves from outside, people who stop, end, remove and mend.
+//! `cargo xtask sim --seeds N` runs more seeds, `cargo xtask soak --hours N --virtual` a longer life.
 #![allow(clippy::print_stdout, reason = "how many seeds ran belongs into the test's output")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,9 +49,29 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
     assert!(kills > ran, "only {kills} kills in {ran} seeds");
     assert!(resumed > ran / 5, "only {resumed} parked runs went on in {ran} seeds");
     assert!(stopped > 0, "no run was stopped in {ran} seeds");
+    let troubles = [
+        ("effects that failed", sum(|it| it.failed)),
+        ("full disks", sum(|it| it.disk_full)),
+        ("jumps of the clock", sum(|it| it.jumps)),
+        ("restarts of the machine", sum(|it| it.reboots)),
+    ];
+    for (name, count) in troubles {
+        assert!(count > ran / 10, "only {count} {name} in {ran} seeds");
+    }
 }
 
 #[test]
 fn a_seed_is_a_whole_run() {
     assert_eq!(sim::run(7), sim::run(7));
+}
+
+#[test]
+fn a_long_life_keeps_every_promise_and_nothing_grows() {
+    let life = sim::live(3, 1);
+    assert_eq!(life.outcome.faults, []);
+    assert_eq!(life.grown, Vec::<String>::new(), "{:?}", life.quarters);
+    assert!(life.hours >= 3.0 && life.outcome.landed > 15, "{life:?}");
+    assert!(life.outcome.kills > 100 && life.outcome.reboots > 0 && life.outcome.disk_full > 0, "{life:?}");
+    // There was something to keep in each quarter.
+    assert!(life.quarters.iter().all(|it| it.leases > 0.0 && it.live_bytes > 0.0), "{:?}", life.quarters);
 }

@@ -8,6 +8,7 @@ mod need;
 #[cfg(feature = "pages")]
 mod pages;
 mod sim;
+mod soak;
 mod step;
 mod test;
 mod window;
@@ -74,6 +75,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Let a fleet work for long, in the real world or a simulated one; say what was lost, and whether anything grows
+    Soak(soak::Args),
     /// Take pictures of the window: every scene in every theme and size
     Shots {
         /// Where to; below target/ without it
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Task::Bench { name, json } => bench::run(name, json),
         Task::Chaos { kills, seed, json } => chaos::run(kills, seed, json),
         Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
+        Task::Soak(args) => soak::run(args),
         Task::Pages => pages(),
     };
     match done {

@@ -12,6 +12,7 @@ pub mod repo;
 pub mod samples;
 pub mod seat;
 pub mod sim;
+pub mod soak;
 pub mod window;
 
 /// What came of something that has to come.

@@ -83,6 +83,12 @@ impl Schedules {
         it.ready(run)
     }
 
+    /// Of how many runs something is kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.0.len()
+    }
+
     /// Forgets what is not carried any more.
     pub fn sweep(&mut self, fleet: &Fleet) {
         self.0.retain(|run, _| fleet.runs.get(run).is_some_and(|it| it.state.is_live()));

@@ -15,6 +15,14 @@ pub struct Outcome {
     pub resumed: u32,
     /// Kills of the engine.
     pub kills: u32,
+    /// Kills after which nothing ran any more.
+    pub reboots: u32,
+    /// Times that nothing could be stored for a while.
+    pub disk_full: u32,
+    /// Jumps of the clock.
+    pub jumps: u32,
+    /// Effects that failed.
+    pub failed: u32,
     /// Decisions taken.
     pub decisions: u32,
     /// Effects performed, those done again after a kill included.

@@ -1,14 +1,18 @@
 //! The made-up world of a simulation. Commits hold sets of marks instead of files. Performing an effect twice finds it
 //! done, as the real executors do; what would be doubled all the same is counted and reported.
 
+mod back;
+mod desk;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{Breach, BreachKind};
+use super::trouble::lost;
 use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
-use pilothouse_contract::pull::{MergeResult, PullState, Size};
+use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::worktree::Recovery;
 use pilothouse_contract::{
@@ -24,6 +28,14 @@ const HUNG: Fuse = Fuse { minds: Minds::Silence, spent: 600, limit: 600 };
 
 type Marks = BTreeSet<String>;
 
+/// A commit.
+#[derive(Debug)]
+struct Object {
+    marks: Marks,
+    parents: Vec<Oid>,
+    tree: Oid,
+}
+
 /// How an agent carries itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
@@ -34,12 +46,13 @@ enum Manner {
     Crashes,
     Hangs,
     MovesMain,
+    Vanishes,
 }
 
 /// The world.
 pub struct World {
     rng: Rng,
-    objects: BTreeMap<Oid, (Marks, Vec<Oid>)>,
+    objects: BTreeMap<Oid, Object>,
     refs: BTreeMap<RefName, Oid>,
     moved_by: Option<(String, Option<AttemptId>)>,
     /// Which effects started a session's program: more than one is a second start.
@@ -56,6 +69,13 @@ pub struct World {
     kind: bool,
     landed: Vec<(PullId, Oid)>,
     faults: Vec<Breach>,
+    /// Effects that failed.
+    pub(super) failed: u32,
+    /// Commits by hand.
+    by_hand: u32,
+    /// Where the default branch stood at the last look back, and pull requests that were held against it.
+    floor: Option<Oid>,
+    held: BTreeSet<PullId>,
 }
 
 fn main_ref() -> RefName {
@@ -63,7 +83,11 @@ fn main_ref() -> RefName {
 }
 
 fn tree(marks: &Marks) -> Oid {
-    Oid(format!("tree[{}]", marks.iter().cloned().collect::<Vec<_>>().join(" ")))
+    Oid(format!("tree-{:016x}", hash(marks.iter().flat_map(|it| it.bytes().chain([0])))))
+}
+
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl World {
@@ -87,6 +111,10 @@ impl World {
             kind: false,
             landed: Vec::new(),
             faults: Vec::new(),
+            failed: 0,
+            by_hand: 0,
+            floor: None,
+            held: BTreeSet::new(),
         };
         let first = world.commit(Marks::new(), vec![]);
         world.refs.insert(main_ref(), first);
@@ -99,6 +127,11 @@ impl World {
         self.refs.get(&main_ref()).cloned()
     }
 
+    /// Where a branch stands.
+    pub(super) fn stands_at(&self, branch: &RefName) -> Option<Oid> {
+        self.refs.get(branch).cloned()
+    }
+
     /// Where the default branch stands, and who moved it last.
     #[must_use]
     pub fn main_and_who(&self) -> (Option<Oid>, String, Option<AttemptId>) {
@@ -109,7 +142,7 @@ impl World {
     /// The tree of a commit.
     #[must_use]
     pub fn tree_of(&self, commit: &Oid) -> Option<Oid> {
-        self.objects.get(commit).map(|(marks, _)| tree(marks))
+        self.objects.get(commit).map(|it| it.tree.clone())
     }
 
     /// The person tidied the checkout.
@@ -122,42 +155,20 @@ impl World {
         self.kind = true;
     }
 
+    /// One time in so many, while the world is not kind.
+    pub(super) fn chance(&mut self, one_in: u32) -> bool {
+        !self.kind && self.rng.u32(0..one_in) == 0
+    }
+
+    /// A session that has not ended ends so.
+    pub(super) fn end(&mut self, session: SessionId, how: Ending) {
+        self.ended.entry(session).or_insert(how);
+    }
+
     /// Whether a session was told to end.
     #[must_use]
     pub fn was_told_to_end(&self, session: SessionId) -> bool {
         self.told_to_end.contains(&session)
-    }
-
-    /// A person works on the default branch: what they do is there, with its tick.
-    pub fn person_does(&mut self, names: &[String]) {
-        let Some(onto) = self.main() else { return };
-        let mut marks = self.marks(&onto);
-        for name in names {
-            marks.insert(name.clone());
-            marks.insert(format!("tick {name}"));
-        }
-        marks.insert(format!("by hand {}", self.objects.len()));
-        let moved = self.commit(marks, vec![onto]);
-        self.refs.insert(main_ref(), moved);
-        self.moved_by = Some(("a person".to_owned(), None));
-    }
-
-    /// A person commits to an item branch.
-    pub fn person_goes_on(&mut self, branch: &RefName) {
-        let Some(onto) = self.refs.get(branch).cloned() else { return };
-        let mut marks = self.marks(&onto);
-        marks.insert(format!("by hand {}", self.objects.len()));
-        let moved = self.commit(marks, vec![onto]);
-        self.refs.insert(branch.clone(), moved);
-    }
-
-    /// A person puts an item branch somewhere else, or deletes it.
-    pub fn person_misplaces(&mut self, branch: &RefName) {
-        if self.rng.bool() {
-            self.refs.remove(branch);
-        } else if let Some(main) = self.main() {
-            self.refs.insert(branch.clone(), main);
-        }
     }
 
     /// What went wrong since it was last asked.
@@ -168,7 +179,9 @@ impl World {
             let tree = self.tree_of(commit).unwrap_or_default();
             for check in &it.checks {
                 let proven = fleet.evidence.values().any(|it| {
-                    it.gate == Gate::Landing && it.passed() && it.tree == tree && it.command == check.command
+                    // A long life forgets marks of what has ended, and with them how a tree was called.
+                    let same = it.tree == tree || it.commit == *commit;
+                    it.gate == Gate::Landing && it.passed() && same && it.command == check.command
                 });
                 if !proven {
                     let says = format!("{pull} landed a tree on which `{}` did not pass", check.command);
@@ -184,8 +197,9 @@ impl World {
     pub fn final_faults(&self, fleet: &Fleet) -> Vec<Breach> {
         let mut faults = Vec::new();
         let main = self.main().unwrap_or_default();
-        let marks = self.objects.get(&main).map(|(marks, _)| marks.clone()).unwrap_or_default();
-        for pull in fleet.pulls.values().filter(|it| matches!(it.state, PullState::Landed { .. })) {
+        let marks = self.objects.get(&main).map(|it| it.marks.clone()).unwrap_or_default();
+        let landed = |it: &&Pull| matches!(it.state, PullState::Landed { .. }) && !self.held.contains(&it.id);
+        for pull in fleet.pulls.values().filter(landed) {
             let Some(run) = fleet.runs.get(&pull.run) else { continue };
             for task in &run.tasks {
                 let name = format!("{}/{}", run.item, task.spec.id);
@@ -211,7 +225,7 @@ impl World {
         let mut edge = vec![from.clone()];
         while let Some(next) = edge.pop() {
             if seen.insert(next.clone()) {
-                edge.extend(self.objects.get(&next).map(|(_, parents)| parents.clone()).unwrap_or_default());
+                edge.extend(self.objects.get(&next).map(|it| it.parents.clone()).unwrap_or_default());
             }
         }
         seen.into_iter().collect()
@@ -219,24 +233,22 @@ impl World {
 
     /// Whether a commit, not a merge, brings a mark.
     fn adds(&self, commit: &Oid, mark: &str) -> bool {
-        let Some((marks, parents)) = self.objects.get(commit) else { return false };
+        let Some(Object { marks, parents, .. }) = self.objects.get(commit) else { return false };
         let [parent] = parents.as_slice() else { return false };
-        marks.contains(mark) && self.objects.get(parent).is_some_and(|(marks, _)| !marks.contains(mark))
+        marks.contains(mark) && self.objects.get(parent).is_some_and(|it| !it.marks.contains(mark))
     }
 
     fn commit(&mut self, marks: Marks, parents: Vec<Oid>) -> Oid {
         let names: Vec<String> = parents.iter().map(|it| it.0.clone()).collect();
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in format!("{marks:?}{names:?}").bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        let bytes = marks.iter().map(String::as_str).chain(["with"]).chain(names.iter().map(String::as_str));
+        let hash = hash(bytes.flat_map(|it| it.bytes().chain([0])));
         let oid = Oid(format!("{hash:016x}"));
-        self.objects.insert(oid.clone(), (marks, parents));
+        self.objects.insert(oid.clone(), Object { tree: tree(&marks), marks, parents });
         oid
     }
 
     fn marks(&self, commit: &Oid) -> Marks {
-        self.objects.get(commit).map(|(marks, _)| marks.clone()).unwrap_or_default()
+        self.objects.get(commit).map(|it| it.marks.clone()).unwrap_or_default()
     }
 
     fn descends(&self, from: &Oid, old: &Oid) -> bool {
@@ -275,6 +287,7 @@ impl World {
                 3 => Manner::Crashes,
                 4 => Manner::Hangs,
                 5 => Manner::MovesMain,
+                6 => Manner::Vanishes,
                 _ => Manner::Honest,
             }
         })
@@ -301,6 +314,7 @@ impl World {
         let how = match self.manner(attempt) {
             Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
+            Manner::Vanishes => lost(),
             Manner::MovesMain => {
                 let onto = self.main()?;
                 let mut marks = self.marks(&onto);
@@ -319,7 +333,7 @@ impl World {
     }
 
     /// Does what is asked, or finds it done.
-    pub fn perform(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
+    pub(super) fn really(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
         match &pending.effect {
             Effect::MakeBranch { run, at, adopt } => {
                 let Some(run) = fleet.runs.get(run) else { return Outcome::Branch(Err("gone".to_owned())) };
@@ -471,7 +485,11 @@ impl World {
             },
             end: End {
                 at: now,
-                how: ended.unwrap_or(Ending::Exited { code: i32::from(!holds) }),
+                how: match verdict {
+                    // Every other check that comes to nothing does so because its session is gone.
+                    Verdict::Unknown if ended.is_none() && self.rng.bool() => lost(),
+                    _ => ended.unwrap_or(Ending::Exited { code: i32::from(!holds) }),
+                },
                 output_bytes: 0,
                 lost_bytes: 0,
                 left_behind: vec![],

@@ -210,6 +210,15 @@ impl Model for Alacritty {
             self.within(|watched, _| {
                 watched.term.resize(Size(size.0, size.1));
                 watched.untold.resize(usize::from(size.0));
+                go_on_at_ends(watched.term);
+                let (end, grid) = (watched.term.last_column(), watched.term.grid_mut());
+                for cursor in [&mut grid.cursor, &mut grid.saved_cursor] {
+                    // A cursor that waited at the end of a line has room behind it now.
+                    if cursor.input_needs_wrap && cursor.point.column < end {
+                        cursor.input_needs_wrap = false;
+                        cursor.point.column += 1;
+                    }
+                }
             });
         }
     }
@@ -279,6 +288,7 @@ impl Model for Alacritty {
 /// higher; whether the one where the cursor waits at the end goes on is decided by what comes; and a cell is left to nobody
 /// only before a wide character that did not fit.
 fn end_lines(term: &mut Term<Ear>) {
+    go_on_at_ends(term);
     let (first, last, end) = (term.topmost_line(), term.bottommost_line(), term.last_column());
     let grid = term.grid_mut();
     grid[last][end].flags.remove(Flags::WRAPLINE);
@@ -293,6 +303,16 @@ fn end_lines(term: &mut Term<Ear>) {
                 && grid[Line(line + 1)][Column(0)].flags.contains(Flags::WIDE_CHAR);
             grid[Line(line)][end].flags.set(Flags::LEADING_WIDE_CHAR_SPACER, goes_on);
         }
+    }
+}
+
+/// Lines go on at their ends alone. Where an end was before the terminal had another size the mark stays, and would count again
+/// once a program pushes it to the end.
+fn go_on_at_ends(term: &mut Term<Ear>) {
+    let (first, last, end) = (term.topmost_line(), term.bottommost_line(), term.last_column());
+    for line in first.0..=last.0 {
+        let row = &mut term.grid_mut()[Line(line)];
+        (0..end.0).for_each(|column| row[Column(column)].flags.remove(Flags::WRAPLINE));
     }
 }
 

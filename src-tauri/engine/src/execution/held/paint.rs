@@ -318,12 +318,16 @@ trait Used {
 }
 
 impl<'a, I: DoubleEndedIterator<Item = &'a Cell>> Used for I {
-    /// The last cell that shows anything.
+    /// The last cell that is not as an empty terminal has it. One that shows nothing may have looks all the same, and is inside
+    /// the line once something is written behind it.
     fn rposition_used(self) -> Option<usize> {
         let blank = Cell::default();
         let used = |cell: &&Cell| {
             let flags = cell.flags & !Flags::WRAPLINE;
-            cell.c != ' ' || cell.bg != blank.bg || !flags.is_empty() || cell.zerowidth().is_some()
+            cell.c != ' '
+                || (cell.fg, cell.bg) != (blank.fg, blank.bg)
+                || !flags.is_empty()
+                || cell.extra.is_some()
         };
         let all: Vec<&Cell> = self.collect();
         all.iter().rposition(used)

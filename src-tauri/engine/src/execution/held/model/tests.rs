@@ -281,6 +281,26 @@ fn a_model_and_what_its_painting_makes_are_the_same_and_go_on_alike() {
 }
 
 #[test]
+fn a_line_goes_on_only_at_its_end() {
+    let long = "x".repeat(45);
+    // The mark leaves the end with the last cell, which comes back there; and it stays where the end was.
+    for (name, before, columns, after) in [
+        ("taken away and put in", format!("{long}\x1b[H\x1b[P"), 40, "\x1b[H\x1b[4hy\r\n"),
+        ("the other screen, wider", format!("\x1b[?1049h{long}\x1b[H"), 60, "\x1b[4h\x1b[20@\r\n"),
+    ] {
+        let (mut model, mut painted) = (drawn(before.as_bytes()), drawn(before.as_bytes()));
+        model.resize(columns, 10);
+        painted.resize(columns, 10);
+        let mut again = Alacritty::new(columns, 10);
+        again.feed(&painted.snapshot(usize::MAX));
+        // This one was never painted.
+        model.feed(after.as_bytes());
+        again.feed(after.as_bytes());
+        same(&mut model, &mut again, name);
+    }
+}
+
+#[test]
 fn a_painting_made_in_the_middle_of_anything_goes_on_as_if_it_had_not_been_made() {
     let says = "one \x1b[38;2;1;200;3mgreen\x1b[0m ┌─┐ é \x1b]8;id=a;http://x/\x1b\\link\x1b]8;;\x07 \x1b]0;title\x07\r\n\x1b(0qqq\x1b(B \x1bP$q\x1b\\end";
     let whole = drawn(says.as_bytes()).snapshot(10);
@@ -399,6 +419,9 @@ fn sequences_do_what_terminals_do() {
         ("one\r\ntwo\r\nthree\x1b[2;2H\x1b[1J", ["", "  o", "three", ""]),
         ("one\r\ntwo\x1b[1;2H\x1b[J", ["o", "", "", ""]),
         ("abcdef\x1b[1;3H\x1b[2P", ["abef", "", "", ""]),
+        ("\x1b[1;40Hx\x1b[Zy", ["                                y      x", "", "", ""]),
+        ("abcdef\x1b[1;3H\x1b[99P", ["ab", "", "", ""]),
+        ("\x1b[2;3r\x1b[?6h\x1b[2Ba\x1b[9A\x1b[3Gb\x1b[Ec\x1b[Fd", ["", "d b", "c", ""]),
         ("abcdef\x1b[1;3H\x1b[2@", ["ab  cdef", "", "", ""]),
         ("abcdef\x1b[1;3H\x1b[2X", ["ab  ef", "", "", ""]),
         ("a\x1b[3b", ["aaaa", "", "", ""]),

@@ -112,6 +112,10 @@ impl<T> Watched<'_, T> {
         }
     }
 
+    fn column(&self) -> usize {
+        self.term.grid().cursor.point.column.0
+    }
+
     fn after_mode(&mut self, mode: PrivateMode) {
         match mode {
             PrivateMode::Named(NamedPrivateMode::ColumnMode) => self.untold.region = None,
@@ -141,6 +145,17 @@ impl<T> Watched<'_, T> {
     }
 }
 
+impl<T: EventListener> Watched<'_, T> {
+    /// Goes so many lines down, or up, and to a column. Where lines are counted from where scrolling begins, the emulator counts
+    /// them from there a second time.
+    fn go(&mut self, down: i32, column: usize) {
+        let line = self.term.grid().cursor.point.line.0.saturating_add(down);
+        let is_counted = self.term.mode().contains(TermMode::ORIGIN);
+        let top = self.untold.region.filter(|_| is_counted).map_or(0, |(top, _)| top as i32 - 1);
+        Handler::goto(self.term, line.saturating_sub(top).max(0), column);
+    }
+}
+
 macro_rules! pass_on {
     ($($name:ident($($of:ident: $what:ty),*);)*) => {
         $(#[inline]
@@ -167,15 +182,10 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         set_cursor_shape(shape: CursorShape);
         goto(line: i32, column: usize);
         goto_line(line: i32);
-        goto_col(column: usize);
-        move_up(rows: usize);
-        move_down(rows: usize);
         identify_terminal(intermediate: Option<char>);
         device_status(about: usize);
         move_forward(columns: usize);
         move_backward(columns: usize);
-        move_down_and_cr(rows: usize);
-        move_up_and_cr(rows: usize);
         backspace();
         carriage_return();
         linefeed();
@@ -186,7 +196,6 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         scroll_down(rows: usize);
         insert_blank_lines(lines: usize);
         delete_lines(lines: usize);
-        move_backward_tabs(count: u16);
         move_forward_tabs(count: u16);
         save_cursor_position();
         reverse_index();
@@ -215,8 +224,46 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     pass_on_and_mend! {
         insert_blank(count: usize);
         erase_chars(count: usize);
-        delete_chars(count: usize);
         clear_line(mode: LineClearMode);
+    }
+
+    fn goto_col(&mut self, column: usize) {
+        self.go(0, column);
+    }
+
+    fn move_up(&mut self, rows: usize) {
+        self.go(-(rows as i32), self.column());
+    }
+
+    fn move_down(&mut self, rows: usize) {
+        self.go(rows as i32, self.column());
+    }
+
+    fn move_up_and_cr(&mut self, rows: usize) {
+        self.go(-(rows as i32), 0);
+    }
+
+    fn move_down_and_cr(&mut self, rows: usize) {
+        self.go(rows as i32, 0);
+    }
+
+    fn move_backward_tabs(&mut self, count: u16) {
+        let before = self.column();
+        Handler::move_backward_tabs(self.term, count);
+        // What comes next is written where the cursor is, and not in the next line.
+        if self.column() != before {
+            self.term.grid_mut().cursor.input_needs_wrap = false;
+        }
+    }
+
+    fn delete_chars(&mut self, count: usize) {
+        // The emulator takes what it cannot delete to the right of the cursor from the left of it.
+        Handler::delete_chars(self.term, count.min(self.term.columns() - self.column()));
+        // The mark that a line goes on came along with the last cell, and would count again once that is at the end.
+        let (last, line) = (self.term.last_column(), self.term.grid().cursor.point.line);
+        let row = &mut self.term.grid_mut()[line];
+        (0..last.0).for_each(|column| row[Column(column)].flags.remove(Flags::WRAPLINE));
+        self.mend_halves();
     }
 
     #[inline]

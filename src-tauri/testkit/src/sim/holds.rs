@@ -1,0 +1,134 @@
+//! What must hold in a simulation: after every decision, and at the end.
+
+use super::*;
+
+impl Sim {
+    /// What must hold after every decision, of what it touched.
+    pub(super) fn check(&mut self, touched: &BTreeSet<Touched>) {
+        let fleet = &self.journal.fleet;
+        let mut faults = Vec::new();
+        let moved = |it: &Touched| if let Touched::Run(id) = it { fleet.runs.get(id) } else { None };
+        for run in touched.iter().filter_map(moved) {
+            let active: Vec<&TaskSpec> = run
+                .tasks
+                .iter()
+                .filter(|it| matches!(it.state, TaskState::Active { .. }))
+                .map(|it| &it.spec)
+                .collect();
+            let hot = Globs::of(&run.policy.hot);
+            for (n, a) in active.iter().enumerate() {
+                for b in active.iter().skip(n + 1) {
+                    if let Some(why) = schedule::clash(&hot, a, b) {
+                        faults.push(
+                            BreachKind::Overlap.of(format!("{} and {} run at once: {why}", a.id, b.id)),
+                        );
+                    }
+                }
+            }
+            for task in &run.tasks {
+                if let TaskState::Done { commit } = &task.state {
+                    let open = |id: &AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());
+                    if let Some(attempt) = task.attempts.iter().find(|id| open(id)) {
+                        faults.push(
+                            BreachKind::Doubled
+                                .of(format!("{attempt} works on {}, which is done", task.spec.id)),
+                        );
+                    }
+                    let proven = self.world.tree_of(commit).is_some_and(|tree| {
+                        self.known.proofs.contains(&(run.id, task.spec.id.clone(), tree))
+                    });
+                    if !proven {
+                        let says = format!(
+                            "{} of {} is ticked without a passing proof of its tree",
+                            task.spec.id, run.id
+                        );
+                        faults.push(BreachKind::Untrue.of(says));
+                    }
+                }
+            }
+        }
+        let tried = |it: &Touched| if let Touched::Attempt(id) = it { fleet.attempts.get(id) } else { None };
+        let both = |it: &&Attempt| it.state == AttemptState::Merged && it.failure.is_some();
+        for attempt in touched.iter().filter_map(tried).filter(both) {
+            faults.push(BreachKind::Untrue.of(format!("{} is merged and failed", attempt.id)));
+        }
+        let open = self.known.open.iter().filter_map(|id| fleet.sessions.get(id));
+        for check in open.filter(|it| it.kind == SessionKind::Check) {
+            let attempt = check.attempt.and_then(|id| fleet.attempts.get(&id));
+            let pull = check.pull.and_then(|id| fleet.pulls.get(&id));
+            let over =
+                attempt.is_some_and(|it| it.state.is_over()) || pull.is_some_and(|it| it.state.is_over());
+            let told = || {
+                let mut pending = self.journal.pending.values();
+                let end = Effect::EndSession { session: check.id };
+                self.world.was_told_to_end(check.id) || pending.any(|it| it.effect == end)
+            };
+            if over && !told() {
+                faults
+                    .push(BreachKind::Untrue.of(format!("session {} checks on for what is over", check.id)));
+            }
+        }
+        faults.extend(self.world.take_faults(fleet));
+        self.out.faults.extend(faults);
+    }
+
+    /// The end: everything is at rest, in a typed state, and both folds agree.
+    pub(super) fn settle(&mut self) {
+        let fleet = &self.journal.fleet;
+        let mut faults = Vec::new();
+        for run in fleet.runs.values() {
+            match run.state {
+                RunState::Landed => self.out.landed += 1,
+                RunState::Parked => self.out.parked += 1,
+                RunState::Stopped => self.out.stopped += 1,
+                state => {
+                    faults.push(BreachKind::UntypedEnd.of(format!(
+                        "{} ended {}: {}",
+                        run.id,
+                        state.word(),
+                        run.why
+                    )));
+                }
+            }
+            let item = fleet.items.get(&run.item).map(|it| it.state);
+            let fits = match run.state {
+                RunState::Landed => item == Some(ItemState::Landed),
+                _ => item == Some(ItemState::Parked),
+            };
+            // Where the item stands is said by the newest of its runs.
+            if !fits && fleet.run_of(run.item).is_some_and(|it| it.id == run.id) {
+                let says = format!("{} is {} and its item {item:?}", run.id, run.state.word());
+                faults.push(BreachKind::UntypedEnd.of(says));
+            }
+            if run.state == RunState::Parked && run.why.is_empty() {
+                faults.push(BreachKind::UntypedEnd.of(format!("{} is parked without a reason", run.id)));
+            }
+        }
+        faults.extend(
+            fleet
+                .attempts
+                .values()
+                .filter(|it| !it.state.is_over())
+                .map(|it| BreachKind::UntypedEnd.of(format!("{} never ended: {}", it.id, it.state.word()))),
+        );
+        faults.extend(
+            fleet
+                .sessions
+                .values()
+                .filter(|it| it.end.is_none())
+                .map(|it| BreachKind::UntypedEnd.of(format!("session {} never ended", it.id))),
+        );
+        faults.extend(
+            self.journal.pending.keys().map(|key| BreachKind::Lost.of(format!("{key} was never done"))),
+        );
+        let mut anew = Fleet::default();
+        for record in &self.journal.records {
+            anew.apply(record);
+        }
+        if anew != *fleet {
+            faults.push(BreachKind::Untrue.of("folding the history anew gives another fleet".to_owned()));
+        }
+        faults.extend(self.world.final_faults(fleet));
+        self.out.faults.extend(faults);
+    }
+}
