@@ -50,7 +50,7 @@ impl Kept {
             ("leases", self.leases, FEW),
             ("worktrees", self.worktrees, FEW),
             ("sessions", self.sessions, FEW),
-            ("history_bytes_a_run", self.history_bytes_a_run, 0.0),
+            ("history_bytes_a_run", self.history_bytes_a_run, 8.0 * 1024.0),
         ]
     }
 }

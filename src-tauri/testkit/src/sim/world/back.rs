@@ -8,6 +8,41 @@ use serde_json::Value;
 use super::*;
 
 impl World {
+    /// What must hold at the end.
+    #[must_use]
+    pub fn final_faults(&self, fleet: &Fleet) -> Vec<Breach> {
+        let mut faults = Vec::new();
+        let main = self.main().unwrap_or_default();
+        let marks = self.objects.get(&main).map(|it| it.marks.clone()).unwrap_or_default();
+        let landed = |it: &&Pull| matches!(it.state, PullState::Landed { .. }) && !self.held.contains(&it.id);
+        for pull in fleet.pulls.values().filter(landed) {
+            let Some(run) = fleet.runs.get(&pull.run) else { continue };
+            for task in &run.tasks {
+                let name = format!("{}/{}", run.item, task.spec.id);
+                if !marks.contains(&name) || !marks.contains(&format!("tick {name}")) {
+                    let says = format!("{name} landed and is not on the default branch with its tick");
+                    faults.push(BreachKind::Lost.of(says));
+                }
+                // What came before the last look back, by a person's hand, has no commit of its own any more.
+                let before = self.cut.as_ref().is_some_and(|it| self.marks(it).contains(&name));
+                let since = self
+                    .history(&main)
+                    .into_iter()
+                    .filter(|it| !self.below.contains(it) && self.adds(it, &name))
+                    .count();
+                let commits = since + usize::from(before);
+                if commits != 1 {
+                    faults.push(BreachKind::Doubled.of(format!("{name} came with {commits} commits")));
+                }
+            }
+        }
+        if marks.iter().any(|mark| mark.contains("lie") || mark.contains("stray")) {
+            let says = format!("the default branch holds what no gate may let through: {marks:?}");
+            faults.push(BreachKind::Untrue.of(says));
+        }
+        faults
+    }
+
     /// Holds what has landed since the last look against the default branch, and forgets the commits before that look and the
     /// marks of what has ended.
     pub fn look_back<'a>(&mut self, fleet: &Fleet, pending: impl Iterator<Item = &'a Effect>) -> Vec<Breach> {
@@ -42,6 +77,8 @@ impl World {
                 edge.extend(self.objects.get(&next).map(|it| it.parents.clone()).unwrap_or_default());
             }
         }
+        self.below.extend(self.history(&floor));
+        self.below.retain(|it| kept.contains(it) && *it != floor);
         self.objects.retain(|oid, _| kept.contains(oid));
         let ended: BTreeSet<String> =
             fleet.runs.values().filter(over).map(|it| it.item.to_string()).collect();
@@ -57,9 +94,10 @@ impl World {
         for object in self.objects.values_mut() {
             object.marks.retain(|it| !gone.contains(it));
         }
-        if let Some(floor) = self.objects.get_mut(&floor) {
-            floor.parents.clear();
+        if let Some(it) = self.objects.get_mut(&floor) {
+            it.parents.clear();
         }
+        self.cut = Some(floor);
         // The next look goes back to where the record has it now: a move that is taken back is no floor.
         self.floor = fleet.projects.values().next().map(|it| it.main.clone());
         faults
