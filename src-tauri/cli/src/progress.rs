@@ -264,6 +264,11 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             let how = if *prevented { "FENCE HELD: a move of" } else { "MOVED OUTSIDE:" };
             format!("{how} {reference} by {}", says(named))
         }
+        Event::EngineStarted { restarts: 0 } => "the engine started".to_owned(),
+        Event::EngineStarted { restarts } => {
+            format!("the engine started again after it ended unasked ({restarts} times so far)")
+        }
+        Event::MachineSlept { ms } => format!("the machine slept for {}", crate::out::span(*ms)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

@@ -159,6 +159,10 @@ pub enum Event {
         /// Who, as far as git tells.
         named: String,
     },
+    /// The engine began to work; so often did its watcher start one before, in this life of the watcher.
+    EngineStarted { restarts: u32 },
+    /// The machine slept while the engine lived: so long, in milliseconds, up to this record.
+    MachineSlept { ms: i64 },
     /// Worth knowing, with no deadline.
     Notice { project: Option<ProjectId>, says: String },
 }
@@ -213,6 +217,8 @@ impl Event {
             Self::PullMoved { .. } => "pull-moved",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",
+            Self::EngineStarted { .. } => "engine-started",
+            Self::MachineSlept { .. } => "machine-slept",
             Self::Notice { .. } => "notice",
         }
     }

@@ -325,7 +325,11 @@ impl Fleet {
                 it.moved = at;
             }),
 
-            Event::Refused { .. } | Event::RefTouched { .. } | Event::Notice { .. } => None,
+            Event::Refused { .. }
+            | Event::RefTouched { .. }
+            | Event::EngineStarted { .. }
+            | Event::MachineSlept { .. }
+            | Event::Notice { .. } => None,
         };
         [one, None]
     }

@@ -106,6 +106,8 @@ pub fn decide(
         Input::LandPull { pull } => work.land_asked(pull)?,
         Input::CheckoutChanged { project } => work.checkout_changed(project),
         Input::Done { effect, outcome } => work.done(effect, outcome),
+        Input::EngineStarted { restarts } => work.engine(Event::EngineStarted { restarts }),
+        Input::MachineSlept { ms } => work.engine(Event::MachineSlept { ms }),
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
     work.schedules.sweep(work.fleet);

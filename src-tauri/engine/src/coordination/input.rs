@@ -206,6 +206,16 @@ pub enum Input {
         /// How.
         outcome: Outcome,
     },
+    /// The engine began to work.
+    EngineStarted {
+        /// How often its watcher started one before.
+        restarts: u32,
+    },
+    /// The machine slept until now.
+    MachineSlept {
+        /// How long, in milliseconds.
+        ms: i64,
+    },
     /// Something worth knowing.
     Notice {
         /// About which project.
