@@ -52,6 +52,8 @@ enum Verb {
     /// Pull requests on the local forge
     #[command(subcommand)]
     Pr(verbs::pr::Verb),
+    /// What happened since you left: what landed and how it was verified, what stands still, what needs you
+    Brief(verbs::brief::Args),
     /// What a run took, what came of it, how it was verified and who touched it; as Markdown
     Receipt {
         /// The run's id
@@ -111,6 +113,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Question(verb) => verbs::question::run(verb, out).await,
         Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
+        Verb::Brief(args) => verbs::brief::run(&args, out).await,
         Verb::Receipt { run } => verbs::run::receipt(run, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,
         Verb::Trajectory(verb) => verbs::trajectory::run(verb, out).await,

@@ -1,6 +1,7 @@
 //! Verbs, a file a noun. Each asks the engine and prints what it says.
 
 pub(crate) mod attach;
+pub(crate) mod brief;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod evidence;
