@@ -87,7 +87,7 @@ fn stretch(it: &Brief) -> (String, String) {
         At(0) => "Everything so far".to_owned(),
         since => format!("{} UTC to {}", clock(since, long_ago), clock(it.until, since)),
     };
-    (head, page::begins(it))
+    (head, format!("{}: {}", page::span(it.until.since_ms(it.since)), page::begins(it)))
 }
 
 fn label(row: &Row) -> String {

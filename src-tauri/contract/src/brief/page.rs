@@ -120,23 +120,22 @@ fn count(n: u64) -> String {
     apart.collect::<Vec<_>>().join(" ")
 }
 
-/// How long the stretch is, and why it begins where it does.
+/// Why the brief begins where it does.
 #[must_use]
 pub fn begins(it: &Brief) -> String {
-    let long = span(it.until.since_ms(it.since));
     let says = match (it.chosen, &it.last_deed) {
-        (Chosen::Asked, _) => format!("{long}, as asked"),
+        (Chosen::Asked, _) => "as asked".to_owned(),
         (Chosen::LastDeed, Some(deed)) => {
             let did = deed.did.replace('-', " ");
-            format!("{long}, since the last deed of a person: {did} by {} (#{})", deed.by, deed.seq)
+            format!("since a person's last deed: {did} by {} (#{})", deed.by, deed.seq)
         }
-        (Chosen::LastDeed, None) => format!("{long}, since the last deed of a person"),
+        (Chosen::LastDeed, None) => "since a person's last deed".to_owned(),
         (Chosen::HalfDay, Some(deed)) => {
             let ago = span(it.until.since_ms(deed.at));
-            format!("The last 12 hours: the last deed of a person is {ago} ago (#{})", deed.seq)
+            format!("half a day; a person's last deed was {ago} ago (#{})", deed.seq)
         }
-        (Chosen::HalfDay, None) => "The last 12 hours: no person ever did anything".to_owned(),
-        (Chosen::Beginning, _) => "From the beginning: no person ever did anything".to_owned(),
+        (Chosen::HalfDay, None) => "half a day; no person did anything yet".to_owned(),
+        (Chosen::Beginning, _) => "from the beginning; no person did anything yet".to_owned(),
     };
     text::line(&says, WIDTH)
 }
