@@ -8,11 +8,12 @@ use pilothouse_contract::brief::{Brief, Chosen, Risk, StoryKind};
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::session::SessionKind;
-use pilothouse_contract::{AttemptId, Event, EvidenceId, Fleet, SessionId, Who};
+use pilothouse_contract::{At, AttemptId, Event, EvidenceId, Fleet, Record, SessionId, Who};
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::kill_at_once;
 use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::window::{Options, Window};
 use serde_json::Value;
 
 fn brief(home: &Home, args: &[&str]) -> Brief {
@@ -229,4 +230,76 @@ fn hostile_text_is_text_in_every_form() {
         assert!(markdown.contains("\\<script\\>") && !markdown.contains("<script>"), "{args:?}: {markdown}");
         assert!(!markdown.contains("](javascript") || markdown.contains("\\]("), "{markdown}");
     }
+    // A picture is drawn of it all the same.
+    let file = home.path().join("receipt.png");
+    let drawn = home.run(&["receipt", "r1", "--png", &file.display().to_string()]);
+    assert_eq!(drawn.code, 0, "{drawn:?}");
+    let reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&file).unwrap())).read_info();
+    assert_eq!(reader.unwrap().info().size(), (1200, 675));
+    let refused = home.try_json(&["receipt", "r1", "--png", "/nowhere/receipt.png"]);
+    assert!(refused.fault().contains("name a file in a folder that is there"), "{refused:?}");
+}
+
+#[test]
+fn the_window_says_it_and_each_line_opens_what_it_is_about() {
+    let tasks = format!(
+        "- [ ] T001 Do {HOSTILE}\n  - Files: `*.txt`\n  - Verify: `test -s made.txt`\n  - Depends: none\n"
+    );
+    let spec = format!("# {HOSTILE}\n\n## Summary\n\n{HOSTILE}\n");
+    let repo = Repo::new("shop", &[("specs/001-work/spec.md", &spec), ("specs/001-work/tasks.md", &tasks)]);
+    let home = Home::new();
+    let window = Window::open(&home, Options::default());
+    window.wait("[data-name=first-run]");
+    window.keys("ctrl+6");
+    window.wait_text("[data-name=brief] .calm", "Nothing happened since");
+    // It follows the fleet.
+    home.trust(&repo);
+    assert_eq!(home.carry(&ShellAgent::new("exit 3")).code, 1);
+    window.wait_text("[data-name=brief] .headline", "1 needs you · 1 parked · 2 attempts failed");
+    window.wait_text("[data-name=brief] .briefing", "Do ␛[31m<script>alert(1)</script> [x](javascript:y)");
+    assert!(!window.text("body").contains('\u{202e}'), "what reorders text is made visible");
+    // What needs somebody is opened in the queue, a run on the stage: by keys.
+    window.wait(".briefing li[data-kind=head][aria-selected=true]");
+    window.keys("Enter");
+    window.wait(".queue .item[data-key^='parked'][aria-selected=true]");
+    window.keys("Escape");
+    window.keys("End");
+    window.keys("Home");
+    window.until("its first line", || window.find(".briefing li[aria-selected=true][id=brief-1]"));
+    // And by a click, its parked task.
+    window.eval(
+        "document.querySelectorAll('.briefing li[data-kind=detail]').forEach(it => { if (it.querySelector('.label').textContent === 'parked') it.dataset.wanted = '' })",
+    );
+    window.click(".briefing li[data-wanted] .says");
+    window.wait_text(".stage h1", "Do ␛[31m<script>");
+    assert_eq!(window.violations(), Vec::<String>::new());
+    assert_eq!(window.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn who_was_away_for_long_is_offered_it_in_one_line() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let ago = |h: i64| At(i64::try_from(now).unwrap() - h * 3_600_000);
+    let noted = |seq, h, who, says: &str| Record {
+        seq,
+        at: ago(h),
+        who,
+        event: Event::Notice { project: None, says: says.to_owned() },
+    };
+    let home = Home::new();
+    home.remember(&[
+        noted(1, 15, Who::Engine, "of the evening before"),
+        noted(2, 14, Who::Person("anna".to_owned()), "anna's last deed"),
+        noted(3, 5, Who::Engine, "of the night"),
+    ]);
+    let window = Window::open(&home, Options::default());
+    window.wait_text("[data-name=offer]", "Since you left, 14 h 0 min ago: Nothing needs you");
+    assert!(!window.find("[role=dialog], [role=alertdialog]"), "nothing is covered");
+    window.keys("ctrl+6");
+    window.wait_text("[data-name=brief] .facts", "since a person's last deed: notice by anna (#2)");
+    window.wait_text("[data-name=brief] .briefing", "of the night");
+    let page = window.text("[data-name=brief] .briefing");
+    assert!(page.contains("anna's last deed") && !page.contains("of the evening before"), "{page}");
+    window.until("no offer any more", || !window.find("[data-name=offer]"));
+    assert_eq!(window.errors(), Vec::<String>::new());
 }

@@ -89,8 +89,7 @@ impl Brief {
     /// engine began to work is nothing by itself.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let befell = |it: &Story| it.kind != (StoryKind::EngineStarted { restarts: 0 });
-        self.needs.is_empty() && self.runs.is_empty() && !self.story.iter().any(befell)
+        self.needs.is_empty() && self.runs.is_empty() && !self.story.iter().any(Story::befell)
     }
 
     /// Whether a window that opens now should offer it: a person did nothing for long, and something happened.
@@ -431,6 +430,14 @@ pub struct Story {
     pub subject: Option<Subject>,
     /// In words.
     pub says: String,
+}
+
+impl Story {
+    /// Whether it is more than an engine that began to work as it was asked to.
+    #[must_use]
+    pub fn befell(&self) -> bool {
+        self.kind != (StoryKind::EngineStarted { restarts: 0 })
+    }
 }
 
 /// What befell it.

@@ -169,6 +169,10 @@ pub fn headline(it: &Brief) -> String {
     if !totals.failed.is_empty() {
         parts.push(format!("{} failed", many(totals.failed.len(), "attempt")));
     }
+    let besides = it.story.iter().filter(|it| it.befell()).count();
+    if besides > 0 {
+        parts.push(format!("{} besides", many(besides, "event")));
+    }
     parts.join(" · ")
 }
 

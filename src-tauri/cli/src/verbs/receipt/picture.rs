@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::receipt::Receipt;
 use pilothouse_contract::run::{RunState, TouchKind};
-use pilothouse_contract::{At, text};
+use pilothouse_contract::{At, Who, text};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
@@ -110,7 +110,8 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
     let tokens = it.tokens;
     let told = match (tokens.sessions, it.sessions) {
         (0, _) => "no session's log tells of any".to_owned(),
-        (some, all) => format!("{} written; logs of {some} of {all}", count(tokens.output)),
+        (some, all) if some < all => format!("by the logs of {some} of {all} sessions"),
+        _ => format!("{} of them written", count(tokens.output)),
     };
     let used = if tokens.sessions == 0 {
         "unknown".to_owned()
@@ -120,8 +121,8 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
     let sum = |of: fn(&pilothouse_contract::receipt::GateCount) -> u32| it.checks.iter().map(of).sum::<u32>();
     let (held, broke, unknown) = (sum(|it| it.passed), sum(|it| it.failed), sum(|it| it.unknown));
     let merge = it.checks.iter().find(|it| it.gate == Gate::Landing);
-    let merge = merge.map_or("merge result not checked".to_owned(), |it| {
-        format!("merge result: {} of {}", it.passed, it.passed + it.failed + it.unknown)
+    let merge = merge.map_or("merge result unchecked".to_owned(), |it| {
+        format!("merge result {} of {}", it.passed, it.passed + it.failed + it.unknown)
     });
     let caught = match (broke, unknown) {
         (0, 0) => merge,
@@ -129,12 +130,21 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
         (broke, unknown) => format!("{broke} did not, {unknown} unknown; {merge}"),
     };
     let (commits, size, landed, yes) = match &it.change {
-        None => {
-            ("none".to_owned(), "no pull request".to_owned(), "no".to_owned(), "no pull request".to_owned())
-        }
+        // They are counted when it is opened.
+        None => (
+            "not counted".to_owned(),
+            "no pull request yet".to_owned(),
+            "no".to_owned(),
+            "no pull request yet".to_owned(),
+        ),
         Some(change) => {
             let size = change.size;
-            let yes = change.approved.as_ref().map_or("no yes yet".to_owned(), |it| format!("yes by {it}"));
+            let yes = match &change.approved {
+                None => "no yes yet".to_owned(),
+                // Which one stands in the receipt in words; here is no room for it.
+                Some(Who::Policy(_)) => "yes by policy".to_owned(),
+                Some(who) => format!("yes by {who}"),
+            };
             (
                 change.commits.to_string(),
                 format!("{}, +{} −{}", many(size.files, "file"), size.added, size.removed),
@@ -212,10 +222,10 @@ fn width(c: char, look: Look) -> f32 {
         _ if wide => 1.1,
         _ if look.mono => 0.6,
         'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')'
-        | '[' | ']' | ' ' => 0.37,
-        'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' | '—' => 0.95,
-        _ if c.is_uppercase() => 0.76,
-        _ => 0.63,
+        | '[' | ']' | ' ' => 0.33,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' | '—' => 0.9,
+        _ if c.is_uppercase() => 0.7,
+        _ => 0.58,
     }
 }
 
