@@ -35,11 +35,13 @@ pub(crate) fn App() -> impl IntoView {
         fault: RwSignal::new(None),
         doing: RwSignal::new(Vec::new()),
         undo: RwSignal::new(None),
+        away: crate::brief::Away::new(),
     };
     provide_context(desk);
     keys::listen(desk);
     choose_something(desk);
     focus_follows(desk);
+    crate::brief::offer(desk);
     let place = desk.place;
     let stale = Memo::new(move |_| matches!(desk.mirror.link.get(), Link::Lost { .. }));
     let panes = move || match place.view.get() {
@@ -48,6 +50,7 @@ pub(crate) fn App() -> impl IntoView {
         View::Worktrees => view! { <Worktrees/> }.into_any(),
         View::Trajectories => view! { <Trajectories/> }.into_any(),
         View::Wall => view! { <crate::wall::Wall/> }.into_any(),
+        View::Brief => view! { <crate::brief::BriefPage/> }.into_any(),
     };
     // Only the board has room for the queue beside it; everywhere else it is a rail of chips.
     let queue = move || match (place.queue_over.get(), place.view.get(), place.queue_closed.get()) {

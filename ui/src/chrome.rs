@@ -183,6 +183,12 @@ pub(crate) fn by(who: &Who) -> String {
     }
 }
 
+fn go_there(desk: crate::desk::Desk) {
+    if let Some(command) = commands::of("brief") {
+        (command.run)(desk);
+    }
+}
+
 /// What happened last, and the keys that matter here.
 #[component]
 pub(crate) fn StatusLine() -> impl IntoView {
@@ -213,6 +219,11 @@ pub(crate) fn StatusLine() -> impl IntoView {
         <span class="ev">{it.says} " " <button class="button" data-size="small" data-command="undo" on:click=move |_| desk.undo_last()>"Undo" <Key says="z"/></button></span>
     })
     };
+    // What happened while nobody was here is offered in a line, and in nobody's way.
+    let offer = move || {
+        desk.away.offer.get().map(|it| view! {
+        <span class="ev offer" data-name="offer"><button class="button" data-size="small" data-command="brief" on:click=move |_| go_there(desk)>"Read it "<Key says=commands::shown("brief")/></button><span class="cut">{it}</span></span> })
+    };
     let keys = move || {
         // Only keys that do something here.
         let ids: &[&str] = match (desk.place.pane.get(), desk.on_stage()) {
@@ -222,6 +233,7 @@ pub(crate) fn StatusLine() -> impl IntoView {
             (_, Some(Subject::Pull(_))) => &["filter", "approve", "land"],
             (Pane::List, _) if desk.place.view.get() == View::Worktrees => &["remove-worktree", "filter"],
             (_, None) if desk.place.view.get() == View::Board => &["add", "rehearse"],
+            (Pane::List, _) if desk.place.view.get() == View::Brief => &[],
             (Pane::List, _) => &["filter"],
             (Pane::Stage, _) => &[],
         };
@@ -263,12 +275,12 @@ pub(crate) fn StatusLine() -> impl IntoView {
     };
     let first = move || {
         let pids = desk.mirror.engine.get();
-        (desk.mirror.recent.with(std::collections::VecDeque::is_empty) && pids.is_some())
+        (last.with(Vec::is_empty) && pids.is_some())
             .then(|| view! { <span class="ev">"The engine runs. Nothing happened yet."</span> })
     };
     view! {
         <footer class="status">
-            {link}{terminal}{doing}{undo}{first}{events}
+            {link}{terminal}{doing}{undo}{offer}{first}{events}
             <span class="keys">{keys}</span>
         </footer>
     }

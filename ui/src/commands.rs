@@ -81,6 +81,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         go(desk, View::Trajectories);
     }),
     command("wall", "Go to the wall of sessions", &["ctrl+5"], Where::Anywhere, |desk| go(desk, View::Wall)),
+    command("brief", "Read what happened since you left", &["ctrl+6"], Where::Anywhere, |desk| {
+        go(desk, View::Brief);
+    }),
     command("fold-board", "Fold or unfold the list", &["ctrl+b"], Where::Anywhere, |desk| {
         desk.place.board_closed.update(|it| *it = !*it);
     }),

@@ -116,6 +116,15 @@ fn in_list(desk: Desk, word: &str) -> bool {
             let chosen = place.trajectory.get_untracked();
             step(word, &rows, chosen.as_ref()).map(|it| place.trajectory.set(Some(it)))
         }
+        View::Brief => {
+            let rows = untrack(|| crate::brief::listed(desk));
+            let chosen = desk.away.row.get_untracked();
+            if let (Some(row), "enter" | "space") = (chosen, word) {
+                crate::brief::open(desk, row);
+                return true;
+            }
+            step(word, &rows, chosen.as_ref()).map(|it| desk.away.row.set(Some(it)))
+        }
         View::Wall => {
             let rows = untrack(|| crate::wall::listed(desk));
             let chosen = place.tile.get_untracked();

@@ -6,6 +6,7 @@
 
 mod app;
 mod board;
+mod brief;
 mod chrome;
 mod commands;
 mod desk;

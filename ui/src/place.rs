@@ -21,12 +21,14 @@ pub(crate) enum View {
     Trajectories,
     /// Every live session, small.
     Wall,
+    /// What happened since a person left.
+    Brief,
 }
 
 impl View {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall, Self::Brief];
 
     /// What its tab says.
     pub(crate) fn word(self) -> &'static str {
@@ -36,6 +38,7 @@ impl View {
             Self::Pulls => "Pull requests",
             Self::Trajectories => "Trajectories",
             Self::Wall => "Wall",
+            Self::Brief => "Since you left",
         }
     }
 
@@ -47,6 +50,7 @@ impl View {
             Self::Pulls => "pulls",
             Self::Trajectories => "trajectories",
             Self::Wall => "wall",
+            Self::Brief => "brief",
         }
     }
 }

@@ -52,12 +52,10 @@ enum Verb {
     /// Pull requests on the local forge
     #[command(subcommand)]
     Pr(verbs::pr::Verb),
-    /// What a run took, what came of it, how it was verified and who touched it; as Markdown
-    Receipt {
-        /// The run's id
-        #[arg(value_parser = desk::id::<pilothouse_contract::RunId>)]
-        run: pilothouse_contract::RunId,
-    },
+    /// What happened since you left: what landed and how it was verified, what stands still, what needs you
+    Brief(verbs::brief::Args),
+    /// What a run took, what came of it, how it was verified and who touched it; as Markdown, or as a picture
+    Receipt(verbs::receipt::Args),
     /// Records that a command ran on a tree
     #[command(subcommand)]
     Evidence(verbs::evidence::Verb),
@@ -111,7 +109,8 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Question(verb) => verbs::question::run(verb, out).await,
         Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
-        Verb::Receipt { run } => verbs::run::receipt(run, out).await,
+        Verb::Brief(args) => verbs::brief::run(&args, out).await,
+        Verb::Receipt(args) => verbs::receipt::run(&args, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,
         Verb::Trajectory(verb) => verbs::trajectory::run(verb, out).await,
         Verb::Event(verb) => verbs::event::run(verb, out).await,

@@ -272,6 +272,11 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::KeepAwake { on: true } => "the machine is kept awake while runs are carried".to_owned(),
         Event::KeepAwake { on: false } => "the machine may sleep while runs are carried".to_owned(),
+        Event::EngineStarted { restarts: 0 } => "the engine started".to_owned(),
+        Event::EngineStarted { restarts } => {
+            format!("the engine started again after it ended unasked ({restarts} times so far)")
+        }
+        Event::MachineSlept { ms } => format!("the machine slept for {}", crate::out::span(*ms)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

@@ -1,6 +1,7 @@
 //! Verbs, a file a noun. Each asks the engine and prints what it says.
 
 pub(crate) mod attach;
+pub(crate) mod brief;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod evidence;
@@ -9,6 +10,7 @@ pub(crate) mod item;
 pub(crate) mod pr;
 pub(crate) mod project;
 pub(crate) mod question;
+pub(crate) mod receipt;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod session;

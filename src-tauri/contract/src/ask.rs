@@ -386,6 +386,9 @@ pub mod attempt {
 /// Sessions.
 pub mod session;
 
+/// The brief.
+pub mod brief;
+
 /// Questions of agents.
 pub mod question {
     use super::*;

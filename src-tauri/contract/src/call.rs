@@ -197,6 +197,8 @@ calls! {
     /// Lands it.
     PullLand(ask::pull::Land) -> Pull, Act;
 
+    /// What happened since a moment.
+    BriefShow(ask::brief::Show) -> crate::brief::Brief, Read;
     /// One evidence record.
     EvidenceShow(ask::evidence::Show) -> ask::evidence::EvidencePage, Read;
     /// Trajectories.

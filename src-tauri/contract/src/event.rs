@@ -167,6 +167,10 @@ pub enum Event {
     },
     /// A person wants the machine to be kept awake while runs are carried, or not any more.
     KeepAwake { on: bool },
+    /// The engine began to work; so often did its watcher start one before, in this life of the watcher.
+    EngineStarted { restarts: u32 },
+    /// The machine slept while the engine lived: so long, in milliseconds, up to this record.
+    MachineSlept { ms: i64 },
     /// Worth knowing, with no deadline.
     Notice { project: Option<ProjectId>, says: String },
 }
@@ -225,6 +229,8 @@ impl Event {
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",
             Self::KeepAwake { .. } => "keep-awake",
+            Self::EngineStarted { .. } => "engine-started",
+            Self::MachineSlept { .. } => "machine-slept",
             Self::Notice { .. } => "notice",
         }
     }

@@ -339,7 +339,11 @@ impl Fleet {
                 Some(Touched::Settings)
             }
 
-            Event::Refused { .. } | Event::RefTouched { .. } | Event::Notice { .. } => None,
+            Event::Refused { .. }
+            | Event::RefTouched { .. }
+            | Event::EngineStarted { .. }
+            | Event::MachineSlept { .. }
+            | Event::Notice { .. } => None,
         };
         [one, None]
     }

@@ -7,6 +7,7 @@ pub mod ask;
 pub mod attempt;
 pub mod attention;
 pub mod board;
+pub mod brief;
 pub mod call;
 pub mod elsewhere;
 pub mod event;

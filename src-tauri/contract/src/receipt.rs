@@ -45,7 +45,7 @@ pub struct Receipt {
     pub sessions: u32,
     /// The most of them at once.
     pub at_once: u32,
-    /// How long they worked, added up, in milliseconds.
+    /// How long they worked, added up, in milliseconds, without sleep of the machine.
     pub agents_ms: i64,
     /// What their models read and wrote, by the agents' own logs.
     #[serde(default)]
@@ -54,7 +54,7 @@ pub struct Receipt {
     pub checks: Vec<GateCount>,
     /// What people did inside it, oldest first.
     pub touches: Vec<Touch>,
-    /// The longest time between two of those, the start and the end, in milliseconds.
+    /// The longest time between two of those, the start and the end, in milliseconds, without sleep of the machine.
     pub untouched_ms: i64,
     /// The change, once there is a pull request.
     pub change: Option<Change>,

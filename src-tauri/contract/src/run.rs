@@ -301,6 +301,24 @@ pub enum TouchKind {
     Noted,
 }
 
+/// Touches by their kinds, in words; empty if there are none.
+#[must_use]
+pub fn touched(all: &[Touch]) -> String {
+    let kinds = [
+        (TouchKind::Intervention, "typed into"),
+        (TouchKind::Ended, "ended by a person"),
+        (TouchKind::Restarted, "restarted"),
+        (TouchKind::Answered, "question answered"),
+        (TouchKind::Noted, "note left"),
+        (TouchKind::Peek, "looked at"),
+    ];
+    let of = |(kind, word): &(TouchKind, &str)| {
+        let n = all.iter().filter(|it| it.kind == *kind).count();
+        (n > 0).then(|| if n == 1 { (*word).to_owned() } else { format!("{word} {n} times") })
+    };
+    kinds.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+}
+
 /// What a person wants every agent of a run to know that begins after it was left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {

@@ -47,9 +47,33 @@ pub fn line(text: &str, width: usize) -> String {
     cut
 }
 
+/// One line of at most `width` characters in which nothing is Markdown: nobody is mentioned by it, no issue is linked and no
+/// address.
+#[must_use]
+pub fn markdown(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for c in line(text, width).chars() {
+        if "\\`*_[]<>|#~&!".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    for (whole, apart) in
+        [("@", "@\u{2060}"), ("#", "#\u{2060}"), ("://", ":\u{2060}//"), ("www.", "www\u{2060}.")]
+    {
+        out = out.replace(whole, apart);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hostile_text_is_no_markdown() {
+        assert_eq!(markdown("a|b\n# [x](y) <img>", 99), "a\\|b \\#\u{2060} \\[x\\](y) \\<img\\>");
+    }
 
     #[test]
     fn hostile_text_is_shown_as_text() {

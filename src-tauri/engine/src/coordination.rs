@@ -112,6 +112,8 @@ pub fn decide(
         Input::Done { effect, outcome } => work.done(effect, outcome),
         Input::KeepAwake { on } if work.fleet.keep_awake != on => work.emit(Event::KeepAwake { on }),
         Input::KeepAwake { .. } => {}
+        Input::EngineStarted { restarts } => work.engine(Event::EngineStarted { restarts }),
+        Input::MachineSlept { ms } => work.engine(Event::MachineSlept { ms }),
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
     work.schedules.sweep(work.fleet);

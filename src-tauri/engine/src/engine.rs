@@ -19,6 +19,7 @@ use crate::execution::recovery::Remover;
 use crate::execution::trees::Trees;
 use crate::execution::watch::Watch;
 use crate::perform::Start;
+use crate::ports::folders::{cannot_use, make_private};
 use crate::ports::{clock, git};
 use crate::store::{OutboxEnd, OutboxRow, Store, Written};
 
@@ -74,7 +75,10 @@ pub(crate) struct Inner {
     pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
     namespace: Uuid,
     fleet: RwLock<Fleet>,
-    alarm: Mutex<Option<Fault>>,
+    /// Why the store cannot be written, and since when.
+    alarm: Mutex<Option<(At, Fault)>>,
+    /// How long the machine had slept when it was looked last.
+    pub(crate) slept: Mutex<Duration>,
     pending: Mutex<usize>,
     orders: mpsc::UnboundedSender<Order>,
     records: broadcast::Sender<Arc<Vec<Record>>>,
@@ -159,6 +163,7 @@ impl Engine {
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),
+                slept: Mutex::new(clock::slept()),
                 pending: Mutex::new(pending.len()),
                 orders,
                 records: broadcast::channel(1024).0,
@@ -203,6 +208,7 @@ impl Engine {
             .filter(|it| it.end.is_none() && it.running.is_some() && it.kind != SessionKind::Check)
             .map(|it| it.id)
             .collect();
+        self.tell(Input::EngineStarted { restarts: self.inner.options.restarts });
         let core = Core {
             engine: self.clone(),
             fleet,
@@ -254,7 +260,7 @@ impl Engine {
         let mut alarms: Vec<String> = {
             let alarm = self.inner.alarm.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let hint = |fault: &Fault| fault.hints.first().map(|it| it.text.clone()).unwrap_or_default();
-            alarm.iter().map(|fault| format!("{}. {}", fault.message, hint(fault))).collect()
+            alarm.iter().map(|(_, fault)| format!("{}. {}", fault.message, hint(fault))).collect()
         };
         alarms.extend(self.inner.sessions.stranded().into_iter().map(|(session, why)| {
             format!(
@@ -542,12 +548,19 @@ impl Core {
 
     fn raise(&self, fault: Option<Fault>) {
         let mut alarm = self.engine.inner.alarm.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let since = alarm.as_ref().map_or_else(clock::now, |it| it.0);
         match (&*alarm, &fault) {
             (None, Some(fault)) => tracing::error!(%fault, "the store cannot be written"),
-            (Some(_), None) => tracing::info!("the store can be written again"),
+            (Some((_, was)), None) => {
+                tracing::info!("the store can be written again");
+                // While it stood nothing could be written down, this neither.
+                let says =
+                    format!("nothing could be stored for {} s: {was}", clock::now().since_ms(since) / 1000);
+                self.engine.tell(Input::Notice { project: None, says });
+            }
             _ => {}
         }
-        *alarm = fault;
+        *alarm = fault.map(|it| (since, it));
     }
 }
 
@@ -573,28 +586,4 @@ fn pending_of(rows: &[OutboxRow], data: &std::path::Path) -> Result<Vec<PendingE
         Ok(PendingEffect { key: EffectKey(row.key), at: row.at, effect })
     };
     rows.iter().map(read).collect()
-}
-
-/// Makes a folder that only the user may enter.
-fn make_private(folder: &std::path::Path) -> Result<(), Fault> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|error| cannot_use(folder, &error))?;
-    let probe = folder.join(".probe");
-    std::fs::write(&probe, b"x")
-        .and_then(|()| std::fs::remove_file(&probe))
-        .map_err(|error| cannot_use(folder, &error))
-}
-
-fn cannot_use(folder: &std::path::Path, error: &std::io::Error) -> Fault {
-    let fault = Fault::environment(format!("{} cannot be used: {error}", folder.display()));
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            fault.hint("free some space there, then try again; nothing was changed")
-        }
-        _ => fault.hint("make it writable for you, or set PILOTHOUSE_HOME to a folder that is"),
-    }
 }

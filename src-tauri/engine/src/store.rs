@@ -20,7 +20,7 @@ use sqlx::sqlite::{
 };
 
 pub use error::StoreError;
-pub use trajectories::{NewStep, Read as TrajectoryRead, Spent};
+pub use trajectories::{NewStep, Read as TrajectoryRead, Spent, Used};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -1,12 +1,14 @@
 //! A home of its own for a real engine: the real programs, a temporary `PILOTHOUSE_HOME`, and no process left behind.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use pilothouse_client::Places;
 use pilothouse_contract::session::{HELD, MARK};
-use pilothouse_contract::{Record, SessionId};
+use pilothouse_contract::{Fleet, Record, SessionId, Touched};
+use pilothouse_engine::store::{Store, StoreError, Written};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -256,6 +258,26 @@ impl Home {
     pub fn carry(&self, agent: &ShellAgent) -> Ran {
         let command = agent.command();
         self.try_json(&["run", "start", "001-work", "--command", &command, "--approve", "policy", "--wait"])
+    }
+
+    /// Writes what an engine of before is to have written down, in a home in which no engine ran yet.
+    ///
+    /// # Panics
+    /// If it cannot be stored.
+    pub fn remember(&self, records: &[Record]) {
+        use std::os::unix::fs::DirBuilderExt;
+        must(std::fs::DirBuilder::new().mode(0o700).create(self.data()));
+        let mut fleet = Fleet::default();
+        let touched: BTreeSet<Touched> = records.iter().flat_map(|it| fleet.apply(it)).collect();
+        let written = Written { records, effects: &[], fleet: &fleet, touched: &touched, done: None };
+        let runtime = must(tokio::runtime::Runtime::new());
+        let stored = runtime.block_on(async {
+            let store = Store::open(&self.data()).await?;
+            store.commit(&written).await?;
+            store.close().await;
+            Ok::<_, StoreError>(())
+        });
+        stored.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The engine's process id.

@@ -165,12 +165,6 @@ async fn pause(run: Option<RunId>, paused: bool, out: Out) -> End {
     Ok(HOLDS)
 }
 
-pub(crate) async fn receipt(run: RunId, out: Out) -> End {
-    let page = desk::call(ask::run::Receipt { run }).await?;
-    out.value(&page, |page| page.markdown.trim_end().to_owned());
-    Ok(HOLDS)
-}
-
 fn list(runs: &[Run]) -> String {
     if runs.is_empty() {
         return "No runs yet. Start one: pilothouse run start ITEM".to_owned();

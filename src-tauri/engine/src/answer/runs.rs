@@ -8,7 +8,7 @@ use super::Desk;
 use crate::coordination::{Input, RunFacts, schedule};
 use crate::execution::held::tree;
 use crate::execution::repository;
-use crate::observability::receipt;
+use crate::observability::{brief, receipt};
 use crate::perform::{git_of, now};
 
 impl Desk {
@@ -189,7 +189,9 @@ impl Answer<ask::run::Receipt> for Desk {
     async fn answer(&self, call: ask::run::Receipt) -> Result<ask::run::ReceiptPage, Fault> {
         let run = self.run(call.run)?;
         let trajectories = self.engine.inner.store.trajectories().await?;
-        let receipt = receipt::of(&self.engine.fleet(), &run, &trajectories, now());
+        let slept = self.engine.inner.store.records_of_kinds(&brief::SLEEP, run.started, u64::MAX).await?;
+        let asleep = brief::asleep(&slept);
+        let receipt = receipt::of(&self.engine.fleet(), &run, &trajectories, &asleep, now());
         let lines = receipt::lines(&receipt);
         Ok(ask::run::ReceiptPage { markdown: receipt::markdown(&receipt, &lines), lines, receipt })
     }

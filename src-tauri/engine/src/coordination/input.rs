@@ -223,6 +223,16 @@ pub enum Input {
         /// Whether it is.
         on: bool,
     },
+    /// The engine began to work.
+    EngineStarted {
+        /// How often its watcher started one before.
+        restarts: u32,
+    },
+    /// The machine slept until now.
+    MachineSlept {
+        /// How long, in milliseconds.
+        ms: i64,
+    },
     /// Something worth knowing.
     Notice {
         /// About which project.

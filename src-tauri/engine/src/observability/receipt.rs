@@ -5,10 +5,11 @@
 use std::fmt::Write;
 
 use pilothouse_contract::ask::run::ReceiptLine;
+use pilothouse_contract::brief::{longest_untouched, overlap_ms};
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::receipt::{Change, GateCount, Receipt, TokenCount};
-use pilothouse_contract::run::{Run, RunState, TaskState, TouchKind};
+use pilothouse_contract::run::{self, Run, RunState, TaskState};
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::trajectory::Trajectory;
 use pilothouse_contract::{At, Fleet, SessionId, text};
@@ -22,9 +23,9 @@ const GATES: [(Gate, &str); 4] = [
     (Gate::Landing, "merge result"),
 ];
 
-/// The receipt of a run as it stands, with all trajectories that are stored.
+/// The receipt of a run as it stands, with all trajectories that are stored and with when the machine slept.
 #[must_use]
-pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], now: At) -> Receipt {
+pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], asleep: &[(At, At)], now: At) -> Receipt {
     let ended = (!run.state.is_live()).then_some(run.moved);
     let until = ended.unwrap_or(now);
     let attempts: Vec<_> = fleet.attempts.values().filter(|it| it.run == run.id).collect();
@@ -57,8 +58,6 @@ pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], now: At) -> Rec
         };
         (found.passed + found.failed + found.unknown > 0).then_some(found)
     });
-    let mut marks: Vec<At> = run.touches.iter().map(|it| it.at).chain([run.started, until]).collect();
-    marks.sort_unstable();
     let change = run.pull.and_then(|pull| fleet.pulls.get(&pull)).map(|pull| Change {
         pull: pull.id,
         commits: pull.commits,
@@ -87,16 +86,11 @@ pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], now: At) -> Rec
         agent: run.policy.agent.name.clone(),
         sessions: count(spans.len()),
         at_once: at_once(&spans),
-        agents_ms: spans.iter().map(|(from, to)| to.since_ms(*from)).sum(),
+        agents_ms: spans.iter().map(|(from, to)| to.since_ms(*from) - overlap_ms(*from, *to, asleep)).sum(),
         tokens,
         checks: checks.collect(),
         touches: run.touches.clone(),
-        untouched_ms: marks
-            .iter()
-            .zip(marks.iter().skip(1))
-            .map(|(from, to)| to.since_ms(*from))
-            .max()
-            .unwrap_or_default(),
+        untouched_ms: longest_untouched(run.started, until, &run.touches, asleep).awake_ms(),
         change,
     }
 }
@@ -167,10 +161,11 @@ pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
 #[must_use]
 pub fn markdown(it: &Receipt, lines: &[ReceiptLine]) -> String {
     let title = if it.title.is_empty() { &it.item } else { &it.title };
-    let mut says = format!("# {}\n\n| | |\n|---|---|\n", plain(title));
+    let mut says = format!("# {}\n\n| | |\n|---|---|\n", text::markdown(title, WIDTH));
     for line in lines {
         // A string takes everything.
-        let _never: std::fmt::Result = writeln!(says, "| {} | {} |", line.name, plain(&line.says));
+        let _never: std::fmt::Result =
+            writeln!(says, "| {} | {} |", line.name, text::markdown(&line.says, WIDTH));
     }
     says
 }
@@ -185,22 +180,7 @@ fn checks(it: &Receipt) -> String {
 }
 
 fn touches(it: &Receipt) -> String {
-    if it.touches.is_empty() {
-        return "off".to_owned();
-    }
-    let kinds = [
-        (TouchKind::Intervention, "typed into"),
-        (TouchKind::Ended, "ended by a person"),
-        (TouchKind::Restarted, "restarted"),
-        (TouchKind::Answered, "question answered"),
-        (TouchKind::Noted, "note left"),
-        (TouchKind::Peek, "looked at"),
-    ];
-    let of = |(kind, word): &(TouchKind, &str)| {
-        let n = it.touches.iter().filter(|it| it.kind == *kind).count();
-        (n > 0).then(|| if n == 1 { (*word).to_owned() } else { format!("{word} {n} times") })
-    };
-    kinds.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+    if it.touches.is_empty() { "off".to_owned() } else { run::touched(&it.touches) }
 }
 
 fn tokens(it: &Receipt) -> String {
@@ -232,24 +212,6 @@ fn many(n: u32, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 
-/// One line in which nothing is Markdown.
-fn plain(says: &str) -> String {
-    let mut plain = String::new();
-    for c in text::line(says, WIDTH).chars() {
-        if "\\`*_[]<>|#~&!".contains(c) {
-            plain.push('\\');
-        }
-        plain.push(c);
-    }
-    // Nobody is mentioned by it, no issue is linked and no address.
-    for (whole, apart) in
-        [("@", "@\u{2060}"), ("#", "#\u{2060}"), ("://", ":\u{2060}//"), ("www.", "www\u{2060}.")]
-    {
-        plain = plain.replace(whole, apart);
-    }
-    plain
-}
-
 fn clock(at: At) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .map(|it| it.strftime("%Y-%m-%d %H:%M").to_string())
@@ -273,10 +235,5 @@ mod tests {
     fn spans_are_counted_where_they_meet() {
         let spans = [(0, 10), (5, 15), (10, 20), (30, 40)].map(|(from, to)| (At(from), At(to)));
         assert_eq!((at_once(&spans), at_once(&[])), (2, 0));
-    }
-
-    #[test]
-    fn hostile_text_is_no_markdown() {
-        assert_eq!(plain("a|b\n# [x](y) <img>"), "a\\|b \\#\u{2060} \\[x\\](y) \\<img\\>");
     }
 }

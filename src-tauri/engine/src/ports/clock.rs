@@ -1,6 +1,6 @@
 //! The clock. The only place of the engine that reads one.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pilothouse_contract::At;
 
@@ -9,4 +9,19 @@ use pilothouse_contract::At;
 pub fn now() -> At {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     At(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// How long this machine has slept since it was started; nothing where the system does not tell.
+#[must_use]
+pub fn slept() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        // One goes on while it sleeps and the other does not.
+        let of = |id| Duration::try_from(clock_gettime(id)).unwrap_or_default();
+        let awake = of(ClockId::Monotonic);
+        of(ClockId::Boottime).saturating_sub(awake)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Duration::ZERO
 }

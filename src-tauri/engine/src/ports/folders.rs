@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use pilothouse_contract::Fault;
 use pilothouse_holder::place::boot_id;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, statat};
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,34 @@ impl Folder {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         Ok(rustix::fs::renameat(&self.fd, name, &to.fd, new)?)
+    }
+}
+
+/// Makes a folder that only the user may enter.
+///
+/// # Errors
+/// In words, if it cannot be made or written to.
+pub(crate) fn make_private(folder: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| cannot_use(folder, &error))?;
+    let probe = folder.join(".probe");
+    std::fs::write(&probe, b"x")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| cannot_use(folder, &error))
+}
+
+/// Why a folder cannot be used, in words.
+pub(crate) fn cannot_use(folder: &Path, error: &io::Error) -> Fault {
+    let fault = Fault::environment(format!("{} cannot be used: {error}", folder.display()));
+    match error.kind() {
+        io::ErrorKind::StorageFull => {
+            fault.hint("free some space there, then try again; nothing was changed")
+        }
+        _ => fault.hint("make it writable for you, or set PILOTHOUSE_HOME to a folder that is"),
     }
 }
 

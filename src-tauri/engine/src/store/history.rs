@@ -81,6 +81,47 @@ impl Store {
         self.records(rows)
     }
 
+    /// The newest record by a person.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn last_by_a_person(&self) -> Result<Option<Record>, StoreError> {
+        let row = sqlx::query(
+            "SELECT seq, at, who, body FROM event WHERE json_extract(who, '$.kind') = 'person' ORDER BY seq DESC LIMIT 1",
+        )
+        .fetch_optional(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(self.records(row.into_iter().collect())?.pop())
+    }
+
+    /// Records of some kinds from a moment on and up to a number, oldest first. A clock that was set back by more than a day
+    /// meanwhile may hide some.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn records_of_kinds(
+        &self,
+        kinds: &[&str],
+        since: At,
+        upto: u64,
+    ) -> Result<Vec<Record>, StoreError> {
+        // From the newest back to the first that is too old: what lies before that is never read.
+        let rows = sqlx::query(
+            "SELECT seq, at, who, body FROM event
+             WHERE seq > coalesce((SELECT seq FROM event WHERE at < ?1 - 86400000 ORDER BY seq DESC LIMIT 1), 0)
+                AND seq <= ?2 AND at >= ?1 AND kind IN (SELECT value FROM json_each(?3))
+             ORDER BY seq",
+        )
+        .bind(since.0)
+        .bind(i64::try_from(upto).unwrap_or(i64::MAX))
+        .bind(json(&kinds))
+        .fetch_all(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        self.records(rows)
+    }
+
     /// Records that name a run or one of its attempts, sessions or pull requests, oldest first.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, Record, RefName, SessionId, Touched, Who};
 
-use super::{OutboxEnd, OutboxRow, Store, StoreError, TrajectoryRead, Written};
+use super::{OutboxEnd, OutboxRow, Store, StoreError, TrajectoryRead, Used, Written};
 
 fn added() -> Record {
     let project = Project {
@@ -115,4 +115,59 @@ async fn what_is_no_database_is_called_damaged_and_left_as_it_is() {
     let error = Store::open(folder.path()).await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn history_is_found_by_kind_and_time_and_the_last_person_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let started = |seq, at, who| Record { seq, at: At(at), who, event: Event::EngineStarted { restarts: 0 } };
+    let notice = |seq, at| Record {
+        seq,
+        at: At(at),
+        who: Who::Engine,
+        event: Event::Notice { project: None, says: "x".to_owned() },
+    };
+    assert_eq!(store.last_by_a_person().await.unwrap(), None);
+    const DAY: i64 = 86_400_000;
+    let by_a_person = Record { seq: 2, at: At(20 * DAY), ..added() };
+    let records = [
+        started(1, 10 * DAY, Who::Engine),
+        by_a_person.clone(),
+        notice(3, 20 * DAY + 1),
+        started(4, 20 * DAY + 2, Who::Policy("p".to_owned())),
+        notice(5, 20 * DAY + 3),
+    ];
+    let (fleet, touched) = (Fleet::default(), BTreeSet::new());
+    let written = Written { records: &records, effects: &[], fleet: &fleet, touched: &touched, done: None };
+    store.commit(&written).await.unwrap();
+    assert_eq!(store.last_by_a_person().await.unwrap(), Some(by_a_person));
+    let seqs = async |kinds: &[&str], since, upto| {
+        let found = store.records_of_kinds(kinds, At(since), upto).await.unwrap();
+        found.iter().map(|it| it.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(&["notice", "engine-started"], 0, 9).await, [1, 3, 4, 5]);
+    assert_eq!(seqs(&["notice", "engine-started"], 20 * DAY + 1, 4).await, [3, 4], "that moment counts in");
+    assert_eq!(seqs(&["engine-started"], 20 * DAY, 9).await, [4]);
+}
+
+#[tokio::test]
+async fn tokens_are_told_apart_by_when_they_were_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let read = TrajectoryRead { file: "log".to_owned(), to: 10, damaged: 0, whole: false };
+    let used = |input| StepKind::Tokens { model: "m".to_owned(), input, cached: 2, output: 1 };
+    let steps = [
+        ("a".to_owned(), Some(At(5)), used(10)),
+        ("b".to_owned(), Some(At(9)), used(100)),
+        ("c".to_owned(), None, used(1000)),
+    ];
+    store.put_steps(SessionId(4), &read, &steps).await.unwrap();
+    store.put_steps(SessionId(3), &read, &steps).await.unwrap();
+    let found = store.used_since(SessionId(4), At(9)).await.unwrap();
+    let all = Used { input: 1110, cached: 6, output: 3 };
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        [(SessionId(4), (all, Used { input: 100, cached: 2, output: 1 }))]
+    );
 }

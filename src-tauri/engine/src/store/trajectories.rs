@@ -32,6 +32,17 @@ pub struct Spent {
     pub repeats: u32,
 }
 
+/// What a session's model read and wrote, by its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Read anew.
+    pub input: u64,
+    /// Read from a cache.
+    pub cached: u64,
+    /// Written.
+    pub output: u64,
+}
+
 /// A step that was read: native id, time, kind.
 pub type NewStep = (String, Option<At>, StepKind);
 
@@ -143,6 +154,45 @@ impl Store {
         .map_err(in_words)?;
         let steps = bodies.iter().filter_map(|it| serde_json::from_str(it).ok());
         Ok(Spent { tokens: u64::try_from(tokens).unwrap_or_default(), repeats: repeats(steps) })
+    }
+
+    /// What the sessions from an id on used: altogether, and in steps that say that they were made from a moment on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn used_since(
+        &self,
+        from: SessionId,
+        since: At,
+    ) -> Result<BTreeMap<SessionId, (Used, Used)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT session, at >= ? AS late,
+                 sum(json_extract(body, '$.input')) AS input,
+                 sum(json_extract(body, '$.cached')) AS cached,
+                 sum(json_extract(body, '$.output')) AS output
+             FROM step WHERE session >= ? AND kind = 'tokens' GROUP BY session, late",
+        )
+        .bind(since.0)
+        .bind(i64::from(from.0))
+        .fetch_all(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        let mut used: BTreeMap<SessionId, (Used, Used)> = BTreeMap::new();
+        for row in rows {
+            let large = |column: &str| {
+                let of: Option<i64> = row.get(column);
+                of.and_then(|it| u64::try_from(it).ok()).unwrap_or_default()
+            };
+            let session = SessionId(u32::try_from(row.get::<i64, _>("session")).unwrap_or_default());
+            let (all, late) = used.entry(session).or_default();
+            let is_late = row.get::<Option<i64>, _>("late") == Some(1);
+            for sum in [Some(all), is_late.then_some(late)].into_iter().flatten() {
+                sum.input += large("input");
+                sum.cached += large("cached");
+                sum.output += large("output");
+            }
+        }
+        Ok(used)
     }
 
     /// Steps of a session from an ordinal on, at most so many.

@@ -25,6 +25,8 @@ enum In {
     Asking,
     /// One with a question, a run that cannot go on, and a default branch that somebody else moved.
     Trouble,
+    /// One after a night: something landed, something is parked, somebody else moved a default branch, an agent asks.
+    Night,
     /// One in which a pull request waits for a person.
     Review,
     /// One in which everything landed.
@@ -135,6 +137,11 @@ const SCENES: &[Scene] = &[
         steps: &[Keys("ctrl+j"), Sees(".queue", "was moved by somebody else")],
     },
     Scene {
+        name: "brief",
+        home: In::Night,
+        steps: &[Keys("ctrl+6"), Sees("[data-name=brief]", "What it took")],
+    },
+    Scene {
         name: "pull-request",
         home: In::Review,
         steps: &[
@@ -198,7 +205,7 @@ fn main() -> ExitCode {
     }
     let named: Vec<String> = std::env::args().skip(2).collect();
     let wanted = |it: &&Scene| named.is_empty() || named.iter().any(|name| name == it.name);
-    for kind in [In::Fresh, In::Asking, In::Trouble, In::Review, In::Quiet, In::Shells] {
+    for kind in [In::Fresh, In::Asking, In::Trouble, In::Night, In::Review, In::Quiet, In::Shells] {
         if !SCENES.iter().filter(wanted).any(|it| it.home == kind) {
             continue;
         }
@@ -223,7 +230,7 @@ fn main() -> ExitCode {
 
 fn play(window: &Window, scene: &Scene) {
     // The page was loaded anew for its theme: a key before it listens would be lost.
-    window.wait(".stage h1, .stage .calm, .hits li, .livetile");
+    window.wait(".stage h1, .stage .calm, .hits li, .livetile, .briefing li");
     for step in scene.steps {
         match *step {
             Sees(css, text) => window.wait_text(css, text),
@@ -282,6 +289,12 @@ fn prepare(home: &Home, kind: In) {
         }
         In::Asking => rehearse("voyage", asks),
         In::Trouble => {
+            rehearse("failer", parks);
+            rehearse("main-mover", parks);
+            rehearse("voyage", asks);
+        }
+        In::Night => {
+            home.json(&["rehearse", "--headless", "--speed", "100"]);
             rehearse("failer", parks);
             rehearse("main-mover", parks);
             rehearse("voyage", asks);
