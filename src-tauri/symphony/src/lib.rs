@@ -4,7 +4,7 @@
 //! together. It refuses what the layers do not say: a layer never performs what another one owns, and the one that decides
 //! has neither a clock nor a file.
 
-// agent
+pub mod agent;
 pub mod coordination;
 pub mod issue;
 pub mod observability;

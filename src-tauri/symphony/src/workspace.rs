@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use hooks::stopped;
 pub use hooks::{HookError, HookRun, Surroundings, run as run_hook};
 
 /// The folder below the root where the loop keeps what it knows. No workspace is called so.
