@@ -47,6 +47,8 @@ pub enum Input {
         /// The settings in force, or why nothing new may begin.
         preflight: Result<Arc<Settings>, String>,
     },
+    /// The settings in force, or why nothing new may begin: looked at before a retry too.
+    Settings(Result<Arc<Settings>, String>),
     /// The claimed issues as they are now.
     Refreshed {
         /// Of which poll.
@@ -265,6 +267,7 @@ pub fn decide(mut state: State, input: Input, now: i64) -> (State, Vec<Effect>) 
         Input::Begin => poll::begin(&mut state, now, &mut out),
         Input::Swept(answer) => poll::swept(&mut state, answer, now, &mut out),
         Input::Tick { token, preflight } => poll::tick(&mut state, token, preflight, now, &mut out),
+        Input::Settings(preflight) => poll::preflight(&mut state, preflight, &mut out),
         Input::Refreshed { poll, answer } => poll::refreshed(&mut state, poll, answer, now, &mut out),
         Input::Candidates { poll, answer } => poll::candidates(&mut state, poll, answer, now, &mut out),
         Input::PollNow => poll::now(&mut state, now, &mut out),

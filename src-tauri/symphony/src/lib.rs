@@ -9,7 +9,7 @@ pub mod coordination;
 pub mod issue;
 pub mod observability;
 pub mod process;
-// runner
+pub mod runner;
 pub mod tracker;
 pub mod workflow;
 pub mod workspace;

@@ -70,17 +70,8 @@ fn failed_read(state: &mut State, error: &TrackerError, now: i64) {
     }
 }
 
-/// The time of a poll has come.
-pub(super) fn tick(
-    state: &mut State,
-    token: u64,
-    preflight: Result<Arc<Settings>, String>,
-    now: i64,
-    out: &mut Vec<Effect>,
-) {
-    if token != state.tick || state.ending {
-        return;
-    }
+/// The settings in force, or why nothing new may begin. What runs goes on by the last good ones.
+pub(super) fn preflight(state: &mut State, preflight: Result<Arc<Settings>, String>, out: &mut Vec<Effect>) {
     match preflight {
         Ok(settings) => {
             state.settings = settings;
@@ -93,6 +84,20 @@ pub(super) fn tick(
             state.unusable = Some(says);
         }
     }
+}
+
+/// The time of a poll has come.
+pub(super) fn tick(
+    state: &mut State,
+    token: u64,
+    preflight: Result<Arc<Settings>, String>,
+    now: i64,
+    out: &mut Vec<Effect>,
+) {
+    if token != state.tick || state.ending {
+        return;
+    }
+    self::preflight(state, preflight, out);
     stalled(state, now, out);
     let interval = i64::try_from(state.settings.poll_interval_ms).unwrap_or(i64::MAX / 2);
     next_poll(state, now.saturating_add(interval), out);
