@@ -12,6 +12,7 @@ pub(crate) mod question;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod symphony;
 pub(crate) mod task;
 pub(crate) mod trajectory;
 pub(crate) mod worktree;

@@ -56,6 +56,33 @@ pub fn render(
     parsed.render(&inputs).map_err(|error| TemplateError::Render(one_line(&error)))
 }
 
+/// Whether a prompt can be made for an issue that has everything.
+///
+/// # Errors
+/// As [`render`].
+pub fn check(template: &str) -> Result<(), TemplateError> {
+    let text = || Some("text".to_owned());
+    let issue = Issue {
+        id: "id".to_owned(),
+        native_ref: Some(json!({})),
+        identifier: "KEY-1".to_owned(),
+        title: "title".to_owned(),
+        description: text(),
+        priority: Some(1),
+        state: "state".to_owned(),
+        branch_name: text(),
+        url: text(),
+        assignee_id: text(),
+        labels: vec!["label".to_owned()],
+        blocked_by: vec![crate::Blocker { id: text(), identifier: text(), state: text() }],
+        dispatchable: true,
+        created_at: Some(jiff::Timestamp::UNIX_EPOCH),
+        updated_at: Some(jiff::Timestamp::UNIX_EPOCH),
+    };
+    render(template, &issue, None, RetryKind::First)?;
+    render(template, &issue, Some(1), RetryKind::Failure).map(|_| ())
+}
+
 /// The library's errors are drawings of several lines.
 fn one_line(error: &liquid::Error) -> String {
     let mut says = error.to_string();
