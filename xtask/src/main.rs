@@ -4,6 +4,7 @@
 
 mod bench;
 mod chaos;
+mod conformance;
 mod need;
 #[cfg(feature = "pages")]
 mod pages;
@@ -74,6 +75,12 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Run the tests of the Symphony specification's rows and write src-tauri/symphony/CONFORMANCE.md
+    Conformance {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Take pictures of the window: every scene in every theme and size
     Shots {
         /// Where to; below target/ without it
@@ -95,6 +102,7 @@ fn main() -> ExitCode {
         Task::Test { yes } => test::run(yes),
         Task::Bench { name, json } => bench::run(name, json),
         Task::Chaos { kills, seed, json } => chaos::run(kills, seed, json),
+        Task::Conformance { json } => conformance::run(json),
         Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
         Task::Pages => pages(),
     };

@@ -2,6 +2,9 @@
 //! those belong to the agent and its people. An answer is whole or an error; half of one does not exist.
 
 mod file;
+mod github;
+mod http;
+mod linear;
 mod memory;
 
 use std::future::Future;
@@ -10,13 +13,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use file::FileTracker;
+pub use github::GitHubTracker;
+pub use linear::LinearTracker;
 pub use memory::MemoryTracker;
 
 use crate::Issue;
 use crate::workflow::{Env, TrackerSettings, WorkflowError};
 
 /// The kinds that are supported.
-pub const KINDS: [&str; 2] = ["file", "memory"];
+pub const KINDS: [&str; 4] = ["file", "github", "linear", "memory"];
 
 /// What is known of a kind before any of its settings is read.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +30,6 @@ pub struct Profile {
     pub active: &'static [&'static str],
     /// Terminal states where the file names none.
     pub terminal: &'static [&'static str],
-    /// Provider keys that hold secrets, each with the variable that it falls back to.
-    pub secrets: &'static [(&'static str, &'static str)],
 }
 
 const ACTIVE: &[&str] = &["Todo", "In Progress"];
@@ -36,7 +39,9 @@ const TERMINAL: &[&str] = &["Closed", "Cancelled", "Canceled", "Duplicate", "Don
 #[must_use]
 pub fn profile(kind: &str) -> Option<Profile> {
     match kind {
-        "file" | "memory" => Some(Profile { active: ACTIVE, terminal: TERMINAL, secrets: &[] }),
+        "file" | "linear" | "memory" => Some(Profile { active: ACTIVE, terminal: TERMINAL }),
+        // It has two states, and which of them means what is for the file to say.
+        "github" => Some(Profile { active: &[], terminal: &[] }),
         _ => None,
     }
 }
@@ -123,6 +128,8 @@ pub trait Tracker: Send + Sync + std::fmt::Debug {
 pub fn check(settings: &TrackerSettings, env: Env<'_>) -> Result<(), WorkflowError> {
     match settings.kind.as_str() {
         "file" => file::path(settings, Path::new("/"), env).map(|_| ()),
+        "github" => github::access(settings, env).map(|_| ()),
+        "linear" => linear::access(settings, env).map(|_| ()),
         "memory" => memory::seed(settings).map(|_| ()),
         other => Err(WorkflowError::UnsupportedTracker(other.to_owned())),
     }
@@ -139,6 +146,8 @@ pub fn open(
 ) -> Result<Arc<dyn Tracker>, WorkflowError> {
     match settings.kind.as_str() {
         "file" => Ok(Arc::new(FileTracker::new(file::path(settings, folder, env)?))),
+        "github" => Ok(Arc::new(GitHubTracker::new(github::access(settings, env)?)?)),
+        "linear" => Ok(Arc::new(LinearTracker::new(linear::access(settings, env)?)?)),
         "memory" => Ok(Arc::new(MemoryTracker::new(memory::seed(settings)?))),
         other => Err(WorkflowError::UnsupportedTracker(other.to_owned())),
     }

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use reload::{Look, Trust, Watch};
-pub(crate) use settings::resolve_path;
 pub use settings::{AgentSettings, Budget, Codex, Hooks, Settings, TrackerSettings};
+pub(crate) use settings::{resolve_path, variable};
 pub use template::{DEFAULT_PROMPT, RetryKind, TemplateError, check as check_prompt, render};
 
 /// The name of the file where none was given.

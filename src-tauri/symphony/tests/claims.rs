@@ -1,4 +1,10 @@
 //! The scheduler beyond the specification: budgets, restarts, cool-downs, what is blocked and what is swept.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,10 @@
 //! The scheduler, row by row: states, inputs and times in, states and effects out. No clock, no files, no tracker.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,10 @@
 //! The whole loop: a tracker, real folders and hooks, and an app-server that is a real program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 use std::io;
 use std::path::PathBuf;

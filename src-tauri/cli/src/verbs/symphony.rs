@@ -15,7 +15,6 @@ use crate::desk::{End, HOLDS, does_not_hold};
 use crate::out::Out;
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
