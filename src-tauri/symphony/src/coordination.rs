@@ -35,6 +35,7 @@ pub type Answer<T> = Result<T, TrackerError>;
 
 /// Something happened.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "each is decided on and gone; none is stored")]
 pub enum Input {
     /// The loop begins: what was kept is waited for again, what is over is swept.
     Begin,

@@ -18,13 +18,16 @@ use pilothouse_symphony::tracker::{Tracker, TrackerError, open};
 use pilothouse_symphony::workflow::{Settings, WorkflowError, split};
 use serde_json::{Value, json};
 
+/// A status, headers and a body.
+type Refusal = (u16, Vec<(&'static str, String)>, String);
+
 /// What a service keeps and what it was asked.
 #[derive(Default)]
 struct Inside {
     issues: Vec<Value>,
     asked: Vec<String>,
     /// In the place of the next answers.
-    refuses: Option<(u16, Vec<(&'static str, String)>, String)>,
+    refuses: Option<Refusal>,
     /// Fails from this page on.
     fails_from: usize,
     page: usize,
@@ -67,7 +70,7 @@ fn github(inside: &mut Inside, uri: &str, headers: &HeaderMap, _body: &[u8]) -> 
     assert_eq!(headers["x-github-api-version"], "2022-11-28");
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     if let Some(number) = path.strip_prefix("/repos/o/r/issues/") {
-        let found = inside.issues.iter().find(|it| it["number"].to_string() == number);
+        let found = inside.issues.iter().find(|it| it["number"].as_u64() == number.parse().ok());
         let Some(found) = found else { return StatusCode::NOT_FOUND.into_response() };
         let mark = format!("\"{}\"", found["updated_at"]);
         if headers.get("if-none-match").is_some_and(|it| it.to_str().unwrap() == mark) {

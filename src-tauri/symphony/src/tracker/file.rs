@@ -15,6 +15,9 @@ use crate::{Blocker, Issue};
 /// A file that is longer than this is no issue.
 const LONGEST: u64 = 4 << 20;
 
+/// A record with the name of its file, or why there is none.
+pub(super) type Record = Result<(Value, String), String>;
+
 /// Issues in files.
 #[derive(Debug)]
 pub struct FileTracker {
@@ -28,7 +31,7 @@ impl FileTracker {
         Self { path }
     }
 
-    async fn read(&self) -> Result<Vec<Result<(Value, String), String>>, TrackerError> {
+    async fn read(&self) -> Result<Vec<Record>, TrackerError> {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await;
         read.map_err(|error| TrackerError::Request(error.to_string()))?
@@ -93,7 +96,7 @@ pub(super) fn path(
 }
 
 /// Every record below a path with the name of its file; those that cannot be read are words.
-fn read(path: &Path) -> Result<Vec<Result<(Value, String), String>>, TrackerError> {
+fn read(path: &Path) -> Result<Vec<Record>, TrackerError> {
     let unreachable =
         |error: std::io::Error| TrackerError::Request(format!("{} cannot be read: {error}", path.display()));
     if std::fs::metadata(path).map_err(unreachable)?.is_file() {
@@ -142,7 +145,7 @@ fn parse(path: &Path) -> Result<Value, String> {
 }
 
 /// The records of one file with many: a list, or a map with `issues`.
-pub(super) fn records(value: &Value, name: &str) -> Result<Vec<Result<(Value, String), String>>, String> {
+pub(super) fn records(value: &Value, name: &str) -> Result<Vec<Record>, String> {
     let list = match value {
         Value::Array(list) => list,
         Value::Object(map) => match map.get("issues") {

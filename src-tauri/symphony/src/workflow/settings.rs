@@ -159,10 +159,10 @@ impl Settings {
             },
             codex: reader.codex()?,
             budget: Budget {
-                failures: small(reader.from_zero("budget", "failures", 10)?),
-                sessions: small(reader.from_zero("budget", "sessions", 50)?),
-                tokens: reader.from_zero("budget", "tokens", 0)?,
-                runtime_ms: reader.from_zero("budget", "runtime_ms", 0)?,
+                failures: small(reader.any_number("budget", "failures", 10)?),
+                sessions: small(reader.any_number("budget", "sessions", 50)?),
+                tokens: reader.any_number("budget", "tokens", 0)?,
+                runtime_ms: reader.any_number("budget", "runtime_ms", 0)?,
             },
             server_port: reader.port()?,
             warnings: reader.warnings,
@@ -285,7 +285,7 @@ impl Reader<'_> {
         }
     }
 
-    fn from_zero(&self, section: &str, key: &str, default: u64) -> Result<u64, WorkflowError> {
+    fn any_number(&self, section: &str, key: &str, default: u64) -> Result<u64, WorkflowError> {
         let Some(value) = self.value(section, key)? else { return Ok(default) };
         number(value).ok_or_else(|| Self::invalid(section, key, value, "a whole number from 0 on"))
     }
@@ -392,7 +392,7 @@ impl Reader<'_> {
             // Nothing and less turn it off.
             Some(value) => match value.as_i64() {
                 Some(off) if off <= 0 => 0,
-                _ => self.from_zero("codex", "stall_timeout_ms", 0)?,
+                _ => self.any_number("codex", "stall_timeout_ms", 0)?,
             },
         };
         Ok(Codex {
