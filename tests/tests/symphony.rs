@@ -25,7 +25,7 @@ impl Place {
         assert!(server.is_file(), "{} is not built", server.display());
         let text = format!(
             "---\ntracker: {{kind: file, provider: {{path: issues}}}}\nworkspace: {{root: work}}\n\
-             polling: {{interval_ms: 100}}\nagent: {{max_turns: 1}}\n\
+             polling: {{interval_ms: 100}}\nagent: {{max_turns: 1, max_concurrent_agents_by_state: {{Backlog: none}}}}\n\
              codex: {{command: \"'{}' '{}'\"}}\n{front}\n---\nDo {{{{ issue.identifier }}}}: {{{{ issue.title }}}}\n",
             server.display(),
             place.path("script.json").display()
@@ -142,7 +142,7 @@ fn row_7_3_a_missing_file_is_an_error() {
 
 #[test]
 fn row_7_4_a_start_that_fails_says_why_in_words() {
-    let place = Place::new("polling: {interval_ms: soon}", "true");
+    let place = Place::new("", "true");
     std::fs::write(place.path("BAD.md"), "---\ntracker: {kind: abacus}\n---\n").unwrap();
     let bad = place.run(&["BAD.md", "--trust"]);
     assert!(bad.fault().contains("abacus") && bad.fault().contains("unsupported_tracker_kind"), "{bad:?}");
@@ -209,12 +209,12 @@ fn a_later_edit_brings_in_no_command_without_another_yes() {
 
 #[test]
 fn check_says_how_a_file_is_understood_and_what_is_wrong() {
-    let place = Place::new("agent: {max_concurrent_agents_by_state: {Todo: 0}}", "true");
+    let place = Place::new("", "true");
     let good = place.run(&["check"]);
     let said = good.json();
     assert_eq!((good.code, said["ok"].as_bool()), (0, Some(true)), "{said}");
     assert_eq!(said["settings"]["tracker"]["kind"], "file");
-    assert!(said["warnings"][0].as_str().unwrap().contains("Todo"));
+    assert!(said["warnings"][0].as_str().unwrap().contains("Backlog"));
     assert!(!place.path("work").exists(), "it runs nothing and makes nothing");
     let text = place.read("WORKFLOW.md").replace("issue.title", "issue.titel");
     std::fs::write(place.path("WORKFLOW.md"), text).unwrap();
