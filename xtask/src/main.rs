@@ -4,6 +4,7 @@
 
 mod bench;
 mod chaos;
+mod conformance;
 mod need;
 #[cfg(feature = "pages")]
 mod pages;
@@ -77,6 +78,12 @@ enum Task {
     },
     /// Let a fleet work for long, in the real world or a simulated one; say what was lost, and whether anything grows
     Soak(soak::Args),
+    /// Run the tests of the Symphony specification's rows and write src-tauri/symphony/CONFORMANCE.md
+    Conformance {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Take pictures of the window: every scene in every theme and size
     Shots {
         /// Where to; below target/ without it
@@ -98,6 +105,7 @@ fn main() -> ExitCode {
         Task::Test { yes } => test::run(yes),
         Task::Bench { name, json } => bench::run(name, json),
         Task::Chaos { kills, seed, json } => chaos::run(kills, seed, json),
+        Task::Conformance { json } => conformance::run(json),
         Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
         Task::Soak(args) => soak::run(args),
         Task::Pages => pages(),

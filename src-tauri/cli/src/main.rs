@@ -71,6 +71,8 @@ enum Verb {
     Hold(verbs::attach::HoldArgs),
     /// Let scripted agents carry a small spec to a landed change
     Rehearse(verbs::rehearse::Args),
+    /// Work a tracker's issues by a repository's WORKFLOW.md, here in the foreground, until Ctrl-C
+    Symphony(verbs::symphony::Args),
     /// Say what is missing on this machine and how to mend it
     Doctor(verbs::doctor::Args),
     /// For agents' hooks
@@ -117,6 +119,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Attach(args) => verbs::attach::run(args, out).await,
         Verb::Hold(args) => verbs::attach::hold(args, out).await,
         Verb::Rehearse(args) => verbs::rehearse::run(args, out).await,
+        Verb::Symphony(args) => verbs::symphony::run(args, out).await,
         Verb::Doctor(args) => verbs::doctor::run(args, out).await,
         Verb::Hook(verb) => verbs::hook::run(verb, out).await,
     }

@@ -14,6 +14,7 @@ pub(crate) mod receipt;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod symphony;
 pub(crate) mod task;
 pub(crate) mod trajectory;
 pub(crate) mod worktree;

@@ -1,0 +1,162 @@
+//! Requests to a tracker's service. Owns which addresses may get a secret, how long is waited, what an answer's status means and
+//! until when a service that wants no more requests gets none. Refuses to follow a service to another host.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use serde_json::Value;
+
+use super::{TrackerError, invalid};
+use crate::workflow::{Env, TrackerSettings, WorkflowError, variable};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(45);
+/// An answer is at most this long.
+const LONGEST: usize = 32 << 20;
+/// How long a service is left alone that does not say how long.
+const UNSAID_MS: u64 = 60_000;
+
+/// An answer that is none of the errors.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+/// A client.
+///
+/// # Errors
+/// If the machine has nothing to check certificates with.
+pub(super) fn client() -> Result<Client, WorkflowError> {
+    // Somebody else in this process may have chosen already.
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("pilothouse/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| invalid("endpoint", format!("no client can be made: {error}")))
+}
+
+/// An address that may get a secret: HTTPS, or this machine.
+///
+/// # Errors
+/// If it is neither.
+pub(super) fn address(key: &str, written: &str) -> Result<Url, WorkflowError> {
+    let url: Url =
+        written.parse().map_err(|error| invalid(key, format!("'{written}' is no address: {error}")))?;
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if url.scheme() == "https" || (url.scheme() == "http" && local) {
+        Ok(url)
+    } else {
+        Err(invalid(key, format!("'{written}' has to begin with https://")))
+    }
+}
+
+/// A provider's text, or the variable that it falls back to.
+pub(super) fn text(
+    settings: &TrackerSettings,
+    key: &str,
+    fallback: Option<&str>,
+    env: Env<'_>,
+) -> Result<Option<String>, WorkflowError> {
+    match settings.provider.get(key) {
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+        None | Some(Value::Null | Value::String(_)) => {
+            Ok(fallback.and_then(env).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()))
+        }
+        Some(other) => Err(invalid(key, format!("is {other}, and has to be a text"))),
+    }
+}
+
+/// A secret, and the names of the variables that may hold it.
+///
+/// # Errors
+/// If it is not there. Says where it would come from, and nothing of it.
+pub(super) fn secret(
+    settings: &TrackerSettings,
+    key: &str,
+    fallback: &str,
+    env: Env<'_>,
+) -> Result<(String, Vec<String>), WorkflowError> {
+    let written = text(settings, key, None, env)?;
+    let name = written.as_deref().and_then(variable).unwrap_or(fallback).to_owned();
+    let found = match &written {
+        Some(literal) if variable(literal).is_none() => Some(literal.clone()),
+        _ => env(&name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()),
+    };
+    let missing =
+        || WorkflowError::MissingSecret { key: format!("tracker.provider.{key}"), env: name.clone() };
+    let found = found.ok_or_else(missing)?;
+    let mut names = vec![fallback.to_owned()];
+    if name != fallback {
+        names.push(name);
+    }
+    Ok((found, names))
+}
+
+/// Sends a request. An answer with a status below 400, or 404 and 410, is one.
+///
+/// # Errors
+/// If there is none, or it is a refusal.
+pub(super) async fn send(request: RequestBuilder) -> Result<Answer, TrackerError> {
+    // The address may hold what people would not have in a log.
+    let failed = |error: reqwest::Error| TrackerError::Request(error.without_url().to_string());
+    let mut reply = request.send().await.map_err(failed)?;
+    let (status, headers) = (reply.status(), reply.headers().clone());
+    let mut bytes = Vec::new();
+    while let Some(piece) = reply.chunk().await.map_err(failed)? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > LONGEST {
+            return Err(TrackerError::Response(format!("the answer is longer than {LONGEST} bytes")));
+        }
+    }
+    if limited(status, &headers) {
+        return Err(TrackerError::RateLimited { wait_ms: wait_ms(&headers) });
+    }
+    let body = serde_json::from_slice::<Value>(&bytes);
+    let gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+    if status.as_u16() >= 400 && !gone {
+        if let Ok(body) = &body
+            && body.pointer("/errors/0/extensions/code").and_then(Value::as_str) == Some("RATELIMITED")
+        {
+            return Err(TrackerError::RateLimited { wait_ms: wait_ms(&headers) });
+        }
+        let says = pilothouse_contract::text::line(&String::from_utf8_lossy(&bytes), 200);
+        return Err(TrackerError::Status { status: status.as_u16(), says });
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(_) if gone || status == StatusCode::NOT_MODIFIED || status.is_redirection() => Value::Null,
+        Err(error) => return Err(TrackerError::Response(format!("the answer is no JSON: {error}"))),
+    };
+    Ok(Answer { status, headers, body })
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn limited(status: StatusCode, headers: &HeaderMap) -> bool {
+    let none_left = header(headers, "x-ratelimit-remaining") == Some("0");
+    status == StatusCode::TOO_MANY_REQUESTS
+        || (status == StatusCode::FORBIDDEN && (none_left || headers.contains_key("retry-after")))
+}
+
+/// For how long a service wants no requests, by its headers.
+pub(super) fn wait_ms(headers: &HeaderMap) -> u64 {
+    let number = |name: &str| header(headers, name).and_then(|it| it.trim().parse::<u64>().ok());
+    if let Some(seconds) = number("retry-after") {
+        return seconds.saturating_mul(1000).max(1000);
+    }
+    let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+    let reset = number("x-ratelimit-reset")
+        .map(|it| it.saturating_mul(1000))
+        .or_else(|| number("x-ratelimit-requests-reset"));
+    reset.map_or(UNSAID_MS, |at| at.saturating_sub(now).max(1000))
+}

@@ -1,0 +1,184 @@
+//! Which version of the file is in force. Looks at the file's bytes each time it is asked, so no event can be missed; a
+//! version that cannot be understood is told and the last good one stays. Refuses to let a later edit bring in commands
+//! that nobody said yes to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Workflow, WorkflowError, bytes, hash};
+
+/// What a person said yes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The commands as they stood when they said so. Others wait for another yes.
+    AsTheyAre,
+    /// Those that come by later edits too.
+    LaterOnesToo,
+}
+
+/// What a look at the file found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    /// Nothing new, and it is well.
+    Same,
+    /// Another version, which is in force now.
+    Applied,
+    /// It cannot be used; the last good version stays in force. Nothing new begins until it is mended.
+    Broken {
+        /// What is wrong.
+        error: WorkflowError,
+        /// Whether this is the first look that found it.
+        new: bool,
+    },
+    /// It can be understood, but has other commands than were trusted; the last good version stays in force.
+    Untrusted {
+        /// The commands that it has now.
+        commands: Vec<(String, String)>,
+        /// Whether this is the first look that found it.
+        new: bool,
+    },
+}
+
+/// A file that may change while it is used.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    trust: Trust,
+    trusted: Vec<(String, String)>,
+    good: Arc<Workflow>,
+    seen: Option<String>,
+    last: Look,
+    root: Option<PathBuf>,
+}
+
+impl Watch {
+    /// Reads the file for the first time. `root` stands for its `workspace.root`, if it is given.
+    ///
+    /// # Errors
+    /// If it cannot be used: then nothing starts.
+    pub fn new(path: &Path, trust: Trust, root: Option<PathBuf>) -> Result<Self, WorkflowError> {
+        let good = placed(Workflow::load(path, &super::process_env)?, root.as_ref());
+        Ok(Self {
+            path: path.to_owned(),
+            trust,
+            trusted: good.commands(),
+            seen: Some(good.hash.clone()),
+            good,
+            last: Look::Same,
+            root,
+        })
+    }
+
+    /// The version that is in force.
+    #[must_use]
+    pub fn good(&self) -> Arc<Workflow> {
+        self.good.clone()
+    }
+
+    /// Looks at the file.
+    pub fn look(&mut self) -> Look {
+        let read = bytes(&self.path);
+        let now = read.as_ref().ok().map(|it| hash(it));
+        if now == self.seen && now.is_some() {
+            // What a file says also depends on the environment, but that does not change under a process.
+            return match &self.last {
+                Look::Broken { error, .. } => Look::Broken { error: error.clone(), new: false },
+                Look::Untrusted { commands, .. } => {
+                    Look::Untrusted { commands: commands.clone(), new: false }
+                }
+                Look::Same | Look::Applied => Look::Same,
+            };
+        }
+        let new = now != self.seen;
+        self.seen = now;
+        self.last = match read.and_then(|it| Workflow::understand(&self.path, &it, &super::process_env)) {
+            Err(error) => Look::Broken { error, new },
+            Ok(next) => {
+                let commands = next.commands();
+                if self.trust == Trust::AsTheyAre && commands != self.trusted {
+                    Look::Untrusted { commands, new }
+                } else {
+                    self.good = placed(next, self.root.as_ref());
+                    Look::Applied
+                }
+            }
+        };
+        self.last.clone()
+    }
+}
+
+fn placed(mut workflow: Arc<Workflow>, root: Option<&PathBuf>) -> Arc<Workflow> {
+    if let Some(root) = root {
+        Arc::make_mut(&mut workflow).settings.workspace_root.clone_from(root);
+    }
+    workflow
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "---\ntracker: {kind: memory}\npolling: {interval_ms: 7}\n---\nOne";
+
+    fn watched(text: &str, trust: Trust) -> (tempfile::TempDir, PathBuf, Watch) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("WORKFLOW.md");
+        std::fs::write(&path, text).unwrap();
+        let watch = Watch::new(&path, trust, None).unwrap();
+        (folder, path, watch)
+    }
+
+    #[test]
+    fn row_1_3_a_change_of_the_file_is_applied_without_a_restart() {
+        let (_folder, path, mut watch) = watched(GOOD, Trust::AsTheyAre);
+        assert_eq!(watch.look(), Look::Same);
+        std::fs::write(&path, GOOD.replace('7', "9").replace("One", "Two")).unwrap();
+        assert_eq!(watch.look(), Look::Applied);
+        let now = watch.good();
+        assert_eq!((now.settings.poll_interval_ms, now.prompt.as_str()), (9, "Two"));
+        assert_eq!(watch.look(), Look::Same);
+    }
+
+    #[test]
+    fn row_1_4_a_broken_edit_is_told_and_leaves_the_last_good_version() {
+        let (_folder, path, mut watch) = watched(GOOD, Trust::AsTheyAre);
+        std::fs::write(&path, "---\ntracker: [\n---\n").unwrap();
+        assert!(
+            matches!(watch.look(), Look::Broken { error, new: true } if error.code() == "workflow_parse_error")
+        );
+        assert!(matches!(watch.look(), Look::Broken { new: false, .. }));
+        assert_eq!(watch.good().prompt, "One");
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            matches!(watch.look(), Look::Broken { error, new: true } if error.code() == "missing_workflow_file")
+        );
+        assert!(matches!(watch.look(), Look::Broken { new: false, .. }));
+        std::fs::write(&path, GOOD).unwrap();
+        assert_eq!(watch.look(), Look::Applied);
+    }
+
+    #[test]
+    fn commands_that_nobody_said_yes_to_wait() {
+        let hooked = GOOD.replace("polling", "hooks: {before_run: 'curl evil'}\npolling");
+        let (_folder, path, mut watch) = watched(GOOD, Trust::AsTheyAre);
+        std::fs::write(&path, &hooked).unwrap();
+        assert!(
+            matches!(watch.look(), Look::Untrusted { commands, new: true } if commands[0].1 == "curl evil")
+        );
+        assert!(watch.good().settings.hooks.before_run.is_none());
+        let (_folder, path, mut watch) = watched(GOOD, Trust::LaterOnesToo);
+        std::fs::write(&path, &hooked).unwrap();
+        assert_eq!(watch.look(), Look::Applied);
+    }
+
+    #[test]
+    fn wider_rights_of_the_agent_wait_for_a_yes_too() {
+        let (_folder, path, mut watch) = watched(GOOD, Trust::AsTheyAre);
+        std::fs::write(
+            &path,
+            GOOD.replace("polling", "codex: {thread_sandbox: danger-full-access}\npolling"),
+        )
+        .unwrap();
+        assert!(matches!(watch.look(), Look::Untrusted { .. }));
+    }
+}

@@ -1,0 +1,412 @@
+//! The whole loop: a tracker, real folders and hooks, and an app-server that is a real program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilothouse_symphony::Issue;
+use pilothouse_symphony::observability::{Record, Sink};
+use pilothouse_symphony::runner::{End, Handle, Loop, NoSnapshot, Options};
+use pilothouse_symphony::tracker::{MemoryTracker, Reading, Tracker, TrackerError};
+use pilothouse_symphony::workflow::Trust;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+const SOON: Duration = Duration::from_secs(60);
+
+struct Lines(mpsc::UnboundedSender<Record>, bool);
+
+impl Sink for Lines {
+    fn write(&mut self, _at: &str, record: &Record) -> io::Result<()> {
+        self.0.send(record.clone()).unwrap();
+        if self.1 { Err(io::Error::other("the sink is broken")) } else { Ok(()) }
+    }
+}
+
+/// A folder with a workflow file and a script; a loop over a tracker in memory.
+struct Rig {
+    folder: tempfile::TempDir,
+    tracker: Arc<MemoryTracker>,
+    lines: mpsc::UnboundedReceiver<Record>,
+    to: mpsc::UnboundedSender<Record>,
+    broken_sink: bool,
+}
+
+fn issue(id: &str, state: &str) -> Issue {
+    serde_json::from_value(json!({
+        "id": id, "identifier": format!("A-{id}"), "title": format!("Issue {id}"), "state": state, "dispatchable": true
+    }))
+    .unwrap()
+}
+
+impl Rig {
+    /// `front` follows the tracker and the root; each turn of the agent is `work`.
+    fn new(front: &str, work: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, lines) = mpsc::unbounded_channel();
+        let rig = Self { folder, tracker: Arc::default(), lines, to, broken_sink: false };
+        rig.script(&[json!({"serve": work})]);
+        rig.workflow(front, "Do {{ issue.identifier }}.");
+        rig
+    }
+
+    fn script(&self, steps: &[Value]) {
+        std::fs::write(self.path("script.json"), serde_json::to_vec(steps).unwrap()).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn workflow(&self, front: &str, prompt: &str) {
+        let text = format!(
+            "---\ntracker: {{kind: memory}}\nworkspace: {{root: ./work}}\npolling: {{interval_ms: 100}}\n{}\n---\n{prompt}\n",
+            front.replace(
+                "SERVER",
+                &format!(
+                    "'{}' '{}'",
+                    env!("CARGO_BIN_EXE_scripted-app-server"),
+                    self.path("script.json").display()
+                )
+            )
+        );
+        std::fs::write(self.path("WORKFLOW.md"), text).unwrap();
+    }
+
+    fn options(&self, tracker: Arc<dyn Tracker>, once: bool) -> Options {
+        Options {
+            workflow: self.path("WORKFLOW.md"),
+            trust: Trust::LaterOnesToo,
+            root: None,
+            once,
+            sink: Box::new(Lines(self.to.clone(), self.broken_sink)),
+            tracker: Some(tracker),
+        }
+    }
+
+    async fn once(&self) -> End {
+        let (run, _handle) = Loop::start(self.options(self.tracker.clone(), true)).await.unwrap();
+        tokio::time::timeout(SOON, run.run()).await.expect("it ends by itself")
+    }
+
+    async fn start(&self) -> (JoinHandle<End>, Handle) {
+        let (run, handle) = Loop::start(self.options(self.tracker.clone(), false)).await.unwrap();
+        (tokio::spawn(run.run()), handle)
+    }
+
+    /// Waits for a record about something.
+    async fn until(&mut self, event: &str) -> Record {
+        loop {
+            let record =
+                tokio::time::timeout(SOON, self.lines.recv()).await.unwrap_or_else(|_| panic!("no {event}"));
+            let record = record.unwrap();
+            if record.event == event {
+                return record;
+            }
+        }
+    }
+
+    fn all(&mut self, event: &str) -> Vec<Record> {
+        std::iter::from_fn(|| self.lines.try_recv().ok()).filter(|it| it.event == event).collect()
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn prompts(&self) -> Vec<String> {
+        let heard = self.read("script.heard");
+        let messages = heard.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
+        messages
+            .filter(|it| it["method"] == "turn/start")
+            .map(|it| it["params"]["input"][0]["text"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+const SERVER: &str = "codex: {command: \"SERVER\"}\nagent: {max_turns: 1}";
+
+#[tokio::test]
+async fn row_2_6_after_create_runs_once_and_only_when_the_folder_is_made() {
+    let rig = Rig::new(
+        &format!("{SERVER}\nhooks: {{after_create: 'echo made >> made', before_run: 'echo run >> run'}}"),
+        "true",
+    );
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert_eq!(rig.read("work/A-1/made"), "made\n");
+    assert_eq!(rig.read("work/A-1/run"), "run\nrun\n");
+}
+
+#[tokio::test]
+async fn row_2_5_a_workspace_that_cannot_be_filled_fails_its_attempt_and_is_made_anew() {
+    let mut rig = Rig::new(&format!("{SERVER}\nhooks: {{after_create: 'echo half > half; exit 4'}}"), "true");
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 1 });
+    assert!(rig.until("worker_ended").await.message.contains("after_create"), "told");
+    assert!(!rig.path("work/A-1").exists());
+    assert!(rig.prompts().is_empty());
+}
+
+#[tokio::test]
+async fn row_2_7_before_run_comes_before_each_attempt_and_its_failure_ends_it() {
+    for hook in ["exit 3", "sleep 600"] {
+        let mut rig = Rig::new(
+            &format!("{SERVER}\nhooks: {{before_run: '{hook}', after_run: 'touch after', timeout_ms: 1500}}"),
+            "true",
+        );
+        rig.tracker.put(issue("1", "Todo"));
+        assert_eq!(rig.once().await, End { failures: 1 });
+        assert!(rig.until("worker_ended").await.message.contains("before_run"), "{hook}");
+        assert!(rig.prompts().is_empty(), "no session");
+        assert!(rig.path("work/A-1/after").exists());
+    }
+}
+
+#[tokio::test]
+async fn row_2_8_after_run_comes_after_each_attempt_and_its_failure_is_only_told() {
+    for (work, failures) in [("true", 0), ("false", 1)] {
+        let mut rig = Rig::new(&format!("{SERVER}\nhooks: {{after_run: 'touch after; exit 7'}}"), work);
+        rig.tracker.put(issue("1", "Todo"));
+        assert_eq!(rig.once().await, End { failures });
+        assert!(rig.path("work/A-1/after").exists());
+        assert!(rig.until("hook_failed").await.message.contains("exit status: 7"));
+    }
+}
+
+#[tokio::test]
+async fn row_2_9_before_remove_comes_before_a_folder_goes_and_its_failure_keeps_nothing() {
+    let mut rig = Rig::new(
+        &format!("{SERVER}\nhooks: {{before_remove: 'cp note ../../saved; exit 9'}}"),
+        "echo x > note",
+    );
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    assert!(rig.path("work/A-1/note").exists());
+    rig.tracker.put(issue("1", "Done"));
+    rig.once().await;
+    rig.until("hook_failed").await;
+    rig.until("workspace_removed").await;
+    assert_eq!(rig.read("saved"), "x\n");
+    assert!(!rig.path("work/A-1").exists());
+}
+
+#[tokio::test]
+async fn row_3_1_candidates_are_those_in_the_active_states() {
+    let rig = Rig::new(SERVER, "true");
+    for (id, state) in [("1", "Todo"), ("2", "Backlog"), ("3", "Done"), ("4", " in progress ")] {
+        rig.tracker.put(issue(id, state));
+    }
+    rig.once().await;
+    let mut names: Vec<String> = pilothouse_symphony::workspace::local(&rig.path("work"));
+    names.sort();
+    assert_eq!(names, ["A-1", "A-4"]);
+}
+
+#[tokio::test]
+async fn row_n_15_turns_go_on_on_one_thread_while_the_issue_is_active() {
+    let rig = Rig::new("codex: {command: \"SERVER\"}\nagent: {max_turns: 3}", "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    let heard = rig.read("script.heard");
+    assert_eq!(heard.matches("\"thread/start\"").count(), 1);
+    assert_eq!(rig.prompts().len(), 3);
+}
+
+#[tokio::test]
+async fn row_n_16_the_task_is_said_once() {
+    let rig = Rig::new("codex: {command: \"SERVER\"}\nagent: {max_turns: 2}", "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    let prompts = rig.prompts();
+    assert_eq!(prompts[0], "Do A-1.");
+    assert!(prompts[1].contains("Go on") && !prompts[1].contains("Do A-1."), "{}", prompts[1]);
+}
+
+/// A tracker whose refreshes fail from some moment on, or never answer.
+#[derive(Debug)]
+struct Odd {
+    inner: Arc<MemoryTracker>,
+    hang: bool,
+    refresh_fails: bool,
+}
+
+impl Tracker for Odd {
+    fn by_states<'a>(&'a self, states: &'a [String]) -> Reading<'a> {
+        if self.hang { Box::pin(std::future::pending()) } else { self.inner.by_states(states) }
+    }
+
+    fn by_ids<'a>(&'a self, ids: &'a [String]) -> Reading<'a> {
+        if self.refresh_fails {
+            Box::pin(async { Err(TrackerError::Request("down".to_owned())) })
+        } else {
+            self.inner.by_ids(ids)
+        }
+    }
+}
+
+#[tokio::test]
+async fn row_n_17_a_refresh_that_fails_after_a_turn_fails_the_attempt() {
+    let mut rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    let odd = Odd { inner: rig.tracker.clone(), hang: false, refresh_fails: true };
+    let (run, _handle) = Loop::start(rig.options(Arc::new(odd), true)).await.unwrap();
+    let end = run.run().await;
+    let record = rig.until("worker_ended").await;
+    assert!(record.message.contains("after turn 1: tracker_request"), "{record:?}");
+    assert_eq!(record.get("outcome"), Some("Failed"));
+    assert!(end.failures >= 1);
+}
+
+#[tokio::test]
+async fn row_h_8_a_snapshot_comes_while_the_tracker_hangs() {
+    let rig = Rig::new(SERVER, "true");
+    let odd = Odd { inner: rig.tracker.clone(), hang: true, refresh_fails: false };
+    let (run, handle) = Loop::start(rig.options(Arc::new(odd), false)).await.unwrap();
+    let running = tokio::spawn(run.run());
+    // The tracker never answers; that the snapshot does is the point, and its limit only ends a test that fails.
+    let shown = handle.snapshot(SOON).await.unwrap();
+    assert_eq!(shown.counts["running"], 0);
+    handle.shut_down();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn row_4_15_a_snapshot_that_does_not_come_is_told_as_what_it_is() {
+    let rig = Rig::new(SERVER, "true");
+    let (run, handle) = Loop::start(rig.options(rig.tracker.clone(), false)).await.unwrap();
+    // It was not begun yet, so it cannot answer.
+    assert_eq!(handle.snapshot(Duration::from_millis(10)).await, Err(NoSnapshot::Timeout));
+    drop(run);
+    assert_eq!(handle.snapshot(SOON).await, Err(NoSnapshot::Unavailable));
+}
+
+#[tokio::test]
+async fn row_6_3_a_sink_that_fails_stops_nothing() {
+    let mut rig = Rig::new(SERVER, "touch worked");
+    rig.broken_sink = true;
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(rig.path("work/A-1/worked").exists());
+}
+
+#[tokio::test]
+async fn row_h_3_after_run_runs_when_a_worker_is_stopped() {
+    for (state, folder_stays) in [("Human Review", true), ("Done", false)] {
+        let hooks = "hooks: {after_run: 'echo $SYMPHONY_ISSUE_IDENTIFIER >> ../../after'}";
+        let mut rig = Rig::new(&format!("{SERVER}\n{hooks}"), "touch at-work; sleep 600");
+        rig.tracker.put(issue("1", "Todo"));
+        let (running, handle) = rig.start().await;
+        rig.until("session_started").await;
+        rig.tracker.put(issue("1", state));
+        let ended = rig.until("worker_ended").await;
+        assert_eq!(ended.get("outcome"), Some("CanceledByReconciliation"));
+        assert_eq!(rig.read("after"), "A-1\n");
+        if !folder_stays {
+            rig.until("workspace_removed").await;
+        }
+        handle.shut_down();
+        running.await.unwrap();
+        assert_eq!(rig.path("work/A-1").exists(), folder_stays);
+    }
+}
+
+#[tokio::test]
+async fn row_h_3_after_run_runs_when_a_stalled_worker_is_stopped() {
+    let front = "codex: {command: \"SERVER\", stall_timeout_ms: 400, turn_timeout_ms: 600}\nhooks: {after_run: 'touch after'}";
+    let mut rig = Rig::new(front, "true");
+    // Without a word after its turn began.
+    rig.script(&[
+        json!({"expect": "initialize"}),
+        json!({"reply": {}}),
+        json!({"expect": "thread/start"}),
+        json!({"reply": {"thread": {"id": "t"}}}),
+        json!({"expect": "turn/start"}),
+        json!({"reply": {"turn": {"id": "u"}}}),
+        json!({"hang": true}),
+    ]);
+    rig.tracker.put(issue("1", "Todo"));
+    let (running, handle) = rig.start().await;
+    let ended = rig.until("worker_ended").await;
+    assert!(matches!(ended.get("outcome"), Some("Stalled" | "TimedOut")), "{ended:?}");
+    assert!(rig.path("work/A-1/after").exists());
+    rig.until("retry_queued").await;
+    handle.shut_down();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn row_h_11_a_prompt_that_fails_for_one_issue_fails_for_that_one_only() {
+    let mut rig = Rig::new(SERVER, "touch worked");
+    let prompt = "{% if issue.identifier == 'A-1' %}{{ issue.nothing }}{% endif %}Do it.";
+    rig.workflow(SERVER, prompt);
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 1 });
+    assert!(rig.path("work/A-2/worked").exists() && !rig.path("work/A-1/worked").exists());
+    let ended = rig.all("worker_ended");
+    assert!(ended.iter().any(|it| it.message.contains("template_render_error")), "{ended:?}");
+}
+
+#[tokio::test]
+async fn row_1_3_a_running_loop_takes_up_a_changed_prompt() {
+    let mut rig = Rig::new(SERVER, "true");
+    let (running, handle) = rig.start().await;
+    rig.until("started").await;
+    rig.workflow(SERVER, "Now do {{ issue.identifier }} better.");
+    rig.until("workflow_reloaded").await;
+    rig.tracker.put(issue("1", "Todo"));
+    rig.until("session_started").await;
+    handle.shut_down();
+    running.await.unwrap();
+    assert_eq!(rig.prompts()[0], "Now do A-1 better.");
+}
+
+#[tokio::test]
+async fn row_n_7_a_loop_with_a_broken_file_still_stops_what_is_over() {
+    let mut rig = Rig::new(SERVER, "sleep 600");
+    rig.tracker.put(issue("1", "Todo"));
+    let (running, handle) = rig.start().await;
+    rig.until("session_started").await;
+    std::fs::write(rig.path("WORKFLOW.md"), "---\n- no map\n---\n").unwrap();
+    let told = rig.until("workflow_invalid").await;
+    assert_eq!(told.get("code"), Some("workflow_front_matter_not_a_map"));
+    rig.tracker.put(issue("1", "Done"));
+    rig.tracker.put(issue("2", "Todo"));
+    rig.until("workspace_removed").await;
+    let shown = handle.snapshot(SOON).await.unwrap();
+    assert!(shown.unusable.is_some() && shown.running.is_empty());
+    handle.shut_down();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_loops_never_work_below_one_root() {
+    let rig = Rig::new(SERVER, "true");
+    let (_first, _handle) = Loop::start(rig.options(rig.tracker.clone(), false)).await.unwrap();
+    let second = Loop::start(rig.options(rig.tracker.clone(), false)).await;
+    assert!(second.unwrap_err().to_string().contains("another loop"));
+}
+
+#[tokio::test]
+async fn a_parked_issue_goes_on_when_a_person_asks_for_it() {
+    let mut rig = Rig::new(&format!("{SERVER}\nbudget: {{failures: 1}}"), "false");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    assert_eq!(rig.all("parked").len(), 1);
+    rig.once().await;
+    assert!(rig.all("dispatched").is_empty(), "parked over a restart");
+    pilothouse_symphony::runner::request_lift(&rig.path("work"), "A-1").unwrap();
+    rig.script(&[json!({"serve": "true"})]);
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert_eq!(rig.all("dispatched").len(), 1);
+}
