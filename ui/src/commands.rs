@@ -133,18 +133,20 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("terminal", "Show the terminal", &["t"], Where::Panes, |desk| tab(desk, Tab::Terminal)),
     command("reveal", "Look at an agent at work", &["o"], Where::Panes, |desk| {
         if let Some(session) = untrack(|| closed_here(desk)) {
-            desk.place.reveal(session);
+            look(desk, session);
         }
     }),
     command("note", "Leave a note for this run's agents", &["n"], Where::Panes, |desk| {
-        if let Some(run) = run_here(desk) {
+        let read = untrack(|| closed_here(desk))
+            .and_then(|session| desk.mirror.fleet.with_untracked(|fleet| fleet.sessions.get(&session)?.run));
+        if let Some(run) = read.or_else(|| run_here(desk)) {
             desk.place.overlay.set(Some(Overlay::Note(run)));
         }
     }),
     command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
     command("take", "Take the keyboard of this terminal", &["ctrl+shift+t"], Where::Anywhere, |desk| {
         if let Some(session) = session_here(desk) {
-            desk.place.reveal(session);
+            look(desk, session);
         }
         tab(desk, Tab::Terminal);
         crate::stage::terminal::take(false);
@@ -395,6 +397,17 @@ pub(crate) fn is_closed(desk: Desk, session: SessionId) -> bool {
         })
     });
     works && desk.place.revealed.with(|all| !all.contains(&session))
+}
+
+/// Opens the terminal and the transcript of an agent at work; that somebody looks is written down.
+pub(crate) fn look(desk: Desk, session: SessionId) {
+    if untrack(|| is_closed(desk, session)) {
+        leptos::task::spawn_local(async move {
+            // Looking does not fail for want of being written down.
+            let _unheard = crate::ipc::call(ask::session::Peek { session }).await;
+        });
+        desk.place.reveal(session);
+    }
 }
 
 /// The closed session that is meant here.

@@ -169,11 +169,14 @@ fn Palette(begins: &'static str) -> impl IntoView {
             Choice::Command(command) => (command.run)(desk),
             Choice::Open(subject, ..) => desk.place.open_subject(subject.clone()),
             Choice::Only(project, _) => desk.place.project.set(Some(*project)),
-            Choice::Beside(session, _) => desk.place.beside.update(|all| {
-                all.retain(|it| it != session);
-                all.insert(0, *session);
-                all.truncate(BESIDE_MOST);
-            }),
+            Choice::Beside(session, _) => {
+                crate::commands::look(desk, *session);
+                desk.place.beside.update(|all| {
+                    all.retain(|it| it != session);
+                    all.insert(0, *session);
+                    all.truncate(BESIDE_MOST);
+                });
+            }
         }
     };
     let heed = move |event: leptos::ev::KeyboardEvent| {

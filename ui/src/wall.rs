@@ -45,7 +45,7 @@ pub(crate) fn open(desk: Desk, session: SessionId) {
         let attempt = fleet.sessions.get(&session)?.attempt?;
         fleet.attempts.get(&attempt).map(|it| Subject::Task(it.run, it.task.clone()))
     });
-    desk.place.reveal(session);
+    crate::commands::look(desk, session);
     desk.place.tab.set(Tab::Terminal);
     desk.place.open_subject(subject.unwrap_or(Subject::Session(session)));
     desk.place.pane.set(Pane::Stage);

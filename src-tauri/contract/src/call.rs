@@ -153,6 +153,8 @@ calls! {
     SessionSteady(ask::session::Steady) -> Vec<ask::session::SessionLine>, Read;
     /// What runs of each session.
     SessionProcesses(ask::session::Processes) -> Vec<ask::session::ProcessesLine>, Read;
+    /// Writes down that a person looks at an agent at work.
+    SessionPeek(ask::session::Peek) -> (), Read;
     /// A session's screen.
     SessionScreen(ask::session::Screen) -> ask::session::ScreenPage, Read;
     /// The last rows of sessions, for tiles.

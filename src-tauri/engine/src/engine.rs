@@ -77,8 +77,6 @@ pub(crate) struct Inner {
     fleet: RwLock<Fleet>,
     /// Why the store cannot be written, and since when.
     alarm: Mutex<Option<(At, Fault)>>,
-    /// How long the machine had slept when it was looked last.
-    pub(crate) slept: Mutex<Duration>,
     pending: Mutex<usize>,
     orders: mpsc::UnboundedSender<Order>,
     records: broadcast::Sender<Arc<Vec<Record>>>,
@@ -163,7 +161,6 @@ impl Engine {
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),
-                slept: Mutex::new(clock::slept()),
                 pending: Mutex::new(pending.len()),
                 orders,
                 records: broadcast::channel(1024).0,

@@ -1,61 +1,102 @@
-//! The nights: while runs are carried the machine is kept awake, if a person wants that.
+//! The nights: while runs are carried the machine is kept awake, if a person wants that, and how long it slept all the same
+//! is written down. Looks at nothing while nothing goes on by itself.
+
+use std::time::{Duration, Instant};
 
 use pilothouse_contract::Fleet;
+use pilothouse_contract::pull::PullState;
+use pilothouse_contract::run::{Run, RunState};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::coordination::Input;
 use crate::engine::Engine;
 use crate::execution::awake::Awake;
+use crate::ports::clock;
 
-/// Whether anything is carried that would stand still if the machine slept.
+/// So often it is looked whether the machine slept, while anything is carried.
+const LOOK: Duration = Duration::from_secs(30);
+/// A tool that ends sooner than this by itself did not do what it was asked.
+const TOO_SOON: Duration = Duration::from_secs(60);
+/// A shorter sleep of the machine is not told of.
+const WORTH_TELLING: Duration = Duration::from_secs(60);
+
+/// Whether anything goes on by itself that would stand still if the machine slept. What waits for a person does not.
 fn works(fleet: &Fleet) -> bool {
-    fleet.runs.values().any(|it| it.state.is_live() && !it.is_paused())
+    let at_work = fleet.attempts.values().any(|it| !it.state.is_over());
+    let goes_on = |run: &Run| match run.state {
+        RunState::Running | RunState::Assembled => !run.is_paused(),
+        RunState::InPull => run
+            .pull
+            .and_then(|it| fleet.pulls.get(&it))
+            .is_some_and(|it| matches!(it.state, PullState::Checking | PullState::Landing)),
+        RunState::Landed | RunState::Parked | RunState::Stopped => false,
+    };
+    at_work || fleet.runs.values().any(goes_on)
 }
 
 impl Engine {
     /// Minds the nights, as long as the engine lives.
     pub(crate) async fn mind_nights(self) {
         let mut told = self.subscribe();
-        let mut held: Option<Awake> = None;
+        let mut held: Option<(Awake, Instant)> = None;
         // Said once each time that it is wanted and cannot be done.
         let mut cannot = false;
+        let mut slept = clock::slept();
+        let mut worked = false;
         loop {
-            let wanted = {
+            let (works, wanted) = {
                 let fleet = self.fleet();
-                fleet.keep_awake && works(&fleet)
+                (works(&fleet), fleet.keep_awake)
             };
-            if !wanted {
+            let all = clock::slept();
+            let more = all.saturating_sub(slept);
+            slept = all;
+            // Told at once or not at all, so that it lies where it is said to.
+            if (works || worked) && more >= WORTH_TELLING {
+                self.tell(Input::MachineSlept { ms: i64::try_from(more.as_millis()).unwrap_or(i64::MAX) });
+            }
+            worked = works;
+            if !(works && wanted) {
                 (held, cannot) = (None, false);
             } else if held.is_none() && !cannot {
                 match Awake::keep().await {
-                    Ok(it) => held = Some(it),
+                    Ok(it) => held = Some((it, Instant::now())),
                     Err(why) => {
                         cannot = true;
-                        let says = format!(
-                            "This machine cannot be kept awake: {why}. Runs stand still while it sleeps; keep it from \
-                             sleeping in the system's settings, or switch this off: pilothouse engine keep-awake off"
-                        );
-                        self.tell(Input::Notice { project: None, says });
+                        self.cannot_stay_awake(&why);
                     }
                 }
             }
             let ends = async {
                 match &mut held {
-                    Some(it) => it.ended().await,
+                    Some((it, since)) => Some((it.ended().await, since.elapsed())),
                     None => std::future::pending().await,
                 }
             };
-            let lost = tokio::select! {
+            let ended = tokio::select! {
                 heard = told.recv() => match heard {
                     Err(RecvError::Closed) => return,
-                    _ => false,
+                    _ => None,
                 },
-                () = ends => true,
+                () = tokio::time::sleep(LOOK), if works => None,
+                ended = ends => ended,
             };
-            if lost {
-                // Somebody ended the tool: it is begun anew, and said if that cannot be done.
+            if let Some((why, after)) = ended {
                 held = None;
+                // Somebody may have ended it, and it is begun anew; but not over and over.
+                if after < TOO_SOON {
+                    cannot = true;
+                    self.cannot_stay_awake(&why);
+                }
             }
         }
+    }
+
+    fn cannot_stay_awake(&self, why: &str) {
+        let says = format!(
+            "This machine cannot be kept awake: {why}. Runs stand still while it sleeps; keep it from sleeping in the \
+             system's settings, or switch this off: pilothouse engine keep-awake off"
+        );
+        self.tell(Input::Notice { project: None, says });
     }
 }

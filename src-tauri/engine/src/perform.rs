@@ -2,7 +2,7 @@
 //! crash; whoever does it looks first whether it is done.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::SessionKind;
@@ -246,16 +246,18 @@ impl Engine {
     /// Comes back when a task has rested, or when its rest was lifted. `asked` is when it began: a clock that is set back
     /// makes it no longer than it was meant to be.
     async fn wait_out(&self, run: RunId, task: &TaskId, until: At, asked: At) {
-        let whole = until.since_ms(asked);
-        let mut told = self.subscribe();
+        let whole = Duration::from_millis(u64::try_from(until.since_ms(asked)).unwrap_or_default());
+        let (begun, mut told) = (Instant::now(), self.subscribe());
         loop {
             let rests = self.fleet().runs.get(&run).and_then(|it| it.task(task)).and_then(|it| it.rests);
-            let left = until.since_ms(now()).min(whole);
-            if rests != Some(until) || left == 0 {
+            // By the wall, so that sleep of the machine counts; and by a clock that nobody sets, so that one that is set back
+            // makes no rest longer.
+            let by_wall = Duration::from_millis(u64::try_from(until.since_ms(now())).unwrap_or_default());
+            let left = by_wall.min(whole.saturating_sub(begun.elapsed()));
+            if rests != Some(until) || left.is_zero() {
                 return;
             }
-            // The clock on the wall may jump meanwhile: no sleep of the machine makes a rest longer.
-            let nap = Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(LONGEST_NAP);
+            let nap = left.min(LONGEST_NAP);
             tokio::select! {
                 () = tokio::time::sleep(nap) => {}
                 heard = told.recv() => {

@@ -22,7 +22,6 @@ use crate::execution::{agents, repository};
 use crate::integration::lander::{self, Obstacles};
 use crate::observability::trajectories::{self, Followed};
 use crate::perform::{git_of, now};
-use crate::ports::clock;
 use crate::store::Spent;
 
 /// Whether an event changes which folders matter.
@@ -46,8 +45,6 @@ const TRY_AGAIN_MS: i64 = 30_000;
 
 /// So often at least the fuses of a session are looked at.
 const SLOWLY: Duration = Duration::from_secs(30);
-/// A shorter sleep of the machine is not told of.
-const WORTH_TELLING: Duration = Duration::from_secs(60);
 
 /// The folders where a change may clear the way of a landing: where its paths are or would be, and where git notes what
 /// is under way in the checkout.
@@ -455,7 +452,6 @@ impl Engine {
             };
             let last = self.last_sign(&seen, worktree);
             awake.look(last, waited, now);
-            self.note_sleep();
             let back = |by: Duration| Some(now.plus_ms(-i64::try_from(by.as_millis()).unwrap_or_default()));
             let (silent_from, work_from) = (back(awake.silent), back(awake.work));
             self.inner.sessions.tell_pulse(key, |it| {
@@ -497,17 +493,6 @@ impl Engine {
             if ended {
                 return;
             }
-        }
-    }
-
-    /// Writes down that the machine slept since it was looked last, if it did for long enough to be worth a line.
-    fn note_sleep(&self) {
-        let mut known = self.inner.slept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let all = clock::slept();
-        let more = all.saturating_sub(*known);
-        if more >= WORTH_TELLING {
-            *known = all;
-            self.tell(Input::MachineSlept { ms: i64::try_from(more.as_millis()).unwrap_or(i64::MAX) });
         }
     }
 

@@ -258,9 +258,13 @@ pub fn run(length: Duration, seed: u64) -> (Outcome, Home) {
         scope.spawn(|| soak.kill(kills));
         let works: Vec<_> = lasting.into_iter().map(|lane| scope.spawn(|| lane.carry(&soak))).collect();
         let rehearses = scope.spawn(|| lanes::rehearse(&soak, rng));
-        let repos: Vec<_> = works.into_iter().filter_map(|it| it.join().ok()).collect();
-        let rehearsed = rehearses.join().unwrap_or_default();
+        let repos: Vec<_> = works.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let rehearsed = rehearses.join();
         soak.over.store(true, Ordering::Relaxed);
+        // A lane that ended before its time is no lane that found nothing.
+        let whole = |why| -> ! { std::panic::resume_unwind(why) };
+        let repos: Vec<_> = repos.into_iter().map(|it| it.unwrap_or_else(|why| whole(why))).collect();
+        let rehearsed = rehearsed.unwrap_or_else(|why| whole(why));
         reckon::reckon(&soak, &repos, &rehearsed);
     });
     let mut out = soak.out.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -63,7 +63,13 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
             attempts.get().iter().filter_map(|id| it.attempts.get(id)?.session).collect::<Vec<_>>()
         })
     });
-    let steps = steps_of(desk, sessions);
+    // What an agent at work says and does stays closed, as its terminal does.
+    let opened = Memo::new(move |_| {
+        let all = sessions.get().into_iter();
+        all.filter(|it| !crate::commands::is_closed(desk, *it)).collect::<Vec<_>>()
+    });
+    let closed = Memo::new(move |_| sessions.with(Vec::len) > opened.with(Vec::len));
+    let steps = steps_of(desk, opened);
     let of = task.clone();
     let rows = Memo::new(move |_| {
         let attempts = attempts.get();
@@ -139,9 +145,14 @@ pub(crate) fn Timeline(run: RunId, task: TaskId) -> impl IntoView {
         (rows.with(Vec::len) == SHOWN)
             .then(|| view! { <li class="gap">"What was before stands in Checks and in Trajectories."</li> })
     };
+    let hidden = move || {
+        closed.get().then(|| view! {
+            <li class="gap" data-name="hidden">"What its agent says and does stays closed while it works. "<crate::kit::CommandButton id="reveal" label="Look at it"/></li>
+        })
+    };
     view! {
         <div class="scroll" tabindex="0" data-focus="stage"><ol class="timeline" data-name="timeline">
-            {open}{none}
+            {open}{hidden}{none}
             <For each=move || rows.get() key=|it| it.key let:it>{row(it)}</For>
             {cut}
         </ol></div>

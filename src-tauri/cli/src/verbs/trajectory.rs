@@ -35,6 +35,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&all, |all| list(all));
         }
         Verb::Show { session, from, most, all } => {
+            desk::call(ask::session::Peek { session }).await?;
             let page = desk::call(ask::trajectory::Show { session, from, most }).await?;
             out.value(&page, |page| show(page, all));
         }

@@ -16,6 +16,11 @@ impl std::fmt::Debug for Environment {
 }
 
 asks! {
+    /// A person looks at what an agent at work says and does. Nothing is asked of the agent; it is written down.
+    Peek {
+        /// Which.
+        session: SessionId,
+    }
     /// Sessions: those that live, or all.
     List {
         /// Also those that ended.

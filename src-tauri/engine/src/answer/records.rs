@@ -60,7 +60,6 @@ impl Answer<ask::trajectory::Show> for Desk {
             Fault::missing(format!("no trajectory of session {} is stored", call.session))
                 .command("see which are", "pilothouse trajectory list")
         })?;
-        self.peek(call.session).await;
         let steps = self.engine.inner.store.steps(call.session, call.from, call.most.min(ROWS_MAX)).await?;
         Ok(ask::trajectory::TrajectoryPage { trajectory: self.titled(found), steps })
     }

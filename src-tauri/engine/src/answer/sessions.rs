@@ -95,10 +95,19 @@ impl Answer<ask::session::Steady> for Desk {
     }
 }
 
+impl Answer<ask::session::Peek> for Desk {
+    async fn answer(&self, call: ask::session::Peek) -> Result<(), Fault> {
+        self.session(call.session)?;
+        self.peek(call.session).await;
+        Ok(())
+    }
+}
+
 impl Answer<ask::session::Screen> for Desk {
     async fn answer(&self, call: ask::session::Screen) -> Result<ask::session::ScreenPage, Fault> {
         let id = call.session;
         let session = self.session(id)?;
+        self.peek(id).await;
         let drawn = self.engine.inner.sessions.drawn((&session).into(), 0, None).await;
         let drawn = drawn
             .map_err(|error| Fault::environment(format!("the screen of {id} cannot be drawn: {error}")))?

@@ -1,5 +1,5 @@
 //! Flakes: a check that does not hold is run again on the very same commit before anything follows from it. One that
-//! holds then is a flake: it counts, and says so wherever it is named. One that fails again does not hold.
+//! holds then is a flake: it counts, and its evidence and the pull request say so. One that fails again does not hold.
 //!
 //! Refuses: to ask a third time, and to ask again about what must fail, as at the red check.
 

@@ -60,11 +60,21 @@ impl Work<'_> {
         }
     }
 
+    /// Nothing of a run is tried again for now.
+    pub(super) fn end_rests(&mut self, run: RunId) {
+        for task in self.resting(run) {
+            self.engine(Event::TaskRested { run, task });
+        }
+    }
+
+    fn resting(&self, run: RunId) -> Vec<TaskId> {
+        let tasks = self.fleet.runs.get(&run).map(|it| &it.tasks);
+        tasks.into_iter().flatten().filter(|it| it.rests.is_some()).map(|it| it.spec.id.clone()).collect()
+    }
+
     /// A person does not want to wait. Returns whether any task rested.
     pub(super) fn lift_rests(&mut self, run: RunId) -> bool {
-        let Some(it) = self.fleet.runs.get(&run) else { return false };
-        let resting: Vec<TaskId> =
-            it.tasks.iter().filter(|it| it.rests.is_some()).map(|it| it.spec.id.clone()).collect();
+        let resting = self.resting(run);
         let any = !resting.is_empty();
         for task in resting {
             self.emit(Event::TaskRested { run, task });

@@ -3,10 +3,12 @@
 //!
 //! Refuses: to begin anything before the branch holds what was approved.
 
+use pilothouse_contract::attempt::Attempt;
+use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Touch, TouchKind};
 use pilothouse_contract::spec::TaskSpec;
-use pilothouse_contract::{Event, Fault, Oid, RunId};
+use pilothouse_contract::{AttemptId, Event, Fault, Oid, RunId};
 
 use super::Work;
 use super::effect::{Effect, HeadChange, Merged};
@@ -72,12 +74,32 @@ impl Work<'_> {
                 ),
             };
             self.engine(Event::HeadMoved { run, from: it.head.clone(), to: stands.clone(), why });
+            if let Some(attempt) = self.put_there(&it, &stands) {
+                self.task_done(run, attempt);
+            }
         }
         if it.settling {
             self.effect(Effect::TakeIn { run, head: stands, main: it.approved_at().clone() });
         } else {
             self.carry_on(run);
         }
+    }
+
+    /// The attempt whose verified work the branch was moved to without our hearing of it: git failed, or we died, between the
+    /// move and the word of it.
+    fn put_there(&self, run: &Run, stands: &Oid) -> Option<AttemptId> {
+        let proved =
+            |it: &&Attempt| {
+                it.candidate.as_ref().is_some_and(|made| {
+                    made.tick.as_ref() == Some(stands)
+                        && it.evidence.iter().filter_map(|id| self.fleet.evidence.get(id)).any(|proof| {
+                            proof.gate == Gate::Verify && proof.passed() && proof.tree == made.tree
+                        })
+                })
+            };
+        let open = |it: &&Attempt| run.task(&it.task).is_some_and(|task| !task.state.is_done());
+        let mut of = self.fleet.attempts.values().filter(|it| it.run == run.id);
+        of.find(|it| proved(it) && open(it)).map(|it| it.id)
     }
 
     /// The default branch was merged into the item branch, as a commit; or they clash.

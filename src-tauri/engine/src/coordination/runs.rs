@@ -151,6 +151,7 @@ impl Work<'_> {
             return Err(Fault::refused(format!("{} is being landed this moment: wait for its end", pull.id)));
         }
         self.emit(Event::RunMoved { run, to: RunState::Stopped, why: "stopped by a person".to_owned() });
+        self.end_rests(run);
         for attempt in self.open_attempts(run) {
             self.fail_attempt(attempt, Failure::Stopped, "the run was stopped", &[]);
         }
@@ -394,6 +395,7 @@ impl Work<'_> {
     pub(super) fn park_run(&mut self, run: RunId, why: &str) {
         let Some(it) = self.live_run(run) else { return };
         self.engine(Event::RunMoved { run, to: RunState::Parked, why: why.to_owned() });
+        self.end_rests(run);
         let says = format!("its run was parked: {why}");
         for attempt in self.open_attempts(run) {
             self.fail_attempt(attempt, Failure::Stopped, &says, &[]);

@@ -218,7 +218,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
             gate: asked.gate,
             subject,
             commit: asked.commit.clone(),
-            tree: Oid::default(),
+            tree: asked.attempt.map_or_else(Oid::default, |it| Oid(format!("tree-{it}"))),
             command: asked.commands.concat(),
             started: At(1),
             ended: At(1),
@@ -570,7 +570,7 @@ fn a_paused_run_rests_and_begins_nothing_when_the_rest_is_over() {
 }
 
 #[test]
-fn a_check_that_holds_when_it_is_run_again_is_called_a_flake_wherever_it_is_named() {
+fn a_check_that_holds_when_it_is_run_again_is_called_a_flake() {
     let mut desk = Desk::new(&[task("T001", proof())], policy());
     for gate in [Gate::Verify, Gate::Landing] {
         desk.fails(gate);
@@ -593,4 +593,22 @@ fn where_nothing_is_run_again_the_first_failure_counts() {
     let mut desk = Desk::new(&[task("T001", proof())], Policy { rerun: false, ..policy() });
     desk.fails(Gate::Verify);
     assert_eq!(desk.fleet.attempts[&AttemptId(1)].failure, Some(Failure::VerifyFailed));
+}
+
+#[test]
+fn what_was_put_on_the_branch_and_said_to_have_failed_is_done_once_the_run_goes_on() {
+    let mut desk =
+        Desk::new(&[task("T001", proof()), task("T002", proof())], Policy { slots: 1, ..policy() });
+    let effect = desk.until(is_task_move);
+    let Effect::Advance { new, .. } = effect.clone() else { unreachable!() };
+    // Git moved it, and could not say so.
+    desk.done(effect, Outcome::Advanced(Advanced::Failed { why: "git does not answer".to_owned() }));
+    assert_eq!(desk.run().state, RunState::Parked);
+    desk.take(facts(&[task("T001", proof()), task("T002", proof())], "m0", policy()));
+    let branch = desk.until(|it| matches!(it, Effect::MakeBranch { .. }));
+    desk.done(branch, Outcome::Branch(Ok(new.clone())));
+    assert_eq!(desk.states()[0], ("T001", "done"), "the branch says so");
+    desk.go_to_the_end();
+    assert_eq!(desk.states(), [("T001", "done"), ("T002", "done")]);
+    assert_eq!(desk.run().tasks[0].attempts.len(), 1, "it was not made twice");
 }

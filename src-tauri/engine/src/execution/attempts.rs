@@ -49,11 +49,15 @@ impl Matter {
         let place = task.attempts.iter().position(|it| *it == attempt.id)?;
         let earlier = task.attempts.get(..place)?.iter().rev().filter_map(|id| fleet.attempts.get(id));
         let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
-            let evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
-            let failed = evidence.filter(|it| it.verdict != Verdict::Passed).find_map(|it| it.session);
+            let mut evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
+            // Only of the last one: what failed before that held when it was run again.
+            let failed = evidence.next().filter(|it| it.verdict != Verdict::Passed);
+            let is_a_check = failed.is_some_and(|it| it.session.is_none());
+            let failed = failed.and_then(|it| it.session);
             let words =
                 Before { word: failure.word().to_owned(), why: it.why.clone(), output: String::new() };
-            let session = failed.or(it.session).and_then(|it| fleet.sessions.get(&it));
+            let session =
+                failed.or(it.session.filter(|_| !is_a_check)).and_then(|it| fleet.sessions.get(&it));
             (words, session.map(Key::from))
         });
         Some(Self { attempt, run, project, worktree, spec, before })

@@ -12,6 +12,9 @@ use tokio::process::{Child, ChildStdin, Command};
 /// A tool that cannot do it says so within this.
 const SAYS_SO: Duration = Duration::from_millis(700);
 
+/// So many bytes of what it says are read.
+const MOST: u64 = 4096;
+
 /// The tool and what it is asked. What it runs meanwhile is a `cat`, which ends when nobody can write to it any more.
 const TOOL: &[&str] = if cfg!(target_os = "macos") {
     &["caffeinate", "-i", "-s", "cat"]
@@ -53,20 +56,25 @@ impl Awake {
         let input = tool.stdin.take();
         match tokio::time::timeout(SAYS_SO, tool.wait()).await {
             Err(_) => Ok(Self { tool, _input: input }),
-            Ok(ended) => {
-                let mut said = String::new();
-                if let Some(mut from) = tool.stderr.take() {
-                    let _cut = from.read_to_string(&mut said).await;
-                }
-                let how = ended.map_or_else(|error| error.to_string(), |it| it.to_string());
-                let said = said.lines().next().unwrap_or_default().trim().to_owned();
-                Err(format!("{name} ended: {}", if said.is_empty() { how } else { said }))
-            }
+            Ok(ended) => Err(said(&mut tool, ended).await),
         }
     }
 
-    /// Comes back when the tool has ended by itself, and nothing keeps the machine awake any more.
-    pub async fn ended(&mut self) {
-        let _how = self.tool.wait().await;
+    /// Comes back when the tool has ended by itself, and nothing keeps the machine awake any more; with what it said.
+    pub async fn ended(&mut self) -> String {
+        let ended = self.tool.wait().await;
+        said(&mut self.tool, ended).await
     }
+}
+
+/// What a tool that ended said, or how it ended.
+async fn said(tool: &mut Child, ended: std::io::Result<std::process::ExitStatus>) -> String {
+    let mut said = String::new();
+    if let Some(from) = tool.stderr.take() {
+        let _cut = from.take(MOST).read_to_string(&mut said).await;
+    }
+    let name = TOOL.first().unwrap_or(&"");
+    let how = ended.map_or_else(|error| error.to_string(), |it| it.to_string());
+    let said = said.lines().next().unwrap_or_default().trim();
+    format!("{name} ended: {}", if said.is_empty() { &how } else { said })
 }

@@ -10,6 +10,9 @@ use pilothouse_contract::spec::{Phase, Spec, TaskSpec, Verify};
 /// bytes on Linux.
 pub const LENGTH_MAX: usize = 96 * 1024;
 
+/// Notes take at most so many bytes of it, the newest first.
+const NOTES_MAX: usize = 24 * 1024;
+
 /// What went wrong before.
 #[derive(Debug, Clone)]
 pub struct Before {
@@ -61,14 +64,11 @@ pub fn write(from: &Sources<'_>) -> String {
     }
     let mut rest = String::new();
     write_task(&mut rest, from.task, from.policy);
-    if !from.notes.is_empty() {
-        rest.push_str("\n## Notes from the people you work for\n\n");
-        for note in from.notes {
-            let _ = writeln!(rest, "{}", indented(&note.text));
-        }
-    }
     if let Some(before) = from.before {
         write_before(&mut rest, before);
+    }
+    if write_notes(&mut rest, from.notes) {
+        left_out.push("older notes");
     }
     if let Some(text) = from.phase_text {
         if brief.len() + text.len() + rest.len() < LENGTH_MAX {
@@ -122,6 +122,23 @@ fn write_task(brief: &mut String, task: &TaskSpec, policy: &Policy) {
     for (key, value) in &task.other {
         let _ = writeln!(brief, "{key}: {value}");
     }
+}
+
+/// Writes the notes, oldest first. Returns whether older ones had no room.
+fn write_notes(brief: &mut String, notes: &[&Note]) -> bool {
+    let mut room = NOTES_MAX;
+    let newest = notes.iter().rev().take_while(|it| {
+        room = room.saturating_sub(it.text.len());
+        room > 0
+    });
+    let shown = newest.count();
+    if shown > 0 {
+        brief.push_str("\n## Notes from the people you work for\n\n");
+    }
+    for note in notes.iter().skip(notes.len() - shown) {
+        let _ = writeln!(brief, "{}\n", indented(&note.text));
+    }
+    shown < notes.len()
 }
 
 fn write_before(brief: &mut String, before: &Before) {

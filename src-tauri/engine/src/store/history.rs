@@ -87,7 +87,10 @@ impl Store {
     /// See [`StoreError`].
     pub async fn last_by_a_person(&self) -> Result<Option<Record>, StoreError> {
         let row = sqlx::query(
-            "SELECT seq, at, who, body FROM event WHERE json_extract(who, '$.kind') = 'person' ORDER BY seq DESC LIMIT 1",
+            // Who only looked did nothing.
+            "SELECT seq, at, who, body FROM event WHERE json_extract(who, '$.kind') = 'person'
+               AND NOT (kind = 'run-touched' AND json_extract(body, '$.touch.kind') = 'peek')
+             ORDER BY seq DESC LIMIT 1",
         )
         .fetch_optional(&self.read)
         .await

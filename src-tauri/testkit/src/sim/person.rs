@@ -80,11 +80,19 @@ impl Sim {
     /// The person mends what parked a run: does what is theirs and ticks it, rewords, adds, takes out; and may have had
     /// their hands in its branch.
     fn mend(&mut self, run: &Run) {
+        // What is under way still is known by where the branch stands: whoever moves it just then, or does by hand what is
+        // just being put there, is another story.
+        let moves = self.journal.pending.values().any(|it| match it.effect {
+            Effect::Advance { run: of, .. } | Effect::MakeBranch { run: of, .. } => of == run.id,
+            _ => false,
+        });
+        // Nor does anybody touch what the engine put there and knows nothing of: that task would be found done, and parked.
+        let moves = moves || self.world.stands_at(&run.branch) != run.head;
         let Some(spec) = self.specs.get_mut(&run.item) else { return };
         let (rng, mut theirs) = (&mut self.rng, Vec::new());
         let open = |id: &TaskId| run.task(id).is_some_and(|it| !it.state.is_done());
         for task in spec.tasks.iter_mut().filter(|it| open(&it.id)) {
-            if matches!(task.verify, Verify::Human(_)) || rng.u32(0..8) == 0 {
+            if matches!(task.verify, Verify::Human(_)) || (!moves && rng.u32(0..8) == 0) {
                 task.done = true;
                 theirs.push(format!("{}/{}", run.item, task.id));
             } else if rng.u32(0..4) == 0 {
@@ -114,12 +122,6 @@ impl Sim {
         if !theirs.is_empty() || rng.bool() {
             self.world.person_does(&theirs);
         }
-        // What is under way still is known by where the branch stands: whoever moves it just then is another story.
-        let mut pending = self.journal.pending.values();
-        let moves = pending.any(|it| match it.effect {
-            Effect::Advance { run: of, .. } | Effect::MakeBranch { run: of, .. } => of == run.id,
-            _ => false,
-        });
         match rng.u32(0..6) {
             0 if !moves => self.world.person_goes_on(&run.branch),
             1 if !moves => self.world.person_misplaces(&run.branch),

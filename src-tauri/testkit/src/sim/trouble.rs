@@ -15,26 +15,22 @@ impl World {
     /// Does what is asked, finds it done, or fails: git and the forge do not always do what they are asked.
     pub fn perform(&mut self, pending: &PendingEffect, fleet: &Fleet, now: At) -> Outcome {
         let effect = &pending.effect;
-        let fails = self.chance(FAILS) && !self.has_moved(effect, fleet);
+        let fails = self.chance(FAILS) && !self.has_moved(effect);
         let Some(failed) = fails.then(|| failed(effect)).flatten() else {
             return self.really(pending, fleet, now);
         };
         self.failed += 1;
-        // A git that is killed may have made the branch before. Who moves one that is there looks afterwards where it stands.
-        let moves = matches!(effect, Effect::MakeBranch { .. });
+        // A git that is killed may have made or moved the branch before.
+        let moves = matches!(effect, Effect::MakeBranch { .. } | Effect::Advance { .. });
         if moves && self.chance(3) {
             drop(self.really(pending, fleet, now));
         }
         failed
     }
 
-    /// Whether a branch stands where it is to be moved to: an earlier life of the engine did that. To look again does not fail here.
-    fn has_moved(&self, effect: &Effect, fleet: &Fleet) -> bool {
+    /// Whether the default branch stands where it is to be moved to: an earlier life of the engine did that. To look again does not fail here.
+    fn has_moved(&self, effect: &Effect) -> bool {
         match effect {
-            Effect::Advance { run, new, .. } => {
-                let branch = fleet.runs.get(run).map(|it| &it.branch);
-                branch.is_some_and(|it| self.stands_at(it).as_ref() == Some(new))
-            }
             Effect::Land { new, .. } => self.main().as_ref() == Some(new),
             _ => false,
         }
