@@ -299,11 +299,38 @@ fn chance(seed: &mut u64, below: u64) -> u64 {
 }
 
 #[test]
+fn an_answer_says_nothing_of_what_began_or_was_parked_after_its_question() {
+    let mut world = World::new("budget: {failures: 2}");
+    world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo"), issue("3", "Todo")]);
+    world.fail("1");
+    world.fail("2");
+    world.retry("2");
+    world.tick();
+    assert!(matches!(&world.out[..], [.., Effect::Refresh { ids, .. }] if ids[..] == ["2", "3"]));
+    // While the tracker is asked, one worker begins, one fails for good, and one gives way to another run.
+    world.retry("1");
+    world.fail("2");
+    world.fail("3");
+    world.retry("3");
+    assert!(world.state.parked.contains_key("2"));
+    world.put(Input::Refreshed { poll: world.state.poll, answer: Ok(Vec::new()) });
+    assert!(world.state.running.values().all(|it| it.stopping.is_none()), "{:?}", world.out);
+    assert!(world.state.parked.contains_key("2"));
+    assert_eq!(world.state.ledgers["1"].failures, 1, "what it cost is not forgotten");
+    // The next poll asks for them too.
+    world.put(Input::Candidates { poll: world.state.poll, answer: Ok(Vec::new()) });
+    world.poll(&[], &[]);
+    assert!(world.state.running.values().all(|it| it.stopping.is_some()) && world.state.parked.is_empty());
+}
+
+#[test]
 fn over_many_orders_of_events_no_issue_has_two_claims_and_no_limit_is_passed() {
     for first in 0..300 {
         let mut seed = first;
         let mut world = World::new("agent: {max_concurrent_agents: 2}\nbudget: {failures: 3}");
-        for _ in 0..120 {
+        // Which runs the tracker was asked about, and who was parked then.
+        let (mut runs, mut parked) = (Vec::new(), Vec::new());
+        for _ in 0..160 {
             let ids = ["1", "2", "3", "4"];
             let states = ["Todo", "Todo", "In Progress", "Done", "Backlog"];
             let mut all: Vec<Issue> = Vec::new();
@@ -311,12 +338,49 @@ fn over_many_orders_of_events_no_issue_has_two_claims_and_no_limit_is_passed() {
                 all.push(issue(id, states[chance(&mut seed, 5) as usize]));
             }
             let id = ids[chance(&mut seed, 4) as usize];
-            match chance(&mut seed, 7) {
-                0 | 1 => world.poll(&all, &all),
-                2 if world.state.running.contains_key(id) => world.end(id, Outcome::Succeeded),
-                3 if world.state.running.contains_key(id) => world.fail(id),
-                4 if world.state.retries.contains_key(id) => world.retry(id),
-                5 => world.now += 200_000,
+            match chance(&mut seed, 9) {
+                0 | 1 => {
+                    world.tick();
+                    let asked = world
+                        .out
+                        .iter()
+                        .find_map(|it| if let Effect::Refresh { ids, .. } = it { Some(ids) } else { None });
+                    if asked.is_some() {
+                        runs = world.state.running.values().map(|it| it.run).collect();
+                        parked = world.state.parked.keys().cloned().collect();
+                    }
+                }
+                2 | 3 if world.state.stage == Stage::Reconciling => {
+                    let before: Vec<String> = world.state.parked.keys().cloned().collect();
+                    // A tracker shows some of those that it was asked for, and no others.
+                    let seen = |it: &Issue| world.state.asked.contains_key(&it.id);
+                    let mut answer: Vec<Issue> = all.iter().filter(|it| seen(it)).cloned().collect();
+                    answer.truncate(chance(&mut seed, 5) as usize);
+                    let stopping: Vec<u64> = world
+                        .state
+                        .running
+                        .values()
+                        .filter(|it| it.stopping.is_some())
+                        .map(|it| it.run)
+                        .collect();
+                    world.put(Input::Refreshed { poll: world.state.poll, answer: Ok(answer) });
+                    for it in world.state.running.values().filter(|it| it.stopping.is_some()) {
+                        assert!(stopping.contains(&it.run) || runs.contains(&it.run), "seed {first}: {it:?}");
+                    }
+                    for id in before.iter().filter(|id| !parked.contains(id)) {
+                        assert!(
+                            world.state.parked.contains_key(id),
+                            "seed {first}: {id} was parked meanwhile"
+                        );
+                    }
+                }
+                2 | 3 if world.state.stage == Stage::Fetching => {
+                    world.put(Input::Candidates { poll: world.state.poll, answer: Ok(all) });
+                }
+                4 if world.state.running.contains_key(id) => world.end(id, Outcome::Succeeded),
+                5 if world.state.running.contains_key(id) => world.fail(id),
+                6 if world.state.retries.contains_key(id) => world.retry(id),
+                7 => world.now += 200_000,
                 _ => world.put(Input::Lift { issue: id.to_owned() }),
             }
             let state = &world.state;

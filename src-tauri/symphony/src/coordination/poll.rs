@@ -110,20 +110,15 @@ pub(super) fn tick(
         return;
     }
     state.poll += 1;
-    let ids: Vec<String> = state
-        .running
-        .iter()
-        .filter(|(_, it)| it.stopping.is_none())
-        .map(|(id, _)| id)
-        .chain(state.blocked.keys())
-        .chain(state.parked.keys())
-        .cloned()
-        .collect();
-    if ids.is_empty() {
+    let running = state.running.iter().filter(|(_, it)| it.stopping.is_none());
+    let running = running.map(|(id, it)| (id.clone(), Some(it.run)));
+    let held = state.blocked.keys().chain(state.parked.keys()).map(|id| (id.clone(), None));
+    state.asked = running.chain(held).collect();
+    if state.asked.is_empty() {
         fetch(state, out);
     } else {
         state.stage = Stage::Reconciling;
-        out.push(Effect::Refresh { poll: state.poll, ids });
+        out.push(Effect::Refresh { poll: state.poll, ids: state.asked.keys().cloned().collect() });
     }
 }
 
@@ -167,6 +162,7 @@ pub(super) fn refreshed(
     if poll != state.poll || state.stage != Stage::Reconciling {
         return;
     }
+    let asked = std::mem::take(&mut state.asked);
     match answer {
         Err(error) => {
             failed_read(state, &error, now);
@@ -179,17 +175,28 @@ pub(super) fn refreshed(
         }
         Ok(issues) => {
             let issues: BTreeMap<String, Issue> = issues.into_iter().map(|it| (it.id.clone(), it)).collect();
-            reconcile_running(state, &issues, out);
-            reconcile_held(state, &issues, out);
+            reconcile_running(state, &asked, &issues, out);
+            reconcile_held(state, &asked, &issues, out);
         }
     }
     fetch(state, out);
 }
 
-fn reconcile_running(state: &mut State, issues: &BTreeMap<String, Issue>, out: &mut Vec<Effect>) {
+/// Which issues were asked for, each with the run that it had then; nothing for one that waited for a person.
+type Asked = BTreeMap<String, Option<u64>>;
+
+/// The answer says nothing of what began after the question, so it is not applied to that.
+fn reconcile_running(
+    state: &mut State,
+    asked: &Asked,
+    issues: &BTreeMap<String, Issue>,
+    out: &mut Vec<Effect>,
+) {
     let settings = state.settings.clone();
     let mut ends = Vec::new();
-    for (id, it) in state.running.iter_mut().filter(|(_, it)| it.stopping.is_none()) {
+    let meant = |id: &String, run: u64| asked.get(id) == Some(&Some(run));
+    let running = state.running.iter_mut().filter(|(_, it)| it.stopping.is_none());
+    for (id, it) in running.filter(|(id, it)| meant(id, it.run)) {
         let why = match issues.get(id) {
             None => Stop::Release("the tracker no longer shows it".to_owned()),
             Some(issue) if settings.is_terminal(&issue.state) => Stop::Terminal,
@@ -212,9 +219,10 @@ fn reconcile_running(state: &mut State, issues: &BTreeMap<String, Issue>, out: &
 }
 
 /// Blocked and parked issues go on when a person changed something about them.
-fn reconcile_held(state: &mut State, issues: &BTreeMap<String, Issue>, out: &mut Vec<Effect>) {
+fn reconcile_held(state: &mut State, asked: &Asked, issues: &BTreeMap<String, Issue>, out: &mut Vec<Effect>) {
     let settings = state.settings.clone();
-    let ids: Vec<String> = state.blocked.keys().chain(state.parked.keys()).cloned().collect();
+    let held = state.blocked.keys().chain(state.parked.keys());
+    let ids: Vec<String> = held.filter(|id| asked.get(*id) == Some(&None)).cloned().collect();
     for id in ids {
         let Some(issue) = issues.get(&id) else {
             release(state, &id, "the tracker no longer shows it", out);

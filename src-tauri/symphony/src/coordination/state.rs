@@ -261,6 +261,8 @@ pub struct State {
     pub stage: Stage,
     /// The poll's number.
     pub poll: u64,
+    /// Whom the refresh under way was asked for: with the run of then, or without one for what waits for a person.
+    pub asked: BTreeMap<String, Option<u64>>,
     /// The number of the newest timer of a poll.
     pub tick: u64,
     /// When the next poll comes, in milliseconds since the Unix epoch.
@@ -304,6 +306,7 @@ impl State {
             rate_limits: None,
             stage: Stage::Idle,
             poll: 0,
+            asked: BTreeMap::new(),
             tick: 0,
             next_poll_at: now,
             cool_until: 0,
