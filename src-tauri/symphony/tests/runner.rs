@@ -201,6 +201,24 @@ async fn row_2_9_before_remove_comes_before_a_folder_goes_and_its_failure_keeps_
 }
 
 #[tokio::test]
+async fn a_hook_before_one_removal_does_not_end_with_that_before_another() {
+    // The short one ends while the long one runs, which waits for the short one's folder to be gone.
+    let hook = "if [ $SYMPHONY_ISSUE_ID = 1 ]; then while [ ! -e ../A-2/ready ]; do sleep 0.05; done; \
+                else touch ready; while [ -e ../A-1 ]; do sleep 0.05; done; cp note ../../saved; fi";
+    let mut rig = Rig::new(&format!("{SERVER}\nhooks: {{before_remove: '{hook}'}}"), "echo x > note");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    rig.once().await;
+    rig.tracker.put(issue("1", "Done"));
+    rig.tracker.put(issue("2", "Done"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    let told = rig.all("hook_failed");
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(rig.read("saved"), "x\n");
+    assert!(!rig.path("work/A-1").exists() && !rig.path("work/A-2").exists());
+}
+
+#[tokio::test]
 async fn row_3_1_candidates_are_those_in_the_active_states() {
     let rig = Rig::new(SERVER, "true");
     for (id, state) in [("1", "Todo"), ("2", "Backlog"), ("3", "Done"), ("4", " in progress ")] {
