@@ -41,7 +41,7 @@ pub enum StartError {
 pub struct Options {
     /// The workflow file.
     pub workflow: PathBuf,
-    /// Which commands of it a person said yes to.
+    /// What of it a person said yes to.
     pub trust: Trust,
     /// In the place of `workspace.root`.
     pub root: Option<PathBuf>,
@@ -344,7 +344,7 @@ impl Loop {
             Look::Untrusted { commands, new } => {
                 let names: Vec<&str> = commands.iter().map(|(name, _)| name.as_str()).collect();
                 let says = format!(
-                    "the file now has other commands ({}) and waits for a yes: start again with --trust",
+                    "the file now says something else that needs a yes ({}): read it and start again with --trust",
                     names.join(", ")
                 );
                 if new {

@@ -23,10 +23,10 @@ pub(crate) struct Args {
     /// Poll once, work what there is to its end, and end: 1 if something failed
     #[arg(long)]
     once: bool,
-    /// Yes, the commands of this file may run, as they are now
+    /// Yes to this file's commands, tracker and folders, as they are now
     #[arg(long)]
     trust: bool,
-    /// Yes, and those that come by later edits of the file too
+    /// Yes, and to those that come by later edits of the file too
     #[arg(long)]
     trust_changes: bool,
 }
@@ -202,7 +202,7 @@ fn shown(
             "  budget       {} failures in a row, {} sessions, {} tokens, {} ms (0 is no limit)",
             budget.failures, budget.sessions, budget.tokens, budget.runtime_ms
         ));
-        lines.push("  would run:".to_owned());
+        lines.push("  needs a yes (--trust):".to_owned());
         for (name, command) in workflow.commands() {
             lines.push(format!("    {name}: {}", command.trim().replace('\n', "\n      ")));
         }
