@@ -118,7 +118,12 @@ pub enum WorkerEvent {
     /// It has come to a phase.
     Phase(Phase),
     /// Its workspace is there.
-    Workspace(PathBuf),
+    Workspace {
+        /// Where.
+        path: PathBuf,
+        /// Whether this attempt made it. One that was there before is somebody else's, unless it was noted already.
+        made: bool,
+    },
     /// A turn has begun on a thread.
     Turn {
         /// The thread.

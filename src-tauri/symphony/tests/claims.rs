@@ -199,7 +199,7 @@ fn row_n_19_a_start_removes_the_workspaces_of_what_is_over_and_a_failure_only_wa
     world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo")]);
     for id in ["1", "2"] {
         let run = world.state.running[id].run;
-        let event = WorkerEvent::Workspace(format!("/root/A-{id}").into());
+        let event = WorkerEvent::Workspace { path: format!("/root/A-{id}").into(), made: true };
         world.put(Input::Said { run, event });
     }
     let mut again = world.restarted("");
@@ -212,6 +212,26 @@ fn row_n_19_a_start_removes_the_workspaces_of_what_is_over_and_a_failure_only_wa
     again.put(Input::Swept(Err(TrackerError::Request("down".to_owned()))));
     assert!(again.out.iter().any(|it| matches!(it, Effect::Log(it) if it.event == "startup_sweep_failed")));
     assert!(again.out.iter().any(|it| matches!(it, Effect::WakeTick { .. })), "and it goes on");
+}
+
+#[test]
+fn a_folder_that_was_there_before_is_not_noted_and_one_that_was_made_here_stays_noted() {
+    let mut world = World::new("");
+    world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo")]);
+    let found = |path: &str, made| WorkerEvent::Workspace { path: path.into(), made };
+    let (one, two) = (world.state.running["1"].run, world.state.running["2"].run);
+    world.put(Input::Said { run: one, event: found("/root/A-1", false) });
+    assert!(matches!(&world.out[..], [Effect::Log(it)] if it.event == "workspace_found"), "{:?}", world.out);
+    world.put(Input::Said { run: two, event: found("/root/A-2", true) });
+    world.put(Input::Said { run: two, event: found("/root/A-2", false) });
+    assert!(world.out.is_empty(), "known by now");
+    world.end("1", Outcome::Succeeded);
+    world.end("2", Outcome::Succeeded);
+    let mut world = world.restarted("");
+    assert!(matches!(&world.out[..], [.., Effect::Sweep { ids }] if ids[..] == ["2"]), "{:?}", world.out);
+    world.put(Input::Swept(Ok(vec![issue("1", "Done"), issue("2", "Done")])));
+    let cleans: Vec<&Effect> = world.out.iter().filter(|it| matches!(it, Effect::Clean { .. })).collect();
+    assert!(matches!(&cleans[..], [Effect::Clean { id, .. }] if id == "2"), "{cleans:?}");
 }
 
 #[test]

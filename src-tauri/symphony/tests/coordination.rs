@@ -193,7 +193,7 @@ fn row_4_4_a_refresh_of_an_active_issue_is_kept() {
 }
 
 fn with_place(world: &mut World, id: &str) {
-    world.said(id, WorkerEvent::Workspace(format!("/old-root/A-{id}").into()));
+    world.said(id, WorkerEvent::Workspace { path: format!("/old-root/A-{id}").into(), made: true });
 }
 
 #[test]

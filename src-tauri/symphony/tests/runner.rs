@@ -201,6 +201,24 @@ async fn row_2_9_before_remove_comes_before_a_folder_goes_and_its_failure_keeps_
 }
 
 #[tokio::test]
+async fn a_folder_that_somebody_else_made_is_worked_in_and_never_removed() {
+    let mut rig =
+        Rig::new(&format!("{SERVER}\nhooks: {{before_remove: 'touch ../../removing'}}"), "touch worked");
+    std::fs::create_dir_all(rig.path("work/A-1")).unwrap();
+    std::fs::write(rig.path("work/A-1/mine"), "years").unwrap();
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(rig.path("work/A-1/worked").exists());
+    assert!(rig.until("workspace_found").await.message.contains("never removed"));
+    rig.tracker.put(issue("1", "Done"));
+    rig.tracker.put(issue("2", "Done"));
+    rig.once().await;
+    assert!(!rig.path("work/A-2").exists(), "what the loop made goes");
+    assert_eq!(rig.read("work/A-1/mine"), "years");
+}
+
+#[tokio::test]
 async fn a_hook_before_one_removal_does_not_end_with_that_before_another() {
     // The short one ends while the long one runs, which waits for the short one's folder to be gone.
     let hook = "if [ $SYMPHONY_ISSUE_ID = 1 ]; then while [ ! -e ../A-2/ready ]; do sleep 0.05; done; \

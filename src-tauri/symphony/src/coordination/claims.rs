@@ -106,9 +106,15 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
             it.phase = phase;
             it.session.last_progress_at = Some(now);
         }
-        WorkerEvent::Workspace(path) => {
+        WorkerEvent::Workspace { path, made: true } => {
             let place = (it.issue.identifier.clone(), path);
             state.places.insert(id, place);
+        }
+        WorkerEvent::Workspace { path, made: false } => {
+            if state.places.get(&id).is_none_or(|(_, noted)| *noted != path) {
+                let says = format!("{} was there before, so it is never removed", path.display());
+                out.push(Effect::Log(Record::warn("workspace_found", says).of(&it.issue)));
+            }
         }
         WorkerEvent::Turn { thread, turn, pid } => {
             let session = &mut it.session;
@@ -346,7 +352,7 @@ pub(super) fn release(state: &mut State, id: &str, why: &str, out: &mut Vec<Effe
     out.push(Effect::Log(Record::info("released", why).field("issue_id", id)));
 }
 
-/// Removes an issue's workspace, where it was made. The claim stays until it is gone.
+/// Removes an issue's workspace, where it was made; one that was not made here stays. The claim stays until it is gone.
 pub(super) fn clean(state: &mut State, id: &str, identifier: &str, out: &mut Vec<Effect>) {
     state.ledgers.remove(id);
     if let Some((_, path)) = state.places.get(id).cloned() {

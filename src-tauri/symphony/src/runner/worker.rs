@@ -109,7 +109,7 @@ async fn prepare(bench: &Bench, job: &Job) -> Result<Workspace, Outcome> {
         .await
         .map_err(|error| broke(&error))?
         .map_err(|error| broke(&error))?;
-    let _gone = bench.say.send(WorkerEvent::Workspace(made.path.clone()));
+    let _gone = bench.say.send(WorkerEvent::Workspace { path: made.path.clone(), made: made.created_now });
     let hooks = &job.settings.hooks;
     if let Some(script) = hooks.after_create.as_ref().filter(|_| made.created_now) {
         let around = bench.around(&job.issue, &made.path);
