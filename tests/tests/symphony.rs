@@ -252,7 +252,9 @@ fn row_h_5_after_a_kill_of_the_loop_the_next_start_ends_its_agent_and_goes_on_wi
     assert_eq!(running.ends(), None);
     let daemon: u32 = place.read("work/A-1/pid").trim().parse().unwrap();
     assert!(lives(daemon), "what nobody told to end goes on");
-    let kept: Value = serde_json::from_str(&place.read("work/.pilothouse-symphony/state.json")).unwrap();
+    let mut folders = std::fs::read_dir(place.home.path().join("data/symphony")).unwrap();
+    let kept = std::fs::read_to_string(folders.next().unwrap().unwrap().path().join("state.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept["running"]["A-1"]["attempt"], 1);
     let done = place.run(&["--once", "--trust"]);
     assert_eq!(done.code, 0, "{done:?}");

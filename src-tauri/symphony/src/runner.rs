@@ -3,6 +3,7 @@
 //! so it always answers.
 
 mod effects;
+mod folders;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::observability::{Kept, Log, Record, Sink, Snapshot, Store, snapshot};
 use crate::tracker::{self, Tracker};
 use crate::workflow::{Look, Settings, Trust, Watch, Workflow, WorkflowError};
 use crate::{process, workspace};
+pub use folders::state_folder;
 
 /// Why the loop does not start.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +26,8 @@ pub enum StartError {
     /// The workflow file cannot be used.
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
-    /// The folder of the workspaces cannot be used.
-    #[error("the workspaces' folder {path} cannot be used: {cause}")]
+    /// The folder of the workspaces, or that of the state, cannot be used.
+    #[error("the folder {path} cannot be used: {cause}")]
     Folder {
         /// Which.
         path: PathBuf,
@@ -45,6 +47,8 @@ pub struct Options {
     pub trust: Trust,
     /// In the place of `workspace.root`.
     pub root: Option<PathBuf>,
+    /// Where what it knows is kept, in a folder for each root: the user's own, and nowhere that an agent may write.
+    pub state: PathBuf,
     /// Whether it ends after one poll and what that began.
     pub once: bool,
     /// Where its log goes.
@@ -158,7 +162,7 @@ pub struct Loop {
     once: Option<BTreeSet<String>>,
     unkept: bool,
     clock: Clock,
-    _lock: std::fs::File,
+    _locks: [std::fs::File; 2],
 }
 
 impl std::fmt::Debug for Loop {
@@ -184,18 +188,12 @@ impl Clock {
     }
 }
 
-/// The folder of a root's state.
-#[must_use]
-pub fn state_folder(root: &Path) -> PathBuf {
-    root.join(workspace::STATE)
-}
-
-/// Asks the loop of a root, running or not, to let an issue go on: it does at its next poll.
+/// Asks the loop of a root, running or not, to let an issue go on: it does at its next poll. `state` is that of [`Options`].
 ///
 /// # Errors
 /// If the request cannot be written.
-pub fn request_lift(root: &Path, issue: &str) -> std::io::Result<()> {
-    let folder = state_folder(root).join("lift");
+pub fn request_lift(state: &Path, root: &Path, issue: &str) -> std::io::Result<()> {
+    let folder = state_folder(state, root).join("lift");
     std::fs::create_dir_all(&folder)?;
     crate::observability::write_whole(&folder.join(workspace::key(issue)), issue.as_bytes())
 }
@@ -222,11 +220,20 @@ impl Loop {
             None => open(&workflow)?,
         };
         let root = workflow.settings.workspace_root.clone();
-        let folder = state_folder(&root);
-        let failed = |cause| StartError::Folder { path: root.clone(), cause };
+        folders::root(&root).map_err(|cause| StartError::Folder { path: root.clone(), cause })?;
+        let folder = state_folder(&options.state, &root);
+        let failed = |cause| StartError::Folder { path: folder.clone(), cause };
+        folders::state(&folder).map_err(failed)?;
         let store = Store::open(&folder).map_err(failed)?;
         let lock = std::fs::File::create(folder.join("lock")).map_err(failed)?;
         if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(StartError::Taken(root));
+        }
+        // A loop with another home has another lock; the root is the same one.
+        let root_lock =
+            std::fs::File::open(&root).map_err(|cause| StartError::Folder { path: root.clone(), cause })?;
+        let taken = rustix::fs::flock(&root_lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        if taken == Err(rustix::io::Errno::WOULDBLOCK) {
             return Err(StartError::Taken(root));
         }
         let mut log = Log::new(options.sink);
@@ -257,7 +264,7 @@ impl Loop {
             once: options.once.then(BTreeSet::new),
             unkept: false,
             clock,
-            _lock: lock,
+            _locks: [lock, root_lock],
         };
         Ok((this, handle))
     }

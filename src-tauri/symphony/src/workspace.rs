@@ -13,9 +13,6 @@ use sha2::{Digest, Sha256};
 pub(crate) use hooks::stopped;
 pub use hooks::{HookError, HookRun, Surroundings, run as run_hook};
 
-/// The folder below the root where the loop keeps what it knows. No workspace is called so.
-pub const STATE: &str = ".pilothouse-symphony";
-
 /// A key is at most this long, so that a file system takes it.
 const LONGEST: usize = 120;
 
@@ -94,7 +91,6 @@ pub fn key(identifier: &str) -> String {
     let trap = clean.trim_matches('.').is_empty()
         || clean.ends_with('.')
         || clean.starts_with('-')
-        || clean.eq_ignore_ascii_case(STATE)
         || clean.len() > LONGEST
         || RESERVED.contains(&stem.as_str());
     if clean == identifier && !trap {
@@ -205,7 +201,6 @@ pub fn local(root: &Path) -> Vec<String> {
     let mut names: Vec<String> = entries
         .filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|it| it.file_name().to_string_lossy().into_owned())
-        .filter(|it| it != STATE)
         .collect();
     names.sort();
     names
@@ -285,8 +280,7 @@ mod tests {
     #[test]
     fn row_h_12_dots_case_twins_reserved_and_long_names_are_safe() {
         let long = "x".repeat(5000);
-        for bad in [".", "..", "...", "", "CON", "nul.txt", "a.", "-rf", STATE, ".Pilothouse-Symphony", &long]
-        {
+        for bad in [".", "..", "...", "", "CON", "nul.txt", "a.", "-rf", &long] {
             let key = key(bad);
             assert_ne!(key, bad);
             assert!(key.len() <= LONGEST + 1 && key.contains("--"), "{key}");

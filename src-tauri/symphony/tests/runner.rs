@@ -86,6 +86,7 @@ impl Rig {
             workflow: self.path("WORKFLOW.md"),
             trust: Trust::LaterOnesToo,
             root: None,
+            state: self.path("state"),
             once,
             sink: Box::new(Lines(self.to.clone(), self.broken_sink)),
             tracker: Some(tracker),
@@ -431,6 +432,25 @@ async fn two_loops_never_work_below_one_root() {
     let (_first, _handle) = Loop::start(rig.options(rig.tracker.clone(), false)).await.unwrap();
     let second = Loop::start(rig.options(rig.tracker.clone(), false)).await;
     assert!(second.unwrap_err().to_string().contains("another loop"));
+    // Nor does one with another home, which keeps its state elsewhere.
+    let mut elsewhere = rig.options(rig.tracker.clone(), false);
+    elsewhere.state = rig.path("other-state");
+    assert!(Loop::start(elsewhere).await.unwrap_err().to_string().contains("another loop"));
+}
+
+#[tokio::test]
+async fn what_the_loop_knows_lies_apart_from_the_workspaces_and_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    let below: Vec<_> = std::fs::read_dir(rig.path("work")).unwrap().flatten().collect();
+    assert_eq!(below.len(), 1, "one workspace and nothing else: {below:?}");
+    let folder = pilothouse_symphony::runner::state_folder(&rig.path("state"), &rig.path("work"));
+    assert!(folder.join("state.json").is_file() && folder.join("runs/1.jsonl").is_file());
+    for closed in [&folder, &rig.path("state"), &rig.path("work")] {
+        assert_eq!(std::fs::metadata(closed).unwrap().permissions().mode() & 0o777, 0o700, "{closed:?}");
+    }
 }
 
 #[tokio::test]
@@ -441,7 +461,7 @@ async fn a_parked_issue_goes_on_when_a_person_asks_for_it() {
     assert_eq!(rig.all("parked").len(), 1);
     rig.once().await;
     assert!(rig.all("dispatched").is_empty(), "parked over a restart");
-    pilothouse_symphony::runner::request_lift(&rig.path("work"), "A-1").unwrap();
+    pilothouse_symphony::runner::request_lift(&rig.path("state"), &rig.path("work"), "A-1").unwrap();
     rig.script(&[json!({"serve": "true"})]);
     assert_eq!(rig.once().await, End { failures: 0 });
     assert_eq!(rig.all("dispatched").len(), 1);

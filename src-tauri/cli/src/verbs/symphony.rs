@@ -4,6 +4,7 @@
 use std::io::stdout;
 use std::path::{Path, PathBuf};
 
+use pilothouse_client::Places;
 use pilothouse_contract::Fault;
 use pilothouse_symphony::observability::TextSink;
 use pilothouse_symphony::runner::{self, Handle, Loop, Options, StartError};
@@ -70,6 +71,11 @@ impl Place {
     }
 }
 
+/// Where loops keep what they know.
+fn state() -> Result<PathBuf, Fault> {
+    Ok(Places::find()?.data.join("symphony"))
+}
+
 pub(crate) async fn run(args: Args, out: Out) -> End {
     match args.verb {
         Some(Verb::Check(place)) => check(&place.file()?, out),
@@ -111,6 +117,7 @@ async fn work(args: Args, out: Out) -> End {
         workflow: path,
         trust: if args.trust_changes { Trust::LaterOnesToo } else { Trust::AsTheyAre },
         root: args.place.root()?,
+        state: state()?,
         once: args.once,
         sink: Box::new(TextSink::new(stdout(), out.json)),
         tracker: None,
@@ -151,7 +158,7 @@ fn lift(issue: &str, place: &Place, out: Out) -> End {
         None => read(&place.file()?)?.settings.workspace_root.clone(),
     };
     let says = |error| Fault::environment(format!("{} cannot be written: {error}", root.display()));
-    runner::request_lift(&root, issue).map_err(says)?;
+    runner::request_lift(&state()?, &root, issue).map_err(says)?;
     out.value(&json!({ "issue": issue, "requested": true }), |_| {
         format!("{issue} goes on at the loop's next poll")
     });

@@ -75,7 +75,7 @@ pub struct Codex {
 }
 
 impl Codex {
-    /// What a turn may write: its workspace and temporary files; no network.
+    /// What a turn may write: its workspace and nothing else, for other workspaces may lie among temporary files; no network.
     #[must_use]
     pub fn turn_sandbox(&self, workspace: &Path) -> Value {
         self.turn_sandbox_policy.clone().unwrap_or_else(|| {
@@ -83,8 +83,8 @@ impl Codex {
                 "type": "workspaceWrite",
                 "writableRoots": [workspace],
                 "networkAccess": false,
-                "excludeTmpdirEnvVar": false,
-                "excludeSlashTmp": false,
+                "excludeTmpdirEnvVar": true,
+                "excludeSlashTmp": true,
             })
         })
     }
@@ -493,6 +493,16 @@ mod tests {
         assert_eq!(it.hooks.before_run.as_deref(), Some("echo $KEY"));
         let none = read("tracker: {kind: memory}\nworkspace: {root: $ROOT}").unwrap_err();
         assert!(none.to_string().contains("ROOT is not set"), "{none}");
+    }
+
+    #[test]
+    fn a_turn_may_write_its_workspace_and_no_temporary_files_unless_the_file_says_so() {
+        let own = read("tracker: {kind: memory}").unwrap().codex.turn_sandbox(Path::new("/tmp/w/A-1"));
+        assert_eq!(own["writableRoots"], json!(["/tmp/w/A-1"]));
+        assert_eq!((&own["excludeSlashTmp"], &own["excludeTmpdirEnvVar"]), (&json!(true), &json!(true)));
+        let front = "tracker: {kind: memory}\ncodex: {turn_sandbox_policy: {type: workspaceWrite, excludeSlashTmp: false}}";
+        let said = read(front).unwrap().codex.turn_sandbox(Path::new("/tmp/w/A-1"));
+        assert_eq!(said, json!({"type": "workspaceWrite", "excludeSlashTmp": false}));
     }
 
     #[test]
