@@ -235,6 +235,29 @@ fn a_folder_that_was_there_before_is_not_noted_and_one_that_was_made_here_stays_
 }
 
 #[test]
+fn hooks_are_no_stall_and_a_good_end_is_none_either() {
+    let mut world = World::new("codex: {stall_timeout_ms: 1000}\nhooks: {timeout_ms: 600000}");
+    world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo")]);
+    let (one, two) = (world.state.running["1"].run, world.state.running["2"].run);
+    for run in [one, two] {
+        world.put(Input::Said { run, event: WorkerEvent::Phase(Phase::PreparingWorkspace) });
+    }
+    world.now += 500_000;
+    world.tick();
+    assert!(world.state.running.values().all(|it| it.stopping.is_none()), "the hooks before it");
+    world.put(Input::Said { run: one, event: WorkerEvent::Phase(Phase::Finishing) });
+    world.put(Input::Said { run: two, event: WorkerEvent::Phase(Phase::StreamingTurn) });
+    world.now += 500_000;
+    world.tick();
+    assert!(world.state.running["1"].stopping.is_none(), "the hook after it");
+    assert!(matches!(world.state.running["2"].stopping, Some(Stop::Stalled(_))));
+    world.end("2", Outcome::Succeeded);
+    assert!(matches!(&world.out[..], [Effect::Log(it), ..] if it.get("outcome") == Some("Succeeded")));
+    let retry = &world.state.retries["2"];
+    assert_eq!((retry.kind, world.state.ledgers["2"].failures), (RetryKind::Continuation, 0));
+}
+
+#[test]
 fn row_h_9_the_sweep_asks_only_for_workspaces_that_are_here() {
     let mut kept = Kept::default();
     for n in 0..3 {

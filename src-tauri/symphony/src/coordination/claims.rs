@@ -169,7 +169,11 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
 /// A worker has ended.
 pub(super) fn ended(state: &mut State, run: u64, outcome: Outcome, now: i64, out: &mut Vec<Effect>) {
     let Some(id) = by_run(state, run).map(|it| it.issue.id.clone()) else { return };
-    let Some(it) = state.running.remove(&id) else { return };
+    let Some(mut it) = state.running.remove(&id) else { return };
+    if outcome == Outcome::Succeeded && matches!(it.stopping, Some(Stop::Stalled(_))) {
+        // It was done when it was told to stop.
+        it.stopping = None;
+    }
     let took = (now - it.started_at).max(0);
     state.totals.ended_ms += took;
     let ledger = state.ledgers.entry(id.clone()).or_default();

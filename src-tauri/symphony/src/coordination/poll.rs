@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::claims::{clean, dispatch, overspent, release, slot, stop};
-use super::{Answer, Effect, Stage, State, Stop};
+use super::{Answer, Effect, Phase, Stage, State, Stop};
 use crate::Issue;
 use crate::observability::Record;
 use crate::tracker::TrackerError;
@@ -136,9 +136,17 @@ fn stalled(state: &mut State, now: i64, out: &mut Vec<Effect>) {
     let limit = i64::try_from(state.settings.codex.stall_timeout_ms).unwrap_or(i64::MAX);
     let silence = i64::try_from(state.settings.codex.turn_timeout_ms).unwrap_or(i64::MAX);
     let mut ends = Vec::new();
+    let hooks = i64::try_from(state.settings.hooks.timeout_ms).unwrap_or(i64::MAX);
     for (id, it) in state.running.iter().filter(|(_, it)| it.stopping.is_none()) {
-        // A command may say nothing for as long as a turn may.
-        let limit_here = if it.session.commands > 0 { limit.max(silence) } else { limit };
+        let limit_here = match it.phase {
+            // Its work is done, and what is left has limits of its own.
+            Phase::Finishing => i64::MAX,
+            // A command may say nothing for as long as a turn may.
+            _ if it.session.commands > 0 => limit.max(silence),
+            // Two hooks may run here, and each has to end.
+            Phase::PreparingWorkspace => limit.max(hooks.saturating_mul(3)),
+            _ => limit,
+        };
         let still = now - it.session.last_progress_at.unwrap_or(it.started_at);
         if limit > 0 && still > limit_here {
             ends.push((it.run, Stop::Stalled(format!("no progress for {} s", still / 1000))));
