@@ -4,9 +4,10 @@
 
 mod effects;
 mod folders;
+mod once;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::tracker::{self, Tracker};
 use crate::workflow::{Look, Settings, Trust, Watch, Workflow, WorkflowError};
 use crate::{process, workspace};
 pub use folders::state_folder;
+use once::Once;
 
 /// Why the loop does not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +68,7 @@ impl std::fmt::Debug for Options {
 /// How a loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// How many reads and attempts failed.
+    /// How many reads and attempts failed; of one round also how many issues it left to a person, or undone.
     pub failures: u64,
 }
 
@@ -159,7 +161,7 @@ pub struct Loop {
     log: Log,
     folder: PathBuf,
     workers: BTreeMap<u64, watch::Sender<bool>>,
-    once: Option<BTreeSet<String>>,
+    once: Option<Once>,
     unkept: bool,
     clock: Clock,
     _locks: [std::fs::File; 2],
@@ -249,6 +251,7 @@ impl Loop {
         let (to, orders) = mpsc::unbounded_channel();
         let handle = Handle { orders: to };
         let state = State::begin(Arc::new(workflow.settings.clone()), kept, clock.now());
+        let once = options.once.then(|| Once::begin(&state));
         let this = Self {
             state,
             orders,
@@ -261,7 +264,7 @@ impl Loop {
             log,
             folder,
             workers: BTreeMap::new(),
-            once: options.once.then(BTreeSet::new),
+            once,
             unkept: false,
             clock,
             _locks: [lock, root_lock],
@@ -309,19 +312,15 @@ impl Loop {
             }
         }
         self.log.tell(&Record::info("ended", ""));
-        End { failures: self.state.failures }
+        let undone = self.once.as_ref().map_or(0, |it| it.undone(&self.state));
+        End { failures: self.state.failures + undone }
     }
 
     fn is_over(&self) -> bool {
         let state = &self.state;
         let still = state.running.is_empty() && state.cleaning.is_empty();
-        let Some(done) = &self.once else { return state.ending && still };
-        let now = self.clock.now();
-        let waits = |(id, it): (&String, &coordination::Retry)| {
-            !done.contains(id) && it.due_at <= now + coordination::CONTINUE_AFTER_MS
-        };
-        let polled = state.stage == Stage::Idle && (state.poll > 0 || state.cool_until > now);
-        still && (state.ending || (polled && !state.retries.iter().any(waits)))
+        let over = self.once.as_ref().is_some_and(|it| it.is_over(state, self.clock.now()));
+        still && (state.ending || over)
     }
 
     /// The file as it is now: why nothing new may begin, or the settings in force.
@@ -369,19 +368,21 @@ impl Loop {
         }
     }
 
-    fn take(&mut self, input: Input) {
-        // With `once`, what has ended here is not begun again.
-        if let (Some(done), Input::RetryDue { id, .. }) = (&self.once, &input)
-            && done.contains(id)
-        {
+    fn take(&mut self, mut input: Input) {
+        if self.once.as_ref().is_some_and(|it| !it.admits(&mut input)) {
             return;
         }
+        let shown = match (&self.once, &input) {
+            (Some(_), Input::Candidates { answer, .. }) => Some(answer.clone().unwrap_or_default()),
+            _ => None,
+        };
+        let mut again = false;
         let chatter = matches!(&input, Input::Said { event: coordination::WorkerEvent::Agent { .. }, .. });
         if let Input::Ended { run, .. } = &input {
             self.workers.remove(run);
             let id = self.state.running.iter().find(|(_, it)| it.run == *run).map(|(id, _)| id.clone());
-            if let (Some(done), Some(id)) = (&mut self.once, id) {
-                done.insert(id);
+            if let (Some(once), Some(id)) = (&mut self.once, id) {
+                again = once.ended(id);
             }
         }
         let now = self.clock.now();
@@ -389,11 +390,17 @@ impl Loop {
         let state = std::mem::replace(&mut self.state, blank);
         let (state, effects) = coordination::decide(state, input, now);
         self.state = state;
+        if let (Some(once), Some(shown)) = (&mut self.once, shown) {
+            once.fetched(&shown, &self.state);
+        }
         if !chatter {
             self.keep();
         }
         for effect in effects {
             self.perform(effect);
+        }
+        if again {
+            self.take(Input::PollNow);
         }
     }
 

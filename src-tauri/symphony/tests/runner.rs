@@ -202,6 +202,56 @@ async fn row_2_9_before_remove_comes_before_a_folder_goes_and_its_failure_keeps_
 }
 
 #[tokio::test]
+async fn one_round_works_all_that_there_is_whatever_the_slots() {
+    let mut rig = Rig::new(
+        "codex: {command: \"SERVER\"}\nagent: {max_turns: 1, max_concurrent_agents: 1}",
+        "touch worked",
+    );
+    for id in ["1", "2", "3"] {
+        rig.tracker.put(issue(id, "Todo"));
+    }
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert_eq!(rig.all("dispatched").len(), 3, "each of them once");
+    for id in ["1", "2", "3"] {
+        assert!(rig.path(&format!("work/A-{id}/worked")).exists(), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn one_round_counts_what_it_leaves_to_a_person() {
+    let mut rig = Rig::new(&format!("{SERVER}\nbudget: {{sessions: 1}}"), "true");
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 1 });
+    assert_eq!(rig.all("parked").len(), 1);
+    assert_eq!(rig.once().await, End { failures: 0 }, "that it waits was told by the round that left it");
+}
+
+#[tokio::test]
+async fn one_round_goes_on_with_what_waited_for_a_slot() {
+    use pilothouse_symphony::coordination::{NO_SLOT, Retry};
+    let rig = Rig::new(SERVER, "touch worked");
+    rig.tracker.put(issue("1", "Todo"));
+    let mut kept = pilothouse_symphony::observability::Kept::default();
+    let retry = Retry {
+        identifier: "A-1".to_owned(),
+        url: None,
+        attempt: 1,
+        kind: pilothouse_symphony::workflow::RetryKind::Failure,
+        due_at: jiff::Timestamp::now().as_millisecond() + 3000,
+        error: Some(NO_SLOT.to_owned()),
+        slot_waits: 1,
+        token: 0,
+    };
+    kept.retries.insert("1".to_owned(), retry);
+    std::fs::create_dir(rig.path("work")).unwrap();
+    let folder = pilothouse_symphony::runner::state_folder(&rig.path("state"), &rig.path("work"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("state.json"), serde_json::to_vec(&kept).unwrap()).unwrap();
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(rig.path("work/A-1/worked").exists());
+}
+
+#[tokio::test]
 async fn a_folder_that_somebody_else_made_is_worked_in_and_never_removed() {
     let mut rig =
         Rig::new(&format!("{SERVER}\nhooks: {{before_remove: 'touch ../../removing'}}"), "touch worked");

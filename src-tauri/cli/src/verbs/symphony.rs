@@ -21,7 +21,7 @@ pub(crate) struct Args {
     verb: Option<Verb>,
     #[command(flatten)]
     place: Place,
-    /// Poll once, work what there is to its end, and end: 1 if something failed
+    /// Work what there is, each issue once, and end: 1 if something failed or was left to a person
     #[arg(long)]
     once: bool,
     /// Yes to this file's commands, tracker and folders, as they are now
