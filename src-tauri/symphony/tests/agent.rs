@@ -361,6 +361,28 @@ async fn row_5_14_signals_are_read_as_the_protocol_has_them() {
 }
 
 #[tokio::test]
+async fn the_end_of_another_threads_or_another_turn_ends_nothing() {
+    let end = |thread: &str, turn: &str, status: &str| {
+        let turn = json!({"id": turn, "status": status, "error": {"message": "not ours"}});
+        json!({"send": {"method": "turn/completed", "params": {"threadId": thread, "turn": turn}}})
+    };
+    let after = [
+        end("helper", "tu", "failed"),
+        end("th", "older", "failed"),
+        json!({"send": {"method": "turn/failed", "params": {"threadId": "helper"}}}),
+        end("th", "tu", "completed"),
+    ];
+    let mut stage = Stage::new("", &after);
+    assert_eq!(stage.play().await, Ok(()));
+    assert_eq!(stage.named().iter().filter(|it| *it == "end_of_another_turn").count(), 3);
+    // Also before the answer to the turn's beginning, when its name is not known yet.
+    let mut early = opening();
+    early.insert(5, end("th", "older", "failed"));
+    early.push(end("th", "tu", "completed"));
+    assert_eq!(Stage::of("", &early).play().await, Ok(()));
+}
+
+#[tokio::test]
 async fn row_h_2_a_turn_that_completed_as_failed_has_failed() {
     for (status, wanted) in
         [("failed", "turn_failed"), ("interrupted", "turn_cancelled"), ("new", "turn_failed")]

@@ -127,11 +127,7 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
             session.last_event = Some(name.to_owned());
             let record = Record::info(name, format!("turn {}", session.turns));
             out.push(Effect::Log(record.of(&it.issue).session(it.session.id())));
-            let ledger = state.ledgers.entry(id).or_default();
-            if ledger.thread.as_ref() != Some(&thread) {
-                ledger.thread = Some(thread);
-                ledger.reported = super::Tokens::default();
-            }
+            state.ledgers.entry(id).or_default().thread = Some(thread);
         }
         WorkerEvent::Agent { name, summary, pulse } => {
             let session = &mut it.session;
@@ -148,12 +144,9 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
         WorkerEvent::Usage { thread, total } => {
             let running_ms = now - it.started_at;
             let ledger = state.ledgers.entry(id.clone()).or_default();
-            if ledger.thread.as_ref() != Some(&thread) {
-                ledger.thread = Some(thread);
-                ledger.reported = super::Tokens::default();
-            }
-            let added = total.beyond(ledger.reported);
-            ledger.reported = ledger.reported.at_least(total);
+            let reported = ledger.reports.entry(thread).or_default();
+            let added = total.beyond(*reported);
+            *reported = reported.at_least(total);
             ledger.tokens = ledger.tokens.plus(added);
             state.totals.tokens = state.totals.tokens.plus(added);
             it.session.tokens = it.session.tokens.plus(added);

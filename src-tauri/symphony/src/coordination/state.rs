@@ -204,8 +204,10 @@ pub struct Ledger {
     pub runtime_ms: i64,
     /// The newest thread.
     pub thread: Option<String>,
-    /// What that thread reported last: its totals go on where it is resumed.
-    pub reported: Tokens,
+    /// What each of its threads reported at its most: totals go on where a thread is resumed, and an agent's own helpers count
+    /// on threads of theirs.
+    #[serde(default)]
+    pub reports: BTreeMap<String, Tokens>,
 }
 
 /// All issues together.
