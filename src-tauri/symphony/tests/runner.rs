@@ -319,6 +319,42 @@ async fn row_n_16_the_task_is_said_once() {
     assert!(prompts[1].contains("Go on") && !prompts[1].contains("Do A-1."), "{}", prompts[1]);
 }
 
+#[tokio::test]
+async fn a_thread_is_told_a_task_that_was_changed_and_no_other_one_again() {
+    let rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    rig.once().await;
+    rig.workflow(SERVER, "Do {{ issue.identifier }} otherwise.");
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.read("script.heard").matches("\"thread/resume\"").count(), 3, "one thread all the time");
+    let prompts = rig.prompts();
+    let said: Vec<bool> = prompts.iter().map(|it| it.starts_with("Do A-1")).collect();
+    assert_eq!(said, [true, false, true, false], "{prompts:?}");
+    assert_eq!(prompts[2], "Do A-1 otherwise.");
+}
+
+#[tokio::test]
+async fn a_thread_on_which_the_agent_breaks_or_hangs_is_given_up_for_a_new_one() {
+    for last in [json!({"exit": 3}), json!({"hang": true})] {
+        let server = env!("CARGO_BIN_EXE_scripted-app-server");
+        let front = format!(
+            "codex: {{command: \"if [ -e ../../bad.json ]; then mv ../../bad.json ../../used.json; \
+             '{server}' ../../used.json; else SERVER; fi\"}}\nagent: {{max_turns: 1}}"
+        );
+        let mut rig = Rig::new(&front, "true");
+        rig.tracker.put(issue("1", "Todo"));
+        assert_eq!(rig.once().await, End { failures: 0 });
+        let bad = json!([{"expect": "initialize"}, {"reply": {}}, {"expect": "thread/resume"}, last]);
+        std::fs::write(rig.path("bad.json"), bad.to_string()).unwrap();
+        assert_eq!(rig.once().await, End { failures: 0 }, "{last}");
+        assert_eq!(rig.all("thread_given_up").len(), 1);
+        assert_eq!(rig.read("script.heard").matches("\"thread/start\"").count(), 2);
+        assert_eq!(rig.prompts(), ["Do A-1.", "Do A-1."], "the new one is told the task");
+    }
+}
+
 /// A tracker whose refreshes fail from some moment on, or never answer.
 #[derive(Debug)]
 struct Odd {

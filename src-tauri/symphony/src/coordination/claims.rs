@@ -59,7 +59,7 @@ pub(super) fn dispatch(
     state.next_run += 1;
     let ledger = state.ledgers.entry(issue.id.clone()).or_default();
     ledger.sessions += 1;
-    let thread = ledger.thread.clone();
+    let (thread, told) = (ledger.thread.clone(), ledger.told.clone());
     let record = Record::info("dispatched", format!("attempt {}", attempt.unwrap_or_default())).of(&issue);
     out.push(Effect::Log(record.field("run", run)));
     state.running.insert(
@@ -76,7 +76,7 @@ pub(super) fn dispatch(
         },
     );
     let settings = state.settings.clone();
-    out.push(Effect::Start(Box::new(Job { run, issue, attempt, kind, thread, settings })));
+    out.push(Effect::Start(Box::new(Job { run, issue, attempt, kind, thread, told, settings })));
 }
 
 fn by_run(state: &mut State, run: u64) -> Option<&mut Running> {
@@ -116,6 +116,7 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
                 out.push(Effect::Log(Record::warn("workspace_found", says).of(&it.issue)));
             }
         }
+        WorkerEvent::Told(hash) => it.session.told = Some(hash),
         WorkerEvent::Turn { thread, turn, pid } => {
             let session = &mut it.session;
             let first = session.turns == 0;
@@ -127,7 +128,10 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
             session.last_event = Some(name.to_owned());
             let record = Record::info(name, format!("turn {}", session.turns));
             out.push(Effect::Log(record.of(&it.issue).session(it.session.id())));
-            state.ledgers.entry(id).or_default().thread = Some(thread);
+            let told = it.session.told.take();
+            let ledger = state.ledgers.entry(id).or_default();
+            ledger.thread = Some(thread);
+            ledger.told = told.or_else(|| ledger.told.take());
         }
         WorkerEvent::Agent { name, summary, pulse } => {
             let session = &mut it.session;

@@ -108,6 +108,8 @@ pub struct Session {
     pub commands: u32,
     /// Tokens of this session.
     pub tokens: Tokens,
+    /// The hash of the task that the next turn says.
+    pub told: Option<String>,
 }
 
 impl Session {
@@ -204,6 +206,9 @@ pub struct Ledger {
     pub runtime_ms: i64,
     /// The newest thread.
     pub thread: Option<String>,
+    /// The hash of the task as it was told last.
+    #[serde(default)]
+    pub told: Option<String>,
     /// What each of its threads reported at its most: totals go on where a thread is resumed, and an agent's own helpers count
     /// on threads of theirs.
     #[serde(default)]
