@@ -193,9 +193,14 @@ impl Clock {
 /// Asks the loop of a root, running or not, to let an issue go on: it does at its next poll. `state` is that of [`Options`].
 ///
 /// # Errors
-/// If the request cannot be written.
+/// [`std::io::ErrorKind::NotFound`] if no loop ever worked below the root, or why the request cannot be written.
 pub fn request_lift(state: &Path, root: &Path, issue: &str) -> std::io::Result<()> {
-    let folder = state_folder(state, root).join("lift");
+    let known = state_folder(state, root);
+    if !known.is_dir() {
+        let says = format!("no loop has worked below {}", root.display());
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, says));
+    }
+    let folder = known.join("lift");
     std::fs::create_dir_all(&folder)?;
     crate::observability::write_whole(&folder.join(workspace::key(issue)), issue.as_bytes())
 }

@@ -525,6 +525,19 @@ async fn two_loops_never_work_below_one_root() {
 }
 
 #[tokio::test]
+async fn a_lift_below_a_root_that_no_loop_knows_fails_and_makes_nothing() {
+    let rig = Rig::new(SERVER, "true");
+    std::fs::create_dir(rig.path("work")).unwrap();
+    let lift = || pilothouse_symphony::runner::request_lift(&rig.path("state"), &rig.path("work"), "A-1");
+    let error = lift().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert!(error.to_string().contains("no loop has worked below"), "{error}");
+    assert!(!rig.path("state").exists());
+    rig.once().await;
+    lift().unwrap();
+}
+
+#[tokio::test]
 async fn what_the_loop_knows_lies_apart_from_the_workspaces_and_closed_to_others() {
     use std::os::unix::fs::PermissionsExt as _;
     let rig = Rig::new(SERVER, "true");

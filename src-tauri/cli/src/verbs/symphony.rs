@@ -157,7 +157,11 @@ fn lift(issue: &str, place: &Place, out: Out) -> End {
         Some(root) => root,
         None => read(&place.file()?)?.settings.workspace_root.clone(),
     };
-    let says = |error| Fault::environment(format!("{} cannot be written: {error}", root.display()));
+    let says = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Fault::missing(error.to_string())
+            .hint("give the workflow file, or the --root, that the loop was started with"),
+        _ => Fault::environment(format!("the request cannot be written: {error}")),
+    };
     runner::request_lift(&state()?, &root, issue).map_err(says)?;
     out.value(&json!({ "issue": issue, "requested": true }), |_| {
         format!("{issue} goes on at the loop's next poll")

@@ -48,7 +48,10 @@ pub struct Watch {
     good: Arc<Workflow>,
     seen: Option<String>,
     last: Look,
-    root: Option<PathBuf>,
+    /// Below which the loop took its lock: it stays that for as long as the loop runs.
+    root: PathBuf,
+    /// Whether that was given, so that the file's does not count.
+    given: bool,
 }
 
 impl Watch {
@@ -57,7 +60,10 @@ impl Watch {
     /// # Errors
     /// If it cannot be used: then nothing starts.
     pub fn new(path: &Path, trust: Trust, root: Option<PathBuf>) -> Result<Self, WorkflowError> {
-        let good = placed(Workflow::load(path, &super::process_env)?, root.as_ref());
+        let mut good = Workflow::load(path, &super::process_env)?;
+        let given = root.is_some();
+        let root = root.unwrap_or_else(|| good.settings.workspace_root.clone());
+        Arc::make_mut(&mut good).settings.workspace_root.clone_from(&root);
         Ok(Self {
             path: path.to_owned(),
             trust,
@@ -66,6 +72,7 @@ impl Watch {
             good,
             last: Look::Same,
             root,
+            given,
         })
     }
 
@@ -94,17 +101,31 @@ impl Watch {
         self.last = match read.and_then(|it| Workflow::understand(&self.path, &it, &super::process_env)) {
             Err(error) => Look::Broken { error, new },
             Ok(next) => {
-                let next = placed(next, self.root.as_ref());
-                let commands = other(&self.trusted, &next.commands());
+                let mut commands = other(&self.trusted, &next.commands());
+                commands.retain(|(name, _)| name != "workspace.root" || !self.given);
                 if self.trust == Trust::AsTheyAre && !commands.is_empty() {
                     Look::Untrusted { commands, new }
                 } else {
-                    self.good = next;
+                    self.good = self.placed(next);
                     Look::Applied
                 }
             }
         };
         self.last.clone()
+    }
+
+    /// With the root of the start: the lock, and what people ask for, lie with that one.
+    fn placed(&self, mut workflow: Arc<Workflow>) -> Arc<Workflow> {
+        let settings = &mut Arc::make_mut(&mut workflow).settings;
+        if settings.workspace_root != self.root && !self.given {
+            settings.warnings.push(format!(
+                "workspace.root: {} counts from the next start on; until then it is {}",
+                settings.workspace_root.display(),
+                self.root.display()
+            ));
+        }
+        settings.workspace_root.clone_from(&self.root);
+        workflow
     }
 }
 
@@ -113,13 +134,6 @@ fn other(trusted: &[(String, String)], now: &[(String, String)]) -> Vec<(String,
     let new = now.iter().filter(|it| !trusted.contains(it)).cloned();
     let gone = trusted.iter().filter(|(name, _)| !now.iter().any(|it| it.0 == *name));
     new.chain(gone.map(|(name, _)| (name.clone(), String::new()))).collect()
-}
-
-fn placed(mut workflow: Arc<Workflow>, root: Option<&PathBuf>) -> Arc<Workflow> {
-    if let Some(root) = root {
-        Arc::make_mut(&mut workflow).settings.workspace_root.clone_from(root);
-    }
-    workflow
 }
 
 #[cfg(test)]
@@ -233,6 +247,20 @@ mod tests {
             assert!(waits(front, from, to), "{to}");
         }
         assert!(!waits(file, "workspace:", "polling: {interval_ms: 9}\nworkspace:"));
+    }
+
+    #[test]
+    fn another_root_waits_for_the_next_start_and_is_told() {
+        let text = GOOD.replace("polling", "workspace: {root: /one}\npolling");
+        let (_folder, path, mut watch) = watched(&text, Trust::LaterOnesToo);
+        std::fs::write(&path, text.replace("/one", "/two").replace("One", "Two")).unwrap();
+        assert_eq!(watch.look(), Look::Applied);
+        let now = watch.good();
+        assert_eq!((now.settings.workspace_root.as_path(), now.prompt.as_str()), (Path::new("/one"), "Two"));
+        assert!(now.settings.warnings[0].contains("/two counts from the next start"), "{now:?}");
+        std::fs::write(&path, text.replace("One", "Three")).unwrap();
+        assert_eq!(watch.look(), Look::Applied);
+        assert!(watch.good().settings.warnings.is_empty());
     }
 
     #[test]
