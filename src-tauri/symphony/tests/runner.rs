@@ -252,6 +252,26 @@ async fn one_round_goes_on_with_what_waited_for_a_slot() {
 }
 
 #[tokio::test]
+async fn a_folder_that_a_kill_left_half_is_filled_anew() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut rig = Rig::new(&format!("{SERVER}\nhooks: {{after_create: 'echo made >> made'}}"), "true");
+    std::fs::create_dir_all(rig.path("work/A-1")).unwrap();
+    std::fs::write(rig.path("work/A-1/half"), "").unwrap();
+    // What a loop that was killed in its hook has noted.
+    let meta = std::fs::metadata(rig.path("work/A-1")).unwrap();
+    let notes =
+        pilothouse_symphony::runner::state_folder(&rig.path("state"), &rig.path("work")).join("unfilled");
+    std::fs::create_dir_all(&notes).unwrap();
+    std::fs::write(notes.join("A-1"), format!("{} {}", meta.dev(), meta.ino())).unwrap();
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(!rig.path("work/A-1/half").exists());
+    assert_eq!(rig.read("work/A-1/made"), "made\n");
+    assert!(rig.all("workspace_found").is_empty(), "it is the loop's own");
+    assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_folder_that_somebody_else_made_is_worked_in_and_never_removed() {
     let mut rig =
         Rig::new(&format!("{SERVER}\nhooks: {{before_remove: 'touch ../../removing'}}"), "touch worked");

@@ -105,7 +105,9 @@ pub(super) async fn work(bench: Bench, job: Job) -> Outcome {
 async fn prepare(bench: &Bench, job: &Job) -> Result<Workspace, Outcome> {
     let (root, identifier) = (job.settings.workspace_root.clone(), job.issue.identifier.clone());
     let broke = |error: &dyn std::fmt::Display| Outcome::Failed(error.to_string());
-    let made = tokio::task::spawn_blocking(move || workspace::open(&root, &identifier))
+    let notes = bench.folder.join("unfilled");
+    let unfilled = notes.clone();
+    let made = tokio::task::spawn_blocking(move || workspace::open_to_fill(&root, &identifier, &unfilled))
         .await
         .map_err(|error| broke(&error))?
         .map_err(|error| broke(&error))?;
@@ -120,11 +122,17 @@ async fn prepare(bench: &Bench, job: &Job) -> Result<Workspace, Outcome> {
             // Half of a workspace would be taken for a whole one by the next attempt.
             let (root, path) = (job.settings.workspace_root.clone(), made.path.clone());
             let removed = tokio::task::spawn_blocking(move || workspace::remove(&root, &path)).await;
-            if let Ok(Err(error)) = removed {
-                (bench.tell)(Record::warn("workspace_stays", error.to_string()).of(&job.issue));
+            match removed {
+                Ok(Err(error)) => {
+                    (bench.tell)(Record::warn("workspace_stays", error.to_string()).of(&job.issue));
+                }
+                _ => workspace::filled(&made.key, &notes).map_err(|error| broke(&error))?,
             }
             return Err(by_hook(&error));
         }
+    }
+    if made.created_now {
+        workspace::filled(&made.key, &notes).map_err(|error| broke(&error))?;
     }
     Ok(made)
 }
