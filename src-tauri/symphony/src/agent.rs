@@ -124,7 +124,7 @@ impl Session {
         }
         let mark = format!("{}-agent", plan.around.mark);
         let mut command = Command::new("bash");
-        command.arg("-lc").arg(script(&plan));
+        command.arg("-lc").arg(plan.around.without_secrets(&plan.codex.command));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         plan.around.prepare(&mut command, &mark);
         let failed = |error: std::io::Error| AgentError::NotFound(format!("bash: {error}"));
@@ -443,21 +443,6 @@ enum Silence {
     TooLong,
     Stopped,
     Ended,
-}
-
-/// The command as it was written, after the secrets were taken away once more: a profile may have brought them back.
-fn script(plan: &Plan) -> String {
-    let fits = |name: &&String| {
-        !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let names: Vec<&str> = plan.around.secret_names.iter().filter(fits).map(String::as_str).collect();
-    if names.is_empty() {
-        plan.codex.command.clone()
-    } else {
-        format!("unset {}\n{}", names.join(" "), plan.codex.command)
-    }
 }
 
 /// The turn that a notification names.

@@ -160,8 +160,8 @@ impl Workflow {
         out.push(("tracker.kind".to_owned(), tracker.kind.clone()));
         for key in ["endpoint", "api_url", "api_key", "token", "repo", "project_slug", "path"] {
             let Some(Value::String(written)) = tracker.provider.get(key) else { continue };
-            let secret = matches!(key, "api_key" | "token") && variable(written.trim()).is_none();
-            let shown = if secret { "(written into the file)" } else { written.trim() };
+            let secret = settings::is_secret(key, &Value::String(written.clone()));
+            let shown = if secret { settings::WRITTEN } else { written.trim() };
             out.push((format!("tracker.provider.{key}"), shown.to_owned()));
         }
         out.push(("workspace.root".to_owned(), self.settings.workspace_root.display().to_string()));
