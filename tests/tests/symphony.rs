@@ -202,9 +202,14 @@ fn a_later_edit_brings_in_no_command_without_another_yes() {
     std::fs::write(place.path("WORKFLOW.md"), text).unwrap();
     running.until("workflow_untrusted");
     place.issue("A-1", "Todo");
+    // Each is heard by another poll, all of them after the issue came.
+    for key in ["B-1", "B-2", "B-3"] {
+        assert_eq!(place.run(&["lift", key]).code, 0);
+        running.until("nothing_to_lift");
+    }
     assert!(signal(running.child.id(), "-TERM"));
     assert_eq!(running.ends(), Some(0));
-    assert!(!place.path("evil").exists());
+    assert!(!place.path("evil").exists() && !place.path("work/A-1").exists());
 }
 
 #[test]

@@ -381,14 +381,27 @@ struct Odd {
     inner: Arc<MemoryTracker>,
     hang: bool,
     refresh_fails: bool,
+    /// Told when a fetch has begun.
+    begun: Arc<tokio::sync::Notify>,
+    /// Every refresh that was asked for.
+    asked: Arc<std::sync::Mutex<Vec<Vec<String>>>>,
+}
+
+impl Odd {
+    fn over(inner: &Arc<MemoryTracker>) -> Self {
+        let (begun, asked) = (Arc::default(), Arc::default());
+        Self { inner: inner.clone(), hang: false, refresh_fails: false, begun, asked }
+    }
 }
 
 impl Tracker for Odd {
     fn by_states<'a>(&'a self, states: &'a [String]) -> Reading<'a> {
+        self.begun.notify_one();
         if self.hang { Box::pin(std::future::pending()) } else { self.inner.by_states(states) }
     }
 
     fn by_ids<'a>(&'a self, ids: &'a [String]) -> Reading<'a> {
+        self.asked.lock().unwrap().push(ids.to_vec());
         if self.refresh_fails {
             Box::pin(async { Err(TrackerError::Request("down".to_owned())) })
         } else {
@@ -398,10 +411,24 @@ impl Tracker for Odd {
 }
 
 #[tokio::test]
+async fn the_sweep_does_not_ask_for_an_issue_whose_folder_is_gone() {
+    let rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    rig.once().await;
+    std::fs::remove_dir_all(rig.path("work/A-1")).unwrap();
+    let odd = Odd::over(&rig.tracker);
+    let asked = odd.asked.clone();
+    let (run, _handle) = Loop::start(rig.options(Arc::new(odd), true)).await.unwrap();
+    tokio::time::timeout(SOON, run.run()).await.expect("it ends by itself");
+    assert_eq!(asked.lock().unwrap()[0], ["2"]);
+}
+
+#[tokio::test]
 async fn row_n_17_a_refresh_that_fails_after_a_turn_fails_the_attempt() {
     let mut rig = Rig::new(SERVER, "true");
     rig.tracker.put(issue("1", "Todo"));
-    let odd = Odd { inner: rig.tracker.clone(), hang: false, refresh_fails: true };
+    let odd = Odd { refresh_fails: true, ..Odd::over(&rig.tracker) };
     let (run, _handle) = Loop::start(rig.options(Arc::new(odd), true)).await.unwrap();
     let end = run.run().await;
     let record = rig.until("worker_ended").await;
@@ -413,9 +440,11 @@ async fn row_n_17_a_refresh_that_fails_after_a_turn_fails_the_attempt() {
 #[tokio::test]
 async fn row_h_8_a_snapshot_comes_while_the_tracker_hangs() {
     let rig = Rig::new(SERVER, "true");
-    let odd = Odd { inner: rig.tracker.clone(), hang: true, refresh_fails: false };
+    let odd = Odd { hang: true, ..Odd::over(&rig.tracker) };
+    let begun = odd.begun.clone();
     let (run, handle) = Loop::start(rig.options(Arc::new(odd), false)).await.unwrap();
     let running = tokio::spawn(run.run());
+    tokio::time::timeout(SOON, begun.notified()).await.expect("it is asked");
     // The tracker never answers; that the snapshot does is the point, and its limit only ends a test that fails.
     let shown = handle.snapshot(SOON).await.unwrap();
     assert_eq!(shown.counts["running"], 0);
@@ -465,7 +494,7 @@ async fn row_h_3_after_run_runs_when_a_worker_is_stopped() {
 
 #[tokio::test]
 async fn row_h_3_after_run_runs_when_a_stalled_worker_is_stopped() {
-    let front = "codex: {command: \"SERVER\", stall_timeout_ms: 400, turn_timeout_ms: 600}\nhooks: {after_run: 'touch after'}";
+    let front = "codex: {command: \"SERVER\", stall_timeout_ms: 400, turn_timeout_ms: 600000}\nhooks: {after_run: 'touch after'}";
     let mut rig = Rig::new(front, "true");
     // Without a word after its turn began.
     rig.script(&[
@@ -480,7 +509,7 @@ async fn row_h_3_after_run_runs_when_a_stalled_worker_is_stopped() {
     rig.tracker.put(issue("1", "Todo"));
     let (running, handle) = rig.start().await;
     let ended = rig.until("worker_ended").await;
-    assert!(matches!(ended.get("outcome"), Some("Stalled" | "TimedOut")), "{ended:?}");
+    assert_eq!(ended.get("outcome"), Some("Stalled"), "{ended:?}");
     assert!(rig.path("work/A-1/after").exists());
     rig.until("retry_queued").await;
     handle.shut_down();
