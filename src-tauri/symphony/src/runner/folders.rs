@@ -88,4 +88,16 @@ mod tests {
         state(&place).unwrap();
         assert_eq!(std::fs::metadata(&place).unwrap().mode() & 0o777, 0o700);
     }
+
+    #[test]
+    fn a_lift_below_a_root_that_no_loop_knows_fails_and_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, base) = (folder.path().join("one"), folder.path().join("data"));
+        root(&one).unwrap();
+        let error = super::super::request_lift(&base, &one, "A-1").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("no loop has worked below") && !base.exists(), "{error}");
+        state(&state_folder(&base, &one)).unwrap();
+        super::super::request_lift(&base, &one, "A-1").unwrap();
+    }
 }
