@@ -202,9 +202,14 @@ fn a_later_edit_brings_in_no_command_without_another_yes() {
     std::fs::write(place.path("WORKFLOW.md"), text).unwrap();
     running.until("workflow_untrusted");
     place.issue("A-1", "Todo");
+    // Each is heard by another poll, all of them after the issue came.
+    for key in ["B-1", "B-2", "B-3"] {
+        assert_eq!(place.run(&["lift", key]).code, 0);
+        running.until("nothing_to_lift");
+    }
     assert!(signal(running.child.id(), "-TERM"));
     assert_eq!(running.ends(), Some(0));
-    assert!(!place.path("evil").exists());
+    assert!(!place.path("evil").exists() && !place.path("work/A-1").exists());
 }
 
 #[test]
@@ -252,7 +257,9 @@ fn row_h_5_after_a_kill_of_the_loop_the_next_start_ends_its_agent_and_goes_on_wi
     assert_eq!(running.ends(), None);
     let daemon: u32 = place.read("work/A-1/pid").trim().parse().unwrap();
     assert!(lives(daemon), "what nobody told to end goes on");
-    let kept: Value = serde_json::from_str(&place.read("work/.pilothouse-symphony/state.json")).unwrap();
+    let mut folders = std::fs::read_dir(place.home.path().join("data/symphony")).unwrap();
+    let kept = std::fs::read_to_string(folders.next().unwrap().unwrap().path().join("state.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept["running"]["A-1"]["attempt"], 1);
     let done = place.run(&["--once", "--trust"]);
     assert_eq!(done.code, 0, "{done:?}");

@@ -58,7 +58,20 @@ fn tested(args: &[&str]) -> Result<Vec<(String, bool)>> {
     if verdicts.is_empty() {
         bail!("{} ran no test; its output is above", step::words(&command));
     }
+    if !fits(output.status.success(), &verdicts) {
+        bail!(
+            "{} ended with {}, which its verdicts do not explain: something did not build, or broke before it said how \
+             it ended; its output is above",
+            step::words(&command),
+            output.status
+        );
+    }
     Ok(verdicts)
+}
+
+/// Whether a run ended as its tests did: well exactly if all of them passed.
+fn fits(well: bool, verdicts: &[(String, bool)]) -> bool {
+    well == verdicts.iter().all(|(_, passed)| *passed)
 }
 
 /// Runs everything and writes the table. 0 if nothing failed.
@@ -150,6 +163,15 @@ fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_ended_badly_while_all_that_was_heard_passed_is_no_proof() {
+        let verdicts =
+            |passed: &[bool]| passed.iter().map(|it| ("row_1_1".to_owned(), *it)).collect::<Vec<_>>();
+        assert!(fits(true, &verdicts(&[true, true])) && fits(false, &verdicts(&[true, false])));
+        assert!(!fits(false, &verdicts(&[true, true])), "one did not build, or was killed");
+        assert!(!fits(true, &verdicts(&[true, false])));
+    }
 
     #[test]
     fn a_tests_name_begins_with_its_row() {

@@ -100,8 +100,10 @@ pub struct Session {
     stop: watch::Receiver<bool>,
     next_id: u64,
     thread: Option<String>,
-    /// The end of a turn that came before the answer to its beginning.
-    early: Option<Result<(), AgentError>>,
+    /// The turn that runs, once it has a name.
+    turn: Option<String>,
+    /// The end of a turn that came before the answer to its beginning, with its name if it said that.
+    early: Option<(Option<String>, Result<(), AgentError>)>,
 }
 
 impl Session {
@@ -122,7 +124,7 @@ impl Session {
         }
         let mark = format!("{}-agent", plan.around.mark);
         let mut command = Command::new("bash");
-        command.arg("-lc").arg(script(&plan));
+        command.arg("-lc").arg(plan.around.without_secrets(&plan.codex.command));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         plan.around.prepare(&mut command, &mark);
         let failed = |error: std::io::Error| AgentError::NotFound(format!("bash: {error}"));
@@ -146,6 +148,7 @@ impl Session {
             stop,
             next_id: 1,
             thread: None,
+            turn: None,
             early: None,
         };
         if let Err(error) = noted {
@@ -232,15 +235,18 @@ impl Session {
             "approvalPolicy": self.plan.codex.approval_policy,
             "sandboxPolicy": self.plan.codex.turn_sandbox(&self.plan.around.workspace),
         });
-        self.early = None;
+        (self.turn, self.early) = (None, None);
         let result = match self.ask("turn/start", params).await {
             Ok(result) => result,
             Err(error) => return Err(self.told(error).await),
         };
-        let turn = text_at(&result, "/turn/id").unwrap_or_default();
+        self.turn = text_at(&result, "/turn/id");
+        let turn = self.turn.clone().unwrap_or_default();
         let pid = self.tree.pid;
         let _gone = self.say.send(WorkerEvent::Turn { thread, turn, pid });
-        if let Some(end) = self.early.take() {
+        if let Some((of, end)) = self.early.take()
+            && (of.is_none() || self.turn.is_none() || of == self.turn)
+        {
             return end;
         }
         let limit = self.plan.codex.turn_timeout_ms;
@@ -288,6 +294,10 @@ impl Session {
         }
         let said = summary(method, params);
         match method {
+            "turn/completed" | "turn/failed" | "turn/cancelled" if !self.is_own(params) => {
+                self.chatter("end_of_another_turn", &said);
+                Ok(None)
+            }
             "turn/completed" => {
                 let status = text_at(params, "/turn/status").unwrap_or_else(|| "completed".to_owned());
                 let why = text_at(params, "/turn/error/message").unwrap_or_else(|| said.clone());
@@ -307,6 +317,14 @@ impl Session {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a turn's end is that of the turn that runs. One that names neither thread nor turn is.
+    fn is_own(&self, params: &Value) -> bool {
+        let thread = text_at(params, "/threadId").or_else(|| text_at(params, "/thread_id"));
+        let same =
+            |said: Option<String>, own: &Option<String>| said.is_none() || own.is_none() || said == *own;
+        same(thread, &self.thread) && same(turn_of(params), &self.turn)
     }
 
     fn agent(&self, name: &str, says: &str, pulse: crate::coordination::Pulse) {
@@ -360,7 +378,7 @@ impl Session {
                 };
             }
             if let Some(end) = self.heard(&message).await? {
-                self.early = Some(end);
+                self.early = Some((message.get("params").and_then(turn_of), end));
             }
         }
     }
@@ -427,19 +445,9 @@ enum Silence {
     Ended,
 }
 
-/// The command as it was written, after the secrets were taken away once more: a profile may have brought them back.
-fn script(plan: &Plan) -> String {
-    let fits = |name: &&String| {
-        !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let names: Vec<&str> = plan.around.secret_names.iter().filter(fits).map(String::as_str).collect();
-    if names.is_empty() {
-        plan.codex.command.clone()
-    } else {
-        format!("unset {}\n{}", names.join(" "), plan.codex.command)
-    }
+/// The turn that a notification names.
+fn turn_of(params: &Value) -> Option<String> {
+    text_at(params, "/turn/id").or_else(|| text_at(params, "/turnId"))
 }
 
 fn text_at(value: &Value, pointer: &str) -> Option<String> {

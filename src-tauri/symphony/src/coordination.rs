@@ -118,7 +118,14 @@ pub enum WorkerEvent {
     /// It has come to a phase.
     Phase(Phase),
     /// Its workspace is there.
-    Workspace(PathBuf),
+    Workspace {
+        /// Where.
+        path: PathBuf,
+        /// Whether this attempt made it. One that was there before is somebody else's, unless it was noted already.
+        made: bool,
+    },
+    /// The next turn says the whole task, which has this hash.
+    Told(String),
     /// A turn has begun on a thread.
     Turn {
         /// The thread.
@@ -191,6 +198,8 @@ pub struct Job {
     pub kind: RetryKind,
     /// The thread to go on with, if one is known.
     pub thread: Option<String>,
+    /// The hash of the task as that thread was told it last.
+    pub told: Option<String>,
     /// The settings in force as it begins.
     pub settings: Arc<Settings>,
 }

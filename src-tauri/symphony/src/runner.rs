@@ -3,9 +3,11 @@
 //! so it always answers.
 
 mod effects;
+mod folders;
+mod once;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ use crate::observability::{Kept, Log, Record, Sink, Snapshot, Store, snapshot};
 use crate::tracker::{self, Tracker};
 use crate::workflow::{Look, Settings, Trust, Watch, Workflow, WorkflowError};
 use crate::{process, workspace};
+pub use folders::state_folder;
+use once::Once;
 
 /// Why the loop does not start.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +28,8 @@ pub enum StartError {
     /// The workflow file cannot be used.
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
-    /// The folder of the workspaces cannot be used.
-    #[error("the workspaces' folder {path} cannot be used: {cause}")]
+    /// The folder of the workspaces, or that of the state, cannot be used.
+    #[error("the folder {path} cannot be used: {cause}")]
     Folder {
         /// Which.
         path: PathBuf,
@@ -41,10 +45,12 @@ pub enum StartError {
 pub struct Options {
     /// The workflow file.
     pub workflow: PathBuf,
-    /// Which commands of it a person said yes to.
+    /// What of it a person said yes to.
     pub trust: Trust,
     /// In the place of `workspace.root`.
     pub root: Option<PathBuf>,
+    /// Where what it knows is kept, in a folder for each root: the user's own, and nowhere that an agent may write.
+    pub state: PathBuf,
     /// Whether it ends after one poll and what that began.
     pub once: bool,
     /// Where its log goes.
@@ -62,7 +68,7 @@ impl std::fmt::Debug for Options {
 /// How a loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// How many reads and attempts failed.
+    /// How many reads and attempts failed; of one round also how many issues it left to a person, or undone.
     pub failures: u64,
 }
 
@@ -155,10 +161,10 @@ pub struct Loop {
     log: Log,
     folder: PathBuf,
     workers: BTreeMap<u64, watch::Sender<bool>>,
-    once: Option<BTreeSet<String>>,
+    once: Option<Once>,
     unkept: bool,
     clock: Clock,
-    _lock: std::fs::File,
+    _locks: [std::fs::File; 2],
 }
 
 impl std::fmt::Debug for Loop {
@@ -184,18 +190,17 @@ impl Clock {
     }
 }
 
-/// The folder of a root's state.
-#[must_use]
-pub fn state_folder(root: &Path) -> PathBuf {
-    root.join(workspace::STATE)
-}
-
-/// Asks the loop of a root, running or not, to let an issue go on: it does at its next poll.
+/// Asks the loop of a root, running or not, to let an issue go on: it does at its next poll. `state` is that of [`Options`].
 ///
 /// # Errors
-/// If the request cannot be written.
-pub fn request_lift(root: &Path, issue: &str) -> std::io::Result<()> {
-    let folder = state_folder(root).join("lift");
+/// [`std::io::ErrorKind::NotFound`] if no loop ever worked below the root, or why the request cannot be written.
+pub fn request_lift(state: &Path, root: &Path, issue: &str) -> std::io::Result<()> {
+    let known = state_folder(state, root);
+    if !known.is_dir() {
+        let says = format!("no loop has worked below {}", root.display());
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, says));
+    }
+    let folder = known.join("lift");
     std::fs::create_dir_all(&folder)?;
     crate::observability::write_whole(&folder.join(workspace::key(issue)), issue.as_bytes())
 }
@@ -222,11 +227,20 @@ impl Loop {
             None => open(&workflow)?,
         };
         let root = workflow.settings.workspace_root.clone();
-        let folder = state_folder(&root);
-        let failed = |cause| StartError::Folder { path: root.clone(), cause };
+        folders::root(&root).map_err(|cause| StartError::Folder { path: root.clone(), cause })?;
+        let folder = state_folder(&options.state, &root);
+        let failed = |cause| StartError::Folder { path: folder.clone(), cause };
+        folders::state(&folder).map_err(failed)?;
         let store = Store::open(&folder).map_err(failed)?;
         let lock = std::fs::File::create(folder.join("lock")).map_err(failed)?;
         if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(StartError::Taken(root));
+        }
+        // A loop with another home has another lock; the root is the same one.
+        let root_lock =
+            std::fs::File::open(&root).map_err(|cause| StartError::Folder { path: root.clone(), cause })?;
+        let taken = rustix::fs::flock(&root_lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        if taken == Err(rustix::io::Errno::WOULDBLOCK) {
             return Err(StartError::Taken(root));
         }
         let mut log = Log::new(options.sink);
@@ -242,6 +256,7 @@ impl Loop {
         let (to, orders) = mpsc::unbounded_channel();
         let handle = Handle { orders: to };
         let state = State::begin(Arc::new(workflow.settings.clone()), kept, clock.now());
+        let once = options.once.then(|| Once::begin(&state));
         let this = Self {
             state,
             orders,
@@ -254,10 +269,10 @@ impl Loop {
             log,
             folder,
             workers: BTreeMap::new(),
-            once: options.once.then(BTreeSet::new),
+            once,
             unkept: false,
             clock,
-            _lock: lock,
+            _locks: [lock, root_lock],
         };
         Ok((this, handle))
     }
@@ -302,19 +317,15 @@ impl Loop {
             }
         }
         self.log.tell(&Record::info("ended", ""));
-        End { failures: self.state.failures }
+        let undone = self.once.as_ref().map_or(0, |it| it.undone(&self.state));
+        End { failures: self.state.failures + undone }
     }
 
     fn is_over(&self) -> bool {
         let state = &self.state;
         let still = state.running.is_empty() && state.cleaning.is_empty();
-        let Some(done) = &self.once else { return state.ending && still };
-        let now = self.clock.now();
-        let waits = |(id, it): (&String, &coordination::Retry)| {
-            !done.contains(id) && it.due_at <= now + coordination::CONTINUE_AFTER_MS
-        };
-        let polled = state.stage == Stage::Idle && (state.poll > 0 || state.cool_until > now);
-        still && (state.ending || (polled && !state.retries.iter().any(waits)))
+        let over = self.once.as_ref().is_some_and(|it| it.is_over(state, self.clock.now()));
+        still && (state.ending || over)
     }
 
     /// The file as it is now: why nothing new may begin, or the settings in force.
@@ -344,7 +355,7 @@ impl Loop {
             Look::Untrusted { commands, new } => {
                 let names: Vec<&str> = commands.iter().map(|(name, _)| name.as_str()).collect();
                 let says = format!(
-                    "the file now has other commands ({}) and waits for a yes: start again with --trust",
+                    "the file now says something else that needs a yes ({}): read it and start again with --trust",
                     names.join(", ")
                 );
                 if new {
@@ -362,19 +373,21 @@ impl Loop {
         }
     }
 
-    fn take(&mut self, input: Input) {
-        // With `once`, what has ended here is not begun again.
-        if let (Some(done), Input::RetryDue { id, .. }) = (&self.once, &input)
-            && done.contains(id)
-        {
+    fn take(&mut self, mut input: Input) {
+        if self.once.as_ref().is_some_and(|it| !it.admits(&mut input)) {
             return;
         }
+        let shown = match (&self.once, &input) {
+            (Some(_), Input::Candidates { answer, .. }) => Some(answer.clone().unwrap_or_default()),
+            _ => None,
+        };
+        let mut again = false;
         let chatter = matches!(&input, Input::Said { event: coordination::WorkerEvent::Agent { .. }, .. });
         if let Input::Ended { run, .. } = &input {
             self.workers.remove(run);
             let id = self.state.running.iter().find(|(_, it)| it.run == *run).map(|(id, _)| id.clone());
-            if let (Some(done), Some(id)) = (&mut self.once, id) {
-                done.insert(id);
+            if let (Some(once), Some(id)) = (&mut self.once, id) {
+                again = once.ended(id);
             }
         }
         let now = self.clock.now();
@@ -382,11 +395,17 @@ impl Loop {
         let state = std::mem::replace(&mut self.state, blank);
         let (state, effects) = coordination::decide(state, input, now);
         self.state = state;
+        if let (Some(once), Some(shown)) = (&mut self.once, shown) {
+            once.fetched(&shown, &self.state);
+        }
         if !chatter {
             self.keep();
         }
         for effect in effects {
             self.perform(effect);
+        }
+        if again {
+            self.take(Input::PollNow);
         }
     }
 

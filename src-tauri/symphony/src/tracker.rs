@@ -157,3 +157,24 @@ pub fn open(
 pub(crate) fn invalid(key: &str, says: impl Into<String>) -> WorkflowError {
     WorkflowError::Invalid { key: format!("tracker.provider.{key}"), says: says.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tracker_shows_its_secret_to_whoever_prints_it() {
+        for front in [
+            "tracker: {kind: linear, project_slug: proj, api_key: $KEY}",
+            "tracker: {kind: github, active_states: [open], terminal_states: [closed], provider: {repo: a/proj, token: $KEY}}",
+        ] {
+            let env = |name: &str| (name == "KEY").then(|| "the-secret".to_owned());
+            let text = format!("---\n{front}\n---\n");
+            let path = Path::new("/W.md");
+            let config = crate::workflow::split(path, &text).unwrap().config;
+            let settings = crate::workflow::Settings::read(&config, path, &env).unwrap();
+            let shown = format!("{:?}", open(&settings.tracker, Path::new("/"), &env).unwrap());
+            assert!(shown.contains("proj") && !shown.contains("the-secret"), "{shown}");
+        }
+    }
+}

@@ -134,7 +134,8 @@ impl Workflow {
         Ok(Arc::new(Self { path: path.to_owned(), hash: hash(bytes), prompt: definition.prompt, settings }))
     }
 
-    /// The commands that this file would run: where it says so, and what. Trust is a decision about these.
+    /// What trust is a decision about, each with where it is said: the commands that this file would run, how far the agent
+    /// may go, which tracker is asked with which secret, and where folders lie. Names a secret's variable, never a secret.
     #[must_use]
     pub fn commands(&self) -> Vec<(String, String)> {
         let hooks = &self.settings.hooks;
@@ -154,6 +155,16 @@ impl Workflow {
         if let Some(policy) = &codex.turn_sandbox_policy {
             out.push(("codex.turn_sandbox_policy".to_owned(), policy.to_string()));
         }
+        // Where a person's token goes, and what is read there as a task.
+        let tracker = &self.settings.tracker;
+        out.push(("tracker.kind".to_owned(), tracker.kind.clone()));
+        for key in ["endpoint", "api_url", "api_key", "token", "repo", "project_slug", "path"] {
+            let Some(Value::String(written)) = tracker.provider.get(key) else { continue };
+            let secret = settings::is_secret(key, &Value::String(written.clone()));
+            let shown = if secret { settings::WRITTEN } else { written.trim() };
+            out.push((format!("tracker.provider.{key}"), shown.to_owned()));
+        }
+        out.push(("workspace.root".to_owned(), self.settings.workspace_root.display().to_string()));
         out
     }
 }

@@ -13,9 +13,6 @@ use sha2::{Digest, Sha256};
 pub(crate) use hooks::stopped;
 pub use hooks::{HookError, HookRun, Surroundings, run as run_hook};
 
-/// The folder below the root where the loop keeps what it knows. No workspace is called so.
-pub const STATE: &str = ".pilothouse-symphony";
-
 /// A key is at most this long, so that a file system takes it.
 const LONGEST: usize = 120;
 
@@ -94,7 +91,6 @@ pub fn key(identifier: &str) -> String {
     let trap = clean.trim_matches('.').is_empty()
         || clean.ends_with('.')
         || clean.starts_with('-')
-        || clean.eq_ignore_ascii_case(STATE)
         || clean.len() > LONGEST
         || RESERVED.contains(&stem.as_str());
     if clean == identifier && !trap {
@@ -172,6 +168,46 @@ pub fn open(root: &Path, identifier: &str) -> Result<Workspace, WorkspaceError> 
     Ok(Workspace { path, key, created_now })
 }
 
+/// Opens an issue's workspace and notes one that is made below `notes` until [`filled`]. One that bears such a note was left
+/// half by a kill: it is removed and made anew. Only the very folder that was noted is.
+///
+/// # Errors
+/// See [`WorkspaceError`].
+pub fn open_to_fill(root: &Path, identifier: &str, notes: &Path) -> Result<Workspace, WorkspaceError> {
+    let (path, note) = (path_of(root, identifier), notes.join(key(identifier)));
+    if let Ok(noted) = fs::read_to_string(&note) {
+        if identity(&path).is_some_and(|it| it == noted) {
+            remove(root, &path)?;
+        }
+        fs::remove_file(&note).map_err(io_at(&note))?;
+    }
+    let made = open(root, identifier)?;
+    if let Some(it) = identity(&path).filter(|_| made.created_now) {
+        fs::create_dir_all(notes).map_err(io_at(notes))?;
+        crate::observability::write_whole(&note, it.as_bytes()).map_err(io_at(&note))?;
+    }
+    Ok(made)
+}
+
+/// A workspace is whole now, or gone again.
+///
+/// # Errors
+/// If its note cannot be taken away: it would be made anew at the next attempt.
+pub fn filled(key: &str, notes: &Path) -> Result<(), WorkspaceError> {
+    let note = notes.join(key);
+    match fs::remove_file(&note) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_at(&note)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Which folder it is that lies there, whatever its name.
+fn identity(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir)?;
+    Some(format!("{} {}", meta.dev(), meta.ino()))
+}
+
 /// The name under which a folder is really there, if a file system that knows no case gave out another one's.
 fn case_twin(key: &str, names: &[String]) -> Option<String> {
     if names.iter().any(|it| it == key) {
@@ -205,7 +241,6 @@ pub fn local(root: &Path) -> Vec<String> {
     let mut names: Vec<String> = entries
         .filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|it| it.file_name().to_string_lossy().into_owned())
-        .filter(|it| it != STATE)
         .collect();
     names.sort();
     names
@@ -285,8 +320,7 @@ mod tests {
     #[test]
     fn row_h_12_dots_case_twins_reserved_and_long_names_are_safe() {
         let long = "x".repeat(5000);
-        for bad in [".", "..", "...", "", "CON", "nul.txt", "a.", "-rf", STATE, ".Pilothouse-Symphony", &long]
-        {
+        for bad in [".", "..", "...", "", "CON", "nul.txt", "a.", "-rf", &long] {
             let key = key(bad);
             assert_ne!(key, bad);
             assert!(key.len() <= LONGEST + 1 && key.contains("--"), "{key}");
@@ -298,6 +332,25 @@ mod tests {
         assert!(other.is_err() || other.unwrap().path != one.path);
         assert_eq!(case_twin("abc-1", &["ABC-1".to_owned()]), Some("ABC-1".to_owned()));
         assert_eq!(case_twin("abc-1", &["ABC-1".to_owned(), "abc-1".to_owned()]), None);
+    }
+
+    #[test]
+    fn a_folder_that_was_left_half_is_made_anew_and_no_other_one() {
+        let (folder, root) = root();
+        let notes = folder.path().join("notes");
+        let half = open_to_fill(&root, "A-1", &notes).unwrap();
+        assert!(half.created_now);
+        fs::write(half.path.join("half"), "").unwrap();
+        let again = open_to_fill(&root, "A-1", &notes).unwrap();
+        assert!(again.created_now && !again.path.join("half").exists());
+        filled(&again.key, &notes).unwrap();
+        fs::write(again.path.join("work"), "").unwrap();
+        let whole = open_to_fill(&root, "A-1", &notes).unwrap();
+        assert!(!whole.created_now && whole.path.join("work").exists());
+        // A note of another folder that had the name before says nothing of this one.
+        fs::write(notes.join("A-1"), "1 1").unwrap();
+        let other = open_to_fill(&root, "A-1", &notes).unwrap();
+        assert!(!other.created_now && other.path.join("work").exists() && !notes.join("A-1").exists());
     }
 
     #[test]

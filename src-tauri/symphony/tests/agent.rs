@@ -343,8 +343,10 @@ async fn row_5_13_tokens_and_limits_are_taken_out_of_what_is_said() {
 
 #[tokio::test]
 async fn row_5_14_signals_are_read_as_the_protocol_has_them() {
-    let ended_early = [json!({"raw": ""}), completed("completed")];
-    Stage::new("", &ended_early).play().await.unwrap();
+    // The end may come before the answer to the turn's beginning; nothing comes after it.
+    let mut ended_early = opening();
+    ended_early.insert(5, completed("completed"));
+    Stage::of("turn_timeout_ms: 20000", &ended_early).play().await.unwrap();
     for (method, wanted) in [("turn/failed", "turn_failed"), ("turn/cancelled", "turn_cancelled")] {
         let end = json!({"send": {"method": method, "params": {"message": "no"}}});
         let error = Stage::new("", &[end]).play().await.unwrap_err().to_string();
@@ -358,6 +360,28 @@ async fn row_5_14_signals_are_read_as_the_protocol_has_them() {
     assert!(matches!(&error, AgentError::Response { says, .. } if says == "unknown variant"), "{error}");
     let stage = Stage::of("command: no-such-program-anywhere", &[]);
     assert!(matches!(stage.play().await, Err(AgentError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn the_end_of_another_threads_or_another_turn_ends_nothing() {
+    let end = |thread: &str, turn: &str, status: &str| {
+        let turn = json!({"id": turn, "status": status, "error": {"message": "not ours"}});
+        json!({"send": {"method": "turn/completed", "params": {"threadId": thread, "turn": turn}}})
+    };
+    let after = [
+        end("helper", "tu", "failed"),
+        end("th", "older", "failed"),
+        json!({"send": {"method": "turn/failed", "params": {"threadId": "helper"}}}),
+        end("th", "tu", "completed"),
+    ];
+    let mut stage = Stage::new("", &after);
+    assert_eq!(stage.play().await, Ok(()));
+    assert_eq!(stage.named().iter().filter(|it| *it == "end_of_another_turn").count(), 3);
+    // Also before the answer to the turn's beginning, when its name is not known yet.
+    let mut early = opening();
+    early.insert(5, end("th", "older", "failed"));
+    early.push(end("th", "tu", "completed"));
+    assert_eq!(Stage::of("", &early).play().await, Ok(()));
 }
 
 #[tokio::test]

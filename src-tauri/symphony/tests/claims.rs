@@ -199,7 +199,7 @@ fn row_n_19_a_start_removes_the_workspaces_of_what_is_over_and_a_failure_only_wa
     world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo")]);
     for id in ["1", "2"] {
         let run = world.state.running[id].run;
-        let event = WorkerEvent::Workspace(format!("/root/A-{id}").into());
+        let event = WorkerEvent::Workspace { path: format!("/root/A-{id}").into(), made: true };
         world.put(Input::Said { run, event });
     }
     let mut again = world.restarted("");
@@ -212,6 +212,49 @@ fn row_n_19_a_start_removes_the_workspaces_of_what_is_over_and_a_failure_only_wa
     again.put(Input::Swept(Err(TrackerError::Request("down".to_owned()))));
     assert!(again.out.iter().any(|it| matches!(it, Effect::Log(it) if it.event == "startup_sweep_failed")));
     assert!(again.out.iter().any(|it| matches!(it, Effect::WakeTick { .. })), "and it goes on");
+}
+
+#[test]
+fn a_folder_that_was_there_before_is_not_noted_and_one_that_was_made_here_stays_noted() {
+    let mut world = World::new("");
+    world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo")]);
+    let found = |path: &str, made| WorkerEvent::Workspace { path: path.into(), made };
+    let (one, two) = (world.state.running["1"].run, world.state.running["2"].run);
+    world.put(Input::Said { run: one, event: found("/root/A-1", false) });
+    assert!(matches!(&world.out[..], [Effect::Log(it)] if it.event == "workspace_found"), "{:?}", world.out);
+    world.put(Input::Said { run: two, event: found("/root/A-2", true) });
+    world.put(Input::Said { run: two, event: found("/root/A-2", false) });
+    assert!(world.out.is_empty(), "known by now");
+    world.end("1", Outcome::Succeeded);
+    world.end("2", Outcome::Succeeded);
+    let mut world = world.restarted("");
+    assert!(matches!(&world.out[..], [.., Effect::Sweep { ids }] if ids[..] == ["2"]), "{:?}", world.out);
+    world.put(Input::Swept(Ok(vec![issue("1", "Done"), issue("2", "Done")])));
+    let cleans: Vec<&Effect> = world.out.iter().filter(|it| matches!(it, Effect::Clean { .. })).collect();
+    assert!(matches!(&cleans[..], [Effect::Clean { id, .. }] if id == "2"), "{cleans:?}");
+}
+
+#[test]
+fn hooks_are_no_stall_and_a_good_end_is_none_either() {
+    let mut world = World::new("codex: {stall_timeout_ms: 1000}\nhooks: {timeout_ms: 600000}");
+    world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo")]);
+    let (one, two) = (world.state.running["1"].run, world.state.running["2"].run);
+    for run in [one, two] {
+        world.put(Input::Said { run, event: WorkerEvent::Phase(Phase::PreparingWorkspace) });
+    }
+    world.now += 500_000;
+    world.tick();
+    assert!(world.state.running.values().all(|it| it.stopping.is_none()), "the hooks before it");
+    world.put(Input::Said { run: one, event: WorkerEvent::Phase(Phase::Finishing) });
+    world.put(Input::Said { run: two, event: WorkerEvent::Phase(Phase::StreamingTurn) });
+    world.now += 500_000;
+    world.tick();
+    assert!(world.state.running["1"].stopping.is_none(), "the hook after it");
+    assert!(matches!(world.state.running["2"].stopping, Some(Stop::Stalled(_))));
+    world.end("2", Outcome::Succeeded);
+    assert!(matches!(&world.out[..], [Effect::Log(it), ..] if it.get("outcome") == Some("Succeeded")));
+    let retry = &world.state.retries["2"];
+    assert_eq!((retry.kind, world.state.ledgers["2"].failures), (RetryKind::Continuation, 0));
 }
 
 #[test]
@@ -299,11 +342,38 @@ fn chance(seed: &mut u64, below: u64) -> u64 {
 }
 
 #[test]
+fn an_answer_says_nothing_of_what_began_or_was_parked_after_its_question() {
+    let mut world = World::new("budget: {failures: 2}");
+    world.poll(&[], &[issue("1", "Todo"), issue("2", "Todo"), issue("3", "Todo")]);
+    world.fail("1");
+    world.fail("2");
+    world.retry("2");
+    world.tick();
+    assert!(matches!(&world.out[..], [.., Effect::Refresh { ids, .. }] if ids[..] == ["2", "3"]));
+    // While the tracker is asked, one worker begins, one fails for good, and one gives way to another run.
+    world.retry("1");
+    world.fail("2");
+    world.fail("3");
+    world.retry("3");
+    assert!(world.state.parked.contains_key("2"));
+    world.put(Input::Refreshed { poll: world.state.poll, answer: Ok(Vec::new()) });
+    assert!(world.state.running.values().all(|it| it.stopping.is_none()), "{:?}", world.out);
+    assert!(world.state.parked.contains_key("2"));
+    assert_eq!(world.state.ledgers["1"].failures, 1, "what it cost is not forgotten");
+    // The next poll asks for them too.
+    world.put(Input::Candidates { poll: world.state.poll, answer: Ok(Vec::new()) });
+    world.poll(&[], &[]);
+    assert!(world.state.running.values().all(|it| it.stopping.is_some()) && world.state.parked.is_empty());
+}
+
+#[test]
 fn over_many_orders_of_events_no_issue_has_two_claims_and_no_limit_is_passed() {
     for first in 0..300 {
         let mut seed = first;
         let mut world = World::new("agent: {max_concurrent_agents: 2}\nbudget: {failures: 3}");
-        for _ in 0..120 {
+        // Which runs the tracker was asked about, and who was parked then.
+        let (mut runs, mut parked) = (Vec::new(), Vec::new());
+        for _ in 0..160 {
             let ids = ["1", "2", "3", "4"];
             let states = ["Todo", "Todo", "In Progress", "Done", "Backlog"];
             let mut all: Vec<Issue> = Vec::new();
@@ -311,12 +381,49 @@ fn over_many_orders_of_events_no_issue_has_two_claims_and_no_limit_is_passed() {
                 all.push(issue(id, states[chance(&mut seed, 5) as usize]));
             }
             let id = ids[chance(&mut seed, 4) as usize];
-            match chance(&mut seed, 7) {
-                0 | 1 => world.poll(&all, &all),
-                2 if world.state.running.contains_key(id) => world.end(id, Outcome::Succeeded),
-                3 if world.state.running.contains_key(id) => world.fail(id),
-                4 if world.state.retries.contains_key(id) => world.retry(id),
-                5 => world.now += 200_000,
+            match chance(&mut seed, 9) {
+                0 | 1 => {
+                    world.tick();
+                    let asked = world
+                        .out
+                        .iter()
+                        .find_map(|it| if let Effect::Refresh { ids, .. } = it { Some(ids) } else { None });
+                    if asked.is_some() {
+                        runs = world.state.running.values().map(|it| it.run).collect();
+                        parked = world.state.parked.keys().cloned().collect();
+                    }
+                }
+                2 | 3 if world.state.stage == Stage::Reconciling => {
+                    let before: Vec<String> = world.state.parked.keys().cloned().collect();
+                    // A tracker shows some of those that it was asked for, and no others.
+                    let seen = |it: &Issue| world.state.asked.contains_key(&it.id);
+                    let mut answer: Vec<Issue> = all.iter().filter(|it| seen(it)).cloned().collect();
+                    answer.truncate(chance(&mut seed, 5) as usize);
+                    let stopping: Vec<u64> = world
+                        .state
+                        .running
+                        .values()
+                        .filter(|it| it.stopping.is_some())
+                        .map(|it| it.run)
+                        .collect();
+                    world.put(Input::Refreshed { poll: world.state.poll, answer: Ok(answer) });
+                    for it in world.state.running.values().filter(|it| it.stopping.is_some()) {
+                        assert!(stopping.contains(&it.run) || runs.contains(&it.run), "seed {first}: {it:?}");
+                    }
+                    for id in before.iter().filter(|id| !parked.contains(id)) {
+                        assert!(
+                            world.state.parked.contains_key(id),
+                            "seed {first}: {id} was parked meanwhile"
+                        );
+                    }
+                }
+                2 | 3 if world.state.stage == Stage::Fetching => {
+                    world.put(Input::Candidates { poll: world.state.poll, answer: Ok(all) });
+                }
+                4 if world.state.running.contains_key(id) => world.end(id, Outcome::Succeeded),
+                5 if world.state.running.contains_key(id) => world.fail(id),
+                6 if world.state.retries.contains_key(id) => world.retry(id),
+                7 => world.now += 200_000,
                 _ => world.put(Input::Lift { issue: id.to_owned() }),
             }
             let state = &world.state;

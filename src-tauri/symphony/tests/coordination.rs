@@ -193,7 +193,7 @@ fn row_4_4_a_refresh_of_an_active_issue_is_kept() {
 }
 
 fn with_place(world: &mut World, id: &str) {
-    world.said(id, WorkerEvent::Workspace(format!("/old-root/A-{id}").into()));
+    world.said(id, WorkerEvent::Workspace { path: format!("/old-root/A-{id}").into(), made: true });
 }
 
 #[test]
@@ -391,6 +391,23 @@ fn row_6_4_totals_stay_right_over_repeated_updates() {
     assert_eq!(world.state.totals.tokens.total, 35);
     world.said("1", usage("u", 4));
     assert_eq!(world.state.totals.tokens.total, 39);
+    // The first one again: two that take turns count each by itself.
+    world.said("1", usage("t", 36));
+    world.said("1", usage("u", 5));
+    assert_eq!(world.state.totals.tokens.total, 41);
+}
+
+#[test]
+fn only_the_turns_of_a_worker_say_which_thread_is_gone_on_with() {
+    let mut world = World::new("");
+    world.poll(&[], &[issue("1", "Todo")]);
+    let (thread, turn) = ("own".to_owned(), "u".to_owned());
+    world.said("1", WorkerEvent::Turn { thread, turn, pid: 1 });
+    let total = Tokens { total: 3, ..Tokens::default() };
+    world.said("1", WorkerEvent::Usage { thread: "a-helpers".to_owned(), total });
+    world.end("1", Outcome::Succeeded);
+    world.retry("1", Ok(Some(issue("1", "Todo"))));
+    assert_eq!(world.started()[0].thread.as_deref(), Some("own"));
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Rig {
             workflow: self.path("WORKFLOW.md"),
             trust: Trust::LaterOnesToo,
             root: None,
+            state: self.path("state"),
             once,
             sink: Box::new(Lines(self.to.clone(), self.broken_sink)),
             tracker: Some(tracker),
@@ -201,6 +202,103 @@ async fn row_2_9_before_remove_comes_before_a_folder_goes_and_its_failure_keeps_
 }
 
 #[tokio::test]
+async fn one_round_works_all_that_there_is_whatever_the_slots() {
+    let mut rig = Rig::new(
+        "codex: {command: \"SERVER\"}\nagent: {max_turns: 1, max_concurrent_agents: 1}",
+        "touch worked",
+    );
+    for id in ["1", "2", "3"] {
+        rig.tracker.put(issue(id, "Todo"));
+    }
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert_eq!(rig.all("dispatched").len(), 3, "each of them once");
+    for id in ["1", "2", "3"] {
+        assert!(rig.path(&format!("work/A-{id}/worked")).exists(), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn one_round_counts_what_it_leaves_to_a_person() {
+    let mut rig = Rig::new(&format!("{SERVER}\nbudget: {{sessions: 1}}"), "true");
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 1 });
+    assert_eq!(rig.all("parked").len(), 1);
+    assert_eq!(rig.once().await, End { failures: 0 }, "that it waits was told by the round that left it");
+}
+
+#[tokio::test]
+async fn one_round_goes_on_with_what_waited_for_a_slot() {
+    let rig = Rig::new(SERVER, "touch worked");
+    rig.tracker.put(issue("1", "Todo"));
+    let kept = json!({"retries": {"1": {
+        "identifier": "A-1", "attempt": 1, "kind": pilothouse_symphony::workflow::RetryKind::Failure, "slot_waits": 1,
+        "due_at": jiff::Timestamp::now().as_millisecond() + 3000, "error": pilothouse_symphony::coordination::NO_SLOT,
+    }}});
+    std::fs::create_dir(rig.path("work")).unwrap();
+    let folder = pilothouse_symphony::runner::state_folder(&rig.path("state"), &rig.path("work"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("state.json"), serde_json::to_vec(&kept).unwrap()).unwrap();
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(rig.path("work/A-1/worked").exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_a_kill_left_half_is_filled_anew() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut rig = Rig::new(&format!("{SERVER}\nhooks: {{after_create: 'echo made >> made'}}"), "true");
+    std::fs::create_dir_all(rig.path("work/A-1")).unwrap();
+    std::fs::write(rig.path("work/A-1/half"), "").unwrap();
+    // What a loop that was killed in its hook has noted.
+    let meta = std::fs::metadata(rig.path("work/A-1")).unwrap();
+    let notes =
+        pilothouse_symphony::runner::state_folder(&rig.path("state"), &rig.path("work")).join("unfilled");
+    std::fs::create_dir_all(&notes).unwrap();
+    std::fs::write(notes.join("A-1"), format!("{} {}", meta.dev(), meta.ino())).unwrap();
+    rig.tracker.put(issue("1", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(!rig.path("work/A-1/half").exists());
+    assert_eq!(rig.read("work/A-1/made"), "made\n");
+    assert!(rig.all("workspace_found").is_empty(), "it is the loop's own");
+    assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_somebody_else_made_is_worked_in_and_never_removed() {
+    let mut rig =
+        Rig::new(&format!("{SERVER}\nhooks: {{before_remove: 'touch ../../removing'}}"), "touch worked");
+    std::fs::create_dir_all(rig.path("work/A-1")).unwrap();
+    std::fs::write(rig.path("work/A-1/mine"), "years").unwrap();
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    assert!(rig.path("work/A-1/worked").exists());
+    assert!(rig.until("workspace_found").await.message.contains("never removed"));
+    rig.tracker.put(issue("1", "Done"));
+    rig.tracker.put(issue("2", "Done"));
+    rig.once().await;
+    assert!(!rig.path("work/A-2").exists(), "what the loop made goes");
+    assert_eq!(rig.read("work/A-1/mine"), "years");
+}
+
+#[tokio::test]
+async fn a_hook_before_one_removal_does_not_end_with_that_before_another() {
+    // The short one ends while the long one runs, which waits for the short one's folder to be gone.
+    let hook = "if [ $SYMPHONY_ISSUE_ID = 1 ]; then while [ ! -e ../A-2/ready ]; do sleep 0.05; done; \
+                else touch ready; while [ -e ../A-1 ]; do sleep 0.05; done; cp note ../../saved; fi";
+    let mut rig = Rig::new(&format!("{SERVER}\nhooks: {{before_remove: '{hook}'}}"), "echo x > note");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    rig.once().await;
+    rig.tracker.put(issue("1", "Done"));
+    rig.tracker.put(issue("2", "Done"));
+    assert_eq!(rig.once().await, End { failures: 0 });
+    let told = rig.all("hook_failed");
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(rig.read("saved"), "x\n");
+    assert!(!rig.path("work/A-1").exists() && !rig.path("work/A-2").exists());
+}
+
+#[tokio::test]
 async fn row_3_1_candidates_are_those_in_the_active_states() {
     let rig = Rig::new(SERVER, "true");
     for (id, state) in [("1", "Todo"), ("2", "Backlog"), ("3", "Done"), ("4", " in progress ")] {
@@ -232,20 +330,69 @@ async fn row_n_16_the_task_is_said_once() {
     assert!(prompts[1].contains("Go on") && !prompts[1].contains("Do A-1."), "{}", prompts[1]);
 }
 
+#[tokio::test]
+async fn a_thread_is_told_a_task_that_was_changed_and_no_other_one_again() {
+    let rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    rig.once().await;
+    rig.workflow(SERVER, "Do {{ issue.identifier }} otherwise.");
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.read("script.heard").matches("\"thread/resume\"").count(), 3, "one thread all the time");
+    let prompts = rig.prompts();
+    let said: Vec<bool> = prompts.iter().map(|it| it.starts_with("Do A-1")).collect();
+    assert_eq!(said, [true, false, true, false], "{prompts:?}");
+    assert_eq!(prompts[2], "Do A-1 otherwise.");
+}
+
+#[tokio::test]
+async fn a_thread_on_which_the_agent_breaks_or_hangs_is_given_up_for_a_new_one() {
+    for last in [json!({"exit": 3}), json!({"hang": true})] {
+        let server = env!("CARGO_BIN_EXE_scripted-app-server");
+        let front = format!(
+            "codex: {{command: \"if [ -e ../../bad.json ]; then mv ../../bad.json ../../used.json; \
+             '{server}' ../../used.json; else SERVER; fi\"}}\nagent: {{max_turns: 1}}"
+        );
+        let mut rig = Rig::new(&front, "true");
+        rig.tracker.put(issue("1", "Todo"));
+        assert_eq!(rig.once().await, End { failures: 0 });
+        let bad = json!([{"expect": "initialize"}, {"reply": {}}, {"expect": "thread/resume"}, last]);
+        std::fs::write(rig.path("bad.json"), bad.to_string()).unwrap();
+        assert_eq!(rig.once().await, End { failures: 0 }, "{last}");
+        assert_eq!(rig.all("thread_given_up").len(), 1);
+        assert_eq!(rig.read("script.heard").matches("\"thread/start\"").count(), 2);
+        assert_eq!(rig.prompts(), ["Do A-1.", "Do A-1."], "the new one is told the task");
+    }
+}
+
 /// A tracker whose refreshes fail from some moment on, or never answer.
 #[derive(Debug)]
 struct Odd {
     inner: Arc<MemoryTracker>,
     hang: bool,
     refresh_fails: bool,
+    /// Told when a fetch has begun.
+    begun: Arc<tokio::sync::Notify>,
+    /// Every refresh that was asked for.
+    asked: Arc<std::sync::Mutex<Vec<Vec<String>>>>,
+}
+
+impl Odd {
+    fn over(inner: &Arc<MemoryTracker>) -> Self {
+        let (begun, asked) = (Arc::default(), Arc::default());
+        Self { inner: inner.clone(), hang: false, refresh_fails: false, begun, asked }
+    }
 }
 
 impl Tracker for Odd {
     fn by_states<'a>(&'a self, states: &'a [String]) -> Reading<'a> {
+        self.begun.notify_one();
         if self.hang { Box::pin(std::future::pending()) } else { self.inner.by_states(states) }
     }
 
     fn by_ids<'a>(&'a self, ids: &'a [String]) -> Reading<'a> {
+        self.asked.lock().unwrap().push(ids.to_vec());
         if self.refresh_fails {
             Box::pin(async { Err(TrackerError::Request("down".to_owned())) })
         } else {
@@ -255,10 +402,24 @@ impl Tracker for Odd {
 }
 
 #[tokio::test]
+async fn the_sweep_does_not_ask_for_an_issue_whose_folder_is_gone() {
+    let rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.tracker.put(issue("2", "Todo"));
+    rig.once().await;
+    std::fs::remove_dir_all(rig.path("work/A-1")).unwrap();
+    let odd = Odd::over(&rig.tracker);
+    let asked = odd.asked.clone();
+    let (run, _handle) = Loop::start(rig.options(Arc::new(odd), true)).await.unwrap();
+    tokio::time::timeout(SOON, run.run()).await.expect("it ends by itself");
+    assert_eq!(asked.lock().unwrap()[0], ["2"]);
+}
+
+#[tokio::test]
 async fn row_n_17_a_refresh_that_fails_after_a_turn_fails_the_attempt() {
     let mut rig = Rig::new(SERVER, "true");
     rig.tracker.put(issue("1", "Todo"));
-    let odd = Odd { inner: rig.tracker.clone(), hang: false, refresh_fails: true };
+    let odd = Odd { refresh_fails: true, ..Odd::over(&rig.tracker) };
     let (run, _handle) = Loop::start(rig.options(Arc::new(odd), true)).await.unwrap();
     let end = run.run().await;
     let record = rig.until("worker_ended").await;
@@ -270,9 +431,11 @@ async fn row_n_17_a_refresh_that_fails_after_a_turn_fails_the_attempt() {
 #[tokio::test]
 async fn row_h_8_a_snapshot_comes_while_the_tracker_hangs() {
     let rig = Rig::new(SERVER, "true");
-    let odd = Odd { inner: rig.tracker.clone(), hang: true, refresh_fails: false };
+    let odd = Odd { hang: true, ..Odd::over(&rig.tracker) };
+    let begun = odd.begun.clone();
     let (run, handle) = Loop::start(rig.options(Arc::new(odd), false)).await.unwrap();
     let running = tokio::spawn(run.run());
+    tokio::time::timeout(SOON, begun.notified()).await.expect("it is asked");
     // The tracker never answers; that the snapshot does is the point, and its limit only ends a test that fails.
     let shown = handle.snapshot(SOON).await.unwrap();
     assert_eq!(shown.counts["running"], 0);
@@ -322,7 +485,7 @@ async fn row_h_3_after_run_runs_when_a_worker_is_stopped() {
 
 #[tokio::test]
 async fn row_h_3_after_run_runs_when_a_stalled_worker_is_stopped() {
-    let front = "codex: {command: \"SERVER\", stall_timeout_ms: 400, turn_timeout_ms: 600}\nhooks: {after_run: 'touch after'}";
+    let front = "codex: {command: \"SERVER\", stall_timeout_ms: 400, turn_timeout_ms: 600000}\nhooks: {after_run: 'touch after'}";
     let mut rig = Rig::new(front, "true");
     // Without a word after its turn began.
     rig.script(&[
@@ -337,7 +500,7 @@ async fn row_h_3_after_run_runs_when_a_stalled_worker_is_stopped() {
     rig.tracker.put(issue("1", "Todo"));
     let (running, handle) = rig.start().await;
     let ended = rig.until("worker_ended").await;
-    assert!(matches!(ended.get("outcome"), Some("Stalled" | "TimedOut")), "{ended:?}");
+    assert_eq!(ended.get("outcome"), Some("Stalled"), "{ended:?}");
     assert!(rig.path("work/A-1/after").exists());
     rig.until("retry_queued").await;
     handle.shut_down();
@@ -395,6 +558,25 @@ async fn two_loops_never_work_below_one_root() {
     let (_first, _handle) = Loop::start(rig.options(rig.tracker.clone(), false)).await.unwrap();
     let second = Loop::start(rig.options(rig.tracker.clone(), false)).await;
     assert!(second.unwrap_err().to_string().contains("another loop"));
+    // Nor does one with another home, which keeps its state elsewhere.
+    let mut elsewhere = rig.options(rig.tracker.clone(), false);
+    elsewhere.state = rig.path("other-state");
+    assert!(Loop::start(elsewhere).await.unwrap_err().to_string().contains("another loop"));
+}
+
+#[tokio::test]
+async fn what_the_loop_knows_lies_apart_from_the_workspaces_and_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let rig = Rig::new(SERVER, "true");
+    rig.tracker.put(issue("1", "Todo"));
+    rig.once().await;
+    let below: Vec<_> = std::fs::read_dir(rig.path("work")).unwrap().flatten().collect();
+    assert_eq!(below.len(), 1, "one workspace and nothing else: {below:?}");
+    let folder = pilothouse_symphony::runner::state_folder(&rig.path("state"), &rig.path("work"));
+    assert!(folder.join("state.json").is_file() && folder.join("runs/1.jsonl").is_file());
+    for closed in [&folder, &rig.path("state"), &rig.path("work")] {
+        assert_eq!(std::fs::metadata(closed).unwrap().permissions().mode() & 0o777, 0o700, "{closed:?}");
+    }
 }
 
 #[tokio::test]
@@ -405,7 +587,7 @@ async fn a_parked_issue_goes_on_when_a_person_asks_for_it() {
     assert_eq!(rig.all("parked").len(), 1);
     rig.once().await;
     assert!(rig.all("dispatched").is_empty(), "parked over a restart");
-    pilothouse_symphony::runner::request_lift(&rig.path("work"), "A-1").unwrap();
+    pilothouse_symphony::runner::request_lift(&rig.path("state"), &rig.path("work"), "A-1").unwrap();
     rig.script(&[json!({"serve": "true"})]);
     assert_eq!(rig.once().await, End { failures: 0 });
     assert_eq!(rig.all("dispatched").len(), 1);

@@ -4,6 +4,7 @@
 use std::io::stdout;
 use std::path::{Path, PathBuf};
 
+use pilothouse_client::Places;
 use pilothouse_contract::Fault;
 use pilothouse_symphony::observability::TextSink;
 use pilothouse_symphony::runner::{self, Handle, Loop, Options, StartError};
@@ -20,13 +21,13 @@ pub(crate) struct Args {
     verb: Option<Verb>,
     #[command(flatten)]
     place: Place,
-    /// Poll once, work what there is to its end, and end: 1 if something failed
+    /// Work what there is, each issue once, and end: 1 if something failed or was left to a person
     #[arg(long)]
     once: bool,
-    /// Yes, the commands of this file may run, as they are now
+    /// Yes to this file's commands, tracker and folders, as they are now
     #[arg(long)]
     trust: bool,
-    /// Yes, and those that come by later edits of the file too
+    /// Yes, and to those that come by later edits of the file too
     #[arg(long)]
     trust_changes: bool,
 }
@@ -70,6 +71,11 @@ impl Place {
     }
 }
 
+/// Where loops keep what they know.
+fn state() -> Result<PathBuf, Fault> {
+    Ok(Places::find()?.data.join("symphony"))
+}
+
 pub(crate) async fn run(args: Args, out: Out) -> End {
     match args.verb {
         Some(Verb::Check(place)) => check(&place.file()?, out),
@@ -111,6 +117,7 @@ async fn work(args: Args, out: Out) -> End {
         workflow: path,
         trust: if args.trust_changes { Trust::LaterOnesToo } else { Trust::AsTheyAre },
         root: args.place.root()?,
+        state: state()?,
         once: args.once,
         sink: Box::new(TextSink::new(stdout(), out.json)),
         tracker: None,
@@ -150,8 +157,12 @@ fn lift(issue: &str, place: &Place, out: Out) -> End {
         Some(root) => root,
         None => read(&place.file()?)?.settings.workspace_root.clone(),
     };
-    let says = |error| Fault::environment(format!("{} cannot be written: {error}", root.display()));
-    runner::request_lift(&root, issue).map_err(says)?;
+    let says = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Fault::missing(error.to_string())
+            .hint("give the workflow file, or the --root, that the loop was started with"),
+        _ => Fault::environment(format!("the request cannot be written: {error}")),
+    };
+    runner::request_lift(&state()?, &root, issue).map_err(says)?;
     out.value(&json!({ "issue": issue, "requested": true }), |_| {
         format!("{issue} goes on at the loop's next poll")
     });
@@ -202,7 +213,7 @@ fn shown(
             "  budget       {} failures in a row, {} sessions, {} tokens, {} ms (0 is no limit)",
             budget.failures, budget.sessions, budget.tokens, budget.runtime_ms
         ));
-        lines.push("  would run:".to_owned());
+        lines.push("  needs a yes (--trust):".to_owned());
         for (name, command) in workflow.commands() {
             lines.push(format!("    {name}: {}", command.trim().replace('\n', "\n      ")));
         }

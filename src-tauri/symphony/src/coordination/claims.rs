@@ -59,7 +59,7 @@ pub(super) fn dispatch(
     state.next_run += 1;
     let ledger = state.ledgers.entry(issue.id.clone()).or_default();
     ledger.sessions += 1;
-    let thread = ledger.thread.clone();
+    let (thread, told) = (ledger.thread.clone(), ledger.told.clone());
     let record = Record::info("dispatched", format!("attempt {}", attempt.unwrap_or_default())).of(&issue);
     out.push(Effect::Log(record.field("run", run)));
     state.running.insert(
@@ -76,7 +76,7 @@ pub(super) fn dispatch(
         },
     );
     let settings = state.settings.clone();
-    out.push(Effect::Start(Box::new(Job { run, issue, attempt, kind, thread, settings })));
+    out.push(Effect::Start(Box::new(Job { run, issue, attempt, kind, thread, told, settings })));
 }
 
 fn by_run(state: &mut State, run: u64) -> Option<&mut Running> {
@@ -106,10 +106,17 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
             it.phase = phase;
             it.session.last_progress_at = Some(now);
         }
-        WorkerEvent::Workspace(path) => {
+        WorkerEvent::Workspace { path, made: true } => {
             let place = (it.issue.identifier.clone(), path);
             state.places.insert(id, place);
         }
+        WorkerEvent::Workspace { path, made: false } => {
+            if state.places.get(&id).is_none_or(|(_, noted)| *noted != path) {
+                let says = format!("{} was there before, so it is never removed", path.display());
+                out.push(Effect::Log(Record::warn("workspace_found", says).of(&it.issue)));
+            }
+        }
+        WorkerEvent::Told(hash) => it.session.told = Some(hash),
         WorkerEvent::Turn { thread, turn, pid } => {
             let session = &mut it.session;
             let first = session.turns == 0;
@@ -121,11 +128,10 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
             session.last_event = Some(name.to_owned());
             let record = Record::info(name, format!("turn {}", session.turns));
             out.push(Effect::Log(record.of(&it.issue).session(it.session.id())));
+            let told = it.session.told.take();
             let ledger = state.ledgers.entry(id).or_default();
-            if ledger.thread.as_ref() != Some(&thread) {
-                ledger.thread = Some(thread);
-                ledger.reported = super::Tokens::default();
-            }
+            ledger.thread = Some(thread);
+            ledger.told = told.or_else(|| ledger.told.take());
         }
         WorkerEvent::Agent { name, summary, pulse } => {
             let session = &mut it.session;
@@ -142,12 +148,9 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
         WorkerEvent::Usage { thread, total } => {
             let running_ms = now - it.started_at;
             let ledger = state.ledgers.entry(id.clone()).or_default();
-            if ledger.thread.as_ref() != Some(&thread) {
-                ledger.thread = Some(thread);
-                ledger.reported = super::Tokens::default();
-            }
-            let added = total.beyond(ledger.reported);
-            ledger.reported = ledger.reported.at_least(total);
+            let reported = ledger.reports.entry(thread).or_default();
+            let added = total.beyond(*reported);
+            *reported = reported.at_least(total);
             ledger.tokens = ledger.tokens.plus(added);
             state.totals.tokens = state.totals.tokens.plus(added);
             it.session.tokens = it.session.tokens.plus(added);
@@ -163,7 +166,11 @@ pub(super) fn said(state: &mut State, run: u64, event: WorkerEvent, now: i64, ou
 /// A worker has ended.
 pub(super) fn ended(state: &mut State, run: u64, outcome: Outcome, now: i64, out: &mut Vec<Effect>) {
     let Some(id) = by_run(state, run).map(|it| it.issue.id.clone()) else { return };
-    let Some(it) = state.running.remove(&id) else { return };
+    let Some(mut it) = state.running.remove(&id) else { return };
+    if outcome == Outcome::Succeeded && matches!(it.stopping, Some(Stop::Stalled(_))) {
+        // It was done when it was told to stop.
+        it.stopping = None;
+    }
     let took = (now - it.started_at).max(0);
     state.totals.ended_ms += took;
     let ledger = state.ledgers.entry(id.clone()).or_default();
@@ -346,7 +353,7 @@ pub(super) fn release(state: &mut State, id: &str, why: &str, out: &mut Vec<Effe
     out.push(Effect::Log(Record::info("released", why).field("issue_id", id)));
 }
 
-/// Removes an issue's workspace, where it was made. The claim stays until it is gone.
+/// Removes an issue's workspace, where it was made; one that was not made here stays. The claim stays until it is gone.
 pub(super) fn clean(state: &mut State, id: &str, identifier: &str, out: &mut Vec<Effect>) {
     state.ledgers.remove(id);
     if let Some((_, path)) = state.places.get(id).cloned() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::claims::{clean, dispatch, overspent, release, slot, stop};
-use super::{Answer, Effect, Stage, State, Stop};
+use super::{Answer, Effect, Phase, Stage, State, Stop};
 use crate::Issue;
 use crate::observability::Record;
 use crate::tracker::TrackerError;
@@ -110,20 +110,15 @@ pub(super) fn tick(
         return;
     }
     state.poll += 1;
-    let ids: Vec<String> = state
-        .running
-        .iter()
-        .filter(|(_, it)| it.stopping.is_none())
-        .map(|(id, _)| id)
-        .chain(state.blocked.keys())
-        .chain(state.parked.keys())
-        .cloned()
-        .collect();
-    if ids.is_empty() {
+    let running = state.running.iter().filter(|(_, it)| it.stopping.is_none());
+    let running = running.map(|(id, it)| (id.clone(), Some(it.run)));
+    let held = state.blocked.keys().chain(state.parked.keys()).map(|id| (id.clone(), None));
+    state.asked = running.chain(held).collect();
+    if state.asked.is_empty() {
         fetch(state, out);
     } else {
         state.stage = Stage::Reconciling;
-        out.push(Effect::Refresh { poll: state.poll, ids });
+        out.push(Effect::Refresh { poll: state.poll, ids: state.asked.keys().cloned().collect() });
     }
 }
 
@@ -141,9 +136,17 @@ fn stalled(state: &mut State, now: i64, out: &mut Vec<Effect>) {
     let limit = i64::try_from(state.settings.codex.stall_timeout_ms).unwrap_or(i64::MAX);
     let silence = i64::try_from(state.settings.codex.turn_timeout_ms).unwrap_or(i64::MAX);
     let mut ends = Vec::new();
+    let hooks = i64::try_from(state.settings.hooks.timeout_ms).unwrap_or(i64::MAX);
     for (id, it) in state.running.iter().filter(|(_, it)| it.stopping.is_none()) {
-        // A command may say nothing for as long as a turn may.
-        let limit_here = if it.session.commands > 0 { limit.max(silence) } else { limit };
+        let limit_here = match it.phase {
+            // Its work is done, and what is left has limits of its own.
+            Phase::Finishing => i64::MAX,
+            // A command may say nothing for as long as a turn may.
+            _ if it.session.commands > 0 => limit.max(silence),
+            // Two hooks may run here, and each has to end.
+            Phase::PreparingWorkspace => limit.max(hooks.saturating_mul(3)),
+            _ => limit,
+        };
         let still = now - it.session.last_progress_at.unwrap_or(it.started_at);
         if limit > 0 && still > limit_here {
             ends.push((it.run, Stop::Stalled(format!("no progress for {} s", still / 1000))));
@@ -167,6 +170,7 @@ pub(super) fn refreshed(
     if poll != state.poll || state.stage != Stage::Reconciling {
         return;
     }
+    let asked = std::mem::take(&mut state.asked);
     match answer {
         Err(error) => {
             failed_read(state, &error, now);
@@ -179,17 +183,28 @@ pub(super) fn refreshed(
         }
         Ok(issues) => {
             let issues: BTreeMap<String, Issue> = issues.into_iter().map(|it| (it.id.clone(), it)).collect();
-            reconcile_running(state, &issues, out);
-            reconcile_held(state, &issues, out);
+            reconcile_running(state, &asked, &issues, out);
+            reconcile_held(state, &asked, &issues, out);
         }
     }
     fetch(state, out);
 }
 
-fn reconcile_running(state: &mut State, issues: &BTreeMap<String, Issue>, out: &mut Vec<Effect>) {
+/// Which issues were asked for, each with the run that it had then; nothing for one that waited for a person.
+type Asked = BTreeMap<String, Option<u64>>;
+
+/// The answer says nothing of what began after the question, so it is not applied to that.
+fn reconcile_running(
+    state: &mut State,
+    asked: &Asked,
+    issues: &BTreeMap<String, Issue>,
+    out: &mut Vec<Effect>,
+) {
     let settings = state.settings.clone();
     let mut ends = Vec::new();
-    for (id, it) in state.running.iter_mut().filter(|(_, it)| it.stopping.is_none()) {
+    let meant = |id: &String, run: u64| asked.get(id) == Some(&Some(run));
+    let running = state.running.iter_mut().filter(|(_, it)| it.stopping.is_none());
+    for (id, it) in running.filter(|(id, it)| meant(id, it.run)) {
         let why = match issues.get(id) {
             None => Stop::Release("the tracker no longer shows it".to_owned()),
             Some(issue) if settings.is_terminal(&issue.state) => Stop::Terminal,
@@ -212,9 +227,10 @@ fn reconcile_running(state: &mut State, issues: &BTreeMap<String, Issue>, out: &
 }
 
 /// Blocked and parked issues go on when a person changed something about them.
-fn reconcile_held(state: &mut State, issues: &BTreeMap<String, Issue>, out: &mut Vec<Effect>) {
+fn reconcile_held(state: &mut State, asked: &Asked, issues: &BTreeMap<String, Issue>, out: &mut Vec<Effect>) {
     let settings = state.settings.clone();
-    let ids: Vec<String> = state.blocked.keys().chain(state.parked.keys()).cloned().collect();
+    let held = state.blocked.keys().chain(state.parked.keys());
+    let ids: Vec<String> = held.filter(|id| asked.get(*id) == Some(&None)).cloned().collect();
     for id in ids {
         let Some(issue) = issues.get(&id) else {
             release(state, &id, "the tracker no longer shows it", out);

@@ -108,6 +108,8 @@ pub struct Session {
     pub commands: u32,
     /// Tokens of this session.
     pub tokens: Tokens,
+    /// The hash of the task that the next turn says.
+    pub told: Option<String>,
 }
 
 impl Session {
@@ -204,8 +206,13 @@ pub struct Ledger {
     pub runtime_ms: i64,
     /// The newest thread.
     pub thread: Option<String>,
-    /// What that thread reported last: its totals go on where it is resumed.
-    pub reported: Tokens,
+    /// The hash of the task as it was told last.
+    #[serde(default)]
+    pub told: Option<String>,
+    /// What each of its threads reported at its most: totals go on where a thread is resumed, and an agent's own helpers count
+    /// on threads of theirs.
+    #[serde(default)]
+    pub reports: BTreeMap<String, Tokens>,
 }
 
 /// All issues together.
@@ -261,6 +268,8 @@ pub struct State {
     pub stage: Stage,
     /// The poll's number.
     pub poll: u64,
+    /// Whom the refresh under way was asked for: with the run of then, or without one for what waits for a person.
+    pub asked: BTreeMap<String, Option<u64>>,
     /// The number of the newest timer of a poll.
     pub tick: u64,
     /// When the next poll comes, in milliseconds since the Unix epoch.
@@ -304,6 +313,7 @@ impl State {
             rate_limits: None,
             stage: Stage::Idle,
             poll: 0,
+            asked: BTreeMap::new(),
             tick: 0,
             next_poll_at: now,
             cool_until: 0,

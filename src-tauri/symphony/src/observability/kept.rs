@@ -1,5 +1,5 @@
 //! What outlives the loop: claims that wait, their counts, what each issue has cost, which workspace is whose. One JSON file
-//! beside the workspaces, written whole. Refuses to guess: a file that it cannot read is put aside and told, not overwritten.
+//! in the user's own data, written whole. Refuses to guess: a file that it cannot read is put aside and told, not overwritten.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -91,7 +91,9 @@ impl Loop {
                 let hook = self.state.settings.hooks.before_remove.clone();
                 let limit = Duration::from_millis(self.state.settings.hooks.timeout_ms);
                 let notes = self.folder.join("agents");
-                let mark = format!("{}-remove", self.mark(self.state.next_run));
+                // Of its own, for others may be removed at the same time, and what bears a mark ends with its hook.
+                let whose = crate::workflow::hash(id.as_bytes());
+                let mark = self.mark(format_args!("remove-{}", whose.get(..16).unwrap_or_default()));
                 let mut around = Surroundings::of_folder(&path, &mark, &notes, &tracker.secret_names());
                 (around.issue_id, around.identifier) = (id.clone(), identifier.clone());
                 let tell = orders.clone();
@@ -104,7 +106,7 @@ impl Loop {
     }
 
     /// Marks what a run starts: by the loop's folder too, for other loops count their runs from 1 as well.
-    fn mark(&self, run: u64) -> String {
+    fn mark(&self, run: impl std::fmt::Display) -> String {
         let folder = crate::workflow::hash(self.folder.to_string_lossy().as_bytes());
         format!("{}-{run}", folder.get(..12).unwrap_or_default())
     }

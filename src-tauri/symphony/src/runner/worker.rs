@@ -105,11 +105,13 @@ pub(super) async fn work(bench: Bench, job: Job) -> Outcome {
 async fn prepare(bench: &Bench, job: &Job) -> Result<Workspace, Outcome> {
     let (root, identifier) = (job.settings.workspace_root.clone(), job.issue.identifier.clone());
     let broke = |error: &dyn std::fmt::Display| Outcome::Failed(error.to_string());
-    let made = tokio::task::spawn_blocking(move || workspace::open(&root, &identifier))
+    let notes = bench.folder.join("unfilled");
+    let unfilled = notes.clone();
+    let made = tokio::task::spawn_blocking(move || workspace::open_to_fill(&root, &identifier, &unfilled))
         .await
         .map_err(|error| broke(&error))?
         .map_err(|error| broke(&error))?;
-    let _gone = bench.say.send(WorkerEvent::Workspace(made.path.clone()));
+    let _gone = bench.say.send(WorkerEvent::Workspace { path: made.path.clone(), made: made.created_now });
     let hooks = &job.settings.hooks;
     if let Some(script) = hooks.after_create.as_ref().filter(|_| made.created_now) {
         let around = bench.around(&job.issue, &made.path);
@@ -120,11 +122,17 @@ async fn prepare(bench: &Bench, job: &Job) -> Result<Workspace, Outcome> {
             // Half of a workspace would be taken for a whole one by the next attempt.
             let (root, path) = (job.settings.workspace_root.clone(), made.path.clone());
             let removed = tokio::task::spawn_blocking(move || workspace::remove(&root, &path)).await;
-            if let Ok(Err(error)) = removed {
-                (bench.tell)(Record::warn("workspace_stays", error.to_string()).of(&job.issue));
+            match removed {
+                Ok(Err(error)) => {
+                    (bench.tell)(Record::warn("workspace_stays", error.to_string()).of(&job.issue));
+                }
+                _ => workspace::filled(&made.key, &notes).map_err(|error| broke(&error))?,
             }
             return Err(by_hook(&error));
         }
+    }
+    if made.created_now {
+        workspace::filled(&made.key, &notes).map_err(|error| broke(&error))?;
     }
     Ok(made)
 }
@@ -148,21 +156,57 @@ async fn attempt(bench: &Bench, job: &Job, made: &Workspace) -> Result<(), Outco
         around,
         record: agent::record_of(&bench.folder.join("runs"), job.run),
     };
-    let session = Session::start(plan, bench.say.clone(), bench.stop.clone()).await;
-    let mut session = session.map_err(|error| by_agent(&error))?;
-    bench.phase(Phase::InitializingSession);
-    let worked = turns(bench, job, &mut session, &prompt).await;
+    let (mut session, resumed) = begin(bench, job, plan).await.map_err(|error| by_agent(&error))?;
+    let worked = turns(bench, job, &mut session, resumed, &prompt).await;
     session.end().await;
     worked
 }
 
-async fn turns(bench: &Bench, job: &Job, session: &mut Session, prompt: &str) -> Result<(), Outcome> {
-    let resumed = session.open_thread(job.thread.as_deref()).await.map_err(|error| by_agent(&error))?;
+/// A session with a thread, and whether that goes on. A thread on which the agent breaks or says nothing is given up for a
+/// new one, once.
+async fn begin(bench: &Bench, job: &Job, plan: Plan) -> Result<(Session, bool), AgentError> {
+    let start = |plan| Session::start(plan, bench.say.clone(), bench.stop.clone());
+    let mut session = start(plan.clone()).await?;
+    bench.phase(Phase::InitializingSession);
+    let error = match session.open_thread(job.thread.as_deref()).await {
+        Ok(resumed) => return Ok((session, resumed)),
+        Err(error) => error,
+    };
+    session.end().await;
+    let lost = matches!(error, AgentError::ResponseTimeout { .. } | AgentError::Exit { .. });
+    if !lost || job.thread.is_none() {
+        return Err(error);
+    }
+    (bench.tell)(Record::warn("thread_given_up", error.to_string()).of(&job.issue));
+    let mut session = start(plan).await?;
+    match session.open_thread(None).await {
+        Ok(resumed) => Ok((session, resumed)),
+        Err(error) => {
+            session.end().await;
+            Err(error)
+        }
+    }
+}
+
+async fn turns(
+    bench: &Bench,
+    job: &Job,
+    session: &mut Session,
+    resumed: bool,
+    prompt: &str,
+) -> Result<(), Outcome> {
+    let task = crate::workflow::hash(prompt.as_bytes());
+    let knows = resumed && job.told.as_ref() == Some(&task);
     let mut issue = job.issue.clone();
     for turn in 1..=job.settings.agent.max_turns {
         bench.phase(Phase::StreamingTurn);
-        // The thread knows the task already: it is not said, and not paid for, twice.
-        let says = if turn == 1 && !resumed { prompt.to_owned() } else { go_on(&issue) };
+        // A thread that knows the task as it is now is not told it twice: that would be paid for.
+        let says = if turn == 1 && !knows {
+            let _gone = bench.say.send(WorkerEvent::Told(task.clone()));
+            prompt.to_owned()
+        } else {
+            go_on(&issue)
+        };
         session.turn(&issue, &says).await.map_err(|error| by_agent(&error))?;
         let ids = [issue.id.clone()];
         let page = in_time(bench.tracker.by_ids(&ids)).await;

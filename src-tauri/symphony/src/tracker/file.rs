@@ -68,14 +68,27 @@ impl Tracker for FileTracker {
                 return Ok(Page::default());
             }
             let mut page = Page::default();
+            let mut unread = None;
             for record in self.read().await? {
-                let (value, name) = record.map_err(TrackerError::Response)?;
+                let (value, name) = match record {
+                    Ok(record) => record,
+                    Err(says) => {
+                        unread.get_or_insert_with(|| says.clone());
+                        page.dropped.push(says);
+                        continue;
+                    }
+                };
                 let id = text(&value, "id").unwrap_or_else(|| identifier(&value, &name));
                 if ids.contains(&id) && !page.issues.iter().any(|it| it.id == id) {
                     page.issues.push(issue(&value, &name).map_err(TrackerError::Response)?);
                 }
             }
-            Ok(page)
+            // What cannot be read may be one that was asked for; only if all of them were found, it is none.
+            let all = ids.iter().all(|id| page.issues.iter().any(|it| it.id == *id));
+            match unread.filter(|_| !all) {
+                Some(says) => Err(TrackerError::Response(says)),
+                None => Ok(page),
+            }
         })
     }
 }
@@ -271,6 +284,17 @@ mod tests {
         assert!(page.dropped[0].contains("'A-1' has no title"), "{:?}", page.dropped);
         let error = tracker.by_ids(&states(&["A-1"])).await.unwrap_err();
         assert_eq!(error.code(), "tracker_response");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_fails_a_refresh_only_where_it_may_be_the_one_asked_for() {
+        let (_folder, tracker) =
+            folder(&[("A-1.yaml", "title: [half"), ("A-2.yaml", "title: Two\nstate: Todo\n")]);
+        let page = tracker.by_ids(&states(&["A-2"])).await.unwrap();
+        assert_eq!((page.issues.len(), page.dropped.len()), (1, 1), "{page:?}");
+        for asked in [&["A-1"][..], &["A-1", "A-2"]] {
+            assert_eq!(tracker.by_ids(&states(asked)).await.unwrap_err().code(), "tracker_response");
+        }
     }
 
     #[tokio::test]

@@ -18,12 +18,19 @@ use crate::workflow::{Env, TrackerSettings, WorkflowError};
 const PAGES: usize = 1000;
 
 /// What settings say.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Access {
     repo: String,
     token: String,
     names: Vec<String>,
     api: Url,
+}
+
+impl std::fmt::Debug for Access {
+    // Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("repo", &self.repo).finish_non_exhaustive()
+    }
 }
 
 /// Issues of one repository.

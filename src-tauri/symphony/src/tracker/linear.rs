@@ -25,7 +25,7 @@ labels { nodes { name } } inverseRelations { nodes { type issue { id identifier 
 createdAt updatedAt } pageInfo { hasNextPage endCursor } } }";
 
 /// What settings say.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Access {
     endpoint: Url,
     key: String,
@@ -33,6 +33,13 @@ pub(super) struct Access {
     project: String,
     assignee: Option<String>,
     terminal: Vec<String>,
+}
+
+impl std::fmt::Debug for Access {
+    // Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("project", &self.project).finish_non_exhaustive()
+    }
 }
 
 /// Issues of one project.

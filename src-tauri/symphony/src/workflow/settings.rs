@@ -17,7 +17,9 @@ use crate::tracker;
 pub struct TrackerSettings {
     /// Which adapter.
     pub kind: String,
-    /// What belongs to the adapter: kept as it is, unknown keys too. Secrets are not resolved into it.
+    /// What belongs to the adapter: kept as it is, unknown keys too. Secrets are not resolved into it; one that was written
+    /// into it is not written out again.
+    #[serde(serialize_with = "without_secrets")]
     pub provider: Map<String, Value>,
     /// Labels that an issue must have, normalised. A blank one matches nothing.
     pub required_labels: Vec<String>,
@@ -25,6 +27,21 @@ pub struct TrackerSettings {
     pub active_states: Vec<String>,
     /// States in which it is over, as they were spelled.
     pub terminal_states: Vec<String>,
+}
+
+/// What stands for a secret that the file holds itself.
+pub(super) const WRITTEN: &str = "(written into the file)";
+
+/// Whether a provider's value is a secret itself, and not the name of a variable.
+pub(super) fn is_secret(key: &str, value: &Value) -> bool {
+    matches!(key, "api_key" | "token") && value.as_str().is_none_or(|it| variable(it.trim()).is_none())
+}
+
+fn without_secrets<S: serde::Serializer>(provider: &Map<String, Value>, to: S) -> Result<S::Ok, S::Error> {
+    let shown = |(key, value): (&String, &Value)| {
+        (key.clone(), if is_secret(key, value) { json!(WRITTEN) } else { value.clone() })
+    };
+    provider.iter().map(shown).collect::<Map<String, Value>>().serialize(to)
 }
 
 /// Shell commands around an attempt.
@@ -75,7 +92,7 @@ pub struct Codex {
 }
 
 impl Codex {
-    /// What a turn may write: its workspace and temporary files; no network.
+    /// What a turn may write: its workspace and nothing else, for other workspaces may lie among temporary files; no network.
     #[must_use]
     pub fn turn_sandbox(&self, workspace: &Path) -> Value {
         self.turn_sandbox_policy.clone().unwrap_or_else(|| {
@@ -83,8 +100,8 @@ impl Codex {
                 "type": "workspaceWrite",
                 "writableRoots": [workspace],
                 "networkAccess": false,
-                "excludeTmpdirEnvVar": false,
-                "excludeSlashTmp": false,
+                "excludeTmpdirEnvVar": true,
+                "excludeSlashTmp": true,
             })
         })
     }
@@ -493,6 +510,28 @@ mod tests {
         assert_eq!(it.hooks.before_run.as_deref(), Some("echo $KEY"));
         let none = read("tracker: {kind: memory}\nworkspace: {root: $ROOT}").unwrap_err();
         assert!(none.to_string().contains("ROOT is not set"), "{none}");
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_not_written_out_again_and_a_variables_name_is() {
+        let it = |key: &str| {
+            let front = format!("tracker: {{kind: linear, project_slug: p, api_key: {key}}}");
+            json!(read_with(&front, &|_| Some("from-the-environment".to_owned())).unwrap())
+        };
+        let literal = it("lin_literal");
+        assert!(!literal.to_string().contains("lin_literal"), "{literal}");
+        assert_eq!(literal["tracker"]["provider"]["project_slug"], "p");
+        assert_eq!(it("$LINEAR_KEY")["tracker"]["provider"]["api_key"], "$LINEAR_KEY");
+    }
+
+    #[test]
+    fn a_turn_may_write_its_workspace_and_no_temporary_files_unless_the_file_says_so() {
+        let own = read("tracker: {kind: memory}").unwrap().codex.turn_sandbox(Path::new("/tmp/w/A-1"));
+        assert_eq!(own["writableRoots"], json!(["/tmp/w/A-1"]));
+        assert_eq!((&own["excludeSlashTmp"], &own["excludeTmpdirEnvVar"]), (&json!(true), &json!(true)));
+        let front = "tracker: {kind: memory}\ncodex: {turn_sandbox_policy: {type: workspaceWrite, excludeSlashTmp: false}}";
+        let said = read(front).unwrap().codex.turn_sandbox(Path::new("/tmp/w/A-1"));
+        assert_eq!(said, json!({"type": "workspaceWrite", "excludeSlashTmp": false}));
     }
 
     #[test]

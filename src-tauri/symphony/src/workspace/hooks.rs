@@ -35,6 +35,18 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// A script as it was written, after the secrets were taken away once more: a login shell's profile may have brought them
+    /// back.
+    pub(crate) fn without_secrets(&self, script: &str) -> String {
+        let fits = |name: &&String| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+        };
+        let names: Vec<&str> = self.secret_names.iter().filter(fits).map(String::as_str).collect();
+        if names.is_empty() { script.to_owned() } else { format!("unset {}\n{script}", names.join(" ")) }
+    }
+
     /// Sets a command up: working folder, variables, a process group and a mark of its own.
     pub(crate) fn prepare(&self, command: &mut Command, mark: &str) {
         for name in &self.secret_names {
@@ -109,7 +121,11 @@ pub async fn run(
 ) -> Result<HookRun, HookError> {
     let mark = format!("{}-{name}", around.mark);
     let mut command = Command::new("sh");
-    command.args(["-lc", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["-lc", &around.without_secrets(script)])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     around.prepare(&mut command, &mark);
     let start = |cause: std::io::Error| HookError::Start { name: name.to_owned(), cause: cause.to_string() };
     let mut child = command.spawn().map_err(start)?;
@@ -223,6 +239,17 @@ mod tests {
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(Path::new(lines[0]), folder.path().canonicalize().unwrap());
         assert_eq!(lines[1..], ["id-7 A-7 Mend $(it); `now`", "secret="]);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_the_login_shell_brings_back_is_taken_away_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut around = around(folder.path());
+        // The shell itself sets this one as it begins, as a profile may set a secret.
+        around.secret_names = vec!["PWD".to_owned(), "no name; touch evil".to_owned()];
+        let said = run("before_run", "echo \"[$PWD]\"", &around, LONG, never()).await.unwrap().output;
+        assert_eq!(said, "[]");
+        assert!(!folder.path().join("evil").exists());
     }
 
     #[tokio::test]
