@@ -73,9 +73,13 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     window.wait("[data-bay=Working] .strip[aria-selected=true]");
     // Its terminal is closed while it works, until somebody wants to look.
     window.keys("t");
-    window.wait("[data-name=closed]");
-    window.keys("o");
-    window.until("the agent's first words on its screen", || terminal(&window).contains("I take T00"));
+    window.until("the agent's first words on its screen", || {
+        // It may have ended meanwhile: then there is nothing to keep closed.
+        if window.find("[data-name=closed]") {
+            window.keys("o");
+        }
+        terminal(&window).contains("I take T00")
+    });
     window.keys("d");
     window.until("a diff of what it writes", || window.find("[data-name=diff] [data-d='+']"));
     window.keys("c");
@@ -143,9 +147,11 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     assert_eq!(window.eval("return document.getAnimations().length"), 0, "nothing moves at rest");
     let run = &home.json(&["run", "show", "r1"])["run"];
     let kinds: Vec<&Value> = run["touches"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
-    // At the first agent's terminal, and at that of the one that asked.
-    let peek = json!(TouchKind::Peek);
-    assert_eq!(kinds, [&peek, &peek, &json!(TouchKind::Answered)], "a look is a look and no more");
+    // At the first agent's terminal, if it worked still, and at that of the one that asked.
+    let (last, looks) = kinds.split_last().unwrap();
+    assert_eq!(*last, &json!(TouchKind::Answered));
+    assert!(matches!(looks.len(), 1 | 2), "{kinds:?}");
+    assert!(looks.iter().all(|it| **it == json!(TouchKind::Peek)), "a look is a look and no more: {kinds:?}");
     in_good_order(&window);
 }
 
@@ -159,8 +165,11 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     window.keys("d");
     window.wait("[data-tab=Diff][aria-selected=true]");
     window.click("[data-tab=Terminal]");
-    window.click("[data-name=closed] [data-command=reveal]");
-    window.until("the agent's words", || terminal(&window).contains("I take T00"));
+    window.until("the agent's words", || {
+        let look = "document.querySelector('[data-name=closed] [data-command=reveal]')?.click()";
+        window.eval(look);
+        terminal(&window).contains("I take T00")
+    });
     // A task that is done has something to show, whoever is at work now.
     window.click("[data-tab=Plan]");
     window.click("[data-name=plan] [data-task=T001][data-s=done]");
