@@ -376,8 +376,13 @@ fn a_check_that_fails_on_the_merge_result_sends_the_change_back() {
     let before = scene.main();
     scene.start("policy");
     let ended = scene.wait(|it| matches!(it.event, Event::RunMoved { to: RunState::Parked, .. }));
-    let Event::RunMoved { why, .. } = ended.event else { unreachable!() };
+    let Event::RunMoved { why, stop, evidence, .. } = ended.event else { unreachable!() };
     assert!(why.contains("failed on the merge result"), "{why}");
+    assert_eq!(stop.map(|it| it.word()), Some("sent-back"));
+    // What shows it is the check that failed, and nobody has to search for it.
+    let shown =
+        scene.home.try_json(&["evidence", "show", &evidence[0].to_string()]).json()["evidence"].clone();
+    assert_eq!((&shown["gate"], &shown["verdict"]), (&"landing".into(), &"failed".into()), "{shown}");
     assert_eq!(scene.main(), before);
     // What the check asks for comes onto main; the run goes on, is merged with it and checked anew.
     scene.repo.commit(&[("hotfix.txt", "here\n")], "What the check wants");

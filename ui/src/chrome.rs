@@ -139,7 +139,7 @@ pub(crate) fn says(record: &Record) -> Option<String> {
         }
         Event::RunStarted { run } => format!("{} started", run.id),
         Event::RunPaused { run, paused } => format!("{run} {}", if *paused { "paused" } else { "goes on" }),
-        Event::RunMoved { run, to, why } => join(&format!("{run} {}", to.word()), why),
+        Event::RunMoved { run, to, why, .. } => join(&format!("{run} {}", to.word()), why),
         Event::AttemptStarted { attempt } => format!("{} leased to {}", attempt.task, attempt.id),
         Event::AttemptFailed { attempt, failure, why, .. } => {
             join(&format!("{attempt} failed: {}", failure.word()), why)

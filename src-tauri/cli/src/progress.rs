@@ -188,7 +188,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::RunResumed { run, approved, policy, .. } => {
             format!("{run} goes on by {} with {}", approved.short(), policy.agent.name)
         }
-        Event::RunMoved { run, to, why } => format!("{run} {}: {}", to.word(), says(why)),
+        Event::RunMoved { run, to, why, .. } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
         Event::RunPaused { run, paused: true } => format!("{run} paused by {}", record.who),
         Event::RunPaused { run, paused: false } => format!("{run} goes on, by {}", record.who),

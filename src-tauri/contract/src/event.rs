@@ -15,6 +15,7 @@ use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
 use crate::question::{Question, QuestionAnswer};
 use crate::run::{Note, Policy, Run, RunState, TaskRun, TaskState, Touch};
 use crate::session::{End, Running, Session};
+use crate::stop::Stop;
 use crate::time::At;
 use crate::who::Who;
 use crate::worktree::{Recovery, Seen, Worktree};
@@ -60,8 +61,16 @@ pub enum Event {
     RunResumed { run: RunId, approved: Oid, policy: Policy, tasks: Vec<TaskRun> },
     /// A person paused a run, or let it go on.
     RunPaused { run: RunId, paused: bool },
-    /// A run went along.
-    RunMoved { run: RunId, to: RunState, why: String },
+    /// A run went along. One that is parked says which of the closed list of reasons it is, and what shows it.
+    RunMoved {
+        run: RunId,
+        to: RunState,
+        why: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<Stop>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<EvidenceId>,
+    },
     /// The item branch came to a new place.
     HeadMoved { run: RunId, from: Option<Oid>, to: Oid, why: String },
     /// A person touched a run.

@@ -180,6 +180,8 @@ impl Fleet {
             }
             Event::RunResumed { run, approved, policy, tasks } => self.run(*run, |it| {
                 it.state = RunState::Running;
+                it.stop = None;
+                it.stopped_by.clear();
                 it.settling = true;
                 it.paused = None;
                 "a person let it go on".clone_into(&mut it.why);
@@ -188,8 +190,10 @@ impl Fleet {
                 it.tasks.clone_from(tasks);
                 it.moved = at;
             }),
-            Event::RunMoved { run, to, why } => self.run(*run, |it| {
+            Event::RunMoved { run, to, why, stop, evidence } => self.run(*run, |it| {
                 it.state = *to;
+                it.stop.clone_from(stop);
+                it.stopped_by.clone_from(evidence);
                 it.settling = false;
                 it.why.clone_from(why);
                 it.moved = at;

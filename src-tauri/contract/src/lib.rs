@@ -26,6 +26,7 @@ pub mod rows;
 pub mod run;
 pub mod session;
 pub mod spec;
+pub mod stop;
 pub mod text;
 pub mod time;
 pub mod trajectory;

@@ -7,6 +7,7 @@ use crate::evidence::Gate;
 use crate::ids::{Oid, PullId, RunId};
 use crate::pull::Size;
 use crate::run::{RunState, Touch};
+use crate::stop::Stop;
 use crate::time::At;
 use crate::who::Who;
 
@@ -25,6 +26,9 @@ pub struct Receipt {
     pub state: RunState,
     /// Why it stands there.
     pub why: String,
+    /// Which of the closed list of reasons it is, if it is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// When it started.
     pub started: At,
     /// When it came to where it stands; none while the engine works on it.

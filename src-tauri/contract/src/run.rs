@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AttemptId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
+use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
 use crate::session::Limits;
 use crate::spec::TaskSpec;
+use crate::stop::Stop;
 use crate::time::At;
 use crate::who::Who;
 
@@ -23,6 +24,12 @@ pub struct Run {
     pub state: RunState,
     /// Why it stands there.
     pub why: String,
+    /// Which of the closed list of reasons it is, if it is parked. Older runs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// The evidence for that, if it is something that was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped_by: Vec<EvidenceId>,
     /// What it is carried under: read from the approved commit, and anew when a person lets it go on.
     pub policy: Policy,
     /// The commit of the default branch it started from.
@@ -74,6 +81,15 @@ impl Run {
     #[must_use]
     pub fn approved_at(&self) -> &Oid {
         if self.approved.as_str().is_empty() { &self.base } else { &self.approved }
+    }
+
+    /// Where it stands in words; of one that is parked with which of the closed list of reasons.
+    #[must_use]
+    pub fn standing(&self) -> String {
+        match &self.stop {
+            Some(stop) => format!("{} ({})", self.state.word(), stop.word()),
+            None => self.state.word().to_owned(),
+        }
     }
 
     /// Whether a person paused it.

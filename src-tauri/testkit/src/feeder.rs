@@ -351,6 +351,8 @@ fn fleet(strips: u32) -> Fleet {
                 base: oid.clone(),
                 approved: oid.clone(),
                 settling: false,
+                stop: None,
+                stopped_by: Vec::new(),
                 paused: None,
                 branch: RefName::branch("pilothouse/001-many/work"),
                 head: Some(oid),

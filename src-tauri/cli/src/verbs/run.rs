@@ -175,7 +175,7 @@ fn list(runs: &[Run]) -> String {
             vec![
                 it.id.to_string(),
                 it.item.to_string(),
-                it.state.word().to_owned(),
+                it.standing(),
                 format!("{}/{}", it.done(), it.tasks.len()),
                 it.policy.agent.name.clone(),
                 clock(it.started),
@@ -191,7 +191,7 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
     let mut says = format!(
         "{} {}: {}\n{} of {} tasks done, with {} under {}, from {} on {}\n",
         it.id,
-        it.state.word(),
+        it.standing(),
         short(&it.why, 300),
         it.done(),
         it.tasks.len(),

@@ -7,6 +7,7 @@ use pilothouse_contract::project::{Line, Move};
 use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, Size, VerifiedLine};
 use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
 use pilothouse_contract::spec::Verify;
+use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{Event, EvidenceId, Fault, Oid, ProjectId, PullId, RunId, Who};
 
 use super::Work;
@@ -23,7 +24,7 @@ impl Work<'_> {
         let (commits, size) = match facts {
             Ok(facts) => facts,
             Err(why) => {
-                self.park_run(run, &format!("its change could not be measured: {why}"));
+                self.park_run(run, Stop::Measure, &format!("its change could not be measured: {why}"), &[]);
                 return;
             }
         };
@@ -64,7 +65,7 @@ impl Work<'_> {
     }
 
     fn in_pull(&mut self, run: &Run, why: &str) {
-        self.engine(Event::RunMoved { run: run.id, to: RunState::InPull, why: why.to_owned() });
+        self.move_run(run.id, RunState::InPull, why);
         self.move_item(run.item, ItemState::PrOpen, why, &[]);
     }
 
@@ -308,7 +309,7 @@ impl Work<'_> {
                 let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
                 let why = format!("{} stands at {}", it.onto.short(), new.short());
                 self.move_pull(pull, PullState::Landed { commit: new.clone() }, &why, &evidence);
-                self.engine(Event::RunMoved { run: it.run, to: RunState::Landed, why: why.clone() });
+                self.move_run(it.run, RunState::Landed, &why);
                 self.move_item(it.item, ItemState::Landed, &why, &evidence);
                 self.effect(Effect::DropBranch {
                     project: project.id,
@@ -361,7 +362,7 @@ impl Work<'_> {
     pub(super) fn bounce(&mut self, pull: PullId, why: &str, evidence: &[EvidenceId]) {
         let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
         self.move_pull(pull, PullState::Bounced, why, evidence);
-        self.park_run(it.run, &format!("{pull} was sent back: {why}"));
+        self.park_run(it.run, Stop::Bounced { pull }, &format!("{pull} was sent back: {why}"), evidence);
     }
 
     pub(super) fn move_pull(&mut self, pull: PullId, to: PullState, why: &str, evidence: &[EvidenceId]) {

@@ -8,6 +8,7 @@ use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Touch, TouchKind};
 use pilothouse_contract::spec::TaskSpec;
+use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{AttemptId, Event, Fault, Oid, RunId};
 
 use super::Work;
@@ -60,7 +61,7 @@ impl Work<'_> {
             Ok(stands) => stands,
             Err(why) => {
                 let why = format!("its branch {} could not be made: {why}", it.branch.short());
-                self.park_run(run, &why);
+                self.park_run(run, Stop::Branch, &why, &[]);
                 return;
             }
         };
@@ -125,14 +126,14 @@ impl Work<'_> {
                     main.short(),
                     paths.join(", ")
                 );
-                self.park_run(run, &why);
+                self.park_run(run, Stop::Clash { paths }, &why, &[]);
             }
             Merged::Failed { why } => {
                 let why = format!(
                     "the default branch at {} could not be merged into its branch: {why}",
                     main.short()
                 );
-                self.park_run(run, &why);
+                self.park_run(run, Stop::Merge, &why, &[]);
             }
         }
     }
@@ -143,7 +144,7 @@ impl Work<'_> {
             return;
         }
         let why = format!("its branch holds the default branch at {}", main.short());
-        self.engine(Event::RunMoved { run, to: RunState::Running, why });
+        self.move_run(run, RunState::Running, &why);
         self.carry_on(run);
     }
 }

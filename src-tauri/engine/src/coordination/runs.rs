@@ -5,6 +5,7 @@ use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::run::{NOTE_MAX, Note, Run, RunState, TaskRun, TaskState, Touch, TouchKind};
 use pilothouse_contract::spec::{TaskSpec, Verify};
+use pilothouse_contract::stop::Stop;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{
     AttemptId, Event, EvidenceId, Fault, ItemId, Oid, ProjectId, PullId, RefName, RunId, TaskId, Who,
@@ -117,6 +118,8 @@ impl Work<'_> {
             item: item.id,
             state: RunState::Running,
             why: "started".to_owned(),
+            stop: None,
+            stopped_by: Vec::new(),
             policy: facts.policy,
             base: facts.base.clone(),
             approved: facts.base.clone(),
@@ -150,7 +153,8 @@ impl Work<'_> {
         {
             return Err(Fault::refused(format!("{} is being landed this moment: wait for its end", pull.id)));
         }
-        self.emit(Event::RunMoved { run, to: RunState::Stopped, why: "stopped by a person".to_owned() });
+        let who = self.who.clone();
+        self.move_run_as(who, run, RunState::Stopped, "stopped by a person");
         self.end_rests(run);
         for attempt in self.open_attempts(run) {
             self.fail_attempt(attempt, Failure::Stopped, "the run was stopped", &[]);
@@ -235,15 +239,19 @@ impl Work<'_> {
         if it.is_paused() || it.tasks.iter().any(rests) {
             return;
         }
-        let parked: Vec<String> = it
+        let parked: Vec<(TaskId, String)> = it
             .tasks
             .iter()
             .filter_map(|task| match &task.state {
-                TaskState::Parked { why } => Some(format!("{}: {why}", task.spec.id)),
+                TaskState::Parked { why } => Some((task.spec.id.clone(), format!("{}: {why}", task.spec.id))),
                 _ => None,
             })
             .collect();
-        self.park_run(run, &parked.join("; "));
+        let (tasks, whys): (Vec<TaskId>, Vec<String>) = parked.into_iter().unzip();
+        let tried = |id: &TaskId| it.task(id).and_then(|task| task.attempts.last());
+        let last = tasks.iter().filter_map(tried).filter_map(|id| self.fleet.attempts.get(id));
+        let evidence: Vec<EvidenceId> = last.filter_map(|it| it.evidence.last()).copied().collect();
+        self.park_run(run, Stop::Tasks { tasks }, &whys.join("; "), &evidence);
     }
 
     /// Begins an attempt at a task, or parks the task if it is for a person.
@@ -324,7 +332,7 @@ impl Work<'_> {
         let Some(head) = it.head.clone() else { return };
         let done = it.tasks.iter().filter(|task| matches!(task.state, TaskState::Done { .. })).count();
         let why = format!("{done} tasks done and verified");
-        self.engine(Event::RunMoved { run, to: RunState::Assembled, why: why.clone() });
+        self.move_run(run, RunState::Assembled, &why);
         self.move_item(it.item, ItemState::Assembled, &why, &[]);
         self.effect(Effect::WriteRecord { run, head });
     }
@@ -337,7 +345,10 @@ impl Work<'_> {
             Ok(new) => {
                 self.effect(Effect::Advance { run, old: head.clone(), new, change: HeadChange::Record })
             }
-            Err(why) => self.park_run(it.id, &format!("its evidence record could not be written: {why}")),
+            Err(why) => {
+                let why = format!("its evidence record could not be written: {why}");
+                self.park_run(it.id, Stop::Record, &why, &[]);
+            }
         }
     }
 
@@ -381,27 +392,43 @@ impl Work<'_> {
                     named: named.clone(),
                 });
                 let why = format!("its branch {} was moved by {named}", it.branch.short());
-                self.park_run(run, &why);
+                self.park_run(run, Stop::BranchMoved, &why, &[]);
             }
             Advanced::Failed { why } => {
                 self.free_branch(run);
                 let why = format!("its branch {} could not be moved: {why}", it.branch.short());
-                self.park_run(run, &why);
+                self.park_run(run, Stop::Branch, &why, &[]);
             }
         }
     }
 
     /// Parks a run, once. What still works on it is stopped, so that a parked run is at rest.
-    pub(super) fn park_run(&mut self, run: RunId, why: &str) {
+    pub(super) fn park_run(&mut self, run: RunId, stop: Stop, why: &str, evidence: &[EvidenceId]) {
         let Some(it) = self.live_run(run) else { return };
-        self.engine(Event::RunMoved { run, to: RunState::Parked, why: why.to_owned() });
+        self.engine(Event::RunMoved {
+            run,
+            to: RunState::Parked,
+            why: why.to_owned(),
+            stop: Some(stop),
+            evidence: evidence.to_vec(),
+        });
         self.end_rests(run);
         let says = format!("its run was parked: {why}");
         for attempt in self.open_attempts(run) {
             self.fail_attempt(attempt, Failure::Stopped, &says, &[]);
         }
         self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
-        self.move_item(it.item, ItemState::Parked, why, &[]);
+        self.move_item(it.item, ItemState::Parked, why, evidence);
+    }
+
+    /// A run goes along its road, by the engine's own rules.
+    pub(super) fn move_run(&mut self, run: RunId, to: RunState, why: &str) {
+        self.move_run_as(Who::Engine, run, to, why);
+    }
+
+    fn move_run_as(&mut self, who: Who, run: RunId, to: RunState, why: &str) {
+        let event = Event::RunMoved { run, to, why: why.to_owned(), stop: None, evidence: Vec::new() };
+        self.emit_as(who, event);
     }
 
     /// The item branch is not being moved by anybody any more.

@@ -4,6 +4,7 @@ use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
+use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{Event, Fault, ProjectId, SessionId, text};
 
 use super::Work;
@@ -94,7 +95,12 @@ impl Work<'_> {
         match it.attempt.filter(|id| self.fleet.attempts.get(id).is_some_and(|it| !it.state.is_over())) {
             Some(attempt) => {
                 let run = it.run.unwrap_or_default();
-                self.park_run(run, &format!("a person ended session {session}"));
+                self.park_run(
+                    run,
+                    Stop::SessionEnded { session },
+                    &format!("a person ended session {session}"),
+                    &[],
+                );
                 self.fail_attempt(attempt, Failure::Stopped, "a person ended its session", &[]);
             }
             None => self.effect(Effect::EndSession { session }),

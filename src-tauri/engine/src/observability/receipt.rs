@@ -76,6 +76,7 @@ pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], asleep: &[(At, 
         title: item.map(|it| it.spec.title.clone()).unwrap_or_default(),
         state: run.state,
         why: run.why.clone(),
+        stop: run.stop.clone(),
         started: run.started,
         ended,
         took_ms: until.since_ms(run.started),
@@ -93,6 +94,10 @@ pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], asleep: &[(At, 
         untouched_ms: longest_untouched(run.started, until, &run.touches, asleep).awake_ms(),
         change,
     }
+}
+
+fn stop_of(it: &Receipt) -> String {
+    it.stop.as_ref().map(|stop| format!(" ({})", stop.word())).unwrap_or_default()
 }
 
 /// The most spans that share a moment; one that ends where another begins does not.
@@ -114,7 +119,7 @@ pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
     let why = if it.why.is_empty() { String::new() } else { format!(": {}", it.why) };
     rows.push(("Run", format!("{} of {} in {}", it.run, it.item, it.project)));
     let is_over = matches!(it.state, RunState::Landed | RunState::Stopped);
-    rows.push((if is_over { "Ended" } else { "Stands" }, format!("{}{why}", it.state.word())));
+    rows.push((if is_over { "Ended" } else { "Stands" }, format!("{}{}{why}", it.state.word(), stop_of(it))));
     let (from, to) = (clock(it.started), it.ended.map_or_else(|| "now".to_owned(), clock));
     // One day is named once.
     let same_day = from.split_once(' ').and_then(|(day, _)| to.strip_prefix(day));

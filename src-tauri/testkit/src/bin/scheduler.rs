@@ -100,6 +100,8 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         base: "0".into(),
         approved: "0".into(),
         settling: false,
+        stop: None,
+        stopped_by: Vec::new(),
         paused: None,
         branch: RefName::branch("x"),
         head: None,

@@ -100,7 +100,7 @@ impl Sim {
                 let says = format!("{} is {} and its item {item:?}", run.id, run.state.word());
                 faults.push(BreachKind::UntypedEnd.of(says));
             }
-            if run.state == RunState::Parked && run.why.is_empty() {
+            if run.state == RunState::Parked && (run.why.is_empty() || run.stop.is_none()) {
                 faults.push(BreachKind::UntypedEnd.of(format!("{} is parked without a reason", run.id)));
             }
         }

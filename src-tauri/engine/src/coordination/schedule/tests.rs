@@ -25,6 +25,8 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         base: "0".into(),
         approved: "0".into(),
         settling: false,
+        stop: None,
+        stopped_by: Vec::new(),
         paused: None,
         branch: RefName::branch("x"),
         head: None,

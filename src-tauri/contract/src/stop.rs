@@ -1,0 +1,60 @@
+//! Why a run stands still until a person acts: a closed list, with what it names. The sentence for people is the run's `why`;
+//! what may be done about it follows from the kind and never from the sentence's words.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PullId, SessionId, TaskId};
+
+/// Why a run was parked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "stop")]
+pub enum Stop {
+    /// Nothing of it can be worked any more: these tasks wait for a person.
+    Tasks {
+        /// Which, in file order.
+        tasks: Vec<TaskId>,
+    },
+    /// Its branch was moved by somebody else.
+    BranchMoved,
+    /// Git could not make its branch, or move it.
+    Branch,
+    /// The default branch clashes with its branch.
+    Clash {
+        /// Where.
+        paths: Vec<String>,
+    },
+    /// The default branch could not be merged into its branch.
+    Merge,
+    /// Its evidence could not be written down.
+    Record,
+    /// Its change could not be measured for the pull request.
+    Measure,
+    /// Its pull request was sent back.
+    Bounced {
+        /// Which.
+        pull: PullId,
+    },
+    /// A person ended a session of it.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
+}
+
+impl Stop {
+    /// The word shown to people and kept in the closed list of reasons.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Tasks { .. } => "tasks-parked",
+            Self::BranchMoved => "branch-moved",
+            Self::Branch => "branch-failed",
+            Self::Clash { .. } => "clash",
+            Self::Merge => "merge-failed",
+            Self::Record => "record-failed",
+            Self::Measure => "measure-failed",
+            Self::Bounced { .. } => "sent-back",
+            Self::SessionEnded { .. } => "session-ended",
+        }
+    }
+}
