@@ -228,7 +228,7 @@ fn a_paused_run_comes_to_rest_and_goes_on() {
     let scene = scene(&tasks, "  approve: person\n  slots: 1\n", &agent);
     scene.start(&[]);
     assert_eq!(here.read().trim(), "here");
-    let paused = scene.home.json(&["run", "pause"]);
+    let paused = scene.home.json(&["run", "pause", "r1"]);
     assert!(paused[0]["id"] == "r1" && paused[0]["paused"]["by"].is_object(), "{paused}");
     // What is noted now is for whoever begins next; whoever looks twice has looked once, and is written down.
     let blank = scene.home.try_json(&["run", "note", "r1", " "]);
@@ -260,7 +260,7 @@ fn a_paused_run_comes_to_rest_and_goes_on() {
     assert!(refused.fault().contains("r1 is paused, so nothing of it lands"), "{refused:?}");
     scene.home.at_rest();
     assert_eq!(scene.repo.git(&["rev-parse", "main"]), main);
-    scene.home.json(&["run", "go-on"]);
+    scene.home.json(&["run", "go-on", "r1"]);
     scene.wait_landed();
     let run = &scene.home.json(&["run", "show", "r1"])["run"];
     let touched: Vec<&str> =

@@ -109,7 +109,14 @@ pub(crate) fn Annunciator() -> impl IntoView {
     let paused = Memo::new(move |_| {
         desk.mirror
             .fleet
-            .with(|it| it.runs.values().filter(|it| it.state.is_live() && it.paused.is_some()).count())
+            .with(|it| it.runs.values().filter(|run| run.state.is_live() && it.is_paused(run)).count())
+    });
+    // Everything may be paused while nothing is carried: what is started then waits.
+    let halted = Memo::new(move |_| {
+        desk.mirror.fleet.with(|it| {
+            let drained = |drained: bool| if drained { "All paused " } else { "All paused, at work still " };
+            it.halt.as_ref().map(|halt| drained(halt.drained.is_some()))
+        })
     });
     let landed = Memo::new(move |_| {
         desk.mirror
@@ -121,7 +128,7 @@ pub(crate) fn Annunciator() -> impl IntoView {
             <div class="tiles">{tiles}</div>
             <span class="push gauges">
                 <span>"Running " <b>{move || running.get()}</b> {move || (slots.get() > 0).then(|| format!(" of {} slots", slots.get()))}</span>
-                {move || (paused.get() > 0).then(|| view! { <span data-name="paused">"Paused "<b>{paused.get()}</b>" "<crate::board::KeyOf id="pause-all"/></span> })}
+                {move || (paused.get() > 0 || halted.get().is_some()).then(|| view! { <span data-name="paused">{halted.get().unwrap_or("Paused ")}<b>{paused.get()}</b>" "<crate::board::KeyOf id="pause-all"/></span> })}
                 <span data-minor="">"Landed " <b>{move || landed.get()}</b></span>
             </span>
         </section>
@@ -158,6 +165,12 @@ pub(crate) fn says(record: &Record) -> Option<String> {
         Event::RefTouched { reference, named, prevented, .. } => {
             format!("{reference} {} by {named}", if *prevented { "was to be moved" } else { "moved" })
         }
+        Event::AllPaused { paused: true } => {
+            "Everything is paused: what is at work comes to its end".to_owned()
+        }
+        Event::AllPaused { paused: false } => "Everything goes on".to_owned(),
+        Event::Drained => "Everything is paused, and nothing is at work any more".to_owned(),
+        Event::SlotsSet { slots } => format!("Slots over all projects: {slots}"),
         Event::KeepAwake { on: true } => "This machine is kept awake while runs are carried".to_owned(),
         Event::KeepAwake { on: false } => "This machine may sleep again".to_owned(),
         Event::Notice { says, .. } => says.clone(),

@@ -476,11 +476,8 @@ fn stop_run(desk: Desk) {
 
 /// Pauses what is carried; if all of it is paused, lets it go on. What is at work comes to its end first.
 fn pause_all(desk: Desk) {
-    let paused = desk
-        .mirror
-        .fleet
-        .with_untracked(|it| it.runs.values().filter(|it| it.state.is_live()).any(|it| it.paused.is_none()));
-    let says = if paused { "Pause every run" } else { "Let every run go on" };
+    let paused = desk.mirror.fleet.with_untracked(|it| it.halt.is_none());
+    let says = if paused { "Pause everything" } else { "Let everything go on" };
     desk.act(says, ask::run::Pause { run: None, paused }.request());
 }
 

@@ -14,7 +14,8 @@ use leptos::task::spawn_local;
 use pilothouse_contract::ask::engine::EngineStatus;
 use pilothouse_contract::ask::session::SessionLine;
 use pilothouse_contract::attention::{Alarm, Sights, alarms};
-use pilothouse_contract::board::{Strip, strips};
+use pilothouse_contract::board::{Strip, Waits, strips};
+use pilothouse_contract::run::TaskState;
 use pilothouse_contract::{At, Fleet, Record, SessionId, ask};
 
 use crate::ipc::{self, FromFeed};
@@ -60,6 +61,8 @@ pub(crate) struct Mirror {
     pub(crate) recent: RwSignal<VecDeque<Record>>,
     /// Running sessions with their derived state.
     pub(crate) sessions: RwSignal<BTreeMap<SessionId, SessionLine>>,
+    /// Why tasks wait.
+    waits: RwSignal<Waits>,
     /// What the engine says of itself.
     pub(crate) engine: RwSignal<Option<EngineStatus>>,
     /// Now, once a second: the one timer that moves ages.
@@ -83,8 +86,10 @@ impl Mirror {
         let sessions = RwSignal::new(BTreeMap::<SessionId, SessionLine>::new());
         let engine = RwSignal::new(None::<EngineStatus>);
         let ticks = RwSignal::new(now());
-        let strips =
-            Memo::new(move |_| fleet.with(|fleet| strips(fleet).into_iter().map(Arc::new).collect()));
+        let waits = RwSignal::new(Waits::new());
+        let strips = Memo::new(move |_| {
+            fleet.with(|fleet| waits.with(|waits| strips(fleet, waits).into_iter().map(Arc::new).collect()))
+        });
         // Alarms that time raises may come some seconds late; that they are worked out every second is not needed.
         let slow = Memo::new(move |_| At(ticks.get().0 / 5000 * 5000));
         let open = Memo::new(move |_| {
@@ -98,6 +103,7 @@ impl Mirror {
             link: RwSignal::new(Link::Opening),
             recent: RwSignal::new(VecDeque::new()),
             sessions,
+            waits,
             engine,
             now: ticks,
             strips,
@@ -242,6 +248,7 @@ impl Mirror {
                 {
                     self.engine.set(Some(status));
                 }
+                self.look_at_waits().await;
                 looks.set_value(false);
             });
         };
@@ -253,6 +260,22 @@ impl Mirror {
             told.track();
             again();
         });
+    }
+
+    /// Why tasks wait is worked out by the engine; asked for only while any does.
+    async fn look_at_waits(self) {
+        let any = self.fleet.with_untracked(|fleet| {
+            let live = fleet.runs.values().filter(|it| it.state.is_live());
+            live.flat_map(|it| &it.tasks).any(|it| it.state == TaskState::Waiting)
+        });
+        let all = if any { ipc::call(ask::run::Waits {}).await.unwrap_or_default() } else { Vec::new() };
+        let of = |it: ask::run::RunWaits| {
+            it.waits.into_iter().map(move |wait| ((it.run, wait.task), wait.wait)).collect::<Vec<_>>()
+        };
+        let waits: Waits = all.into_iter().flat_map(of).collect();
+        if self.waits.with_untracked(|known| *known != waits) {
+            self.waits.set(waits);
+        }
     }
 
     /// The last sign of progress of a strip: its record, or its session's output.

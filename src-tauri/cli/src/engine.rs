@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use pilothouse_client::{Client, Places, Start, readiness_line};
+use pilothouse_contract::room::Slots;
 use pilothouse_contract::{Fault, FaultCode, ask};
 use pilothouse_engine::{Engine, Options, serve};
 use pilothouse_holder::proc;
@@ -47,6 +48,15 @@ enum Verb {
         /// on or off
         #[arg(value_parser = ["on", "off"])]
         to: Option<String>,
+    },
+    /// Say how much may be worked at once over all projects, or choose it
+    Slots {
+        /// All together; 0 is without end
+        #[arg(long)]
+        total: Option<u32>,
+        /// With one agent, as in claude=3; claude=0 is without end
+        #[arg(long, value_name = "AGENT=N", value_parser = agent_slots)]
+        agent: Vec<(String, u32)>,
     },
     /// Say what goes on and what stops when the window, the engine, your log-in or the machine ends
     Survives,
@@ -93,6 +103,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             });
             Ok(HOLDS)
         }
+        Some(Verb::Slots { total, agent }) => slots(total, agent, out).await,
         Some(Verb::Survives) => {
             let lines = desk::call(ask::engine::Survives {}).await?;
             out.value(&lines, |lines| {
@@ -105,6 +116,30 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             Ok(HOLDS)
         }
     }
+}
+
+fn agent_slots(text: &str) -> Result<(String, u32), String> {
+    let (agent, slots) = text.split_once('=').ok_or("write it as claude=3")?;
+    Ok((agent.to_owned(), slots.parse().map_err(|_| format!("'{slots}' is not a number"))?))
+}
+
+async fn slots(total: Option<u32>, agents: Vec<(String, u32)>, out: Out) -> End {
+    let mut slots = desk::call(ask::engine::Status {}).await?.slots;
+    if total.is_some() || !agents.is_empty() {
+        if let Some(total) = total {
+            slots.total = Some(total).filter(|it| *it > 0);
+        }
+        for (agent, n) in agents {
+            if n == 0 {
+                slots.agents.remove(&agent)
+            } else {
+                slots.agents.insert(agent, n)
+            };
+        }
+        desk::call(ask::engine::SetSlots { slots: slots.clone() }).await?;
+    }
+    out.value(&slots, |slots| format!("At once over all projects: {slots}."));
+    Ok(HOLDS)
 }
 
 /// The engine first, for a newer one knows older holders; then the holders, one hand always on every session.
@@ -156,6 +191,17 @@ async fn status(out: Out) -> End {
         }
         if status.restarts > 0 {
             says.push_str(&format!("\nIt was started again {} times by its watcher.", status.restarts));
+        }
+        if status.slots != Slots::default() {
+            says.push_str(&format!("\nAt once over all projects: {}.", status.slots));
+        }
+        if let Some(halt) = &status.halt {
+            let still = if halt.drained.is_some() { "nothing is at work" } else { "what is at work comes to its end" };
+            says.push_str(&format!(
+                "\nEverything is paused by {} since {} UTC, {still}: pilothouse run go-on",
+                halt.by,
+                clock(halt.at)
+            ));
         }
         for alarm in &status.alarms {
             says.push_str(&format!("\nAlarm: {alarm}"));

@@ -3,6 +3,7 @@
 use pilothouse_client::FromFeed;
 use pilothouse_contract::event::{Event, Record};
 use pilothouse_contract::project::Line;
+use pilothouse_contract::room::Halt;
 use pilothouse_contract::run::Run;
 use pilothouse_contract::{Fault, Fleet, RunId, ask};
 
@@ -96,6 +97,16 @@ pub(crate) async fn follow_and(run: RunId, out: Out, mut heard: impl FnMut(&Reco
     Ok(desk::call(ask::run::Show { run }).await?.run)
 }
 
+/// Comes back once everything is paused and nothing is at work any more; or once it goes on.
+pub(crate) async fn until_drained() -> Result<(), Fault> {
+    let status = desk::call(ask::engine::Status {}).await?;
+    let waits = |halt: &Option<Halt>| halt.as_ref().is_some_and(|it| it.drained.is_none());
+    if waits(&status.halt) {
+        each_record(Some(status.seq), |_, fleet| waits(&fleet.halt)).await?;
+    }
+    Ok(())
+}
+
 /// Whether a record is news for somebody who watches: steps on the way that nothing came of are left to the history.
 fn is_news(event: &Event) -> bool {
     use pilothouse_contract::attempt::AttemptState as At;
@@ -129,7 +140,9 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::TaskRests { run: it, .. }
         | Event::TaskRested { run: it, .. } => *it == run,
         Event::AttemptStarted { attempt: it } => it.run == run,
-        Event::AttemptMoved { attempt: it, .. } | Event::AttemptFailed { attempt: it, .. } => attempt(it),
+        Event::AttemptMoved { attempt: it, .. }
+        | Event::AttemptWaits { attempt: it, .. }
+        | Event::AttemptFailed { attempt: it, .. } => attempt(it),
         Event::EvidenceGathered { evidence } => evidence.subject.run == run,
         Event::QuestionAsked { question: it } => it.run == Some(run),
         Event::QuestionAnswered { question: it, .. } | Event::QuestionWithdrawn { question: it, .. } => {
@@ -203,6 +216,8 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::AttemptStarted { attempt } => {
             format!("{} {} started, try {}", attempt.task, attempt.id, attempt.number)
         }
+        Event::AttemptWaits { attempt, wait: Some(wait) } => format!("{attempt} {wait}"),
+        Event::AttemptWaits { attempt, wait: None } => format!("{attempt} goes on"),
         Event::AttemptMoved { attempt, to, why, evidence: ids } => {
             format!("{attempt} {}: {}{}", to.word(), says(why), evidence(ids))
         }
@@ -270,6 +285,12 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             let how = if *prevented { "FENCE HELD: a move of" } else { "MOVED OUTSIDE:" };
             format!("{how} {reference} by {}", says(named))
         }
+        Event::AllPaused { paused: true } => {
+            "everything is paused: what is at work comes to its end".to_owned()
+        }
+        Event::AllPaused { paused: false } => "everything goes on".to_owned(),
+        Event::Drained => "everything is paused, and nothing is at work any more".to_owned(),
+        Event::SlotsSet { slots } => format!("slots over all projects: {slots}"),
         Event::KeepAwake { on: true } => "the machine is kept awake while runs are carried".to_owned(),
         Event::KeepAwake { on: false } => "the machine may sleep while runs are carried".to_owned(),
         Event::EngineStarted { restarts: 0 } => "the engine started".to_owned(),

@@ -209,6 +209,15 @@ pub mod run {
             /// What it says.
             says: String,
         }
+        /// Why what waits in runs that are carried does.
+        Waits {}
+        /// Of one run.
+        RunWaits {
+            /// Which.
+            run: RunId,
+            /// Its tasks that wait, in file order.
+            waits: Vec<TaskWait>,
+        }
         /// Why a task waits.
         TaskWait {
             /// Which.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, EvidenceId, Oid, RunId, SessionId, TaskId, WorktreeId};
 use crate::time::At;
+use crate::wait::Wait;
 
 /// One try at one task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Attempt {
     pub state: AttemptState,
     /// Why it stands there.
     pub why: String,
+    /// What it waits for before it goes on there; nothing if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Wait>,
     /// The commit of the item branch it starts from.
     pub base: Oid,
     /// Its worktree.

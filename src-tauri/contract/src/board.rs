@@ -3,6 +3,8 @@
 //!
 //! Refuses to guess: what no fact says has no strip.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptState};
@@ -14,6 +16,7 @@ use crate::pull::PullState;
 use crate::run::{Run, RunState, TaskRun, TaskState};
 use crate::session::SessionKind;
 use crate::time::At;
+use crate::wait::Wait;
 
 /// What a strip, an alarm or a stage is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,15 +113,18 @@ pub fn call_of(item: Option<&Item>, task: &TaskId) -> String {
     format!("{}/{task}", item.map_or("?", |it| number_of(&it.slug)))
 }
 
+/// Why tasks that wait do, as the engine worked it out last: of its schedule only the outcome leaves it.
+pub type Waits = BTreeMap<(RunId, TaskId), Wait>;
+
 /// The strips of the fleet, bay by bay, the one that is longest on its way first.
 #[must_use]
-pub fn strips(fleet: &Fleet) -> Vec<Strip> {
+pub fn strips(fleet: &Fleet, waits: &Waits) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
     for run in fleet.runs.values() {
         let listed = fleet.projects.get(&run.project).is_some_and(|it| !it.removed);
         let newest = fleet.run_of(run.item).is_some_and(|it| it.id == run.id);
         if listed && newest {
-            tasks(fleet, run, &mut strips);
+            tasks(fleet, run, waits, &mut strips);
         }
     }
     let listed = |project: &ProjectId| fleet.projects.get(project).is_some_and(|it| !it.removed);
@@ -197,7 +203,7 @@ pub fn strips(fleet: &Fleet) -> Vec<Strip> {
     strips
 }
 
-fn tasks(fleet: &Fleet, run: &Run, strips: &mut Vec<Strip>) {
+fn tasks(fleet: &Fleet, run: &Run, known: &Waits, strips: &mut Vec<Strip>) {
     let item = fleet.items.get(&run.item);
     let over = matches!(run.state, RunState::Landed | RunState::Stopped | RunState::InPull);
     for task in &run.tasks {
@@ -211,7 +217,11 @@ fn tasks(fleet: &Fleet, run: &Run, strips: &mut Vec<Strip>) {
                 let why = "Is tried again after a short rest: its last try failed".to_owned();
                 (Bay::Ready, why, tries(task), last.map_or(run.moved, |it| it.moved), None)
             }
-            TaskState::Waiting if !over => (Bay::Ready, waits(task), String::new(), run.moved, None),
+            TaskState::Waiting if !over => {
+                let wait = known.get(&(run.id, task.spec.id.clone()));
+                let why = wait.map_or_else(|| waits(task), |it| sentence(&it.to_string()));
+                (Bay::Ready, why, String::new(), run.moved, None)
+            }
             TaskState::Parked { why } if !over => {
                 let last = task.attempts.last().and_then(|id| fleet.attempts.get(id));
                 let (since, session) = last.map_or((run.moved, None), |it| (it.moved, it.session));
@@ -252,6 +262,12 @@ fn waits(task: &TaskRun) -> String {
     }
 }
 
+/// With a capital at its beginning.
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
 fn at_work(run: &Run, task: &TaskRun, attempt: &Attempt) -> (Bay, String, String, At, Option<SessionId>) {
     let agent = &run.policy.agent.name;
     let (bay, why) = match attempt.state {
@@ -268,6 +284,7 @@ fn at_work(run: &Run, task: &TaskRun, attempt: &Attempt) -> (Bay, String, String
         AttemptState::Merged => (Bay::Verify, "On the item branch".to_owned()),
         AttemptState::Failed => (Bay::Working, attempt.why.clone()),
     };
+    let why = attempt.waits.as_ref().map_or(why, |wait| sentence(&wait.to_string()));
     (bay, why, tries(task), attempt.moved, attempt.session)
 }
 

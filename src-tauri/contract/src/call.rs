@@ -101,6 +101,8 @@ calls! {
     EngineStop(ask::engine::Stop) -> (), Act;
     /// Keeps the machine awake while runs are carried, or not any more.
     EngineKeepAwake(ask::engine::KeepAwake) -> (), Act;
+    /// Chooses how much may be worked at once over all projects.
+    EngineSetSlots(ask::engine::SetSlots) -> (), Act;
 
     /// Adds a repository.
     ProjectAdd(ask::project::Add) -> Project, Act;
@@ -134,6 +136,8 @@ calls! {
     RunPause(ask::run::Pause) -> Vec<Run>, Act;
     /// Runs.
     RunList(ask::run::List) -> Vec<Run>, Read;
+    /// Why what waits in runs that are carried does.
+    RunWaits(ask::run::Waits) -> Vec<ask::run::RunWaits>, Read;
     /// One run.
     RunShow(ask::run::Show) -> ask::run::RunPage, Read;
     /// Its receipt.

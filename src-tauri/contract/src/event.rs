@@ -13,10 +13,12 @@ use crate::item::{Item, ItemState};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
 use crate::question::{Question, QuestionAnswer};
+use crate::room::Slots;
 use crate::run::{Note, Policy, Run, RunState, TaskRun, TaskState, Touch};
 use crate::session::{End, Running, Session};
 use crate::stop::Stop;
 use crate::time::At;
+use crate::wait::Wait;
 use crate::who::Who;
 use crate::worktree::{Recovery, Seen, Worktree};
 
@@ -55,7 +57,7 @@ pub enum Event {
     ItemMoved { item: ItemId, to: ItemState, why: String, evidence: Vec<EvidenceId> },
 
     /// A run began.
-    RunStarted { run: Run },
+    RunStarted { run: Box<Run> },
     /// A person let a parked run go on, by the spec and the policy of a newer commit. Nothing begins before its branch
     /// is up to date.
     RunResumed { run: RunId, approved: Oid, policy: Policy, tasks: Vec<TaskRun> },
@@ -92,6 +94,8 @@ pub enum Event {
     AttemptStarted { attempt: Attempt },
     /// An attempt went along its road.
     AttemptMoved { attempt: AttemptId, to: AttemptState, why: String, evidence: Vec<EvidenceId> },
+    /// An attempt waits before it goes on, or does not any more.
+    AttemptWaits { attempt: AttemptId, wait: Option<Wait> },
     /// An attempt failed: the bad end.
     AttemptFailed { attempt: AttemptId, failure: Failure, why: String, evidence: Vec<EvidenceId> },
     /// Its brief was written.
@@ -176,6 +180,12 @@ pub enum Event {
     },
     /// A person wants the machine to be kept awake while runs are carried, or not any more.
     KeepAwake { on: bool },
+    /// A person chose how much may be worked at once over all projects.
+    SlotsSet { slots: Slots },
+    /// A person paused everything, or let it go on.
+    AllPaused { paused: bool },
+    /// Everything is paused, and now nothing is under way any more.
+    Drained,
     /// The engine began to work; so often did its watcher start one before, in this life of the watcher.
     EngineStarted { restarts: u32 },
     /// The machine slept while the engine lived: so long, in milliseconds, up to this record.
@@ -210,6 +220,7 @@ impl Event {
             Self::Integrating { .. } => "integrating",
             Self::AttemptStarted { .. } => "attempt-started",
             Self::AttemptMoved { .. } => "attempt-moved",
+            Self::AttemptWaits { .. } => "attempt-waits",
             Self::AttemptFailed { .. } => "attempt-failed",
             Self::BriefWritten { .. } => "brief-written",
             Self::CandidateRead { .. } => "candidate-read",
@@ -238,6 +249,9 @@ impl Event {
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",
             Self::KeepAwake { .. } => "keep-awake",
+            Self::SlotsSet { .. } => "slots-set",
+            Self::AllPaused { .. } => "all-paused",
+            Self::Drained => "drained",
             Self::EngineStarted { .. } => "engine-started",
             Self::MachineSlept { .. } => "machine-slept",
             Self::Notice { .. } => "notice",

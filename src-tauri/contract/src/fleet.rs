@@ -17,6 +17,7 @@ use crate::item::Item;
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
+use crate::room::{Halt, Slots};
 use crate::run::{Paused, Run, RunState, TaskRun, TaskState};
 use crate::session::{Session, SessionKind};
 use crate::worktree::{Worktree, WorktreeState};
@@ -48,6 +49,12 @@ pub struct Fleet {
     /// Whether a person wants the machine to be kept awake while runs are carried.
     #[serde(default)]
     pub keep_awake: bool,
+    /// How much may be worked at once over all projects.
+    #[serde(default)]
+    pub slots: Slots,
+    /// That everything is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<Halt>,
 }
 
 /// What a fold changed: the rows that a store writes and the signals that a window sets.
@@ -135,6 +142,12 @@ impl Fleet {
         runs().rfind(|run| run.state.is_live()).or_else(|| runs().next_back())
     }
 
+    /// Whether nothing of a run begins or lands for now: it is paused, or everything is.
+    #[must_use]
+    pub fn is_paused(&self, run: &Run) -> bool {
+        self.halt.is_some() || run.is_paused()
+    }
+
     /// The projects on the list.
     pub fn listed(&self) -> impl Iterator<Item = &Project> {
         self.projects.values().filter(|project| !project.removed)
@@ -175,7 +188,7 @@ impl Fleet {
             }),
 
             Event::RunStarted { run } => {
-                self.runs.insert(run.id, run.clone());
+                self.runs.insert(run.id, run.as_ref().clone());
                 Some(Touched::Run(run.id))
             }
             Event::RunResumed { run, approved, policy, tasks } => self.run(*run, |it| {
@@ -224,13 +237,16 @@ impl Fleet {
             }
             Event::AttemptMoved { attempt, to, why, evidence } => self.attempt(*attempt, |it| {
                 it.state = *to;
+                it.waits = None;
                 it.why.clone_from(why);
                 it.evidence.extend(evidence);
                 it.moved = at;
             }),
+            Event::AttemptWaits { attempt, wait } => self.attempt(*attempt, |it| it.waits.clone_from(wait)),
             Event::AttemptFailed { attempt, failure, why, evidence } => {
                 let touched = self.attempt(*attempt, |it| {
                     it.state = AttemptState::Failed;
+                    it.waits = None;
                     it.failure = Some(failure.clone());
                     it.why.clone_from(why);
                     it.evidence.extend(evidence);
@@ -342,6 +358,18 @@ impl Fleet {
                 self.keep_awake = *on;
                 Some(Touched::Settings)
             }
+            Event::SlotsSet { slots } => {
+                self.slots.clone_from(slots);
+                Some(Touched::Settings)
+            }
+            Event::AllPaused { paused } => {
+                self.halt = paused.then(|| Halt { by: record.who.clone(), at, drained: None });
+                Some(Touched::Settings)
+            }
+            Event::Drained => self.halt.as_mut().map(|it| {
+                it.drained = Some(at);
+                Touched::Settings
+            }),
 
             Event::Refused { .. }
             | Event::RefTouched { .. }

@@ -1,6 +1,6 @@
 //! Runs: the engine carrying one item. Holds the policy it was started under, and where each task stands.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::session::Limits;
 use crate::spec::TaskSpec;
 use crate::stop::Stop;
 use crate::time::At;
+pub use crate::wait::Wait;
 use crate::who::Who;
 
 /// The engine carrying an item.
@@ -209,73 +210,6 @@ impl TaskState {
     }
 }
 
-/// Why a task that is not begun does not begin: visible, different reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "wait")]
-pub enum Wait {
-    /// Nothing: it can begin.
-    Ready,
-    /// Tasks that come first are not done.
-    Dependency {
-        /// Which; the first of many.
-        tasks: Vec<TaskId>,
-        /// How many more there are.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        more: u32,
-    },
-    /// A task that is being worked might write the same files.
-    Scope {
-        /// Which.
-        with: TaskId,
-        /// The part that may clash.
-        why: String,
-    },
-    /// All slots are taken.
-    Slot {
-        /// How many there are.
-        slots: u32,
-    },
-    /// Its run is paused.
-    Paused,
-    /// Its last try failed, and the next one begins a little later.
-    Rest {
-        /// When.
-        until: At,
-    },
-    /// A resource is taken.
-    Resource {
-        /// Its name.
-        name: String,
-        /// Who has it.
-        with: TaskId,
-    },
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ready => f.write_str("ready"),
-            Self::Dependency { tasks, more } => {
-                f.write_str("waits for ")?;
-                for (n, task) in tasks.iter().enumerate() {
-                    write!(f, "{}{task}", if n == 0 { "" } else { ", " })?;
-                }
-                if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
-            }
-            Self::Scope { with, why } => write!(f, "waits for the scope of {with}: {why}"),
-            Self::Paused => f.write_str("waits until its run goes on: it is paused"),
-            Self::Rest { .. } => f.write_str("rests a little after a failed try"),
-            Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),
-            Self::Resource { name, with } => write!(f, "waits for {name}, which {with} has"),
-        }
-    }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
 /// That a run is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
@@ -381,6 +315,15 @@ pub struct Policy {
     pub retry_max_s: u32,
     /// How many attempts may run at once.
     pub slots: u32,
+    /// How many may run at once in all runs of the project together; 0 is without end.
+    #[serde(default)]
+    pub project_slots: u32,
+    /// How many attempts of the project may stand in a state at once, by the state's word. Those beyond wait before it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub state_slots: BTreeMap<String, u32>,
+    /// Resources of which there is more than one, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, u32>,
     /// An attempt whose session shows no output and changes no file for this long is stalled, in seconds.
     pub stall_s: u32,
     /// So long a session may work at one attempt, in seconds; 0 is without end.

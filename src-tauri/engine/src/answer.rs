@@ -145,6 +145,8 @@ impl Answer<ask::engine::Status> for Desk {
             outdated_holders: u32::try_from(outdated.count()).unwrap_or(u32::MAX),
             pending_effects: self.engine.pending_effects(),
             keep_awake: self.engine.fleet().keep_awake,
+            slots: self.engine.fleet().slots.clone(),
+            halt: self.engine.fleet().halt.clone(),
             alarms: self.engine.alarms(),
         })
     }
@@ -153,6 +155,12 @@ impl Answer<ask::engine::Status> for Desk {
 impl Answer<ask::engine::KeepAwake> for Desk {
     async fn answer(&self, call: ask::engine::KeepAwake) -> Result<(), Fault> {
         self.act(Input::KeepAwake { on: call.on }).await.map(|_| ())
+    }
+}
+
+impl Answer<ask::engine::SetSlots> for Desk {
+    async fn answer(&self, call: ask::engine::SetSlots) -> Result<(), Fault> {
+        self.act(Input::SetSlots { slots: call.slots }).await.map(|_| ())
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! Refuses: any IO, any clock, any chance. Uses `policy` and `contract` only.
 
+mod admit;
 mod attempts;
 mod effect;
 mod flakes;
@@ -39,6 +40,8 @@ pub struct Work<'a> {
     now: At,
     who: Who,
     first_key: EffectKey,
+    /// Something was given back that runs share.
+    freed: bool,
     decision: Decision,
 }
 
@@ -68,7 +71,8 @@ pub fn decide(
     who: Who,
     now: At,
 ) -> Result<Decision, Fault> {
-    let mut work = Work { fleet, schedules, now, who, first_key, decision: Decision::default() };
+    let mut work =
+        Work { fleet, schedules, now, who, first_key, freed: false, decision: Decision::default() };
     match input {
         Input::AddProject(facts) => work.add_project(facts)?,
         Input::TrustProject { project, found } => work.trust_project(project, found)?,
@@ -86,6 +90,8 @@ pub fn decide(
         Input::StartRun(facts) => work.start_run(*facts)?,
         Input::StopRun { run } => work.stop_run(run)?,
         Input::PauseRun { run, paused } => work.pause_run(run, paused)?,
+        Input::PauseAll { paused } => work.pause_all(paused),
+        Input::SetSlots { slots } => work.set_slots(slots)?,
         Input::NoteRun { run, text } => work.note_run(run, &text)?,
         Input::Peeked { session } => work.peeked(session),
         Input::StartSession(facts) => work.start_session(facts)?,
@@ -116,6 +122,7 @@ pub fn decide(
         Input::MachineSlept { ms } => work.engine(Event::MachineSlept { ms }),
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
+    work.share_out();
     work.schedules.sweep(work.fleet);
     Ok(work.decision)
 }
@@ -132,6 +139,14 @@ impl Work<'_> {
     }
 
     fn emit_as(&mut self, who: Who, event: Event) {
+        self.freed |= matches!(
+            event,
+            Event::TaskMoved { .. }
+                | Event::AttemptMoved { .. }
+                | Event::AttemptFailed { .. }
+                | Event::RunMoved { .. }
+                | Event::SlotsSet { .. }
+        );
         let record = Record { seq: self.fleet.seq + 1, at: self.now, who, event };
         self.decision.touched.extend(self.fleet.apply(&record));
         self.decision.records.push(record);

@@ -24,7 +24,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(60);
 fn works(fleet: &Fleet) -> bool {
     let at_work = fleet.attempts.values().any(|it| !it.state.is_over());
     let goes_on = |run: &Run| match run.state {
-        RunState::Running | RunState::Assembled => !run.is_paused(),
+        RunState::Running | RunState::Assembled => !fleet.is_paused(run),
         RunState::InPull => run
             .pull
             .and_then(|it| fleet.pulls.get(&it))

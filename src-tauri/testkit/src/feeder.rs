@@ -4,6 +4,7 @@
 //! Refuses: any test. It decides nothing, stores nothing and keeps no promise; whoever wants to know what an engine does
 //! asks an engine.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -20,6 +21,7 @@ use pilothouse_contract::ask::session::SessionLine;
 use pilothouse_contract::attempt::{Attempt, AttemptState};
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Line, Project, Trust};
+use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy, Run, RunState, TaskRun, TaskState};
 use pilothouse_contract::spec::{Spec, TaskSpec, Verify};
 use pilothouse_contract::trajectory::Trajectory;
@@ -231,6 +233,8 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
             live_sessions: 0,
             pending_effects: 0,
             keep_awake: false,
+            slots: Slots::default(),
+            halt: None,
             alarms: Vec::new(),
         }),
         Request::SessionList(_) => wire::encode(&Vec::<SessionLine>::new()),
@@ -284,6 +288,7 @@ fn fleet(strips: u32) -> Fleet {
             task: spec.id.clone(),
             number: 1,
             state: AttemptState::Working,
+            waits: None,
             why: "the stand-in began".to_owned(),
             base: oid.clone(),
             worktree: WorktreeId(n),
@@ -374,6 +379,9 @@ fn fleet(strips: u32) -> Fleet {
 
 fn policy(slots: u32) -> Policy {
     Policy {
+        project_slots: 0,
+        state_slots: BTreeMap::new(),
+        resources: BTreeMap::new(),
         source: "built in".to_owned(),
         agent: AgentChoice {
             name: "stand-in".to_owned(),

@@ -21,6 +21,7 @@ use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::PullState;
+use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
 use pilothouse_contract::session::{Session, SessionKind};
 use pilothouse_contract::spec::{Scope, Spec, TaskSpec, Verify};
@@ -53,6 +54,15 @@ struct Journal {
     next: u64,
 }
 
+/// How much of what runs share there is, for a whole seed.
+#[derive(Debug, Default)]
+struct Caps {
+    slots: Slots,
+    project: u32,
+    states: BTreeMap<String, u32>,
+    resources: BTreeMap<String, u32>,
+}
+
 struct Sim {
     rng: Rng,
     now: At,
@@ -77,6 +87,8 @@ struct Sim {
     kills_one_in: u32,
     /// Time that passed, without jumps.
     passed_ms: i64,
+    /// What runs share.
+    caps: Caps,
     /// In a long life, how often each run was let go on: at some time its person stops it.
     tries: Option<BTreeMap<RunId, u32>>,
 }
@@ -118,12 +130,35 @@ impl Sim {
             deeds_left: 8,
             kills_one_in: if seed.is_multiple_of(4) { KILLS_RARE } else { KILLS },
             passed_ms: 0,
+            caps: Caps::default(),
             tries: None,
+        }
+    }
+
+    /// What all runs of a seed share, and how much of it there is.
+    fn choose_caps(&mut self) {
+        let rng = &mut self.rng;
+        let mut some = |one_in: u32, most: u32| (rng.u32(0..one_in) == 0).then(|| rng.u32(1..=most));
+        self.caps = Caps {
+            slots: Slots {
+                total: some(4, 3),
+                agents: some(6, 2).map(|n| ("rehearsal".to_owned(), n)).into_iter().collect(),
+            },
+            project: some(4, 3).unwrap_or(0),
+            states: ["red-check", "working", "verifying"]
+                .into_iter()
+                .filter_map(|state| Some((state.to_owned(), some(6, 2)?)))
+                .collect(),
+            resources: BTreeMap::from([("sim".to_owned(), 3)]),
+        };
+        if self.caps.slots != Slots::default() {
+            self.person(Input::SetSlots { slots: self.caps.slots.clone() });
         }
     }
 
     /// A project with one or two items of a few tasks each, all started.
     fn begin(&mut self) {
+        self.choose_caps();
         let main = self.world.main().unwrap_or_default();
         self.person(Input::AddProject(ProjectFacts {
             name: "sim".to_owned(),
@@ -152,6 +187,9 @@ impl Sim {
             approve: if self.rng.bool() { Approval::Policy } else { Approval::Person },
             slots: self.rng.u32(1..=4),
             attempts: self.rng.u32(1..=3),
+            project_slots: self.caps.project,
+            state_slots: self.caps.states.clone(),
+            resources: self.caps.resources.clone(),
             ..workflow.policy(agent)
         };
         self.person(Input::StartRun(Box::new(RunFacts {
@@ -179,7 +217,9 @@ impl Sim {
                 let rng = &mut self.rng;
                 tasks.iter().filter(|_| rng.u32(0..3) == 0).map(|it| it.id.clone()).collect()
             });
+            let uses = ["db", "port:1", "sim", "sim:2"].get(self.rng.usize(0..16));
             tasks.push(TaskSpec {
+                uses: uses.into_iter().map(|it| (*it).to_owned()).collect(),
                 title: format!("item {item} task {n}"),
                 phase: Some(0),
                 line: n,

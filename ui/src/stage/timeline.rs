@@ -277,6 +277,9 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
         Event::AttemptMoved { attempt, to, why, .. } if ours(attempt) => {
             Row { why: why.clone(), ..row("right", format!("{} {}", attempt, to.word().replace('-', " "))) }
         }
+        Event::AttemptWaits { attempt, wait: Some(wait) } if ours(attempt) => {
+            row("right", format!("{attempt} {wait}"))
+        }
         Event::AttemptFailed { attempt, failure, why, .. } if ours(attempt) => Row {
             why: why.clone(),
             ..row("cross", format!("{attempt} failed: {}", failure.word().replace('-', " ")))

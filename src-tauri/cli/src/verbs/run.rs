@@ -58,15 +58,18 @@ pub(crate) enum Verb {
         #[arg(value_parser = id::<RunId>)]
         run: RunId,
     },
-    /// Pause a run, or all: agents at work come to their end, nothing begins and nothing lands
+    /// Pause a run, or everything: agents at work come to their end, nothing begins and nothing lands
     Pause {
-        /// Its id; without one all runs
+        /// Its id; without one everything, also what is started meanwhile
         #[arg(value_parser = id::<RunId>)]
         run: Option<RunId>,
+        /// Come back once nothing is at work any more
+        #[arg(long, conflicts_with = "run")]
+        wait: bool,
     },
-    /// Let a paused run go on, or all
+    /// Let a paused run go on, or everything
     GoOn {
-        /// Its id; without one all runs
+        /// Its id; without one everything but runs that were paused by themselves
         #[arg(value_parser = id::<RunId>)]
         run: Option<RunId>,
     },
@@ -120,8 +123,8 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&run, |run| format!("{} is {}.", run.id, run.state.word()));
             Ok(HOLDS)
         }
-        Verb::Pause { run } => pause(run, true, out).await,
-        Verb::GoOn { run } => pause(run, false, out).await,
+        Verb::Pause { run, wait } => pause(run, true, wait, out).await,
+        Verb::GoOn { run } => pause(run, false, false, out).await,
         Verb::Note { run, text } => {
             let run = desk::call(ask::run::Note { run, text }).await?;
             out.value(&run, |run| {
@@ -146,8 +149,17 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
     }
 }
 
-async fn pause(run: Option<RunId>, paused: bool, out: Out) -> End {
-    let runs = desk::call(ask::run::Pause { run, paused }).await?;
+async fn pause(run: Option<RunId>, paused: bool, wait: bool, out: Out) -> End {
+    let mut runs = desk::call(ask::run::Pause { run, paused }).await?;
+    if wait {
+        progress::until_drained().await?;
+        runs = desk::call(ask::run::List { project: None }).await?;
+        runs.retain(|it| it.state.is_live());
+    }
+    if run.is_none() {
+        out.value(&runs, |runs| all(runs, paused));
+        return Ok(HOLDS);
+    }
     out.value(&runs, |runs| {
         let line = |it: &Run| {
             let active = it.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. })).count();
@@ -157,12 +169,22 @@ async fn pause(run: Option<RunId>, paused: bool, out: Out) -> End {
                 (true, _) => format!("{} is paused: {active} at work come to their end first.", it.id),
             }
         };
-        if runs.is_empty() {
-            return "No run is carried.".to_owned();
-        }
         runs.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     Ok(HOLDS)
+}
+
+fn all(runs: &[Run], paused: bool) -> String {
+    let at_work =
+        |it: &Run| it.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. })).count();
+    let active: usize = runs.iter().map(at_work).sum();
+    let alone: Vec<String> = runs.iter().filter(|it| it.is_paused()).map(|it| it.id.to_string()).collect();
+    match (paused, active) {
+        (true, 0) => "Everything is paused, and nothing is at work. Go on: pilothouse run go-on".to_owned(),
+        (true, _) => format!("Everything is paused: {active} at work come to their end first."),
+        (false, _) if alone.is_empty() => "Everything goes on.".to_owned(),
+        (false, _) => format!("Everything goes on but {}, paused by itself.", alone.join(", ")),
+    }
 }
 
 fn list(runs: &[Run]) -> String {

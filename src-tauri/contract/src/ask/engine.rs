@@ -1,6 +1,7 @@
 //! What can be asked of the engine itself: how it is, that it stays awake, that it ends, what survives what.
 
 use super::*;
+use crate::room::{Halt, Slots};
 use crate::time::At;
 
 /// What becomes of something.
@@ -50,6 +51,11 @@ asks! {
         /// Whether it does.
         on: bool,
     }
+    /// Chooses how much may be worked at once over all projects.
+    SetSlots {
+        /// How much.
+        slots: Slots,
+    }
     /// What the engine says of itself.
     EngineStatus {
         /// The version of the program.
@@ -81,6 +87,12 @@ asks! {
         /// Whether the machine is to be kept awake while runs are carried.
         #[serde(default)]
         keep_awake: bool,
+        /// How much may be worked at once over all projects.
+        #[serde(default)]
+        slots: Slots,
+        /// That everything is paused.
+        #[serde(default)]
+        halt: Option<Halt>,
         /// What the engine cannot do just now, in words.
         alarms: Vec<String>,
     }

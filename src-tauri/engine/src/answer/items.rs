@@ -51,10 +51,11 @@ impl Answer<ask::item::Show> for Desk {
 impl Answer<ask::task::List> for Desk {
     async fn answer(&self, call: ask::task::List) -> Result<ask::task::Tasks, Fault> {
         let item = self.item(call.item)?;
-        let run = self.engine.fleet().run_of(item.id).cloned();
+        let fleet = self.engine.fleet();
+        let run = fleet.run_of(item.id).cloned();
         let tasks = match &run {
             Some(run) => {
-                let waits = schedule::waits(run);
+                let waits = schedule::waits(&fleet, run);
                 let wait = |task: &TaskRun| {
                     waits.iter().find(|(id, _)| *id == task.spec.id).map(|(_, wait)| wait.clone())
                 };

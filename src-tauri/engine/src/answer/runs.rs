@@ -132,22 +132,13 @@ impl Answer<ask::run::Note> for Desk {
 
 impl Answer<ask::run::Pause> for Desk {
     async fn answer(&self, call: ask::run::Pause) -> Result<Vec<Run>, Fault> {
-        let runs: Vec<RunId> = match call.run {
-            Some(run) => vec![run],
-            None => {
-                self.engine.fleet().runs.values().filter(|it| it.state.is_live()).map(|it| it.id).collect()
-            }
+        let Some(run) = call.run else {
+            self.act(Input::PauseAll { paused: call.paused }).await?;
+            let fleet = self.engine.fleet();
+            return Ok(fleet.runs.values().filter(|it| it.state.is_live()).cloned().collect());
         };
-        let mut now = Vec::new();
-        for run in runs {
-            match self.act(Input::PauseRun { run, paused: call.paused }).await {
-                Ok(_) => now.push(self.run(run)?),
-                // One of many may have come to its end meanwhile.
-                Err(fault) if call.run.is_some() => return Err(fault),
-                Err(fault) => tracing::info!(%run, %fault, "it was not paused or let go on"),
-            }
-        }
-        Ok(now)
+        self.act(Input::PauseRun { run, paused: call.paused }).await?;
+        Ok(vec![self.run(run)?])
     }
 }
 
@@ -172,7 +163,7 @@ impl Answer<ask::run::Show> for Desk {
         });
         Ok(ask::run::RunPage {
             fuses: fuses.collect(),
-            waits: schedule::waits(&run)
+            waits: schedule::waits(&fleet, &run)
                 .into_iter()
                 .map(|(task, wait)| ask::run::TaskWait { task, wait })
                 .collect(),
@@ -182,6 +173,19 @@ impl Answer<ask::run::Show> for Desk {
             history,
             run,
         })
+    }
+}
+
+impl Answer<ask::run::Waits> for Desk {
+    async fn answer(&self, _: ask::run::Waits) -> Result<Vec<ask::run::RunWaits>, Fault> {
+        let fleet = self.engine.fleet();
+        let live = fleet.runs.values().filter(|it| it.state == RunState::Running);
+        let of = |run: &Run| {
+            let waits = schedule::waits(&fleet, run);
+            let waits = waits.into_iter().map(|(task, wait)| ask::run::TaskWait { task, wait });
+            ask::run::RunWaits { run: run.id, waits: waits.collect() }
+        };
+        Ok(live.map(of).filter(|it| !it.waits.is_empty()).collect())
     }
 }
 

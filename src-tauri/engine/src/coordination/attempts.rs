@@ -38,7 +38,10 @@ impl Work<'_> {
     }
 
     /// Asks for the proof of an attempt's task on a commit.
-    fn check_attempt(&mut self, attempt: AttemptId, gate: Gate, commit: &Oid) {
+    pub(super) fn check_attempt(&mut self, attempt: AttemptId, gate: Gate, commit: &Oid) {
+        if !self.admit(attempt) {
+            return;
+        }
         let Some(it) = self.fleet.attempts.get(&attempt).cloned() else { return };
         let Some(run) = self.fleet.runs.get(&it.run).cloned() else { return };
         let Some(spec) = run.task(&it.task).map(|task| task.spec.clone()) else { return };
@@ -187,7 +190,10 @@ impl Work<'_> {
         }
     }
 
-    fn launch_agent(&mut self, attempt: &Attempt, run: &Run) {
+    pub(super) fn launch_agent(&mut self, attempt: &Attempt, run: &Run) {
+        if !self.admit(attempt.id) {
+            return;
+        }
         let id = self.fleet.next_session();
         let title = run.task(&attempt.task).map(|task| task.spec.title.clone()).unwrap_or_default();
         self.engine(Event::SessionAsked {

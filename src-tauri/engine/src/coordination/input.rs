@@ -2,6 +2,7 @@
 
 use pilothouse_contract::fuse::Fuse;
 use pilothouse_contract::project::Found;
+use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Limits, Mode};
 use pilothouse_contract::spec::Spec;
@@ -92,6 +93,16 @@ pub enum Input {
         run: RunId,
         /// Whether it is paused from now on.
         paused: bool,
+    },
+    /// A person pauses everything, or lets it go on.
+    PauseAll {
+        /// Whether it is paused from now on.
+        paused: bool,
+    },
+    /// A person chooses how much may be worked at once over all projects.
+    SetSlots {
+        /// How much.
+        slots: Slots,
     },
     /// A person leaves a note for a run's agents.
     NoteRun {

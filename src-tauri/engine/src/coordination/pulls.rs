@@ -237,6 +237,10 @@ impl Work<'_> {
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         }
         super::runs::line_open(&project)?;
+        if self.fleet.halt.is_some() {
+            return Err(Fault::refused("everything is paused, so nothing lands")
+                .command("let it go on", "pilothouse run go-on"));
+        }
         if self.fleet.runs.get(&it.run).is_some_and(Run::is_paused) {
             return Err(Fault::refused(format!("{} is paused, so nothing of it lands", it.run))
                 .command("let it go on", format!("pilothouse run go-on {}", it.run)));
@@ -258,7 +262,7 @@ impl Work<'_> {
         }
         let may_land = |pull: &&Pull| {
             let said_yes = pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head);
-            let paused = self.fleet.runs.get(&pull.run).is_some_and(Run::is_paused);
+            let paused = self.fleet.runs.get(&pull.run).is_some_and(|it| self.fleet.is_paused(it));
             said_yes
                 && !paused
                 && matches!(

@@ -14,6 +14,7 @@ use pilothouse_contract::{
 use super::Work;
 use super::effect::{Advanced, Effect, HeadChange};
 use super::input::{ItemFound, RunFacts};
+use crate::policy::resources;
 
 impl Work<'_> {
     /// Spec folders as they stand at the tip of the default branch. Items that are under way keep what they were
@@ -94,6 +95,15 @@ impl Work<'_> {
                 ))
                 .because(detail));
         }
+        let too_much = |task: &TaskSpec| {
+            let need = resources::too_much(task, &facts.policy.resources)?;
+            Some(format!("{} uses {} of {}, and there are {}", task.id, need.count, need.name, need.of))
+        };
+        if let Some(says) = facts.spec.tasks.iter().filter(|it| !it.done).find_map(too_much) {
+            return Err(Fault::refused(format!("{} cannot be run: {says}", item.slug)).hint(
+                "raise it under resources: of WORKFLOW.md, or lower what Uses of the task says, and commit that",
+            ));
+        }
         if let Some(run) = earlier.filter(|run| run.state == RunState::Parked && !facts.fresh) {
             return self.go_on(&run, &item, facts);
         }
@@ -136,7 +146,7 @@ impl Work<'_> {
             touches: Vec::new(),
             notes: Vec::new(),
         };
-        self.emit(Event::RunStarted { run });
+        self.emit(Event::RunStarted { run: Box::new(run) });
         self.move_item(item.id, ItemState::Running, &format!("carried by {id}"), &[]);
         self.effect(Effect::MakeBranch { run: id, at: facts.base, adopt: false });
         Ok(())
@@ -217,15 +227,23 @@ impl Work<'_> {
 
     /// Starts what may start; if nothing runs and nothing can, the run is assembled or parked.
     pub(super) fn carry_on(&mut self, run: RunId) {
-        let carried = |it: &&Run| it.state == RunState::Running && !it.settling;
+        // Before its branch is there, or while that is brought up to date, nothing begins.
+        let carried = |it: &&Run| it.state == RunState::Running && !it.settling && it.head.is_some();
         if self.fleet.runs.get(&run).filter(carried).is_none() {
             return;
         }
         self.next_integration(run);
-        let ready = self.fleet.runs.get(&run).map(|it| self.schedules.ready(it));
-        for task in ready.unwrap_or_default() {
-            self.start_task(run, &task);
-        }
+        let more_later = loop {
+            let Some(it) = self.fleet.runs.get(&run) else { return };
+            let ready = self.schedules.ready(self.fleet, it);
+            if ready.begin.is_empty() {
+                break ready.more_later;
+            }
+            // One that is for a person is parked at once, and its place is another one's.
+            for task in ready.begin {
+                self.start_task(run, &task);
+            }
+        };
         let Some(it) = self.fleet.runs.get(&run) else { return };
         if it.tasks.iter().any(|task| matches!(task.state, TaskState::Active { .. })) {
             return;
@@ -236,7 +254,7 @@ impl Work<'_> {
         }
         // Then the others begin, or it turns out that nothing can.
         let rests = |task: &TaskRun| task.state == TaskState::Waiting && task.rests.is_some();
-        if it.is_paused() || it.tasks.iter().any(rests) {
+        if more_later || self.fleet.is_paused(it) || it.tasks.iter().any(rests) {
             return;
         }
         let parked: Vec<(TaskId, String)> = it
@@ -294,6 +312,7 @@ impl Work<'_> {
                 task: task.clone(),
                 number,
                 state: AttemptState::Leased,
+                waits: None,
                 why: format!("try {number} of {}", it_tries(self.fleet.runs.get(&run))),
                 base: head,
                 worktree,

@@ -1,11 +1,13 @@
 //! Which tasks of a run may begin now, and why the others wait. Two tasks run at once only if both scopes are known
-//! and cannot meet, neither touches a hot file, and they share no resource. Equal inputs give equal answers.
+//! and cannot meet, neither touches a hot file, and there is enough of what both take, in whatever run they are. Equal inputs
+//! give equal answers.
 //!
 //! What was found out about a run is kept from one look to the next, so that a look costs what has changed since and not
 //! what the run has. It is never the truth: each look begins by comparing it with the run.
 
 mod busy;
 mod needs;
+pub(super) mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -20,14 +22,16 @@ use pilothouse_contract::{Fleet, Oid, RunId, TaskId};
 use crate::policy::scope::{self, Globs};
 use busy::{Busy, Facts};
 use needs::{Before, Needs};
+use shared::Shared;
 
 /// Of the tasks that come first so many are named.
 const NAMED: usize = 16;
 
 /// The waiting tasks in file order, each with why it waits; those that are [`Wait::Ready`] may begin together.
 #[must_use]
-pub fn waits(run: &Run) -> Vec<(TaskId, Wait)> {
+pub fn waits(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
     let mut it = Schedule::of(run);
+    let mut shared = Shared::of(fleet, run);
     let mut before = Before::default();
     let mut answers = Vec::new();
     for (place, task) in run.tasks.iter().enumerate() {
@@ -38,13 +42,14 @@ pub fn waits(run: &Run) -> Vec<(TaskId, Wait)> {
                 let held_by = it.busy.in_the_way(&it.facts, place).and_then(|other| run.tasks.get(other));
                 match held_by {
                     Some(other) => it.why(&task.spec, &other.spec),
-                    None if it.busy.count() >= run.policy.slots as usize => {
-                        Wait::Slot { slots: run.policy.slots }
-                    }
-                    None => {
-                        it.busy.add(&it.facts, place);
-                        if run.is_paused() { Wait::Paused } else { Wait::Ready }
-                    }
+                    None => match it.full(run, &shared, &task.spec) {
+                        Some(wait) => wait,
+                        None => {
+                            it.busy.add(&it.facts, place);
+                            shared.take(&task.spec);
+                            if fleet.is_paused(run) { Wait::Paused } else { Wait::Ready }
+                        }
+                    },
                 }
             } else {
                 it.needs.named(run, place, &before)
@@ -68,19 +73,28 @@ pub fn clash(hot: &Globs, one: &TaskSpec, other: &TaskSpec) -> Option<String> {
     paths.find(|it| hot.matches(it)).map(|path| format!("{path} is a hot file"))
 }
 
+/// What may begin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ready {
+    /// These may, together.
+    pub begin: Vec<TaskId>,
+    /// Another one may as soon as there is enough of what runs share.
+    pub more_later: bool,
+}
+
 /// What is known of the runs that are carried.
 #[derive(Debug, Default)]
 pub struct Schedules(HashMap<RunId, Schedule>);
 
 impl Schedules {
     /// The tasks that may begin together now: those that [`waits`] calls ready.
-    pub fn ready(&mut self, run: &Run) -> Vec<TaskId> {
-        if run.is_paused() {
-            return Vec::new();
+    pub fn ready(&mut self, fleet: &Fleet, run: &Run) -> Ready {
+        if fleet.is_paused(run) {
+            return Ready::default();
         }
         let it = self.0.entry(run.id).or_insert_with(|| Schedule::of(run));
         it.look_again(run);
-        it.ready(run)
+        it.ready(fleet, run)
     }
 
     /// Of how many runs something is kept.
@@ -219,15 +233,33 @@ impl Schedule {
         }
     }
 
-    fn ready(&mut self, run: &Run) -> Vec<TaskId> {
+    /// What keeps a task from beginning that none is in the way of.
+    fn full(&self, run: &Run, shared: &Shared<'_>, task: &TaskSpec) -> Option<Wait> {
+        let slots = run.policy.slots;
+        let slot = || (self.busy.count() >= slots as usize).then_some(Wait::Slot { slots });
+        shared.short(task).or_else(slot).or_else(|| shared.full())
+    }
+
+    fn ready(&mut self, fleet: &Fleet, run: &Run) -> Ready {
         let mut begin = Vec::new();
         let mut held = Vec::new();
+        let (mut shared, mut more_later) = (None, false);
         for place in &self.free {
             if self.busy.count() >= run.policy.slots as usize {
                 break;
             }
+            let Some(task) = run.tasks.get(*place).map(|it| &it.spec) else { continue };
             match self.busy.in_the_way(&self.facts, *place) {
                 None => {
+                    if shared::concerns(fleet, run, task) {
+                        let shared = shared.get_or_insert_with(|| Shared::of(fleet, run));
+                        // What is shared is not filed under whoever has it: another one may give back enough.
+                        if shared.short(task).or_else(|| shared.full()).is_some() {
+                            more_later = true;
+                            continue;
+                        }
+                        shared.take(task);
+                    }
                     self.busy.add(&self.facts, *place);
                     begin.push(*place);
                 }
@@ -241,16 +273,14 @@ impl Schedule {
             self.held.entry(other).or_default().push(place);
         }
         begin.iter().for_each(|place| self.busy.remove(&self.facts, *place));
-        begin.into_iter().filter_map(|place| Some(run.tasks.get(place)?.spec.id.clone())).collect()
+        let id = |place: usize| Some(run.tasks.get(place)?.spec.id.clone());
+        Ready { begin: begin.into_iter().filter_map(id).collect(), more_later }
     }
 
     /// Why a task does not begin while another is worked.
     fn why(&self, task: &TaskSpec, other: &TaskSpec) -> Wait {
-        let name = || task.uses.iter().find(|it| other.uses.contains(it)).cloned().unwrap_or_default();
-        match clash(&self.hot, task, other) {
-            Some(why) => Wait::Scope { with: other.id.clone(), why },
-            None => Wait::Resource { name: name(), with: other.id.clone() },
-        }
+        let why = clash(&self.hot, task, other).unwrap_or_default();
+        Wait::Scope { with: other.id.clone(), why }
     }
 }
 

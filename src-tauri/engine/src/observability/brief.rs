@@ -169,7 +169,7 @@ fn news(facts: &Facts<'_>, run: &Run) -> RunNews {
         title: item.map(|it| it.spec.title.clone()).unwrap_or_default(),
         state: run.state,
         why: run.why.clone(),
-        paused: run.is_paused(),
+        paused: fleet.is_paused(run),
         risk: risk(run, pull, &unproved),
         unproved,
         started: run.started,

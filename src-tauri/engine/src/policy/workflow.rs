@@ -24,6 +24,9 @@ pub const HOT: [&str; 10] = [
     "**/flake.lock",
 ];
 
+/// The states that attempts can be held before, by their words.
+const LIMITED: [&str; 3] = ["red-check", "working", "verifying"];
+
 /// What is wrong with a `WORKFLOW.md`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("WORKFLOW.md: {0}")]
@@ -43,6 +46,9 @@ struct Settings {
     approve: Option<Approval>,
     attempts: Option<u32>,
     slots: Option<u32>,
+    project_slots: Option<u32>,
+    state_slots: BTreeMap<String, u32>,
+    resources: BTreeMap<String, u32>,
     retry_s: Option<u32>,
     retry_max_s: Option<u32>,
     stall_s: Option<u32>,
@@ -128,12 +134,23 @@ impl Workflow {
         for (name, zero) in [
             ("attempts", settings.attempts),
             ("slots", settings.slots),
+            ("project_slots", settings.project_slots),
             ("check_s", settings.check_s),
             ("stall_s", settings.stall_s),
         ] {
             if zero == Some(0) {
                 return Err(BadWorkflow(format!("{name}: must be at least 1")));
             }
+        }
+        let zero = |(name, n): (&String, &u32)| (*n == 0).then(|| name.clone());
+        if let Some(name) = settings.state_slots.iter().chain(&settings.resources).find_map(zero) {
+            return Err(BadWorkflow(format!("{name}: must be at least 1")));
+        }
+        if let Some(name) = settings.state_slots.keys().find(|it| !LIMITED.contains(&it.as_str())) {
+            return Err(BadWorkflow(format!(
+                "state_slots: '{name}' is no state that attempts can be held before: those are {}",
+                LIMITED.join(", ")
+            )));
         }
         let workflow = Self { source: source.to_owned(), settings };
         workflow.limits().map_err(BadWorkflow)?;
@@ -204,6 +221,9 @@ impl Workflow {
             approve: settings.approve.unwrap_or_default(),
             attempts: settings.attempts.unwrap_or(2),
             slots: settings.slots.unwrap_or(3),
+            project_slots: settings.project_slots.unwrap_or_default(),
+            state_slots: settings.state_slots,
+            resources: settings.resources,
             retry_s: settings.retry_s.unwrap_or(10),
             retry_max_s: settings.retry_max_s.unwrap_or(300),
             stall_s: settings.stall_s.unwrap_or(600),

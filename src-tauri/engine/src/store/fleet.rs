@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pilothouse_contract::room::{Halt, Slots};
 use pilothouse_contract::{
     AttemptId, EvidenceId, Fleet, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, Touched,
     WorktreeId,
@@ -78,7 +79,11 @@ pub(super) async fn put(
                 .await?;
             }
             Touched::Settings => {
-                let settings = Settings { keep_awake: fleet.keep_awake };
+                let settings = Settings {
+                    keep_awake: fleet.keep_awake,
+                    slots: fleet.slots.clone(),
+                    halt: fleet.halt.clone(),
+                };
                 write(to, "INSERT OR REPLACE INTO setting (id, body) VALUES (?, ?)", 1, Some(&settings))
                     .await?;
             }
@@ -101,6 +106,8 @@ pub(super) async fn put(
 #[serde(default)]
 struct Settings {
     keep_awake: bool,
+    slots: Slots,
+    halt: Option<Halt>,
 }
 
 async fn write<T: Serialize>(
@@ -123,8 +130,11 @@ pub(super) async fn load(store: &Store) -> Result<Fleet, StoreError> {
         .map_err(|error| StoreError::of(&store.path, error))?;
     let settings: BTreeMap<u32, Settings> =
         read(store, "setting", "SELECT id, body FROM setting", |id| id).await?;
+    let settings = settings.into_values().next().unwrap_or_default();
     Ok(Fleet {
-        keep_awake: settings.into_values().next().unwrap_or_default().keep_awake,
+        keep_awake: settings.keep_awake,
+        slots: settings.slots,
+        halt: settings.halt,
         seq: u64::try_from(seq).unwrap_or_default(),
         projects: read(store, "project", "SELECT id, body FROM project", ProjectId).await?,
         items: read(store, "item", "SELECT id, body FROM item", ItemId).await?,

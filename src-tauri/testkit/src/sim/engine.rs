@@ -67,6 +67,13 @@ impl Sim {
         for record in &decision.records {
             self.journal.fleet.apply(record);
             self.out.resumed += u32::from(matches!(record.event, Event::RunResumed { .. }));
+            let live =
+                |it: &&Attempt| self.journal.fleet.runs.get(&it.run).is_some_and(|it| it.state.is_live());
+            let at_work = self.journal.fleet.attempts.values().filter(live).find(|it| !it.state.is_over());
+            if let (Event::Drained, Some(attempt)) = (&record.event, at_work) {
+                let says = format!("nothing is under way, it says, and {} is", attempt.id);
+                self.fault(BreachKind::Untrue, says);
+            }
             if let Event::AttemptFailed { attempt, failure: Failure::Vacuous, .. } = &record.event {
                 let says = format!("{attempt} found its task done already: it would be done twice");
                 self.fault(BreachKind::Doubled, says);

@@ -47,6 +47,10 @@ impl Sim {
                 }
             }
         }
+        if touched.iter().any(|it| matches!(it, Touched::Run(_) | Touched::Attempt(_))) {
+            faults.extend(self.over_caps());
+        }
+        let fleet = &self.journal.fleet;
         let tried = |it: &Touched| if let Touched::Attempt(id) = it { fleet.attempts.get(id) } else { None };
         let both = |it: &&Attempt| it.state == AttemptState::Merged && it.failure.is_some();
         for attempt in touched.iter().filter_map(tried).filter(both) {
@@ -70,6 +74,50 @@ impl Sim {
         }
         faults.extend(self.world.take_faults(fleet));
         self.out.faults.extend(faults);
+    }
+
+    /// More of what runs share is taken than there is.
+    fn over_caps(&self) -> Vec<Breach> {
+        let fleet = &self.journal.fleet;
+        let live = fleet.runs.values().filter(|it| it.state.is_live());
+        let tasks = live.flat_map(|it| &it.tasks);
+        let active: Vec<_> = tasks
+            .filter_map(|it| match it.state {
+                TaskState::Active { attempt } => Some((&it.spec, fleet.attempts.get(&attempt)?)),
+                _ => None,
+            })
+            .collect();
+        let taken = |name: &str| -> usize {
+            let of = |word: &String| match word.strip_prefix(name) {
+                Some("") => 1,
+                Some(":2") => 2,
+                _ => 0,
+            };
+            active.iter().flat_map(|(spec, _)| &spec.uses).map(of).sum()
+        };
+        let all = active.len();
+        let cap = |limit: Option<u32>| limit.filter(|it| *it > 0).unwrap_or(u32::MAX) as usize;
+        let mut says = Vec::new();
+        let mut hold = |what: String, taken: usize, limit: usize| {
+            if taken > limit {
+                says.push(BreachKind::Overlap.of(format!("{taken} of {limit} {what}")));
+            }
+        };
+        hold("attempts on the machine".to_owned(), all, cap(self.caps.slots.total));
+        hold("attempts of the project".to_owned(), all, cap(Some(self.caps.project)));
+        hold(
+            "attempts with the agent".to_owned(),
+            all,
+            cap(self.caps.slots.agents.get("rehearsal").copied()),
+        );
+        for (state, limit) in &self.caps.states {
+            let in_it = active.iter().filter(|(_, it)| it.state.word() == state && it.waits.is_none());
+            hold(format!("attempts in state {state}"), in_it.count(), *limit as usize);
+        }
+        for (name, limit) in [("db", 1), ("port:1", 1), ("sim", 3)] {
+            hold(name.to_owned(), taken(name), limit);
+        }
+        says
     }
 
     /// The end: everything is at rest, in a typed state, and both folds agree.

@@ -32,7 +32,8 @@ impl Sim {
     pub(super) fn deed(&mut self) {
         let fleet = &self.journal.fleet;
         let rng = &mut self.rng;
-        let input = match rng.u32(0..10) {
+        let input = match rng.u32(0..11) {
+            10 => Some(Input::PauseAll { paused: rng.bool() }),
             // Stopped is the end of a run, so it is rare.
             0 if rng.u32(0..4) == 0 => rng.choice(fleet.runs.keys()).map(|run| Input::StopRun { run: *run }),
             0 | 1 => rng.choice(fleet.sessions.keys()).map(|it| Input::KillSession { session: *it }),
@@ -149,6 +150,10 @@ impl Sim {
             } else {
                 self.person(Input::TakeBackMain { project: ProjectId(1) });
             }
+            return true;
+        }
+        if fleet.halt.is_some() {
+            self.person(Input::PauseAll { paused: false });
             return true;
         }
         let paused = fleet.runs.values().find(|it| it.state.is_live() && it.paused.is_some()).map(|it| it.id);

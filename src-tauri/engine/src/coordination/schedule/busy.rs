@@ -11,7 +11,6 @@ use crate::policy::scope::{Globs, Parts};
 #[derive(Debug)]
 pub(super) struct Facts {
     globs: Vec<Parts>,
-    uses: Vec<String>,
     /// Nobody may run beside it: its scope is not known, or it names a hot file.
     alone: bool,
 }
@@ -21,7 +20,6 @@ impl Facts {
         let paths = || task.files.iter().flat_map(|it| &it.include);
         Self {
             globs: paths().map(|it| Parts::of(it)).collect(),
-            uses: task.uses.clone(),
             alone: task.files.is_none() || paths().any(|it| hot.matches(it)),
         }
     }
@@ -36,7 +34,6 @@ pub(super) struct Busy {
     /// beginning of one lies in the other's, or is the same.
     at: HashMap<String, BTreeSet<(usize, usize)>>,
     below: HashMap<String, BTreeSet<(usize, usize)>>,
-    uses: HashMap<String, BTreeSet<usize>>,
 }
 
 impl Busy {
@@ -57,9 +54,6 @@ impl Busy {
                 self.below.entry(head).or_default().insert((place, n));
             }
         }
-        for name in &task.uses {
-            self.uses.entry(name.clone()).or_default().insert(place);
-        }
     }
 
     pub(super) fn remove(&mut self, facts: &[Facts], place: usize) {
@@ -72,9 +66,6 @@ impl Busy {
             for head in heads {
                 take(&mut self.below, head.as_str(), &(place, n));
             }
-        }
-        for name in &task.uses {
-            take(&mut self.uses, name.as_str(), &place);
         }
     }
 
@@ -98,7 +89,6 @@ impl Busy {
                 find(self.at.get(&head));
             }
         }
-        task.uses.iter().for_each(|it| see(self.uses.get(it).and_then(BTreeSet::first).copied()));
         first
     }
 }

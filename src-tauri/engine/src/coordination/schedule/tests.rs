@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::policy::specs;
+use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::spec::{Scope, Verify};
+use pilothouse_contract::wait::Room;
 use pilothouse_contract::{At, AttemptId, ItemId, ProjectId, RefName, RunId, Who};
 use proptest::prelude::*;
 
@@ -60,36 +62,94 @@ fn task(id: usize, phase: usize, files: Option<Vec<String>>) -> TaskSpec {
     }
 }
 
-fn ready(run: &Run) -> Vec<String> {
-    Schedules::default().ready(run).into_iter().map(|id| id.0).collect()
+fn fleet_of(runs: &[&Run]) -> Fleet {
+    Fleet { runs: runs.iter().map(|it| (it.id, (*it).clone())).collect(), ..Fleet::default() }
 }
 
-/// The same as [`waits`], by asking each task about each other one.
-fn one_by_one(run: &Run) -> Vec<(TaskId, Wait)> {
+fn ready(run: &Run) -> Vec<String> {
+    Schedules::default().ready(&fleet_of(&[run]), run).begin.into_iter().map(|id| id.0).collect()
+}
+
+/// The same as [`waits`], by asking each task about each other one of every run.
+fn one_by_one(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
     let specs: Vec<&TaskSpec> = run.tasks.iter().map(|it| &it.spec).collect();
     let active = run.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. }));
     let mut busy: Vec<&TaskSpec> = active.map(|it| &it.spec).collect();
     let hot = Globs::of(&run.policy.hot);
+    let others = fleet.runs.values().filter(|it| it.id != run.id);
+    let others: Vec<(&Run, &TaskSpec)> = others
+        .flat_map(|it| it.tasks.iter().map(move |task| (it, task)))
+        .filter(|(_, task)| matches!(task.state, TaskState::Active { .. }))
+        .map(|(it, task)| (it, &task.spec))
+        .collect();
     let mut answers = Vec::new();
     for (place, task) in run.tasks.iter().enumerate().filter(|(_, it)| it.state == TaskState::Waiting) {
         let needs = specs::needs(&specs, place);
         let open = run.tasks.iter().filter(|it| !it.state.is_done() && needs.contains(&it.spec.id));
         let open: Vec<TaskId> = open.map(|it| it.spec.id.clone()).collect();
         let clash_with = |other: &&TaskSpec| {
-            if let Some(why) = clash(&hot, &task.spec, other) {
-                return Some(Wait::Scope { with: other.id.clone(), why });
-            }
-            let name = task.spec.uses.iter().find(|it| other.uses.contains(it))?;
-            Some(Wait::Resource { name: name.clone(), with: other.id.clone() })
+            let why = clash(&hot, &task.spec, other)?;
+            Some(Wait::Scope { with: other.id.clone(), why })
         };
+        // `db` is one thing of the project, `port:1` one of the machine, and of `sim` there are three.
+        let short = |word: &String| {
+            let (name, count, of) = match word.as_str() {
+                "sim" => ("sim", 1, 3),
+                "sim:2" => ("sim", 2, 3),
+                name => (name, 1, 1),
+            };
+            let takes = |spec: &TaskSpec| -> usize {
+                spec.uses
+                    .iter()
+                    .map(|it| match it.as_str() {
+                        "sim:2" if name == "sim" => 2,
+                        it => usize::from(it == name),
+                    })
+                    .sum()
+            };
+            let near = |it: &&(&Run, &TaskSpec)| it.0.project == run.project || name == "port:1";
+            let mut by: Vec<(RunId, usize, &TaskSpec)> = busy
+                .iter()
+                .map(|it| (run.id, place_of(run, it), *it))
+                .chain(others.iter().filter(near).map(|(of, it)| (of.id, place_of(of, it), *it)))
+                .filter(|(_, _, it)| takes(it) > 0)
+                .collect();
+            by.sort_by_key(|(run, place, _)| (*run, *place));
+            let taken: usize = by.iter().map(|(_, _, it)| takes(it)).sum();
+            (taken + count > of).then(|| Wait::Resource {
+                name: name.to_owned(),
+                with: by[0].2.id.clone(),
+                run: Some(by[0].0).filter(|it| *it != run.id),
+                of: u32::try_from(of).unwrap(),
+            })
+        };
+        let rooms = [
+            (
+                Room::Project,
+                run.policy.project_slots,
+                others.iter().filter(|(it, _)| it.project == run.project).count(),
+            ),
+            (
+                Room::Agent { name: run.policy.agent.name.clone() },
+                fleet.slots.agents.get(&run.policy.agent.name).copied().unwrap_or(0),
+                others.iter().filter(|(it, _)| it.policy.agent.name == run.policy.agent.name).count(),
+            ),
+            (Room::Machine, fleet.slots.total.unwrap_or(0), others.len()),
+        ];
+        let full =
+            rooms.into_iter().find(|(_, limit, taken)| *limit > 0 && taken + busy.len() >= *limit as usize);
         let wait = if let Some(until) = task.rests {
             Wait::Rest { until }
         } else if !open.is_empty() {
             Wait::Dependency { more: 0, tasks: open }
         } else if let Some(wait) = busy.iter().find_map(clash_with) {
             wait
+        } else if let Some(wait) = task.spec.uses.iter().find_map(short) {
+            wait
         } else if busy.len() >= run.policy.slots as usize {
             Wait::Slot { slots: run.policy.slots }
+        } else if let Some((of, limit, _)) = full {
+            Wait::Room { of, limit }
         } else {
             busy.push(&task.spec);
             // Of those in the way the first in the file is named.
@@ -99,6 +159,10 @@ fn one_by_one(run: &Run) -> Vec<(TaskId, Wait)> {
         answers.push((task.spec.id.clone(), wait));
     }
     answers
+}
+
+fn place_of(run: &Run, spec: &TaskSpec) -> usize {
+    run.tasks.iter().position(|it| it.spec.id == spec.id).unwrap()
 }
 
 fn free(id: usize, files: &[&str]) -> TaskSpec {
@@ -112,7 +176,7 @@ fn known_and_disjoint_scopes_run_at_once_up_to_the_slots() {
     assert_eq!(ready(&run(tasks.clone(), 3)), ["T001", "T002", "T003"]);
     let two = run(tasks, 2);
     assert_eq!(ready(&two), ["T001", "T002"]);
-    assert_eq!(waits(&two)[2].1, Wait::Slot { slots: 2 });
+    assert_eq!(waits(&fleet_of(&[&two]), &two)[2].1, Wait::Slot { slots: 2 });
 }
 
 #[test]
@@ -129,7 +193,8 @@ fn every_reason_to_wait_has_its_name() {
         vec![free(1, &["a/"]), free(2, &["a/x"]), unknown, db, db_too, after, free(7, &["Cargo.lock"])],
         9,
     );
-    let said: Vec<String> = waits(&run).into_iter().map(|(id, wait)| format!("{id} {wait}")).collect();
+    let said: Vec<String> =
+        waits(&fleet_of(&[&run]), &run).into_iter().map(|(id, wait)| format!("{id} {wait}")).collect();
     assert_eq!(
         said,
         [
@@ -167,6 +232,15 @@ fn without_depends_the_file_decides() {
     assert_eq!(ready(&run), ["T004"]);
 }
 
+/// Room over all projects: none, all together, or with the agent.
+fn slots_of(pick: &prop::sample::Index, slots: u32) -> Slots {
+    match pick.index(4) {
+        0 => Slots { total: Some(slots), ..Slots::default() },
+        1 => Slots { agents: BTreeMap::from([("rehearsal".to_owned(), slots)]), ..Slots::default() },
+        _ => Slots::default(),
+    }
+}
+
 proptest! {
     /// Over random scopes, dependencies and orders of completion: no two tasks that may write the same path, or
     /// whose scope is not known, are ever active at once; and every task gets its turn.
@@ -178,10 +252,12 @@ proptest! {
                 proptest::collection::vec(0_usize..12, 0..3),
                 any::<bool>(),
                 0_usize..3,
-                (proptest::bool::weighted(0.2), proptest::bool::weighted(0.1)),
+                (proptest::collection::vec(proptest::sample::select(vec!["db", "port:1", "sim", "sim:2"]), 0..2), proptest::bool::weighted(0.1)),
             ),
             1..12,
         ),
+        others in proptest::collection::vec((proptest::sample::select(vec!["db", "port:1", "sim", "sim:2", "none"]), any::<bool>()), 0..4),
+        project_slots in 0_u32..4,
         slots in 1_u32..5,
         picks in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..12), 64),
     ) {
@@ -189,7 +265,7 @@ proptest! {
             let mut spec = task(n, phase, files);
             spec.parallel = open;
             spec.optional = optional;
-            spec.uses = uses.then(|| "db".to_owned()).into_iter().collect();
+            spec.uses = uses.into_iter().map(str::to_owned).collect();
             // Only backwards, so that there is no circle.
             spec.depends = (!needs.is_empty()).then(|| needs.into_iter().filter(|it| *it < n).map(|it| TaskId(format!("T{it:03}"))).collect());
             spec
@@ -205,12 +281,28 @@ proptest! {
         prop_assume!(free.len() == refs.len());
         let mut run = run(specs, slots);
         run.policy.hot = vec!["ab/**".to_owned(), "src/b*".to_owned()];
+        run.policy.resources = BTreeMap::from([("sim".to_owned(), 3)]);
+        run.policy.project_slots = project_slots;
+        // Another run, of which several are at work; of the same project or of another one.
+        let mut beside = self::run(others.iter().enumerate().map(|(n, (uses, _))| {
+            TaskSpec { uses: vec![(*uses).to_owned()], ..task(n, 0, Some(vec![format!("other{n}")])) }
+        }).collect(), 9);
+        beside.id = RunId(2);
+        beside.policy.resources.clone_from(&run.policy.resources);
+        beside.project = if others.first().is_some_and(|it| it.1) { ProjectId(2) } else { ProjectId(1) };
+        beside.tasks.iter_mut().zip(&others).for_each(|(it, (_, active))| {
+            it.state = if *active { TaskState::Active { attempt: AttemptId(9) } } else { TaskState::DoneBefore };
+        });
         let (mut over, mut at_rest) = (0, false);
         let mut kept = Schedules::default();
         for (pick, turn) in picks {
-            let slowly = one_by_one(&run);
-            prop_assert_eq!(&waits(&run), &slowly);
-            let mut begin: Vec<String> = kept.ready(&run).into_iter().map(|id| id.0).collect();
+            let fleet = Fleet { slots: slots_of(&pick, slots), ..fleet_of(&[&run, &beside]) };
+            let slowly = one_by_one(&fleet, &run);
+            prop_assert_eq!(&waits(&fleet, &run), &slowly);
+            let now = kept.ready(&fleet, &run);
+            let shared = slowly.iter().any(|(_, wait)| matches!(wait, Wait::Resource { .. } | Wait::Room { .. }));
+            prop_assert!(!now.more_later || shared, "{:?}", slowly);
+            let mut begin: Vec<String> = now.begin.into_iter().map(|id| id.0).collect();
             let may: Vec<String> = slowly.into_iter().filter(|it| it.1 == Wait::Ready).map(|it| it.0.0).collect();
             prop_assert_eq!(&begin, &may);
             // What may begin does not always do so.
@@ -235,6 +327,11 @@ proptest! {
                 }
             }
             if active.is_empty() {
+                // Nothing of this run is at work: what still waits may wait for the other one, which ends now.
+                if let Some(task) = beside.tasks.iter_mut().find(|it| matches!(it.state, TaskState::Active { .. })) {
+                    task.state = TaskState::DoneBefore;
+                    continue;
+                }
                 if let Some(task) = run.tasks.iter_mut().find(|it| it.rests.is_some()) {
                     task.rests = None;
                     continue;
@@ -267,7 +364,8 @@ proptest! {
             over += 1;
         }
         if at_rest {
-            prop_assert!(run.tasks.iter().all(|it| it.state.is_done()), "left over: {:?}", waits(&run));
+            let fleet = fleet_of(&[&run]);
+            prop_assert!(run.tasks.iter().all(|it| it.state.is_done()), "left over: {:?}", waits(&fleet, &run));
         }
     }
 }

@@ -27,7 +27,10 @@ fn a_task_rests_longer_after_each_agent_that_ended_badly() {
     let rests = (1..=7).map(|times| {
         let (desk, rest) = crashed(times, policy.clone());
         let Effect::Rest { until, .. } = rest else { panic!() };
-        assert_eq!(schedule::waits(desk.run())[0].1, pilothouse_contract::run::Wait::Rest { until });
+        assert_eq!(
+            schedule::waits(&desk.fleet, desk.run())[0].1,
+            pilothouse_contract::run::Wait::Rest { until }
+        );
         assert_eq!(desk.run().state, RunState::Running, "resting is not the end");
         until.since_ms(At(1)) / 1000
     });

@@ -1,0 +1,126 @@
+//! Who may go on beside others: room in a state of the road, what one run gives back and another waits for, and that everything
+//! stands still when a person says so.
+
+use pilothouse_contract::attempt::{Attempt, AttemptState};
+use pilothouse_contract::evidence::Gate;
+use pilothouse_contract::pull::PullState;
+use pilothouse_contract::room::Slots;
+use pilothouse_contract::run::{Run, RunState, TaskState};
+use pilothouse_contract::wait::{Room, Wait};
+use pilothouse_contract::{AttemptId, Event, Fault, ProjectId, RunId};
+
+use super::Work;
+use super::schedule::shared;
+
+impl Work<'_> {
+    /// Whether an attempt may go on in the state it came to. If too many of its project do, it waits before it.
+    pub(super) fn admit(&mut self, attempt: AttemptId) -> bool {
+        let Some(it) = self.fleet.attempts.get(&attempt) else { return false };
+        let Some(run) = self.fleet.runs.get(&it.run) else { return false };
+        let wait = run.policy.state_slots.get(it.state.word()).copied().and_then(|limit| {
+            let beside =
+                |other: &&Attempt| other.id != it.id && other.state == it.state && other.waits.is_none();
+            let taken = self.at_work(run.project).filter(beside).count();
+            let of = Room::State { state: it.state };
+            (taken >= limit as usize).then_some(Wait::Room { of, limit })
+        });
+        let (is_free, changed) = (wait.is_none(), it.waits != wait);
+        if changed {
+            self.engine(Event::AttemptWaits { attempt, wait });
+        }
+        is_free
+    }
+
+    /// Attempts that have the tasks of a project's live runs.
+    fn at_work(&self, project: ProjectId) -> impl Iterator<Item = &Attempt> {
+        let live = self.fleet.runs.values().filter(move |it| it.project == project && it.state.is_live());
+        let attempt =
+            |it: &TaskState| if let TaskState::Active { attempt } = it { Some(*attempt) } else { None };
+        let ids = live.flat_map(|it| &it.tasks).filter_map(move |it| attempt(&it.state));
+        ids.filter_map(|id| self.fleet.attempts.get(&id))
+    }
+
+    /// What was given back may be what others wait for. Called at the end of each decision.
+    pub(super) fn share_out(&mut self) {
+        while std::mem::take(&mut self.freed) && shared::is_any(self.fleet) {
+            self.admit_waiting();
+            let live = |it: &&Run| it.state == RunState::Running;
+            let active =
+                |it: &Run| it.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. })).count();
+            let mut runs: Vec<(usize, RunId)> =
+                self.fleet.runs.values().filter(live).map(|it| (active(it), it.id)).collect();
+            // Whoever has least goes first, so that no run starves beside a greedy one.
+            runs.sort_unstable();
+            runs.into_iter().for_each(|(_, run)| self.carry_on(run));
+        }
+        self.note_drained();
+    }
+
+    /// Attempts that wait for room in their state go on as far as there is some, the oldest first.
+    fn admit_waiting(&mut self) {
+        let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
+        for project in projects {
+            let mut waiting: Vec<AttemptId> =
+                self.at_work(project).filter(|it| it.waits.is_some()).map(|it| it.id).collect();
+            waiting.sort_unstable();
+            for attempt in waiting {
+                let Some(it) = self.fleet.attempts.get(&attempt).cloned() else { continue };
+                let Some(run) = self.live_run(it.run) else { continue };
+                match (it.state, &it.candidate) {
+                    (AttemptState::RedCheck, _) => self.check_attempt(attempt, Gate::RedCheck, &it.base),
+                    (AttemptState::Working, _) => self.launch_agent(&it, &run),
+                    (AttemptState::Verifying, Some(made)) => {
+                        self.check_attempt(attempt, Gate::Verify, &made.commit);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A person chooses how much may be worked at once over all projects.
+    pub(super) fn set_slots(&mut self, slots: Slots) -> Result<(), Fault> {
+        if slots.total == Some(0) || slots.agents.values().any(|it| *it == 0) {
+            return Err(Fault::refused("no slot at all would let nothing begin, and nobody would see why")
+                .command("pause everything instead", "pilothouse run pause"));
+        }
+        if self.fleet.slots != slots {
+            self.emit(Event::SlotsSet { slots });
+        }
+        Ok(())
+    }
+
+    /// A person pauses everything, or lets it go on. Runs that were paused by themselves stay so.
+    pub(super) fn pause_all(&mut self, paused: bool) {
+        if self.fleet.halt.is_some() == paused {
+            return;
+        }
+        self.emit(Event::AllPaused { paused });
+        if !paused {
+            let live: Vec<RunId> =
+                self.fleet.runs.values().filter(|it| it.state.is_live()).map(|it| it.id).collect();
+            live.into_iter().for_each(|run| self.carry_on(run));
+            let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
+            projects.into_iter().for_each(|project| self.land_next(project));
+        }
+    }
+
+    /// Everything is paused: the moment from which nothing is under way any more is written down once.
+    fn note_drained(&mut self) {
+        if self.fleet.halt.as_ref().is_some_and(|it| it.drained.is_none())
+            && !self.fleet.runs.values().any(|it| it.state.is_live() && self.is_under_way(it))
+        {
+            self.engine(Event::Drained);
+        }
+    }
+
+    fn is_under_way(&self, run: &Run) -> bool {
+        let pull = run.pull.and_then(|id| self.fleet.pulls.get(&id)).map(|it| &it.state);
+        run.settling
+            || run.head.is_none()
+            || run.integrating.is_some()
+            || run.state == RunState::Assembled
+            || matches!(pull, Some(PullState::Checking | PullState::Landing))
+            || run.tasks.iter().any(|it| matches!(it.state, TaskState::Active { .. }))
+    }
+}
