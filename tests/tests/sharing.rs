@@ -15,7 +15,8 @@ struct Scene {
     home: Home,
     agent: ShellAgent,
     here: Fifo,
-    go: Fifo,
+    /// One for each task, so that no agent hears what another one is told.
+    go: Vec<Fifo>,
     _repo: Repo,
     _folder: tempfile::TempDir,
 }
@@ -23,11 +24,12 @@ struct Scene {
 /// Two items of tasks that cannot meet by their scopes. Each agent says where it is and waits until it may go on.
 fn scene(workflow: &str, first: &[(&str, &str)], second: &[(&str, &str)]) -> Scene {
     let folder = tempfile::tempdir().unwrap();
-    let (here, go) = (Fifo::new(folder.path().join("here")), Fifo::new(folder.path().join("go")));
+    let here = Fifo::new(folder.path().join("here"));
+    let go = first.iter().chain(second).map(|(id, _)| Fifo::new(folder.path().join(id))).collect();
     let agent = format!(
-        "echo $task > {}\nread go < {}\necho made > $task",
+        "echo $task > {}\nread go < {}/$task\necho made > $task",
         here.path().display(),
-        go.path().display()
+        folder.path().display()
     );
     let tasks = |tasks: &[(&str, &str)]| {
         let task = |(id, more): &(&str, &str)| {
@@ -53,7 +55,11 @@ fn scene(workflow: &str, first: &[(&str, &str)], second: &[(&str, &str)]) -> Sce
 
 impl Scene {
     fn start(&self, item: &str) -> Value {
-        self.home.json(&["run", "start", item, "--command", &self.agent.command()])
+        self.start_with(item, &[])
+    }
+
+    fn start_with(&self, item: &str, more: &[&str]) -> Value {
+        self.home.json(&[&["run", "start", item, "--command", &self.agent.command()], more].concat())
     }
 
     /// The task whose agent is at work, once one is.
@@ -61,8 +67,9 @@ impl Scene {
         self.here.read().trim().to_owned()
     }
 
-    fn let_go(&self) {
-        std::fs::write(self.go.path(), "go\n").unwrap();
+    fn let_go(&self, task: &str) {
+        let go = self.go.iter().find(|it| it.path().ends_with(task)).expect("the scene has that task");
+        std::fs::write(go.path(), "go\n").unwrap();
     }
 
     fn waits(&self, run: &str) -> Value {
@@ -103,9 +110,9 @@ fn runs_of_a_project_share_its_room_and_say_so() {
     scene.home.json(&["engine", "restart"]);
     scene.home.at_rest();
     assert_eq!(scene.waits("r2"), room);
-    scene.let_go();
+    scene.let_go("T001");
     assert_eq!(scene.at_work(), "T002", "as soon as there is room it begins by itself");
-    scene.let_go();
+    scene.let_go("T002");
     scene.wait_landed("r1");
     scene.wait_landed("r2");
 }
@@ -127,8 +134,8 @@ fn slots_of_the_machine_and_of_an_agent_are_chosen_and_lifted() {
     let name = scene.home.json(&["run", "list"])[0]["policy"]["agent"]["name"].as_str().unwrap().to_owned();
     scene.home.json(&["engine", "slots", "--total", "0", "--agent", &format!("{name}=2")]);
     assert_eq!(scene.at_work(), "T002");
-    scene.let_go();
-    scene.let_go();
+    scene.let_go("T001");
+    scene.let_go("T002");
     scene.wait_landed("r1");
     scene.wait_landed("r2");
 }
@@ -148,9 +155,10 @@ fn attempts_wait_before_a_state_that_is_full() {
         (&json!("working"), &json!({ "room": "state", "state": "working" }))
     );
     assert_eq!(other["session"], Value::Null, "its agent is not started before there is room");
-    scene.let_go();
-    assert_ne!(scene.at_work(), first);
-    scene.let_go();
+    scene.let_go(&first);
+    let second = scene.at_work();
+    assert_ne!(second, first);
+    scene.let_go(&second);
     scene.wait_landed("r1");
     let bad = scene.home.try_json(&["run", "start", "002-more", "--command", "true"]);
     assert_eq!(bad.code, 0, "{bad:?}");
@@ -176,14 +184,14 @@ fn a_resource_is_taken_by_one_run_at_a_time_and_a_counted_one_by_as_many_as_ther
     assert_eq!(scene.waits("r2"), json!([{ "task": "T002", "wait": db }]));
     let said = scene.home.run(&["run", "show", "r2"]).out;
     assert!(said.contains("T002: waits for db, which T001 of r1 has"), "{said}");
-    for _ in 0..3 {
-        scene.let_go();
+    for task in ["T001", "T003", "T004"] {
+        scene.let_go(task);
     }
     let mut last = [scene.at_work(), scene.at_work()];
     last.sort_unstable();
     assert_eq!(last, ["T002", "T005"]);
-    scene.let_go();
-    scene.let_go();
+    scene.let_go("T002");
+    scene.let_go("T005");
     scene.wait_landed("r1");
     scene.wait_landed("r2");
 }
@@ -212,7 +220,7 @@ fn everything_is_paused_drains_and_goes_on() {
     scene.home.json(&["engine", "restart"]);
     let status = scene.home.run(&["engine", "status"]).out;
     assert!(status.contains("Everything is paused by"), "{status}");
-    scene.let_go();
+    scene.let_go("T001");
     let done = scene.done("T001");
     let drained = scene.wait(|it| it.event == Event::Drained);
     assert!(drained.seq > done, "nothing is at work once it is said so");
@@ -230,8 +238,94 @@ fn everything_is_paused_drains_and_goes_on() {
     assert_eq!(scene.waits("r2")[0]["wait"]["wait"], "paused");
     scene.home.json(&["run", "go-on", "r2"]);
     assert_eq!(scene.at_work(), "T002");
-    scene.let_go();
+    scene.let_go("T002");
     scene.wait_landed("r2");
     let gone = ended(&mut scene.home.command(&["run", "pause", "--wait"]));
     assert!(gone.status.success(), "nothing is at work, so there is nothing to wait for");
+}
+
+#[test]
+fn queued_runs_begin_by_themselves_one_after_the_other_the_first_first() {
+    let scene = scene("", &[("T001", "")], &[("T002", "")]);
+    scene.home.json(&["engine", "slots", "--runs", "1"]);
+    let first = scene.start_with("001-work", &["--queue"]);
+    assert_eq!(first["state"], "running", "there is room, so it has begun: {first}");
+    assert_eq!(scene.at_work(), "T001");
+    assert_eq!(scene.start_with("002-more", &["--queue"])["state"], "queued");
+    scene.home.at_rest();
+    assert_eq!(scene.waits("r2")[0]["wait"], json!({ "wait": "queue", "runs": 1 }));
+    scene.home.json(&["engine", "restart"]);
+    scene.let_go("T001");
+    scene.wait_landed("r1");
+    assert_eq!(scene.at_work(), "T002", "as soon as the one before it is off the road");
+    let begun = scene.wait(|it| matches!(&it.event, Event::RunBegun { run, .. } if run.to_string() == "r2"));
+    let on_the_road = |it: &Record| matches!(&it.event, Event::RunMoved { run, to: RunState::InPull, .. } if run.to_string() == "r1");
+    assert!(scene.wait(on_the_road).seq < begun.seq, "what only waits for its landing holds nobody up");
+    scene.let_go("T002");
+    scene.wait_landed("r2");
+}
+
+#[test]
+fn a_run_begins_at_its_time_over_a_restart_or_at_once_when_somebody_says_so() {
+    let scene = scene("", &[("T001", "")], &[("T002", "")]);
+    let refused = |time: &str| {
+        scene.home.try_json(&["run", "start", "001-work", "--command", "true", "--at", time]).fault()
+    };
+    assert!(refused("soon").contains("'soon' is no time: write 22:00"), "{}", refused("soon"));
+    assert!(refused("2001-01-01T00:00").contains("is over"), "{}", refused("2001-01-01T00:00"));
+    // So far off that the test is over before; and so near that it comes while another engine starts.
+    let far = scene.start_with("001-work", &["--at", "2100-01-01T00:00"]);
+    assert_eq!(
+        (far["state"].as_str(), far["window"]["says"].as_str()),
+        (Some("queued"), Some("2100-01-01 00:00"))
+    );
+    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(3);
+    let soon = ended(std::process::Command::new("date").arg("-d").arg(unix(soon)).arg("+%Y-%m-%dT%H:%M:%S"));
+    let soon = String::from_utf8(soon.stdout).unwrap();
+    scene.start_with("002-more", &["--at", soon.trim()]);
+    scene.home.json(&["engine", "restart"]);
+    assert_eq!(scene.at_work(), "T002");
+    let begun = scene.wait(|it| matches!(&it.event, Event::RunBegun { run, .. } if run.to_string() == "r2"));
+    let opens = scene.home.json(&["run", "show", "r2"])["run"]["window"]["opens"].as_i64().unwrap();
+    assert!(begun.at.0 >= opens, "not before its time");
+    let said = scene.home.run(&["run", "show", "r1"]).out;
+    assert!(said.contains("T001: begins at 2100-01-01 00:00"), "{said}");
+    scene.let_go("T002");
+    scene.wait_landed("r2");
+    scene.home.json(&["run", "go-on", "r1"]);
+    assert_eq!(scene.at_work(), "T001");
+    scene.let_go("T001");
+    scene.wait_landed("r1");
+}
+
+#[test]
+fn a_window_that_closes_lets_what_is_at_work_come_to_its_end() {
+    let scene = scene("  slots: 1\n", &[("T001", ""), ("T003", "")], &[]);
+    let now = std::time::SystemTime::now();
+    let clock = |at: std::time::SystemTime| {
+        let clock = ended(std::process::Command::new("date").arg("-d").arg(unix(at)).arg("+%H:%M:%S"));
+        String::from_utf8(clock.stdout).unwrap().trim().to_owned()
+    };
+    // Open since some minutes, for some seconds more.
+    let from = clock(now - std::time::Duration::from_secs(600));
+    let to = clock(now + std::time::Duration::from_secs(8));
+    let run = scene.start_with("001-work", &["--window", &format!("{from}-{to}")]);
+    assert_eq!(run["state"], "queued");
+    assert_eq!(scene.at_work(), "T001", "it is open already");
+    let shut = scene.wait(|it| matches!(&it.event, Event::RunPaused { paused: true, .. }));
+    assert_eq!(shut.who.to_string(), "policy (start window)");
+    scene.let_go("T001");
+    scene.done("T001");
+    assert_eq!(scene.waits("r1"), json!([{ "task": "T003", "wait": { "wait": "paused" } }]));
+    let window = scene.home.json(&["run", "show", "r1"])["run"]["window"].clone();
+    assert_eq!((&window["says"], &window["is_open"]), (&json!(from[..5]), &Value::Null), "{window}");
+    assert!(window["opens"].as_i64().unwrap() > shut.at.0, "it opens again tomorrow");
+    scene.home.json(&["run", "go-on", "r1"]);
+    assert_eq!(scene.at_work(), "T003");
+    scene.let_go("T003");
+    scene.wait_landed("r1");
+}
+
+fn unix(at: std::time::SystemTime) -> String {
+    format!("@{}", at.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs())
 }

@@ -145,6 +145,7 @@ pub(crate) fn says(record: &Record) -> Option<String> {
             format!("{session}: its holder died, process {holder} took over")
         }
         Event::RunStarted { run } => format!("{} started", run.id),
+        Event::RunBegun { run, .. } => format!("{run} begins"),
         Event::RunPaused { run, paused } => format!("{run} {}", if *paused { "paused" } else { "goes on" }),
         Event::RunMoved { run, to, why, .. } => join(&format!("{run} {}", to.word()), why),
         Event::AttemptStarted { attempt } => format!("{} leased to {}", attempt.task, attempt.id),

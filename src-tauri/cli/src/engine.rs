@@ -54,6 +54,9 @@ enum Verb {
         /// All together; 0 is without end
         #[arg(long)]
         total: Option<u32>,
+        /// Queued runs begin while fewer runs than this are carried; 0 is without end
+        #[arg(long)]
+        runs: Option<u32>,
         /// With one agent, as in claude=3; claude=0 is without end
         #[arg(long, value_name = "AGENT=N", value_parser = agent_slots)]
         agent: Vec<(String, u32)>,
@@ -103,7 +106,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             });
             Ok(HOLDS)
         }
-        Some(Verb::Slots { total, agent }) => slots(total, agent, out).await,
+        Some(Verb::Slots { total, runs, agent }) => slots(total, runs, agent, out).await,
         Some(Verb::Survives) => {
             let lines = desk::call(ask::engine::Survives {}).await?;
             out.value(&lines, |lines| {
@@ -123,9 +126,12 @@ fn agent_slots(text: &str) -> Result<(String, u32), String> {
     Ok((agent.to_owned(), slots.parse().map_err(|_| format!("'{slots}' is not a number"))?))
 }
 
-async fn slots(total: Option<u32>, agents: Vec<(String, u32)>, out: Out) -> End {
+async fn slots(total: Option<u32>, runs: Option<u32>, agents: Vec<(String, u32)>, out: Out) -> End {
     let mut slots = desk::call(ask::engine::Status {}).await?.slots;
-    if total.is_some() || !agents.is_empty() {
+    if total.is_some() || runs.is_some() || !agents.is_empty() {
+        if let Some(runs) = runs {
+            slots.runs = Some(runs).filter(|it| *it > 0);
+        }
         if let Some(total) = total {
             slots.total = Some(total).filter(|it| *it > 0);
         }

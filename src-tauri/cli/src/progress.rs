@@ -134,6 +134,9 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::HeadMoved { run: it, .. }
         | Event::RunTouched { run: it, .. }
         | Event::RunNoted { run: it, .. }
+        | Event::RunBegun { run: it, .. }
+        | Event::RunWindow { run: it, .. }
+        | Event::RunRanked { run: it, .. }
         | Event::RunPaused { run: it, .. }
         | Event::TaskMoved { run: it, .. }
         | Event::TaskRestarted { run: it, .. }
@@ -203,6 +206,15 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::RunMoved { run, to, why, .. } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
+        Event::RunBegun { run, base } => format!("{run} begins from {}", base.short()),
+        Event::RunWindow { run, window: Some(window) } if window.is_open => {
+            format!("{run}: its window from {} is open", window.says)
+        }
+        Event::RunWindow { run, window: Some(window) } => {
+            format!("{run}: its window opens at {}", window.says)
+        }
+        Event::RunWindow { run, window: None } => format!("{run} does not wait for its window any more"),
+        Event::RunRanked { run, .. } => format!("{run} put before every other queued run by {}", record.who),
         Event::RunPaused { run, paused: true } => format!("{run} paused by {}", record.who),
         Event::RunPaused { run, paused: false } => format!("{run} goes on, by {}", record.who),
         Event::RunNoted { run, note } => format!("{run}: a note of {}: {}", note.by, short(&note.text, 200)),

@@ -115,6 +115,7 @@ pub mod run {
     use crate::evidence::Evidence;
     use crate::pull::Pull;
     use crate::run::{Approval, Run, Wait};
+    use crate::window::Begins;
 
     asks! {
         /// Starts a run, which is also the approval of the spec at the tip of the default branch. An item whose run
@@ -132,6 +133,14 @@ pub mod run {
             slots: Option<u32>,
             /// A new item branch from the default branch, even if an older run is parked.
             fresh: bool,
+            /// When it begins; at once if none.
+            #[serde(default)]
+            begins: Option<Begins>,
+        }
+        /// Puts a queued run before all others.
+        First {
+            /// Which.
+            run: RunId,
         }
         /// Stops a run: its sessions are ended, its worktrees and branches stay.
         Stop {

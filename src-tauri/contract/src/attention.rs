@@ -317,7 +317,15 @@ fn parked(fleet: &Fleet, list: &mut Vec<Alarm>) {
 /// The call that lets a parked run go on as it was.
 #[must_use]
 pub fn again(run: &Run) -> ask::run::Start {
-    ask::run::Start { item: run.item, agent: None, command: None, approve: None, slots: None, fresh: false }
+    ask::run::Start {
+        item: run.item,
+        agent: None,
+        command: None,
+        approve: None,
+        slots: None,
+        fresh: false,
+        begins: None,
+    }
 }
 
 fn checkouts(fleet: &Fleet, list: &mut Vec<Alarm>) {

@@ -130,6 +130,8 @@ calls! {
     RunStart(ask::run::Start) -> Run, Act;
     /// Stops a run.
     RunStop(ask::run::Stop) -> Run, Act;
+    /// Puts a queued run before all others.
+    RunFirst(ask::run::First) -> Run, Act;
     /// Leaves a note for the agents of a run that begin after it.
     RunNote(ask::run::Note) -> Run, Act;
     /// Pauses runs, or lets them go on.

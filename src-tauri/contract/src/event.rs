@@ -20,6 +20,7 @@ use crate::stop::Stop;
 use crate::time::At;
 use crate::wait::Wait;
 use crate::who::Who;
+use crate::window::Window;
 use crate::worktree::{Recovery, Seen, Worktree};
 
 /// One row of history. Sequence numbers count up by one; a gap means that a subscriber missed something and asks anew.
@@ -73,6 +74,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         evidence: Vec<EvidenceId>,
     },
+    /// A queued run began, from where the default branch stands now.
+    RunBegun { run: RunId, base: Oid },
+    /// The window of a run opened or closed, or is another one.
+    RunWindow { run: RunId, window: Option<Window> },
+    /// A person put a queued run before others.
+    RunRanked { run: RunId, rank: i32 },
     /// The item branch came to a new place.
     HeadMoved { run: RunId, from: Option<Oid>, to: Oid, why: String },
     /// A person touched a run.
@@ -209,6 +216,9 @@ impl Event {
             Self::RunStarted { .. } => "run-started",
             Self::RunResumed { .. } => "run-resumed",
             Self::RunMoved { .. } => "run-moved",
+            Self::RunBegun { .. } => "run-begun",
+            Self::RunWindow { .. } => "run-window",
+            Self::RunRanked { .. } => "run-ranked",
             Self::HeadMoved { .. } => "head-moved",
             Self::RunTouched { .. } => "run-touched",
             Self::RunNoted { .. } => "run-noted",

@@ -197,6 +197,8 @@ impl Fleet {
                 it.stopped_by.clear();
                 it.settling = true;
                 it.paused = None;
+                // Whoever lets it go on wants it now.
+                it.window = None;
                 "a person let it go on".clone_into(&mut it.why);
                 it.approved = approved.clone();
                 it.policy = policy.clone();
@@ -211,6 +213,15 @@ impl Fleet {
                 it.why.clone_from(why);
                 it.moved = at;
             }),
+            Event::RunBegun { run, base } => self.run(*run, |it| {
+                it.state = RunState::Running;
+                "begun".clone_into(&mut it.why);
+                it.base = base.clone();
+                it.started = at;
+                it.moved = at;
+            }),
+            Event::RunWindow { run, window } => self.run(*run, |it| it.window.clone_from(window)),
+            Event::RunRanked { run, rank } => self.run(*run, |it| it.rank = *rank),
             Event::HeadMoved { run, to, .. } => self.run(*run, |it| it.head = Some(to.clone())),
             Event::RunTouched { run, touch } => self.run(*run, |it| it.touches.push(touch.clone())),
             Event::RunNoted { run, note } => self.run(*run, |it| it.notes.push(note.clone())),

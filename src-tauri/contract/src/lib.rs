@@ -33,6 +33,7 @@ pub mod time;
 pub mod trajectory;
 pub mod wait;
 pub mod who;
+pub mod window;
 pub mod wire;
 pub mod worktree;
 

@@ -14,6 +14,9 @@ pub struct Slots {
     /// All together; without end if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
+    /// How many runs are carried at once of those that are queued; without end if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u32>,
     /// With an agent, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub agents: BTreeMap<String, u32>,
@@ -25,7 +28,8 @@ impl fmt::Display for Slots {
             Some(total) => write!(f, "{total}")?,
             None => f.write_str("without end")?,
         }
-        self.agents.iter().try_for_each(|(agent, slots)| write!(f, ", {slots} with {agent}"))
+        self.agents.iter().try_for_each(|(agent, slots)| write!(f, ", {slots} with {agent}"))?;
+        self.runs.map_or(Ok(()), |runs| write!(f, "; {runs} of the queued runs at once"))
     }
 }
 

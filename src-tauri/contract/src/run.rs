@@ -11,6 +11,7 @@ use crate::stop::Stop;
 use crate::time::At;
 pub use crate::wait::Wait;
 use crate::who::Who;
+use crate::window::Window;
 
 /// The engine carrying an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,12 @@ pub struct Run {
     /// A person paused it: what is worked is worked to its end, and nothing begins or lands meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// When it may begin and go on; nothing if always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Of queued runs the one with the least begins first, then the oldest.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rank: i32,
     /// The item branch.
     pub branch: RefName,
     /// Where the item branch stands by our record; nothing until it was made.
@@ -110,6 +117,8 @@ impl Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
+    /// It begins by itself when its time has come and there is room.
+    Queued,
     /// Tasks are being worked.
     Running,
     /// Every task is done; the record is being written and the pull request opened.
@@ -129,6 +138,7 @@ impl RunState {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Assembled => "assembled",
             Self::InPull => "in-pull",
@@ -141,8 +151,13 @@ impl RunState {
     /// Whether the engine still works on it without a person.
     #[must_use]
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Running | Self::Assembled | Self::InPull)
+        matches!(self, Self::Queued | Self::Running | Self::Assembled | Self::InPull)
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &i32) -> bool {
+    *n == 0
 }
 
 /// One task within a run.

@@ -41,6 +41,18 @@ pub enum Wait {
         /// How many attempts may be there at once.
         limit: u32,
     },
+    /// Its run has not begun: its window opens then.
+    Window {
+        /// When.
+        opens: At,
+        /// In the words of the person's clock.
+        says: String,
+    },
+    /// Its run has not begun: others are carried first.
+    Queue {
+        /// How many are carried at once.
+        runs: u32,
+    },
     /// Its run is paused, or everything is.
     Paused,
     /// Its last try failed, and the next one begins a little later.
@@ -95,6 +107,8 @@ impl fmt::Display for Wait {
                 if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
             Self::Scope { with, why } => write!(f, "waits for the scope of {with}: {why}"),
+            Self::Window { says, .. } => write!(f, "begins at {says}"),
+            Self::Queue { runs } => write!(f, "begins once fewer than {runs} runs are carried"),
             Self::Paused => f.write_str("waits until its run goes on: it is paused"),
             Self::Rest { .. } => f.write_str("rests a little after a failed try"),
             Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),

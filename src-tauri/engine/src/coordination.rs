@@ -19,6 +19,7 @@ pub mod schedule;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod window;
 mod worktrees;
 
 use std::collections::BTreeSet;
@@ -92,6 +93,7 @@ pub fn decide(
         Input::PauseRun { run, paused } => work.pause_run(run, paused)?,
         Input::PauseAll { paused } => work.pause_all(paused),
         Input::SetSlots { slots } => work.set_slots(slots)?,
+        Input::RankFirst { run } => work.rank_first(run)?,
         Input::NoteRun { run, text } => work.note_run(run, &text)?,
         Input::Peeked { session } => work.peeked(session),
         Input::StartSession(facts) => work.start_session(facts)?,
@@ -182,6 +184,7 @@ impl Work<'_> {
             (Effect::Merge { pull, .. }, Outcome::Merged(merged)) => self.merged(pull, merged),
             (Effect::Land { pull, new, .. }, Outcome::Landing(how)) => self.landing(pull, &new, how),
             (Effect::TakeBack { project, .. }, Outcome::TakenBack(how)) => self.taken_back(project, how),
+            (Effect::Wait { run, until }, Outcome::Waited(next)) => self.window_moved(run, until, next),
             (Effect::Rest { run, task, until }, Outcome::Done) => self.rested(run, &task, until),
             (Effect::Discard { worktree, .. }, Outcome::Discarded(how)) => self.discarded(worktree, how),
             (Effect::Restore { worktree }, Outcome::Restored(how)) => self.restored(worktree, how),

@@ -125,7 +125,8 @@ impl Engine {
             | Effect::Propose { .. }
             | Effect::EndSession { .. }
             | Effect::DropBranch { .. }
-            | Effect::Rest { .. } => return None,
+            | Effect::Rest { .. }
+            | Effect::Wait { .. } => return None,
         };
         fleet.projects.get(&project).cloned()
     }

@@ -29,6 +29,8 @@ fn works(fleet: &Fleet) -> bool {
             .pull
             .and_then(|it| fleet.pulls.get(&it))
             .is_some_and(|it| matches!(it.state, PullState::Checking | PullState::Landing)),
+        // It begins by itself, which a machine that sleeps lets it not.
+        RunState::Queued => run.window.as_ref().is_some_and(|it| !it.is_open) && !fleet.is_paused(run),
         RunState::Landed | RunState::Parked | RunState::Stopped => false,
     };
     at_work || fleet.runs.values().any(goes_on)

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::SessionKind;
-use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, TaskId, WorktreeId, ask};
+use pilothouse_contract::window::Window;
+use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId, ask};
 
 use crate::coordination::{
     Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
@@ -16,7 +17,7 @@ use crate::execution::attempts::Matter;
 use crate::execution::held::{Key, Stage, ToHold};
 use crate::execution::{commits, env, repository};
 use crate::integration::{forge, lander};
-use crate::ports::clock;
+use crate::ports::clock::{self, hours};
 use crate::ports::git::Git;
 
 /// How long a session has to end by itself when it is asked to.
@@ -48,6 +49,7 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::Discard { .. } => Outcome::Discarded(Err(Fault::bug(why))),
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::bug(why))),
         Effect::EndSession { .. } | Effect::DropBranch { .. } | Effect::Rest { .. } => Outcome::Done,
+        Effect::Wait { .. } => Outcome::Waited(None),
     }
 }
 
@@ -159,8 +161,20 @@ impl Engine {
             }
             Effect::EndSession { session } => self.end_session(*session).await,
             Effect::Rest { run, task, until } => {
-                self.wait_out(*run, task, *until, at).await;
+                let rests =
+                    || self.fleet().runs.get(run).and_then(|it| it.task(task)).and_then(|it| it.rests);
+                self.wait_out(*until, at, || rests() == Some(*until)).await;
                 Some(Outcome::Done)
+            }
+            Effect::Wait { run, until } => {
+                let window = || {
+                    let fleet = self.fleet();
+                    fleet.runs.get(run).filter(|it| it.state.is_live()).and_then(|it| it.window.clone())
+                };
+                let awaits = |it: &Window| it.opens == *until || it.closes == Some(*until);
+                self.wait_out(*until, at, || window().as_ref().is_some_and(awaits)).await;
+                let daily = window().and_then(|it| it.daily);
+                Some(Outcome::Waited(daily.and_then(|it| hours::next(&it, clock::now()).ok())))
             }
             Effect::Discard { worktree } => self.discard(*worktree, at).await,
             Effect::Restore { worktree } => self.restore(*worktree).await,
@@ -243,18 +257,17 @@ impl Engine {
         })))
     }
 
-    /// Comes back when a task has rested, or when its rest was lifted. `asked` is when it began: a clock that is set back
+    /// Comes back at that moment, or once nobody waits for it any more. `asked` is when that began: a clock that is set back
     /// makes it no longer than it was meant to be.
-    async fn wait_out(&self, run: RunId, task: &TaskId, until: At, asked: At) {
+    async fn wait_out(&self, until: At, asked: At, wanted: impl Fn() -> bool) {
         let whole = Duration::from_millis(u64::try_from(until.since_ms(asked)).unwrap_or_default());
         let (begun, mut told) = (Instant::now(), self.subscribe());
         loop {
-            let rests = self.fleet().runs.get(&run).and_then(|it| it.task(task)).and_then(|it| it.rests);
             // By the wall, so that sleep of the machine counts; and by a clock that nobody sets, so that one that is set back
             // makes no rest longer.
             let by_wall = Duration::from_millis(u64::try_from(until.since_ms(now())).unwrap_or_default());
             let left = by_wall.min(whole.saturating_sub(begun.elapsed()));
-            if rests != Some(until) || left.is_zero() {
+            if !wanted() || left.is_zero() {
                 return;
             }
             let nap = left.min(LONGEST_NAP);

@@ -89,6 +89,7 @@ pub(crate) async fn start(
         command: None,
         approve: Some(call.approve),
         slots: None,
+        begins: None,
         fresh: false,
     };
     let run = desk.start_run(ask, Some(agent)).await?;

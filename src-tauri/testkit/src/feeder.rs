@@ -358,6 +358,8 @@ fn fleet(strips: u32) -> Fleet {
                 settling: false,
                 stop: None,
                 stopped_by: Vec::new(),
+                window: None,
+                rank: 0,
                 paused: None,
                 branch: RefName::branch("pilothouse/001-many/work"),
                 head: Some(oid),

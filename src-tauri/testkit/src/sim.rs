@@ -25,6 +25,7 @@ use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
 use pilothouse_contract::session::{Session, SessionKind};
 use pilothouse_contract::spec::{Scope, Spec, TaskSpec, Verify};
+use pilothouse_contract::window::{Daily, Window};
 use pilothouse_contract::{
     At, AttemptId, Event, Fleet, ItemId, Oid, ProjectId, Record, RefName, RunId, SessionId, TaskId, Touched,
     Who,
@@ -142,6 +143,7 @@ impl Sim {
         self.caps = Caps {
             slots: Slots {
                 total: some(4, 3),
+                runs: some(3, 1),
                 agents: some(6, 2).map(|n| ("rehearsal".to_owned(), n)).into_iter().collect(),
             },
             project: some(4, 3).unwrap_or(0),
@@ -192,6 +194,7 @@ impl Sim {
             resources: self.caps.resources.clone(),
             ..workflow.policy(agent)
         };
+        let window = self.window();
         self.person(Input::StartRun(Box::new(RunFacts {
             item: ItemId(item),
             spec,
@@ -199,7 +202,24 @@ impl Sim {
             branch: RefName::branch(&format!("pilothouse/{item:03}/item")),
             policy,
             fresh: false,
+            window,
         })));
+    }
+
+    /// One in three runs is queued, for a time, or for the same hours of every day.
+    fn window(&mut self) -> Option<Window> {
+        let rng = &mut self.rng;
+        let kind = rng.u32(0..9);
+        let opens = self.now.plus_ms(rng.i64(0..3_600_000));
+        let closes = opens.plus_ms(rng.i64(1..1_800_000));
+        let daily = Daily { from: "22:00".to_owned(), to: "06:00".to_owned() };
+        let at = Window { daily: None, opens, closes: None, is_open: false, says: "22:00".to_owned() };
+        match kind {
+            0 => Some(Window { is_open: true, ..at }),
+            1 => Some(at),
+            2 => Some(Window { daily: Some(daily), closes: Some(closes), ..at }),
+            _ => None,
+        }
     }
 
     fn spec(&mut self, item: u32) -> Spec {
@@ -263,7 +283,7 @@ impl Sim {
         let mut choices: Vec<Step> = Vec::new();
         let stuck = self.stuck.iter().filter_map(|it| it.done.as_ref());
         let held: Vec<&EffectKey> = self.in_hand.iter().map(|(effect, _)| &effect.key).chain(stuck).collect();
-        let due = |it: &&PendingEffect| !matches!(it.effect, Effect::Rest { until, .. } if until > self.now);
+        let due = |it: &&PendingEffect| !matches!(it.effect, Effect::Rest { until, .. } | Effect::Wait { until, .. } if until > self.now);
         choices.extend(
             self.journal
                 .pending
@@ -285,7 +305,7 @@ impl Sim {
         if choices.is_empty() {
             // Nothing happens until the first rest is over.
             let rests = self.journal.pending.values().filter_map(|it| match it.effect {
-                Effect::Rest { until, .. } if until > self.now => Some(until),
+                Effect::Rest { until, .. } | Effect::Wait { until, .. } if until > self.now => Some(until),
                 _ => None,
             });
             if let Some(until) = rests.min() {

@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use pilothouse_contract::event::Event;
 use pilothouse_contract::run::{Approval, Run, RunState, TaskState, TouchKind, Wait};
+use pilothouse_contract::window::Begins;
 use pilothouse_contract::{RunId, ask};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -48,9 +49,24 @@ pub(crate) enum Verb {
         /// A new item branch from the default branch, even if an older run is parked
         #[arg(long)]
         fresh: bool,
+        /// Begin then: 22:00 is the next time that the clock shows that, 2026-12-01T22:00 that moment
+        #[arg(long, value_name = "TIME", conflicts_with_all = ["window", "queue"])]
+        at: Option<String>,
+        /// Begin and go on within these hours of every day, as in 22:00-06:00; what is at work then comes to its end
+        #[arg(long, value_name = "FROM-TO", conflicts_with = "queue", value_parser = hours)]
+        window: Option<(String, String)>,
+        /// Begin once fewer runs are carried than `pilothouse engine slots --runs` says
+        #[arg(long)]
+        queue: bool,
         /// Show its progress until it is over; exit 1 if it does not land
         #[arg(long)]
         wait: bool,
+    },
+    /// Put a queued run before all others
+    First {
+        /// Its id
+        #[arg(value_parser = id::<RunId>)]
+        run: RunId,
     },
     /// Stop a run: its sessions end, its worktrees and branches stay
     Stop {
@@ -99,14 +115,29 @@ pub(crate) enum Verb {
 
 pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
-        Verb::Start { item, agent, command, approve, slots, fresh, wait } => {
+        Verb::Start { item, agent, command, approve, slots, fresh, at, window, queue, wait } => {
             let item = desk::item(&item).await?;
             let command = command.map(|it| it.split_whitespace().map(str::to_owned).collect());
             let approve = approve.map(Approval::from);
-            let asked = ask::run::Start { item: item.id, agent, command, approve, slots, fresh };
+            let begins = match (at, window) {
+                (Some(time), _) => Some(Begins::At { time }),
+                (None, Some((from, to))) => Some(Begins::Daily { from, to }),
+                (None, None) => queue.then_some(Begins::Queued),
+            };
+            let asked = ask::run::Start { item: item.id, agent, command, approve, slots, fresh, begins };
             let run = desk::call(asked).await?;
             if !wait {
                 out.value(&run, |run| {
+                    if run.state == RunState::Queued {
+                        let when = run.window.as_ref().filter(|it| !it.is_open).map(|it| format!(" It begins at {}.", it.says));
+                        return format!(
+                            "{} is queued for {}.{} At once: pilothouse run go-on {}",
+                            run.id,
+                            item.slug,
+                            when.unwrap_or_default(),
+                            run.id
+                        );
+                    }
                     format!(
                         "{} carries {} with {}.\nWatch it: pilothouse run show {}   Events: pilothouse event follow",
                         run.id, item.slug, run.policy.agent.name, run.id
@@ -121,6 +152,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Stop { run } => {
             let run = desk::call(ask::run::Stop { run }).await?;
             out.value(&run, |run| format!("{} is {}.", run.id, run.state.word()));
+            Ok(HOLDS)
+        }
+        Verb::First { run } => {
+            let run = desk::call(ask::run::First { run }).await?;
+            out.value(&run, |run| format!("{} begins before every other run that is queued.", run.id));
             Ok(HOLDS)
         }
         Verb::Pause { run, wait } => pause(run, true, wait, out).await,
@@ -147,6 +183,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             Ok(HOLDS)
         }
     }
+}
+
+fn hours(text: &str) -> Result<(String, String), String> {
+    let (from, to) = text.split_once('-').ok_or("write it as 22:00-06:00")?;
+    Ok((from.trim().to_owned(), to.trim().to_owned()))
 }
 
 async fn pause(run: Option<RunId>, paused: bool, wait: bool, out: Out) -> End {

@@ -10,6 +10,7 @@ use crate::execution::held::tree;
 use crate::execution::repository;
 use crate::observability::{brief, receipt};
 use crate::perform::{git_of, now};
+use crate::ports::clock::hours;
 
 impl Desk {
     fn run(&self, run: RunId) -> Result<Run, Fault> {
@@ -81,12 +82,15 @@ impl Desk {
         if let Some(slots) = call.slots {
             policy.slots = slots.max(1);
         }
+        let window = call.begins.as_ref().map(|it| hours::window(it, now())).transpose();
+        let window = window.map_err(Fault::refused)?;
         let branch = self.free_branch(&git, &item.slug).await.map_err(in_words)?;
         tree::can_limit(policy.limits).map_err(|why| {
             Fault::refused(why)
                 .hint("take memory_max and cpu_max out of WORKFLOW.md, or work where they can be kept")
         })?;
-        let facts = RunFacts { item: item.id, spec, base: project.main, branch, policy, fresh: call.fresh };
+        let facts =
+            RunFacts { item: item.id, spec, base: project.main, branch, policy, fresh: call.fresh, window };
         self.act(Input::StartRun(Box::new(facts))).await?;
         let run = self.engine.fleet().run_of(item.id).cloned();
         run.ok_or_else(|| Fault::bug("the run was started and is not there"))
@@ -119,6 +123,13 @@ impl Answer<ask::run::Start> for Desk {
 impl Answer<ask::run::Stop> for Desk {
     async fn answer(&self, call: ask::run::Stop) -> Result<Run, Fault> {
         self.act(Input::StopRun { run: call.run }).await?;
+        self.run(call.run)
+    }
+}
+
+impl Answer<ask::run::First> for Desk {
+    async fn answer(&self, call: ask::run::First) -> Result<Run, Fault> {
+        self.act(Input::RankFirst { run: call.run }).await?;
         self.run(call.run)
     }
 }
@@ -179,7 +190,7 @@ impl Answer<ask::run::Show> for Desk {
 impl Answer<ask::run::Waits> for Desk {
     async fn answer(&self, _: ask::run::Waits) -> Result<Vec<ask::run::RunWaits>, Fault> {
         let fleet = self.engine.fleet();
-        let live = fleet.runs.values().filter(|it| it.state == RunState::Running);
+        let live = fleet.runs.values().filter(|it| matches!(it.state, RunState::Running | RunState::Queued));
         let of = |run: &Run| {
             let waits = schedule::waits(&fleet, run);
             let waits = waits.into_iter().map(|(task, wait)| ask::run::TaskWait { task, wait });

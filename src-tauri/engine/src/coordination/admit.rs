@@ -42,7 +42,11 @@ impl Work<'_> {
 
     /// What was given back may be what others wait for. Called at the end of each decision.
     pub(super) fn share_out(&mut self) {
-        while std::mem::take(&mut self.freed) && shared::is_any(self.fleet) {
+        while std::mem::take(&mut self.freed) {
+            self.begin_queued();
+            if !shared::is_any(self.fleet) {
+                continue;
+            }
             self.admit_waiting();
             let live = |it: &&Run| it.state == RunState::Running;
             let active =
@@ -80,7 +84,7 @@ impl Work<'_> {
 
     /// A person chooses how much may be worked at once over all projects.
     pub(super) fn set_slots(&mut self, slots: Slots) -> Result<(), Fault> {
-        if slots.total == Some(0) || slots.agents.values().any(|it| *it == 0) {
+        if slots.total == Some(0) || slots.runs == Some(0) || slots.agents.values().any(|it| *it == 0) {
             return Err(Fault::refused("no slot at all would let nothing begin, and nobody would see why")
                 .command("pause everything instead", "pilothouse run pause"));
         }
@@ -100,6 +104,7 @@ impl Work<'_> {
             let live: Vec<RunId> =
                 self.fleet.runs.values().filter(|it| it.state.is_live()).map(|it| it.id).collect();
             live.into_iter().for_each(|run| self.carry_on(run));
+            self.begin_queued();
             let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
             projects.into_iter().for_each(|project| self.land_next(project));
         }
@@ -115,6 +120,9 @@ impl Work<'_> {
     }
 
     fn is_under_way(&self, run: &Run) -> bool {
+        if run.state == RunState::Queued {
+            return false;
+        }
         let pull = run.pull.and_then(|id| self.fleet.pulls.get(&id)).map(|it| &it.state);
         run.settling
             || run.head.is_none()

@@ -7,6 +7,7 @@ use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate};
 use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::session::Running;
+use pilothouse_contract::window::Window;
 use pilothouse_contract::worktree::Recovery;
 use pilothouse_contract::{
     At, AttemptId, Fault, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId,
@@ -148,6 +149,13 @@ pub enum Effect {
         /// Until when.
         until: At,
     },
+    /// Come back when the window of a run opens or closes.
+    Wait {
+        /// The run.
+        run: RunId,
+        /// When.
+        until: At,
+    },
     /// Remove a worktree so that it can be brought back.
     Discard {
         /// The worktree.
@@ -230,6 +238,7 @@ impl Effect {
             Self::TakeBack { .. } => "take-back",
             Self::EndSession { .. } => "end-session",
             Self::Rest { .. } => "rest",
+            Self::Wait { .. } => "wait",
             Self::Discard { .. } => "discard",
             Self::Restore { .. } => "restore",
             Self::DropBranch { .. } => "drop-branch",
@@ -271,6 +280,8 @@ pub enum Outcome {
     Discarded(Result<Recovery, Fault>),
     /// Of `Restore`: what could not be brought back, or why nothing was.
     Restored(Result<Vec<String>, Fault>),
+    /// Of `Wait`: the window that follows now, if it is one of every day.
+    Waited(Option<Window>),
     /// Of effects that have nothing to say.
     Done,
 }

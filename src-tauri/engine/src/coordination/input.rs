@@ -6,6 +6,7 @@ use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Limits, Mode};
 use pilothouse_contract::spec::Spec;
+use pilothouse_contract::window::Window;
 use pilothouse_contract::worktree::Seen;
 use pilothouse_contract::{
     AttemptId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, WorktreeId,
@@ -103,6 +104,11 @@ pub enum Input {
     SetSlots {
         /// How much.
         slots: Slots,
+    },
+    /// A person puts a queued run before others.
+    RankFirst {
+        /// Which.
+        run: RunId,
     },
     /// A person leaves a note for a run's agents.
     NoteRun {
@@ -294,6 +300,8 @@ pub struct RunFacts {
     pub policy: Policy,
     /// Do not go on with a parked run.
     pub fresh: bool,
+    /// When it begins; at once if none.
+    pub window: Option<Window>,
 }
 
 /// Everything that a person's session needs to know.

@@ -4,7 +4,7 @@
 use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::project::{Found, Line, Move, Project, Trust};
 use pilothouse_contract::pull::PullState;
-use pilothouse_contract::run::TaskState;
+use pilothouse_contract::run::{RunState, TaskState};
 use pilothouse_contract::{AttemptId, Event, Fault, Oid, ProjectId, PullId, RefName, SessionId};
 
 use super::Work;
@@ -108,7 +108,11 @@ impl Work<'_> {
         if found.as_ref() == Some(&project.main) {
             return;
         }
-        let busy = self.fleet.runs.values().any(|run| run.project == project.id && run.state.is_live())
+        let busy = self
+            .fleet
+            .runs
+            .values()
+            .any(|run| run.project == project.id && run.state.is_live() && run.state != RunState::Queued)
             || self.live_session_of(project.id).is_some();
         if let (false, Some(to)) = (busy, &found) {
             self.engine(Event::MainMoved {
@@ -208,6 +212,7 @@ impl Work<'_> {
         for pull in waiting {
             self.merge_again(pull, "the line is open again");
         }
+        self.begin_queued();
     }
 
     fn stopped(&self, project: &Project) -> Result<Option<Oid>, Fault> {

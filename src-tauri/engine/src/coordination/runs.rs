@@ -105,6 +105,13 @@ impl Work<'_> {
             ));
         }
         if let Some(run) = earlier.filter(|run| run.state == RunState::Parked && !facts.fresh) {
+            if facts.window.is_some() {
+                return Err(Fault::refused(format!(
+                    "{} is parked, and goes on at once or not at all",
+                    run.id
+                ))
+                .command("let it go on now", format!("pilothouse run start {}", item.slug)));
+            }
             return self.go_on(&run, &item, facts);
         }
         if !facts.spec.tasks.iter().any(|task| !task.done && !task.optional) {
@@ -126,8 +133,8 @@ impl Work<'_> {
             id,
             project: project.id,
             item: item.id,
-            state: RunState::Running,
-            why: "started".to_owned(),
+            state: if facts.window.is_some() { RunState::Queued } else { RunState::Running },
+            why: if facts.window.is_some() { "queued" } else { "started" }.to_owned(),
             stop: None,
             stopped_by: Vec::new(),
             policy: facts.policy,
@@ -135,6 +142,8 @@ impl Work<'_> {
             approved: facts.base.clone(),
             settling: false,
             paused: None,
+            window: facts.window,
+            rank: 0,
             branch: facts.branch,
             head: None,
             tasks: facts.spec.tasks.into_iter().map(task_run).collect(),
@@ -148,7 +157,11 @@ impl Work<'_> {
         };
         self.emit(Event::RunStarted { run: Box::new(run) });
         self.move_item(item.id, ItemState::Running, &format!("carried by {id}"), &[]);
-        self.effect(Effect::MakeBranch { run: id, at: facts.base, adopt: false });
+        if self.run(id)?.state == RunState::Queued {
+            self.queue(id);
+        } else {
+            self.effect(Effect::MakeBranch { run: id, at: facts.base, adopt: false });
+        }
         Ok(())
     }
 
@@ -185,6 +198,10 @@ impl Work<'_> {
         if !it.state.is_live() {
             return Err(Fault::refused(format!("{run} is {}: nothing of it is carried", it.state.word())));
         }
+        if it.state == RunState::Queued && !paused && !it.is_paused() {
+            let it = it.clone();
+            return self.begin_now(&it);
+        }
         let (project, is_paused) = (it.project, it.is_paused());
         // Whoever says "go on" does not want to wait for what rests after a failed try either.
         if !paused && self.lift_rests(run) && !is_paused {
@@ -197,6 +214,7 @@ impl Work<'_> {
         if !paused {
             self.carry_on(run);
             self.land_next(project);
+            self.begin_queued();
         }
         Ok(())
     }
@@ -352,6 +370,8 @@ impl Work<'_> {
         let done = it.tasks.iter().filter(|task| matches!(task.state, TaskState::Done { .. })).count();
         let why = format!("{done} tasks done and verified");
         self.move_run(run, RunState::Assembled, &why);
+        // A window says when work begins. What is made may land whenever somebody says yes.
+        self.go_on_with_window(&it);
         self.move_item(it.item, ItemState::Assembled, &why, &[]);
         self.effect(Effect::WriteRecord { run, head });
     }

@@ -15,7 +15,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use pilothouse_contract::run::{Run, TaskRun, TaskState, Wait};
+use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Wait};
 use pilothouse_contract::spec::TaskSpec;
 use pilothouse_contract::{Fleet, Oid, RunId, TaskId};
 
@@ -30,6 +30,9 @@ const NAMED: usize = 16;
 /// The waiting tasks in file order, each with why it waits; those that are [`Wait::Ready`] may begin together.
 #[must_use]
 pub fn waits(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
+    if run.state == RunState::Queued {
+        return waits_to_begin(fleet, run);
+    }
     let mut it = Schedule::of(run);
     let mut shared = Shared::of(fleet, run);
     let mut before = Before::default();
@@ -59,6 +62,17 @@ pub fn waits(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
         before.pass(task);
     }
     answers
+}
+
+/// Of a run that has not begun all tasks wait for the same.
+fn waits_to_begin(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
+    let wait = match &run.window {
+        _ if fleet.is_paused(run) => Wait::Paused,
+        Some(window) if !window.is_open => Wait::Window { opens: window.opens, says: window.says.clone() },
+        _ => Wait::Queue { runs: fleet.slots.runs.unwrap_or(1) },
+    };
+    let waiting = run.tasks.iter().filter(|it| it.state == TaskState::Waiting);
+    waiting.map(|it| (it.spec.id.clone(), wait.clone())).collect()
 }
 
 /// Why two tasks may not run at once; nothing if they may.

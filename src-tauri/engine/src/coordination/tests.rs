@@ -54,6 +54,7 @@ fn facts(tasks: &[TaskSpec], base: &str, policy: Policy) -> Input {
         branch: RefName::branch("pilothouse/001-x/item"),
         policy,
         fresh: false,
+        window: None,
     }))
 }
 

@@ -1,5 +1,7 @@
 //! The clock. The only place of the engine that reads one.
 
+pub mod hours;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pilothouse_contract::At;

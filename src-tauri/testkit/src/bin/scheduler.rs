@@ -118,6 +118,8 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         settling: false,
         stop: None,
         stopped_by: Vec::new(),
+        window: None,
+        rank: 0,
         paused: None,
         branch: RefName::branch("x"),
         head: None,

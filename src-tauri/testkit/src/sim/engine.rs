@@ -69,9 +69,25 @@ impl Sim {
             self.out.resumed += u32::from(matches!(record.event, Event::RunResumed { .. }));
             let live =
                 |it: &&Attempt| self.journal.fleet.runs.get(&it.run).is_some_and(|it| it.state.is_live());
-            let at_work = self.journal.fleet.attempts.values().filter(live).find(|it| !it.state.is_over());
+            let at_work = self
+                .journal
+                .fleet
+                .attempts
+                .values()
+                .filter(live)
+                .find(|it| !it.state.is_over())
+                .map(|it| it.id);
+            let carried = |it: &&Run| matches!(it.state, RunState::Running | RunState::Assembled);
+            let carried = self.journal.fleet.runs.values().filter(carried).count();
+            if let (Event::RunBegun { run, .. }, Who::Engine, Some(most)) =
+                (&record.event, &order.who, self.caps.slots.runs)
+                && carried > most as usize
+            {
+                let says = format!("{run} begins by itself as one of {carried}, and {most} may be");
+                self.fault(BreachKind::Overlap, says);
+            }
             if let (Event::Drained, Some(attempt)) = (&record.event, at_work) {
-                let says = format!("nothing is under way, it says, and {} is", attempt.id);
+                let says = format!("nothing is under way, it says, and {attempt} is");
                 self.fault(BreachKind::Untrue, says);
             }
             if let Event::AttemptFailed { attempt, failure: Failure::Vacuous, .. } = &record.event {

@@ -75,6 +75,7 @@ impl Sim {
             branch: RefName(format!("{}-2", run.branch)),
             policy: run.policy.clone(),
             fresh: false,
+            window: None,
         })))
     }
 

@@ -67,7 +67,11 @@ fn failed(effect: &Effect) -> Option<Outcome> {
         Effect::TakeBack { .. } => Outcome::TakenBack(Err(Fault::environment(why))),
         Effect::Discard { .. } => Outcome::Discarded(Err(Fault::environment(why))),
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::environment(why))),
-        Effect::Check(_) | Effect::EndSession { .. } | Effect::DropBranch { .. } | Effect::Rest { .. } => {
+        Effect::Check(_)
+        | Effect::EndSession { .. }
+        | Effect::DropBranch { .. }
+        | Effect::Rest { .. }
+        | Effect::Wait { .. } => {
             return None;
         }
     })

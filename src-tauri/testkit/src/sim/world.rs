@@ -14,6 +14,7 @@ use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
+use pilothouse_contract::window::Window;
 use pilothouse_contract::worktree::Recovery;
 use pilothouse_contract::{
     At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
@@ -396,6 +397,10 @@ impl World {
                 Outcome::Done
             }
             Effect::Rest { .. } => Outcome::Done,
+            Effect::Wait { run, .. } => {
+                let window = fleet.runs.get(run).and_then(|it| it.window.as_ref());
+                Outcome::Waited(window.filter(|it| it.daily.is_some()).map(Window::a_day_later))
+            }
             Effect::Discard { worktree } => Outcome::Discarded(self.discard(*worktree, fleet, now)),
             Effect::Restore { worktree } => {
                 self.worktrees.insert(*worktree, true);

@@ -29,6 +29,8 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         settling: false,
         stop: None,
         stopped_by: Vec::new(),
+        window: None,
+        rank: 0,
         paused: None,
         branch: RefName::branch("x"),
         head: None,
