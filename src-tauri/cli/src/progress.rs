@@ -2,6 +2,7 @@
 
 use pilothouse_client::FromFeed;
 use pilothouse_contract::event::{Event, Record};
+use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::room::Halt;
 use pilothouse_contract::run::Run;
@@ -134,6 +135,7 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::HeadMoved { run: it, .. }
         | Event::RunTouched { run: it, .. }
         | Event::RunNoted { run: it, .. }
+        | Event::PhaseMoved { run: it, .. }
         | Event::RunBegun { run: it, .. }
         | Event::RunWindow { run: it, .. }
         | Event::RunRanked { run: it, .. }
@@ -206,6 +208,23 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::RunMoved { run, to, why, .. } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
+        Event::PhaseMoved { run, phase, to, why } => {
+            let n = phase + 1;
+            match to {
+                Checkpoint::Checking { session } => {
+                    format!("{run}: the checkpoint of phase {n} is run in session {session}")
+                }
+                Checkpoint::Passed { evidence, .. } => {
+                    format!("{run}: the checkpoint of phase {n} holds [{evidence}]")
+                }
+                Checkpoint::Failed { evidence } => {
+                    format!("{run}: the checkpoint of phase {n} DOES NOT HOLD: {} [{evidence}]", says(why))
+                }
+                Checkpoint::Open | Checkpoint::Before => {
+                    format!("{run}: the checkpoint of phase {n}: {}", says(why))
+                }
+            }
+        }
         Event::RunBegun { run, base } => format!("{run} begins from {}", base.short()),
         Event::RunWindow { run, window: Some(window) } if window.is_open => {
             format!("{run}: its window from {} is open", window.says)

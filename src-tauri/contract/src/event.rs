@@ -10,6 +10,7 @@ use crate::ids::{
     WorktreeId,
 };
 use crate::item::{Item, ItemState};
+use crate::phase::{Checkpoint, PhaseRun};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
 use crate::question::{Question, QuestionAnswer};
@@ -61,7 +62,14 @@ pub enum Event {
     RunStarted { run: Box<Run> },
     /// A person let a parked run go on, by the spec and the policy of a newer commit. Nothing begins before its branch
     /// is up to date.
-    RunResumed { run: RunId, approved: Oid, policy: Policy, tasks: Vec<TaskRun> },
+    RunResumed {
+        run: RunId,
+        approved: Oid,
+        policy: Policy,
+        tasks: Vec<TaskRun>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        phases: Vec<PhaseRun>,
+    },
     /// A person paused a run, or let it go on.
     RunPaused { run: RunId, paused: bool },
     /// A run went along. One that is parked says which of the closed list of reasons it is, and what shows it.
@@ -94,6 +102,8 @@ pub enum Event {
     TaskRests { run: RunId, task: TaskId, until: At },
     /// Its rest is over, or a person lifted it.
     TaskRested { run: RunId, task: TaskId },
+    /// The checkpoint of a phase is run, held, or did not.
+    PhaseMoved { run: RunId, phase: usize, to: Checkpoint, why: String },
     /// The item branch is lent to one attempt, or free again.
     Integrating { run: RunId, attempt: Option<AttemptId> },
 
@@ -227,6 +237,7 @@ impl Event {
             Self::TaskRestarted { .. } => "task-restarted",
             Self::TaskRests { .. } => "task-rests",
             Self::TaskRested { .. } => "task-rested",
+            Self::PhaseMoved { .. } => "phase-moved",
             Self::Integrating { .. } => "integrating",
             Self::AttemptStarted { .. } => "attempt-started",
             Self::AttemptMoved { .. } => "attempt-moved",

@@ -15,6 +15,8 @@ pub enum Gate {
     Verify,
     /// G8: what changed lies inside the declared scope.
     ScopeAudit,
+    /// G9: what must hold at the end of a phase, on the item branch.
+    Checkpoint,
     /// G14: the project's checks on the merge result.
     Landing,
 }
@@ -44,6 +46,9 @@ pub struct Subject {
     /// The attempt, for gates of an attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,
+    /// The phase, for its checkpoint: its place in the task file, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<usize>,
     /// The pull request, for gates of a landing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<PullId>,

@@ -191,7 +191,7 @@ impl Fleet {
                 self.runs.insert(run.id, run.as_ref().clone());
                 Some(Touched::Run(run.id))
             }
-            Event::RunResumed { run, approved, policy, tasks } => self.run(*run, |it| {
+            Event::RunResumed { run, approved, policy, tasks, phases } => self.run(*run, |it| {
                 it.state = RunState::Running;
                 it.stop = None;
                 it.stopped_by.clear();
@@ -203,6 +203,7 @@ impl Fleet {
                 it.approved = approved.clone();
                 it.policy = policy.clone();
                 it.tasks.clone_from(tasks);
+                it.phases.clone_from(phases);
                 it.moved = at;
             }),
             Event::RunMoved { run, to, why, stop, evidence } => self.run(*run, |it| {
@@ -236,6 +237,11 @@ impl Fleet {
             }),
             Event::TaskRests { run, task, until } => self.task(*run, task, |it| it.rests = Some(*until)),
             Event::TaskRested { run, task } => self.task(*run, task, |it| it.rests = None),
+            Event::PhaseMoved { run, phase, to, .. } => self.run(*run, |it| {
+                if let Some(of) = it.phases.iter_mut().find(|it| it.phase == *phase) {
+                    of.state = to.clone();
+                }
+            }),
             Event::Integrating { run, attempt } => self.run(*run, |it| it.integrating = *attempt),
 
             Event::AttemptStarted { attempt } => {

@@ -18,6 +18,7 @@ pub mod fuse;
 pub mod ids;
 pub mod item;
 pub mod keys;
+pub mod phase;
 pub mod project;
 pub mod pull;
 pub mod question;

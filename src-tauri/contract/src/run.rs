@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
+use crate::phase::PhaseRun;
 use crate::session::Limits;
 use crate::spec::TaskSpec;
 use crate::stop::Stop;
@@ -58,6 +59,9 @@ pub struct Run {
     pub head: Option<Oid>,
     /// The tasks in file order.
     pub tasks: Vec<TaskRun>,
+    /// Its phases that have a checkpoint, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseRun>,
     /// The attempt that is being brought onto the item branch, one at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrating: Option<AttemptId>,

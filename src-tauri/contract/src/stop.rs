@@ -25,6 +25,11 @@ pub enum Stop {
     },
     /// The default branch could not be merged into its branch.
     Merge,
+    /// The checkpoint of a phase does not hold.
+    Checkpoint {
+        /// Which phase: its place in the task file, from 0.
+        phase: usize,
+    },
     /// Its evidence could not be written down.
     Record,
     /// Its change could not be measured for the pull request.
@@ -51,6 +56,7 @@ impl Stop {
             Self::Branch => "branch-failed",
             Self::Clash { .. } => "clash",
             Self::Merge => "merge-failed",
+            Self::Checkpoint { .. } => "checkpoint-failed",
             Self::Record => "record-failed",
             Self::Measure => "measure-failed",
             Self::Bounced { .. } => "sent-back",

@@ -29,6 +29,11 @@ pub enum Wait {
         /// The part that may clash.
         why: String,
     },
+    /// The checkpoint of a phase that comes first does not hold yet.
+    Checkpoint {
+        /// The phase's heading.
+        phase: String,
+    },
     /// All slots of its run are taken.
     Slot {
         /// How many there are.
@@ -111,6 +116,7 @@ impl fmt::Display for Wait {
             Self::Queue { runs } => write!(f, "begins once fewer than {runs} runs are carried"),
             Self::Paused => f.write_str("waits until its run goes on: it is paused"),
             Self::Rest { .. } => f.write_str("rests a little after a failed try"),
+            Self::Checkpoint { phase } => write!(f, "waits for the checkpoint of {phase}"),
             Self::Slot { slots } => write!(f, "waits for one of {slots} slots"),
             Self::Room { of, limit } => write!(f, "waits for one of {limit} places {of}"),
             Self::Resource { name, with, run, of } => {

@@ -6,6 +6,7 @@
 
 mod admit;
 mod attempts;
+mod checkpoint;
 mod effect;
 mod flakes;
 mod input;

@@ -360,6 +360,7 @@ fn fleet(strips: u32) -> Fleet {
                 stopped_by: Vec::new(),
                 window: None,
                 rank: 0,
+                phases: Vec::new(),
                 paused: None,
                 branch: RefName::branch("pilothouse/001-many/work"),
                 head: Some(oid),

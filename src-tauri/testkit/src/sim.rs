@@ -24,7 +24,7 @@ use pilothouse_contract::pull::PullState;
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
 use pilothouse_contract::session::{Session, SessionKind};
-use pilothouse_contract::spec::{Scope, Spec, TaskSpec, Verify};
+use pilothouse_contract::spec::{Phase, Scope, Spec, TaskSpec, Verify};
 use pilothouse_contract::window::{Daily, Window};
 use pilothouse_contract::{
     At, AttemptId, Event, Fleet, ItemId, Oid, ProjectId, Record, RefName, RunId, SessionId, TaskId, Touched,
@@ -241,7 +241,7 @@ impl Sim {
             tasks.push(TaskSpec {
                 uses: uses.into_iter().map(|it| (*it).to_owned()).collect(),
                 title: format!("item {item} task {n}"),
-                phase: Some(0),
+                phase: Some(if n > 3 { 1 } else { 0 }),
                 line: n,
                 parallel: self.rng.bool(),
                 files,
@@ -256,6 +256,13 @@ impl Sim {
             });
         }
         Spec {
+            phases: (0..2)
+                .map(|n| Phase {
+                    title: format!("phase {n}"),
+                    checkpoint: self.rng.bool().then(|| format!("checkpoint {n}")).into_iter().collect(),
+                    ..Phase::default()
+                })
+                .collect(),
             folder: format!("specs/{item:03}-sim"),
             title: format!("item {item}"),
             tasks,
@@ -305,15 +312,26 @@ impl Sim {
         if choices.is_empty() {
             // Nothing happens until the first rest is over.
             let rests = self.journal.pending.values().filter_map(|it| match it.effect {
-                Effect::Rest { until, .. } | Effect::Wait { until, .. } if until > self.now => Some(until),
+                Effect::Rest { until, .. } if until > self.now => Some(until),
                 _ => None,
             });
             if let Some(until) = rests.min() {
-                self.passed_ms += until.since_ms(self.now);
-                self.now = until;
+                self.wait_until(until);
                 return true;
             }
-            return self.idle();
+            // Whoever sits at the desk does what waits for them before another day begins.
+            if self.idle() {
+                return true;
+            }
+            let windows = self.journal.pending.values().filter_map(|it| match it.effect {
+                Effect::Wait { until, .. } if until > self.now => Some(until),
+                _ => None,
+            });
+            if let Some(until) = windows.min() {
+                self.wait_until(until);
+                return true;
+            }
+            return false;
         }
         let choice = choices.swap_remove(self.rng.usize(..choices.len()));
         match choice {
@@ -333,6 +351,11 @@ impl Sim {
             self.deed();
         }
         true
+    }
+
+    fn wait_until(&mut self, until: At) {
+        self.passed_ms += until.since_ms(self.now);
+        self.now = until;
     }
 
     fn perform(&mut self, key: EffectKey) {

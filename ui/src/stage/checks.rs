@@ -15,6 +15,7 @@ pub(crate) fn gate(gate: Gate) -> &'static str {
         Gate::RedCheck => "G6 red check",
         Gate::Verify => "G7 verify",
         Gate::ScopeAudit => "G8 scope audit",
+        Gate::Checkpoint => "G9 checkpoint",
         Gate::Landing => "G14 landing",
     }
 }

@@ -270,7 +270,7 @@ fn Gates(item: ItemId, run: Option<RunId>) -> impl IntoView {
                 format!("by {}, spec at {}", crate::chrome::by(&run.by), run.approved_at().short()),
                 clock(run.started),
             )];
-            for gate in [Gate::RedCheck, Gate::Verify, Gate::ScopeAudit, Gate::Landing] {
+            for gate in [Gate::RedCheck, Gate::Verify, Gate::ScopeAudit, Gate::Checkpoint, Gate::Landing] {
                 let of: Vec<&Evidence> = fleet
                     .evidence
                     .values()
@@ -284,6 +284,7 @@ fn Gates(item: ItemId, run: Option<RunId>) -> impl IntoView {
                         (
                             it.subject.task.clone(),
                             it.subject.pull,
+                            it.subject.phase,
                             (gate == Gate::Landing).then(|| it.command.clone()),
                         ),
                         it,

@@ -13,7 +13,7 @@ use super::effect::{CheckAsked, Checked, Effect, HeadChange, Integrated};
 use crate::policy::scope;
 
 /// A check whose end is not known is asked for again so many times before it counts as failed.
-const UNKNOWN_CHECKS_MAX: usize = 3;
+pub(super) const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
     pub(super) fn prepared(&mut self, attempt: AttemptId, made: Result<String, String>) {
@@ -53,6 +53,7 @@ impl Work<'_> {
             run: run.id,
             attempt: Some(attempt),
             pull: None,
+            phase: None,
             gate,
             commit: commit.clone(),
             commands,
@@ -105,7 +106,11 @@ impl Work<'_> {
         match (asked.attempt, asked.pull) {
             (Some(attempt), _) => self.attempt_checked(asked, attempt, id, verdict, &why),
             (None, Some(pull)) => self.pull_checked(asked, pull, id, verdict, &why),
-            (None, None) => {}
+            (None, None) => {
+                if let Some(phase) = asked.phase {
+                    self.phase_checked(asked, phase, id, verdict, &why);
+                }
+            }
         }
     }
 
@@ -302,6 +307,7 @@ impl Work<'_> {
                 task: Some(attempt.task.clone()),
                 attempt: Some(attempt.id),
                 pull: None,
+                phase: None,
             },
             commit: candidate.commit.clone(),
             tree: candidate.tree.clone(),

@@ -190,6 +190,9 @@ pub struct CheckAsked {
     pub attempt: Option<AttemptId>,
     /// The pull request, for gates of a landing.
     pub pull: Option<PullId>,
+    /// The phase, for its checkpoint.
+    #[serde(default)]
+    pub phase: Option<usize>,
     /// The gate.
     pub gate: Gate,
     /// The commit.

@@ -17,6 +17,8 @@ impl Work<'_> {
             it.gate == asked.gate
                 && it.subject.attempt == asked.attempt
                 && it.subject.pull == asked.pull
+                && it.subject.phase == asked.phase
+                && it.subject.run == asked.run
                 && it.commit == asked.commit
                 && it.command == command
         })

@@ -132,6 +132,7 @@ impl Work<'_> {
                 run: run.id,
                 attempt: None,
                 pull: Some(pull),
+                phase: None,
                 gate: Gate::Landing,
                 commit: result.commit,
                 commands: vec![check.command.clone()],

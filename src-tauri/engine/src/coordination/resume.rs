@@ -12,6 +12,7 @@ use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{AttemptId, Event, Fault, Oid, RunId};
 
 use super::Work;
+use super::checkpoint::phases;
 use super::effect::{Effect, HeadChange, Merged};
 use super::input::RunFacts;
 use super::runs::task_run;
@@ -36,6 +37,7 @@ impl Work<'_> {
         }
         let touch = Touch { at: self.now, by: self.who.clone(), kind: TouchKind::Restarted, session: None };
         self.emit(Event::RunTouched { run: run.id, touch });
+        let found = facts.spec.phases.clone();
         self.emit(Event::ItemRead {
             item: Item { base: facts.base.clone(), spec: facts.spec, moved: self.now, ..item.clone() },
         });
@@ -44,7 +46,14 @@ impl Work<'_> {
             .filter(|task| matches!(task.state, TaskState::Parked { .. }))
             .map(|task| task.spec.id.clone())
             .collect();
-        self.emit(Event::RunResumed { run: run.id, approved: facts.base, policy: facts.policy, tasks });
+        let phases = phases(&found, &tasks, &run.phases);
+        self.emit(Event::RunResumed {
+            run: run.id,
+            approved: facts.base,
+            policy: facts.policy,
+            tasks,
+            phases,
+        });
         for task in parked {
             self.emit(Event::TaskRestarted { run: run.id, task });
         }

@@ -2,6 +2,7 @@
 
 use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
 use pilothouse_contract::item::{Item, ItemState};
+use pilothouse_contract::phase::{Checkpoint, PhaseRun};
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::run::{NOTE_MAX, Note, Run, RunState, TaskRun, TaskState, Touch, TouchKind};
 use pilothouse_contract::spec::{TaskSpec, Verify};
@@ -11,9 +12,10 @@ use pilothouse_contract::{
     AttemptId, Event, EvidenceId, Fault, ItemId, Oid, ProjectId, PullId, RefName, RunId, TaskId, Who,
 };
 
-use super::Work;
+use super::checkpoint::phases;
 use super::effect::{Advanced, Effect, HeadChange};
 use super::input::{ItemFound, RunFacts};
+use super::{Work, schedule};
 use crate::policy::resources;
 
 impl Work<'_> {
@@ -129,6 +131,7 @@ impl Work<'_> {
             },
         });
         let id = self.fleet.next_run();
+        let tasks: Vec<TaskRun> = facts.spec.tasks.into_iter().map(task_run).collect();
         let run = Run {
             id,
             project: project.id,
@@ -146,7 +149,8 @@ impl Work<'_> {
             rank: 0,
             branch: facts.branch,
             head: None,
-            tasks: facts.spec.tasks.into_iter().map(task_run).collect(),
+            phases: phases(&facts.spec.phases, &tasks, &[]),
+            tasks,
             integrating: None,
             pull: None,
             by: self.who.clone(),
@@ -251,6 +255,7 @@ impl Work<'_> {
             return;
         }
         self.next_integration(run);
+        self.check_phases(run);
         let more_later = loop {
             let Some(it) = self.fleet.runs.get(&run) else { return };
             let ready = self.schedules.ready(self.fleet, it);
@@ -264,6 +269,10 @@ impl Work<'_> {
         };
         let Some(it) = self.fleet.runs.get(&run) else { return };
         if it.tasks.iter().any(|task| matches!(task.state, TaskState::Active { .. })) {
+            return;
+        }
+        let checking = |it: &PhaseRun| matches!(it.state, Checkpoint::Checking { .. });
+        if it.phases.iter().any(checking) {
             return;
         }
         if it.tasks.iter().all(|task| task.state.is_done()) {
@@ -283,6 +292,12 @@ impl Work<'_> {
                 _ => None,
             })
             .collect();
+        // Nothing is for a person, and nothing begins: they wait for each other, which a spec that may be run does not let them.
+        let stuck = || {
+            let waits = schedule::waits(self.fleet, it);
+            waits.into_iter().map(|(task, wait)| (task.clone(), format!("{task} {wait}"))).take(3).collect()
+        };
+        let parked = if parked.is_empty() { stuck() } else { parked };
         let (tasks, whys): (Vec<TaskId>, Vec<String>) = parked.into_iter().unzip();
         let tried = |id: &TaskId| it.task(id).and_then(|task| task.attempts.last());
         let last = tasks.iter().filter_map(tried).filter_map(|id| self.fleet.attempts.get(id));

@@ -15,11 +15,13 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
+use pilothouse_contract::phase::PhaseRun;
 use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState, Wait};
 use pilothouse_contract::spec::TaskSpec;
 use pilothouse_contract::{Fleet, Oid, RunId, TaskId};
 
 use crate::policy::scope::{self, Globs};
+use crate::policy::specs;
 use busy::{Busy, Facts};
 use needs::{Before, Needs};
 use shared::Shared;
@@ -41,6 +43,8 @@ pub fn waits(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
         if task.state == TaskState::Waiting {
             let wait = if let Some(until) = task.rests {
                 Wait::Rest { until }
+            } else if let Some(phase) = it.gate(run, place).filter(|_| it.needs.is_free(place, &task.spec)) {
+                Wait::Checkpoint { phase: phase.title.clone() }
             } else if it.needs.is_free(place, &task.spec) {
                 let held_by = it.busy.in_the_way(&it.facts, place).and_then(|other| run.tasks.get(other));
                 match held_by {
@@ -49,7 +53,7 @@ pub fn waits(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
                         Some(wait) => wait,
                         None => {
                             it.busy.add(&it.facts, place);
-                            shared.take(&task.spec);
+                            shared.take(place, &task.spec);
                             if fleet.is_paused(run) { Wait::Paused } else { Wait::Ready }
                         }
                     },
@@ -134,6 +138,8 @@ struct Schedule {
     /// How each task stood at the last look.
     stood: Vec<Stand>,
     needs: Needs,
+    /// For each task the phases that come first and have a checkpoint.
+    gates: Vec<Vec<usize>>,
     busy: Busy,
     /// Tasks that wait for none that comes first, and are not known to be held up.
     free: BTreeSet<usize>,
@@ -175,6 +181,7 @@ impl Schedule {
             hot,
             stood: run.tasks.iter().map(Stand::of).collect(),
             needs: Needs::of(run),
+            gates: gates(run),
             busy: Busy::default(),
             free: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -247,6 +254,12 @@ impl Schedule {
         }
     }
 
+    /// The first phase whose checkpoint must hold before a task begins, and does not.
+    fn gate<'a>(&self, run: &'a Run, place: usize) -> Option<&'a PhaseRun> {
+        let gates = self.gates.get(place)?;
+        run.phases.iter().find(|it| gates.contains(&it.phase) && !it.is_passed())
+    }
+
     /// What keeps a task from beginning that none is in the way of.
     fn full(&self, run: &Run, shared: &Shared<'_>, task: &TaskSpec) -> Option<Wait> {
         let slots = run.policy.slots;
@@ -263,6 +276,9 @@ impl Schedule {
                 break;
             }
             let Some(task) = run.tasks.get(*place).map(|it| &it.spec) else { continue };
+            if self.gate(run, *place).is_some() {
+                continue;
+            }
             match self.busy.in_the_way(&self.facts, *place) {
                 None => {
                     if shared::concerns(fleet, run, task) {
@@ -272,7 +288,7 @@ impl Schedule {
                             more_later = true;
                             continue;
                         }
-                        shared.take(task);
+                        shared.take(*place, task);
                     }
                     self.busy.add(&self.facts, *place);
                     begin.push(*place);
@@ -296,6 +312,15 @@ impl Schedule {
         let why = clash(&self.hot, task, other).unwrap_or_default();
         Wait::Scope { with: other.id.clone(), why }
     }
+}
+
+/// For each task the phases whose checkpoints come first.
+fn gates(run: &Run) -> Vec<Vec<usize>> {
+    let checked: Vec<usize> = run.phases.iter().map(|it| it.phase).collect();
+    let all = run.tasks.iter().filter(|_| !checked.is_empty());
+    let phases: HashMap<&TaskId, Option<usize>> = all.map(|it| (&it.spec.id, it.spec.phase)).collect();
+    let of = |task: &TaskRun| specs::gates(&task.spec, &checked, |id| phases.get(id).copied().flatten());
+    run.tasks.iter().map(of).collect()
 }
 
 /// Takes one out of the set of that key, and the set away if it was the last.

@@ -214,6 +214,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
         task: None,
         attempt: asked.attempt,
         pull: asked.pull,
+        phase: asked.phase,
     };
     Outcome::Checked(Box::new(Checked {
         evidence: Evidence {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate};
+use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::run::{Run, TaskState};
@@ -248,6 +249,17 @@ fn record(fleet: &Fleet, run: &Run) -> String {
             proof
                 .map(|it| it.output_hash.get(..16).unwrap_or(&it.output_hash).to_owned())
                 .unwrap_or_default(),
+        ));
+    }
+    for phase in &run.phases {
+        let Checkpoint::Passed { evidence, .. } = &phase.state else { continue };
+        let Some(proof) = fleet.evidence.get(evidence) else { continue };
+        text.push_str(&format!(
+            "| checkpoint of {} | | `{}` | {} | {} |\n",
+            cell(&phase.title),
+            cell(&proof.command),
+            proof.why,
+            proof.output_hash.get(..16).unwrap_or(&proof.output_hash),
         ));
     }
     text

@@ -74,6 +74,11 @@ pub async fn look(project: &Project) -> Result<(Vec<Found>, String), Fault> {
                 list.push(found(FoundKind::Verify, &place, &says, says.as_bytes()));
             }
         }
+        for phase in item.spec.phases.iter().filter(|it| !it.checkpoint.is_empty()) {
+            let place = format!("{}/tasks.md checkpoint of {}", item.spec.folder, phase.title);
+            let says = phase.checkpoint.join("\n");
+            list.push(found(FoundKind::Verify, &place, &says, says.as_bytes()));
+        }
     }
     list.sort_by(|a, b| (a.kind, &a.place, &a.says).cmp(&(b.kind, &b.place, &b.says)));
     let digest = Sha256::digest(serde_json::to_vec(&list).unwrap_or_default());

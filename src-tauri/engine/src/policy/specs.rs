@@ -8,5 +8,5 @@ mod read;
 mod tests;
 mod tick;
 
-pub use read::{Sources, TaskFile, holds_up, needs, read_spec, read_tasks};
+pub use read::{Sources, TaskFile, gates, holds_up, needs, read_spec, read_tasks};
 pub use tick::{Done, TickError, tick};

@@ -46,6 +46,7 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::HeadMoved { run, .. }
         | Event::RunTouched { run, .. }
         | Event::RunNoted { run, .. }
+        | Event::PhaseMoved { run, .. }
         | Event::RunBegun { run, .. }
         | Event::RunWindow { run, .. }
         | Event::RunRanked { run, .. }

@@ -120,6 +120,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         stopped_by: Vec::new(),
         window: None,
         rank: 0,
+        phases: Vec::new(),
         paused: None,
         branch: RefName::branch("x"),
         head: None,

@@ -25,6 +25,14 @@ impl Sim {
                     }
                 }
             }
+            let is_open = |phase: usize| run.phases.iter().any(|it| it.phase == phase && !it.is_passed());
+            let early = active
+                .iter()
+                .find(|it| it.depends.is_none() && it.phase.is_some_and(|own| (0..own).any(is_open)));
+            if let Some(task) = early {
+                let says = format!("{} is worked before the checkpoint of an earlier phase held", task.id);
+                faults.push(BreachKind::Overlap.of(says));
+            }
             for task in &run.tasks {
                 if let TaskState::Done { commit } = &task.state {
                     let open = |id: &AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());

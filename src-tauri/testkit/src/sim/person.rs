@@ -113,7 +113,8 @@ impl Sim {
             let id = TaskId(format!("T{:03}", 100 + self.restarts_left));
             spec.tasks.push(TaskSpec {
                 title: "one more".to_owned(),
-                phase: Some(0),
+                // It stands at the end of the file, so below the last heading.
+                phase: spec.tasks.last().and_then(|it| it.phase),
                 line: 100,
                 files: Some(Scope { include: vec![format!("item{}/{id}", run.item.0)], ..Scope::default() }),
                 verify: Verify::Commands(vec![format!("verify {} {id}", run.item.0)]),

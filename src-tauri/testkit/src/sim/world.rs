@@ -13,6 +13,7 @@ use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
+use pilothouse_contract::run::TaskState;
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::window::Window;
 use pilothouse_contract::worktree::Recovery;
@@ -424,6 +425,16 @@ impl World {
             attempt.and_then(|it| fleet.runs.get(&it.run).map(|run| format!("{}/{}", run.item, it.task)));
         let holds = match (&name, asked.gate) {
             (Some(name), _) => marks.contains(name),
+            // At the end of a phase everything may be there and yet not work together.
+            (None, Gate::Checkpoint) => {
+                let run = fleet.runs.get(&asked.run);
+                let own = run.into_iter().flat_map(|run| {
+                    let of = run.tasks.iter().filter(|it| it.spec.phase == asked.phase);
+                    of.filter(|it| matches!(it.state, TaskState::Done { .. }))
+                        .map(move |it| format!("{}/{}", run.item, it.spec.id))
+                });
+                !self.chance(12) && own.into_iter().all(|it| marks.contains(&it))
+            }
             (None, _) => asked.commands.iter().all(|command| {
                 let mut words = command.split(' ').skip(1);
                 let (item, task) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -451,6 +462,7 @@ impl World {
                     task: attempt.map(|it| it.task.clone()),
                     attempt: asked.attempt,
                     pull: asked.pull,
+                    phase: asked.phase,
                 },
                 commit: asked.commit.clone(),
                 tree: tree(&marks),

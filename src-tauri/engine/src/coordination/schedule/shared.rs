@@ -37,7 +37,8 @@ pub(super) struct Shared<'a> {
     run: &'a Run,
     /// Of each kind of room how many are at work and how many may be.
     rooms: Vec<(Room, u32, u32)>,
-    taken: HashMap<Thing, Vec<(RunId, TaskId, u32)>>,
+    /// By whom: the run, the place of the task in its file, its id, how much.
+    taken: HashMap<Thing, Vec<(RunId, usize, TaskId, u32)>>,
 }
 
 impl<'a> Shared<'a> {
@@ -45,12 +46,12 @@ impl<'a> Shared<'a> {
         let (mut machine, mut project, mut agent) = (0, 0, 0);
         let mut it = Self { run, rooms: Vec::new(), taken: HashMap::new() };
         for other in fleet.runs.values().filter(|it| it.state.is_live()) {
-            let active = other.tasks.iter().filter(|it| matches!(it.state, TaskState::Active { .. }));
-            for task in active {
+            let all = other.tasks.iter().enumerate();
+            for (place, task) in all.filter(|(_, it)| matches!(it.state, TaskState::Active { .. })) {
                 machine += 1;
                 project += u32::from(other.project == run.project);
                 agent += u32::from(other.policy.agent.name == run.policy.agent.name);
-                it.take_for(other, &task.spec);
+                it.take_for(other, place, &task.spec);
             }
         }
         let limits = [
@@ -76,8 +77,9 @@ impl<'a> Shared<'a> {
     pub(super) fn short(&self, task: &TaskSpec) -> Option<Wait> {
         needs(task, &self.run.policy.resources).into_iter().find_map(|need| {
             let by = self.taken.get(&thing(self.run, &need))?;
-            let taken: u32 = by.iter().map(|(_, _, count)| count).sum();
-            let (run, with, _) = by.first().filter(|_| taken + need.count > need.of)?;
+            let taken: u32 = by.iter().map(|(_, _, _, count)| count).sum();
+            let first = by.iter().min_by_key(|(run, place, _, _)| (*run, *place));
+            let (run, _, with, _) = first.filter(|_| taken + need.count > need.of)?;
             Some(Wait::Resource {
                 name: need.name.to_owned(),
                 with: with.clone(),
@@ -88,14 +90,19 @@ impl<'a> Shared<'a> {
     }
 
     /// Takes what a task of the run needs that begins.
-    pub(super) fn take(&mut self, task: &TaskSpec) {
+    pub(super) fn take(&mut self, place: usize, task: &TaskSpec) {
         self.rooms.iter_mut().for_each(|(_, taken, _)| *taken += 1);
-        self.take_for(self.run, task);
+        self.take_for(self.run, place, task);
     }
 
-    fn take_for(&mut self, run: &Run, task: &TaskSpec) {
+    fn take_for(&mut self, run: &Run, place: usize, task: &TaskSpec) {
         for need in needs(task, &run.policy.resources) {
-            self.taken.entry(thing(run, &need)).or_default().push((run.id, task.id.clone(), need.count));
+            self.taken.entry(thing(run, &need)).or_default().push((
+                run.id,
+                place,
+                task.id.clone(),
+                need.count,
+            ));
         }
     }
 }

@@ -31,6 +31,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         stopped_by: Vec::new(),
         window: None,
         rank: 0,
+        phases: Vec::new(),
         paused: None,
         branch: RefName::branch("x"),
         head: None,

@@ -47,7 +47,7 @@ fn evidence(id: u32, run: u32, gate: Gate, verdict: Verdict, tree: &str, hour: i
     Evidence {
         id: EvidenceId(id),
         gate,
-        subject: Of { project: ProjectId(1), run: RunId(run), task, attempt: None, pull: None },
+        subject: Of { project: ProjectId(1), run: RunId(run), task, attempt: None, phase: None, pull: None },
         commit: "c".into(),
         tree: tree.into(),
         command: "make check".to_owned(),

@@ -431,7 +431,7 @@ fn check(file: &mut TaskFile) {
             ));
         }
     }
-    if let Some(circle) = circle(&file.tasks) {
+    if let Some(circle) = circle(&file.tasks, &file.phases) {
         let line = lines.get(&circle).copied().unwrap_or(0);
         file.remarks.push(remark(
             "tasks.md",
@@ -462,6 +462,16 @@ pub fn needs(tasks: &[&TaskSpec], place: usize) -> Vec<TaskId> {
     tasks.iter().take(place).filter(|it| holds_up(it, task)).map(|it| it.id.clone()).collect()
 }
 
+/// Of the phases that have a checkpoint those whose checkpoint must hold before a task begins: those of the tasks that it names
+/// under `Depends`, or else all before its own. Its own phase is never one of them.
+pub fn gates(task: &TaskSpec, checked: &[usize], phase_of: impl Fn(&TaskId) -> Option<usize>) -> Vec<usize> {
+    let comes_first = |phase: usize| match &task.depends {
+        Some(named) => named.iter().any(|it| phase_of(it) == Some(phase)),
+        None => task.phase.is_some_and(|own| phase < own),
+    };
+    checked.iter().copied().filter(|it| task.phase != Some(*it) && comes_first(*it)).collect()
+}
+
 /// Whether git lets a word stand between the slashes of a ref's name; see git-check-ref-format.
 fn may_be_in_a_ref(word: &str) -> bool {
     let bad =
@@ -476,10 +486,20 @@ fn may_be_in_a_ref(word: &str) -> bool {
 }
 
 /// A task that waits for itself, by way of others, if there is one.
-fn circle(tasks: &[TaskSpec]) -> Option<TaskId> {
+fn circle(tasks: &[TaskSpec], phases: &[Phase]) -> Option<TaskId> {
+    let places: BTreeMap<&TaskId, Option<usize>> = tasks.iter().map(|it| (&it.id, it.phase)).collect();
+    let of = |phase: usize| tasks.iter().filter(move |it| it.phase == Some(phase) && !it.optional);
+    let checked: Vec<usize> =
+        phases.iter().enumerate().filter(|(_, it)| !it.checkpoint.is_empty()).map(|(n, _)| n).collect();
     let tasks: Vec<&TaskSpec> = tasks.iter().collect();
+    let all_needs = |place: usize, task: &TaskSpec| {
+        let mut all = needs(&tasks, place);
+        let gates = gates(task, &checked, |id| places.get(id).copied().flatten());
+        all.extend(gates.into_iter().flat_map(of).map(|it| it.id.clone()));
+        all
+    };
     let mut left: BTreeMap<&TaskId, Vec<TaskId>> =
-        tasks.iter().enumerate().map(|(place, task)| (&task.id, needs(&tasks, place))).collect();
+        tasks.iter().enumerate().map(|(place, task)| (&task.id, all_needs(place, task))).collect();
     loop {
         let free: Vec<&TaskId> = left
             .iter()

@@ -213,3 +213,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_task_that_waits_for_a_checkpoint_that_waits_for_it_is_found() {
+    let file = |checkpoint: &str| {
+        let text = format!(
+            "## Phase 1: A\n- [ ] T001 One\n  - Files: `a`\n  - Verify: `true`\n  - Depends: T002\n\n\
+             ## Phase 2: B\n{checkpoint}- [ ] T002 Two\n  - Files: `b`\n  - Verify: `true`\n  - Depends: none\n\
+             - [ ] T003 Three\n  - Files: `c`\n  - Verify: `true`\n  - Depends: T001\n"
+        );
+        read_tasks(&text)
+    };
+    let says =
+        |it: &super::TaskFile| it.remarks.iter().map(|it| it.says.clone()).collect::<Vec<_>>().join("\n");
+    assert!(!says(&file("")).contains("waits for itself"), "{}", says(&file("")));
+    // T001 waits for the checkpoint of phase 2, for it names T002; that waits for T003, and that for T001.
+    let with = file("- Checkpoint: `true`\n");
+    assert!(says(&with).contains("T001 waits for itself"), "{}", says(&with));
+}
