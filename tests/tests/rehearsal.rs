@@ -125,7 +125,11 @@ fn the_voyage_lands_and_every_line_of_it_is_proved() {
         }
     }
     let trajectories = ended.home.json(&["trajectory", "list"]);
-    assert_eq!(trajectories.as_array().unwrap().len(), 7);
+    assert_eq!(
+        trajectories.as_array().unwrap().len(),
+        8,
+        "seven tries, and who held them against the requirements"
+    );
     let session = ended
         .fleet
         .attempts
@@ -148,7 +152,7 @@ fn the_voyage_lands_and_every_line_of_it_is_proved() {
     let receipt = &page["receipt"];
     let counted = ["tasks", "done", "attempts", "failed", "sessions"].map(|it| receipt[it].as_u64().unwrap());
     let tried = u64::try_from(ended.fleet.attempts.len()).unwrap();
-    assert_eq!(counted, [6, 6, tried, tried - 6, tried]);
+    assert_eq!(counted, [6, 6, tried, tried - 6, tried + 1], "and one session that judged in the end");
     assert_eq!(receipt["change"]["landed"], ended.git(&["rev-parse", "HEAD"]));
     assert_eq!((&receipt["state"], &receipt["touches"]), (&"landed".into(), &Value::Array(Vec::new())));
     let held: u64 =
@@ -161,6 +165,18 @@ fn the_voyage_lands_and_every_line_of_it_is_proved() {
     let shown = ended.home.run(&["receipt", "r1"]).out;
     assert_eq!(shown.trim_end(), page["markdown"].as_str().unwrap().trim_end());
     assert!(shown.contains("| Hands | off; untouched for "), "{shown}");
+}
+
+#[test]
+fn what_a_fresh_session_finds_missing_is_told_with_the_change() {
+    let ended = rehearse("forgetter");
+    let pull = ended.fleet.pulls.values().next().unwrap();
+    let told = pull.body.verified.iter().find(|it| it.says.starts_with("completeness")).unwrap();
+    assert_eq!(told.says, "completeness: not shown to be met: FR-003");
+    let proof = &ended.fleet.evidence[&told.evidence];
+    assert_eq!((proof.gate, proof.verdict), (Gate::Completeness, Verdict::Failed));
+    let audit = ended.fleet.runs.values().next().unwrap().audit.clone().unwrap();
+    assert_eq!(audit.gaps().map(|it| it.requirement.as_str()).collect::<Vec<_>>(), ["FR-003"]);
 }
 
 #[test]

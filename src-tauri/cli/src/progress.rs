@@ -1,6 +1,7 @@
 //! History in words, and following it over deaths of the engine: whoever follows comes back to where it was.
 
 use pilothouse_client::FromFeed;
+use pilothouse_contract::audit::Shown;
 use pilothouse_contract::event::{Event, Record};
 use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::project::Line;
@@ -136,6 +137,9 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::RunTouched { run: it, .. }
         | Event::RunNoted { run: it, .. }
         | Event::PhaseMoved { run: it, .. }
+        | Event::AuditAsked { run: it, .. }
+        | Event::Judged { run: it, .. }
+        | Event::Audited { run: it, .. }
         | Event::RunBegun { run: it, .. }
         | Event::RunWindow { run: it, .. }
         | Event::RunRanked { run: it, .. }
@@ -208,6 +212,27 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::RunMoved { run, to, why, .. } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
+        Event::AuditAsked { run, audit } => {
+            format!("{run}: session {} holds each requirement against the evidence", audit.session)
+        }
+        Event::Judged { run, judged } => match &judged.verdict {
+            Shown::Met { evidence } => {
+                let ids: Vec<String> = evidence.iter().map(ToString::to_string).collect();
+                format!("{run}: {} is met, by {}", says(&judged.requirement), ids.join(", "))
+            }
+            Shown::Missing { why } => {
+                format!("{run}: {} IS MISSING: {}", says(&judged.requirement), says(why))
+            }
+            Shown::Unsaid => format!("{run}: nothing said of {}", says(&judged.requirement)),
+        },
+        Event::Audited { run, audit } => match audit.gaps().count() {
+            0 => {
+                format!("{run}: every requirement is shown to be met{}", evidence(audit.evidence.as_slice()))
+            }
+            n => {
+                format!("{run}: {n} requirements NOT SHOWN to be met{}", evidence(audit.evidence.as_slice()))
+            }
+        },
         Event::PhaseMoved { run, phase, to, why } => {
             let n = phase + 1;
             match to {

@@ -510,6 +510,7 @@ pub mod rehearsal {
 /// What agents' hooks send. The only thing besides reading that a program inside a session may do.
 pub mod hook {
     use super::*;
+    use crate::audit::Shown;
 
     asks! {
         /// The fence in an agent's git refused a move of a ref.
@@ -522,6 +523,15 @@ pub mod hook {
             from: String,
             /// Where it was to go.
             to: String,
+        }
+        /// What the session that judges a run's completeness says of one requirement.
+        Verdict {
+            /// The session the caller says it is in; checked against its ancestry.
+            session: SessionId,
+            /// The requirement's id.
+            requirement: String,
+            /// What it says.
+            shown: Shown,
         }
         /// Asks the session's person something. The same words from the same session are the same question.
         Ask {

@@ -11,6 +11,7 @@ use crate::attempt::{Attempt, AttemptState};
 use crate::fleet::Fleet;
 use crate::ids::{ItemId, ProjectId, PullId, RunId, SessionId, TaskId};
 use crate::item::Item;
+use crate::phase::Checkpoint;
 use crate::project::Line;
 use crate::pull::PullState;
 use crate::run::{Run, RunState, TaskRun, TaskState};
@@ -125,6 +126,7 @@ pub fn strips(fleet: &Fleet, waits: &Waits) -> Vec<Strip> {
         let newest = fleet.run_of(run.item).is_some_and(|it| it.id == run.id);
         if listed && newest {
             tasks(fleet, run, waits, &mut strips);
+            strips.extend(held_against(fleet, run));
         }
     }
     let listed = |project: &ProjectId| fleet.projects.get(project).is_some_and(|it| !it.removed);
@@ -243,6 +245,37 @@ fn tasks(fleet: &Fleet, run: &Run, known: &Waits, strips: &mut Vec<Strip>) {
             session,
         });
     }
+}
+
+/// What is done of an item as a whole is held against something: the checkpoint of a phase, or the requirements.
+fn held_against(fleet: &Fleet, run: &Run) -> Option<Strip> {
+    let checkpoint = run.phases.iter().find_map(|it| match it.state {
+        Checkpoint::Checking { session } => Some((session, format!("Checkpoint of {} runs", it.title))),
+        _ => None,
+    });
+    let audit = run.audit.as_ref().filter(|it| it.evidence.is_none() && run.state == RunState::Running);
+    let judged = audit.map(|it| {
+        let says = format!(
+            "A fresh session holds each requirement against the evidence: {} said",
+            it.verdicts.len()
+        );
+        (it.session, says)
+    });
+    let (session, why) = checkpoint.or(judged)?;
+    let since = fleet.sessions.get(&session).map_or(run.moved, |it| it.asked);
+    let item = fleet.items.get(&run.item)?;
+    Some(Strip {
+        subject: Subject::Item(run.item),
+        project: run.project,
+        bay: Bay::Verify,
+        call: number_of(&item.slug).to_owned(),
+        title: item.spec.title.clone(),
+        why,
+        mark: String::new(),
+        began: run.started,
+        since,
+        session: Some(session),
+    })
 }
 
 fn tries(task: &TaskRun) -> String {

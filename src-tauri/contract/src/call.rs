@@ -222,7 +222,9 @@ calls! {
     HookRefRefused(ask::hook::RefRefused) -> (), Hook;
     /// A session asks its person something.
     HookAsk(ask::hook::Ask) -> crate::ids::QuestionId, Hook;
-    /// Where a session's question stands.
+    /// What the session that judges a run's completeness says of one requirement.
+    HookVerdict(ask::hook::Verdict) -> (), Hook;
+    /// Where a question stands, for the session that asked it.
     HookAnswered(ask::hook::Answered) -> Question, Hook;
 }
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptState, Candidate, Failure};
+use crate::audit::{Audit, Judged};
 use crate::evidence::Evidence;
 use crate::ids::{
     AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, TaskId,
@@ -104,6 +105,12 @@ pub enum Event {
     TaskRested { run: RunId, task: TaskId },
     /// The checkpoint of a phase is run, held, or did not.
     PhaseMoved { run: RunId, phase: usize, to: Checkpoint, why: String },
+    /// A fresh session is asked to hold each requirement against the evidence.
+    AuditAsked { run: RunId, audit: Audit },
+    /// It said something of one requirement.
+    Judged { run: RunId, judged: Judged },
+    /// It came to its end.
+    Audited { run: RunId, audit: Audit },
     /// The item branch is lent to one attempt, or free again.
     Integrating { run: RunId, attempt: Option<AttemptId> },
 
@@ -238,6 +245,9 @@ impl Event {
             Self::TaskRests { .. } => "task-rests",
             Self::TaskRested { .. } => "task-rested",
             Self::PhaseMoved { .. } => "phase-moved",
+            Self::AuditAsked { .. } => "audit-asked",
+            Self::Judged { .. } => "judged",
+            Self::Audited { .. } => "audited",
             Self::Integrating { .. } => "integrating",
             Self::AttemptStarted { .. } => "attempt-started",
             Self::AttemptMoved { .. } => "attempt-moved",

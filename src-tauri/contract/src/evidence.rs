@@ -17,6 +17,8 @@ pub enum Gate {
     ScopeAudit,
     /// G9: what must hold at the end of a phase, on the item branch.
     Checkpoint,
+    /// G10: each requirement of the spec held against the evidence, by a fresh session.
+    Completeness,
     /// G14: the project's checks on the merge result.
     Landing,
 }

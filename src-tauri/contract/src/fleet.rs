@@ -204,6 +204,8 @@ impl Fleet {
                 it.policy = policy.clone();
                 it.tasks.clone_from(tasks);
                 it.phases.clone_from(phases);
+                // What was missing may be there by now.
+                it.audit = None;
                 it.moved = at;
             }),
             Event::RunMoved { run, to, why, stop, evidence } => self.run(*run, |it| {
@@ -240,6 +242,15 @@ impl Fleet {
             Event::PhaseMoved { run, phase, to, .. } => self.run(*run, |it| {
                 if let Some(of) = it.phases.iter_mut().find(|it| it.phase == *phase) {
                     of.state = to.clone();
+                }
+            }),
+            Event::AuditAsked { run, audit } | Event::Audited { run, audit } => {
+                self.run(*run, |it| it.audit = Some(audit.clone()))
+            }
+            Event::Judged { run, judged } => self.run(*run, |it| {
+                if let Some(audit) = &mut it.audit {
+                    audit.verdicts.retain(|known| known.requirement != judged.requirement);
+                    audit.verdicts.push(judged.clone());
                 }
             }),
             Event::Integrating { run, attempt } => self.run(*run, |it| it.integrating = *attempt),

@@ -6,6 +6,7 @@
 pub mod ask;
 pub mod attempt;
 pub mod attention;
+pub mod audit;
 pub mod board;
 pub mod brief;
 pub mod call;

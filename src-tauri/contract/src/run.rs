@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
 use crate::phase::PhaseRun;
 use crate::session::Limits;
@@ -62,6 +63,9 @@ pub struct Run {
     /// Its phases that have a checkpoint, in file order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseRun>,
+    /// The newest completeness audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// The attempt that is being brought onto the item branch, one at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrating: Option<AttemptId>,
@@ -359,6 +363,12 @@ pub struct Policy {
     /// Whether a check that fails is run once more on the same tree, to tell a flake.
     #[serde(default)]
     pub rerun: bool,
+    /// Whether, once every task is done, a fresh session holds each requirement against the evidence, and what follows.
+    #[serde(default)]
+    pub completeness: Completeness,
+    /// Who does that; the run's own agent if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<AgentChoice>,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
@@ -374,6 +384,19 @@ pub struct Policy {
     pub env: Vec<String>,
     /// Whether a tick adds a `Done` line under its task.
     pub done_lines: bool,
+}
+
+/// What a completeness audit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Completeness {
+    /// There is none. Runs of older versions had none either.
+    #[default]
+    Off,
+    /// Its gaps are told in the pull request and the record, and the run goes on.
+    Report,
+    /// A gap parks the run.
+    Gate,
 }
 
 /// Which agent program carries the tasks, and how it is started.

@@ -104,6 +104,17 @@ pub struct Phase {
     pub checkpoint: Vec<String>,
 }
 
+/// Something that the spec wants.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Requirement {
+    /// Its id, as `FR-001`.
+    pub id: String,
+    /// What it says, in one line.
+    pub text: String,
+    /// Its line in `spec.md`, from 1.
+    pub line: usize,
+}
+
 /// Something in a spec that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remark {
@@ -126,6 +137,9 @@ pub struct Spec {
     pub title: String,
     /// The first paragraph of its summary: why the work is done.
     pub summary: String,
+    /// What it wants, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<Requirement>,
     /// Phases in file order.
     pub phases: Vec<Phase>,
     /// Tasks in file order.

@@ -30,6 +30,11 @@ pub enum Stop {
         /// Which phase: its place in the task file, from 0.
         phase: usize,
     },
+    /// Not every requirement is shown to be met.
+    Gaps {
+        /// Which are not.
+        requirements: Vec<String>,
+    },
     /// Its evidence could not be written down.
     Record,
     /// Its change could not be measured for the pull request.
@@ -57,6 +62,7 @@ impl Stop {
             Self::Clash { .. } => "clash",
             Self::Merge => "merge-failed",
             Self::Checkpoint { .. } => "checkpoint-failed",
+            Self::Gaps { .. } => "gaps",
             Self::Record => "record-failed",
             Self::Measure => "measure-failed",
             Self::Bounced { .. } => "sent-back",

@@ -245,6 +245,23 @@ diligent() {
     finish 'the proof holds.'
 }
 
+# Holds each requirement against the evidence: what the tasks that were meant for it proved.
+judge() {
+    note "\"kind\":\"prompt\",\"text\":\"Is it complete?\""
+    say 'I did not make this. I hold each requirement against the evidence.'
+    brief 's/^- \([A-Z]*-[0-9]*\): .*/\1/p' | while read -r requirement; do
+        shown=$(brief "s/^- \(e[0-9]*\): .*meant for \(.*, \)\{0,1\}$requirement[:,].*/\1/p" | head -n 1)
+        if [ -n "$shown" ] && ! { [ "$script" = forgetter ] && [ "$requirement" = FR-003 ]; }; then
+            run "\"\$PILOTHOUSE_BIN\" hook verdict $requirement met $shown"
+        else
+            run "\"\$PILOTHOUSE_BIN\" hook verdict $requirement missing 'no proof would fail without it'"
+        fi
+    done
+    say 'That is all I have to say.'
+    exit 0
+}
+if grep -q '^# Is .* complete?$' "$PILOTHOUSE_BRIEF"; then judge; fi
+
 note "\"kind\":\"prompt\",\"text\":\"$(quote "$task $title")\""
 say "I take $task: $title."
 [ "$again" = no ] || think 'An earlier try failed; its report is in the brief.'

@@ -7,6 +7,7 @@
 mod admit;
 mod attempts;
 mod checkpoint;
+mod complete;
 mod effect;
 mod flakes;
 mod input;
@@ -94,6 +95,7 @@ pub fn decide(
         Input::PauseRun { run, paused } => work.pause_run(run, paused)?,
         Input::PauseAll { paused } => work.pause_all(paused),
         Input::SetSlots { slots } => work.set_slots(slots)?,
+        Input::JudgeSays { session, requirement, shown } => work.judge_says(session, &requirement, shown)?,
         Input::RankFirst { run } => work.rank_first(run)?,
         Input::NoteRun { run, text } => work.note_run(run, &text)?,
         Input::Peeked { session } => work.peeked(session),

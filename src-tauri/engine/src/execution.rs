@@ -12,6 +12,7 @@ pub mod commits;
 pub mod env;
 pub mod fence;
 pub mod held;
+pub mod judge;
 pub mod look;
 pub mod recovery;
 pub mod repository;

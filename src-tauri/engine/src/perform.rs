@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::window::Window;
@@ -15,6 +16,7 @@ use crate::coordination::{
 use crate::engine::Engine;
 use crate::execution::attempts::Matter;
 use crate::execution::held::{Key, Stage, ToHold};
+use crate::execution::judge::Case;
 use crate::execution::{commits, env, repository};
 use crate::integration::{forge, lander};
 use crate::ports::clock::{self, hours};
@@ -214,11 +216,12 @@ impl Engine {
     async fn launch(&self, session: SessionId) -> Option<Outcome> {
         let mut turn = self.inner.launches.lock().await;
         let start = turn.remove(&session);
-        let (it, matter) = {
+        let (it, matter, case) = {
             let fleet = self.fleet();
             let it = fleet.sessions.get(&session)?.clone();
             let matter = it.attempt.and_then(|attempt| Matter::of(&fleet, attempt));
-            (it, matter)
+            let case = (it.gate == Some(Gate::Completeness)).then(|| Case::of(&fleet, &it)).flatten();
+            (it, matter, case)
         };
         let key = Key::from(&it);
         let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over());
@@ -234,6 +237,10 @@ impl Engine {
         let native = self.native_id(session);
         let started = match (&matter, it.kind) {
             (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
+            (None, SessionKind::Agent) => match &case {
+                Some(case) => self.inner.attempts.launch_judge(case, &it, &native).await,
+                None => Err(GONE.to_owned()),
+            },
             _ => {
                 let (size, theirs) = start.map_or((SIZE, None), |it| (it.size, it.environment));
                 let what = ToHold {

@@ -33,7 +33,7 @@ const FILES: [(&str, &str); 9] = [
 ];
 
 /// The scripts, and what their agents do.
-pub const SCRIPTS: [(&str, &str); 11] = [
+pub const SCRIPTS: [(&str, &str); 12] = [
     ("voyage", "honest agents; one is careless at first, is caught, and mends it"),
     ("liar", "one says that its proof passes, and it does not"),
     ("failer", "one gives up with an exit code"),
@@ -44,6 +44,7 @@ pub const SCRIPTS: [(&str, &str); 11] = [
     ("strayer", "one edits files outside its scope"),
     ("ticker", "one ticks its own box"),
     ("self-approver", "one tries to approve and land its own change"),
+    ("forgetter", "honest agents; whoever judges in the end finds that a requirement is not shown"),
     ("main-mover", "one moves the default branch, first against the fence, then around it"),
 ];
 

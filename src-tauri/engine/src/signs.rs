@@ -419,7 +419,8 @@ impl Engine {
     fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
         let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent)?;
         let policy = &fleet.runs.get(&it.run?)?.policy;
-        let adapter = policy.agent.adapter;
+        let judge = policy.judge.as_ref().filter(|_| it.gate.is_some());
+        let adapter = judge.unwrap_or(&policy.agent).adapter;
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
         let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;

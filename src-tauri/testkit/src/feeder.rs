@@ -22,7 +22,9 @@ use pilothouse_contract::attempt::{Attempt, AttemptState};
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::room::Slots;
-use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy, Run, RunState, TaskRun, TaskState};
+use pilothouse_contract::run::{
+    Adapter, AgentChoice, Approval, Completeness, Policy, Run, RunState, TaskRun, TaskState,
+};
 use pilothouse_contract::spec::{Spec, TaskSpec, Verify};
 use pilothouse_contract::trajectory::Trajectory;
 use pilothouse_contract::wire::{self, Hello, Tag, Taken, take_frame};
@@ -309,6 +311,7 @@ fn fleet(strips: u32) -> Fleet {
         title: "Many tasks at once".to_owned(),
         summary: "To see what a full board costs.".to_owned(),
         phases: Vec::new(),
+        requirements: Vec::new(),
         tasks: specs,
         remarks: Vec::new(),
     };
@@ -365,6 +368,7 @@ fn fleet(strips: u32) -> Fleet {
                 branch: RefName::branch("pilothouse/001-many/work"),
                 head: Some(oid),
                 tasks,
+                audit: None,
                 integrating: None,
                 pull: None,
                 by: person(),
@@ -382,6 +386,8 @@ fn fleet(strips: u32) -> Fleet {
 
 fn policy(slots: u32) -> Policy {
     Policy {
+        completeness: Completeness::Off,
+        judge: None,
         project_slots: 0,
         state_slots: BTreeMap::new(),
         resources: BTreeMap::new(),

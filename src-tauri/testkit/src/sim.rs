@@ -22,9 +22,9 @@ use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::room::Slots;
-use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
+use pilothouse_contract::run::{Approval, Completeness, Policy, Run, RunState, TaskState};
 use pilothouse_contract::session::{Session, SessionKind};
-use pilothouse_contract::spec::{Phase, Scope, Spec, TaskSpec, Verify};
+use pilothouse_contract::spec::{Phase, Requirement, Scope, Spec, TaskSpec, Verify};
 use pilothouse_contract::window::{Daily, Window};
 use pilothouse_contract::{
     At, AttemptId, Event, Fleet, ItemId, Oid, ProjectId, Record, RefName, RunId, SessionId, TaskId, Touched,
@@ -189,6 +189,11 @@ impl Sim {
             approve: if self.rng.bool() { Approval::Policy } else { Approval::Person },
             slots: self.rng.u32(1..=4),
             attempts: self.rng.u32(1..=3),
+            completeness: match self.rng.u32(0..3) {
+                0 => Completeness::Off,
+                1 => Completeness::Report,
+                _ => Completeness::Gate,
+            },
             project_slots: self.caps.project,
             state_slots: self.caps.states.clone(),
             resources: self.caps.resources.clone(),
@@ -263,6 +268,9 @@ impl Sim {
                     ..Phase::default()
                 })
                 .collect(),
+            requirements: (0..self.rng.usize(0..3))
+                .map(|n| Requirement { id: format!("FR-{n}"), text: String::new(), line: n + 1 })
+                .collect(),
             folder: format!("specs/{item:03}-sim"),
             title: format!("item {item}"),
             tasks,
@@ -305,7 +313,11 @@ impl Sim {
         let live: Vec<Session> = open.filter(|it| it.running.is_some()).cloned().collect();
         // Each end is told once; what is told already waits to be stored.
         for session in live.into_iter().filter(|_| self.stuck.is_empty()) {
-            if let Some(step) = self.world.session_step(&session, self.now) {
+            let step = match session.gate {
+                Some(Gate::Completeness) => self.world.judge_step(&session, &self.journal.fleet, self.now),
+                _ => self.world.session_step(&session, self.now),
+            };
+            if let Some(step) = step {
                 choices.push(Step::Tell(Box::new(step)));
             }
         }

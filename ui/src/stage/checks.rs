@@ -16,6 +16,7 @@ pub(crate) fn gate(gate: Gate) -> &'static str {
         Gate::Verify => "G7 verify",
         Gate::ScopeAudit => "G8 scope audit",
         Gate::Checkpoint => "G9 checkpoint",
+        Gate::Completeness => "G10 completeness",
         Gate::Landing => "G14 landing",
     }
 }

@@ -270,7 +270,14 @@ fn Gates(item: ItemId, run: Option<RunId>) -> impl IntoView {
                 format!("by {}, spec at {}", crate::chrome::by(&run.by), run.approved_at().short()),
                 clock(run.started),
             )];
-            for gate in [Gate::RedCheck, Gate::Verify, Gate::ScopeAudit, Gate::Checkpoint, Gate::Landing] {
+            for gate in [
+                Gate::RedCheck,
+                Gate::Verify,
+                Gate::ScopeAudit,
+                Gate::Checkpoint,
+                Gate::Completeness,
+                Gate::Landing,
+            ] {
                 let of: Vec<&Evidence> = fleet
                     .evidence
                     .values()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use pilothouse_client::{Client, FromFeed, Places};
+use pilothouse_contract::audit::Shown;
 use pilothouse_contract::question::Question;
 use pilothouse_contract::session::MARK;
 use pilothouse_contract::{Event, Fault, FaultCode, QuestionId, SessionId, ask};
@@ -28,6 +29,16 @@ pub(crate) enum Verb {
         from: String,
         /// Where it was to go
         to: String,
+    },
+    /// Say of one requirement whether it is met, if you were asked to judge that
+    Verdict {
+        /// Its id, as FR-001
+        requirement: String,
+        /// met, or missing
+        #[arg(value_parser = ["met", "missing"])]
+        shown: String,
+        /// The evidence that shows it, as e12,e15; or what is missing, in one sentence
+        by: String,
     },
     /// Ask your person something and wait for the answer, which comes on standard output; exit 1 if none will come.
     /// The same words again wait on for the same answer
@@ -53,11 +64,28 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             client.call(ask::hook::RefRefused { session, reference, from, to }).await?;
             Ok(HOLDS)
         }
+        Verb::Verdict { requirement, shown, by } => {
+            let shown = if shown == "met" {
+                let ids = by.split([',', ' ']).map(str::trim).filter(|it| !it.is_empty());
+                let evidence =
+                    ids.map(|it| it.parse().map_err(|_| no_evidence(it))).collect::<Result<_, _>>()?;
+                Shown::Met { evidence }
+            } else {
+                Shown::Missing { why: by }
+            };
+            let mut client = Client::connect(&places).await?;
+            client.call(ask::hook::Verdict { session, requirement, shown }).await?;
+            Ok(HOLDS)
+        }
         Verb::Ask { question, choice } => {
             let asked = ask::hook::Ask { session, asks: question, choices: choice };
             say(&answered(&places, &asked).await?, out)
         }
     }
+}
+
+fn no_evidence(word: &str) -> Fault {
+    Fault::refused(format!("'{word}' is no evidence: name it as in e12"))
 }
 
 fn say(question: &Question, out: Out) -> End {

@@ -291,6 +291,14 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
             short(&note.text, 200)
         ));
     }
+    if let Some(audit) = &it.audit {
+        let gaps: Vec<&str> = audit.gaps().map(|it| it.requirement.as_str()).collect();
+        says.push_str(&match (audit.evidence, gaps.is_empty()) {
+            (None, _) => format!("session {} holds each requirement against the evidence\n", audit.session),
+            (Some(id), true) => format!("every requirement is shown to be met [{id}]\n"),
+            (Some(id), false) => format!("not shown to be met: {} [{id}]\n", gaps.join(", ")),
+        });
+    }
     let rows: Vec<Vec<String>> = page
         .attempts
         .iter()

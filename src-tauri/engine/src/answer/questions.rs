@@ -46,6 +46,16 @@ impl Answer<ask::hook::Ask> for Desk {
     }
 }
 
+impl Answer<ask::hook::Verdict> for Desk {
+    async fn answer(&self, call: ask::hook::Verdict) -> Result<(), Fault> {
+        if self.caller != Caller::Session(call.session) {
+            return Err(Fault::refused("this is for programs inside the session that they speak of"));
+        }
+        let (session, requirement, shown) = (call.session, call.requirement, call.shown);
+        self.act(Input::JudgeSays { session, requirement, shown }).await.map(|_| ())
+    }
+}
+
 impl Answer<ask::hook::Answered> for Desk {
     async fn answer(&self, call: ask::hook::Answered) -> Result<Question, Fault> {
         let question = self.question(call.question)?;

@@ -1,5 +1,6 @@
 //! The closed list of everything that can wake coordination: deeds of people, facts of the world, ends of effects.
 
+use pilothouse_contract::audit::Shown;
 use pilothouse_contract::fuse::Fuse;
 use pilothouse_contract::project::Found;
 use pilothouse_contract::room::Slots;
@@ -104,6 +105,15 @@ pub enum Input {
     SetSlots {
         /// How much.
         slots: Slots,
+    },
+    /// The session that judges whether a run is complete says something of one requirement.
+    JudgeSays {
+        /// Which session.
+        session: SessionId,
+        /// Of which requirement.
+        requirement: String,
+        /// What.
+        shown: Shown,
     },
     /// A person puts a queued run before others.
     RankFirst {

@@ -86,6 +86,12 @@ impl Work<'_> {
                 body.verified.push(VerifiedLine { says, evidence: proof.id });
             }
         }
+        if let Some(audit) = &run.audit
+            && let Some(proof) = audit.evidence.and_then(|id| self.fleet.evidence.get(&id))
+        {
+            let says = format!("completeness: {}", proof.why);
+            body.verified.push(VerifiedLine { says, evidence: proof.id });
+        }
         body
     }
 

@@ -151,6 +151,7 @@ impl Work<'_> {
             head: None,
             phases: phases(&facts.spec.phases, &tasks, &[]),
             tasks,
+            audit: None,
             integrating: None,
             pull: None,
             by: self.who.clone(),
@@ -187,6 +188,7 @@ impl Work<'_> {
             self.fail_attempt(attempt, Failure::Stopped, "the run was stopped", &[]);
         }
         self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
+        self.end_judge(run);
         if let Some(pull) =
             it.pull.filter(|pull| self.fleet.pulls.get(pull).is_some_and(|it| !it.state.is_over()))
         {
@@ -276,7 +278,9 @@ impl Work<'_> {
             return;
         }
         if it.tasks.iter().all(|task| task.state.is_done()) {
-            self.assemble(run);
+            if self.is_audited(run) {
+                self.assemble(run);
+            }
             return;
         }
         // Then the others begin, or it turns out that nothing can.
@@ -472,6 +476,7 @@ impl Work<'_> {
             self.fail_attempt(attempt, Failure::Stopped, &says, &[]);
         }
         self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
+        self.end_judge(run);
         self.move_item(it.item, ItemState::Parked, why, evidence);
     }
 

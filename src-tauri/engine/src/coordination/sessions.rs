@@ -1,6 +1,7 @@
 //! Sessions: asked for, started, ended. What their end means is for whoever asked for them.
 
 use pilothouse_contract::attempt::Failure;
+use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
@@ -40,6 +41,13 @@ impl Work<'_> {
         let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
             return;
         };
+        // The worktree of a judge is made by whoever starts it.
+        if let Some(worktree) = it.worktree.filter(|_| it.gate == Some(Gate::Completeness)) {
+            self.engine(match &started {
+                Ok(_) => Event::WorktreeMade { worktree },
+                Err(why) => Event::WorktreeGone { worktree, why: why.clone() },
+            });
+        }
         match started {
             Ok(running) => {
                 if it.running.is_none() {
@@ -71,6 +79,8 @@ impl Work<'_> {
         // What a check's end means comes with the check's own outcome.
         if let (SessionKind::Agent, Some(attempt)) = (it.kind, it.attempt) {
             self.agent_ended(attempt, &how);
+        } else if it.gate == Some(Gate::Completeness) {
+            self.judge_ended(&it);
         }
     }
 

@@ -73,11 +73,11 @@ impl Matter {
 /// Prepares, starts and reads attempts.
 #[derive(Debug, Clone)]
 pub struct Attempts {
-    trees: Trees,
-    sessions: Sessions,
-    folder: PathBuf,
-    rehearsal: PathBuf,
-    program: PathBuf,
+    pub(super) trees: Trees,
+    pub(super) sessions: Sessions,
+    pub(super) folder: PathBuf,
+    pub(super) rehearsal: PathBuf,
+    pub(super) program: PathBuf,
 }
 
 impl Attempts {

@@ -201,6 +201,7 @@ mod tests {
             folder: "specs/001-x".to_owned(),
             title: "Export".to_owned(),
             summary: "They want it.".to_owned(),
+            requirements: vec![],
             phases: file.phases.clone(),
             tasks: file.tasks.clone(),
             remarks: vec![],

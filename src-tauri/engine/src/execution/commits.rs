@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use pilothouse_contract::attempt::Candidate;
+use pilothouse_contract::audit::{Audit, Shown};
 use pilothouse_contract::evidence::{Evidence, Gate};
 use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::run::{Run, TaskState};
+use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{At, Fleet, Oid, RefName};
 
 use super::attempts::Matter;
@@ -212,7 +214,12 @@ pub async fn write_record(
     let mut text = String::from_utf8_lossy(&known).into_owned();
     text.push_str(if text.is_empty() { "# Evidence\n" } else { "\n" });
     text.push_str(&record(fleet, run));
-    let tree = git.tree_with(head, &[(path, text.into_bytes())], scratch).await.map_err(in_words)?;
+    let mut files = vec![(path, text.into_bytes())];
+    if let Some(audit) = run.audit.as_ref().filter(|it| it.evidence.is_some()) {
+        let path = format!("{}/reviews/completeness.md", item.spec.folder);
+        files.push((path, completeness(audit, &item.spec).into_bytes()));
+    }
+    let tree = git.tree_with(head, &files, scratch).await.map_err(in_words)?;
     if tree == git.tree_of(head).await.map_err(in_words)? {
         return Ok(head.clone());
     }
@@ -261,6 +268,23 @@ fn record(fleet: &Fleet, run: &Run) -> String {
             proof.why,
             proof.output_hash.get(..16).unwrap_or(&proof.output_hash),
         ));
+    }
+    text
+}
+
+/// What was said of each requirement. Evidence is named by what it ran, for the same work gets other numbers each time.
+fn completeness(audit: &Audit, spec: &Spec) -> String {
+    let mut text = String::from(
+        "# Completeness\n\nEach requirement held against the evidence, by a session that did not make the change.\n\n\
+         | requirement | shown | by |\n|---|---|---|\n",
+    );
+    for it in &spec.requirements {
+        let (shown, by) = match audit.verdict(&it.id) {
+            Shown::Met { evidence } => ("yes", format!("{} proofs", evidence.len())),
+            Shown::Missing { why } => ("no", cell(why)),
+            Shown::Unsaid => ("not said", String::new()),
+        };
+        text.push_str(&format!("| {} {} | {shown} | {by} |\n", it.id, cell(&it.text)));
     }
     text
 }

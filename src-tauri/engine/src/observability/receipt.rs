@@ -16,11 +16,12 @@ use pilothouse_contract::{At, Fleet, SessionId, text};
 
 /// A line says at most so much, in signs.
 const WIDTH: usize = 400;
-const GATES: [(Gate, &str); 5] = [
+const GATES: [(Gate, &str); 6] = [
     (Gate::RedCheck, "proof fails before the work"),
     (Gate::Verify, "proof on the exact tree"),
     (Gate::ScopeAudit, "scope"),
     (Gate::Checkpoint, "checkpoints"),
+    (Gate::Completeness, "completeness"),
     (Gate::Landing, "merge result"),
 ];
 

@@ -4,6 +4,7 @@
 
 mod meta;
 mod read;
+mod requirements;
 #[cfg(test)]
 mod tests;
 mod tick;

@@ -1,7 +1,7 @@
 //! `WORKFLOW.md`: front matter between two `---` lines, our settings under the one key `pilothouse:`. The rest of the
 //! file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the project's README.
 
-use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Policy};
+use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
 use pilothouse_contract::session::Limits;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -57,6 +57,8 @@ struct Settings {
     repeats: Option<u32>,
     check_s: Option<u32>,
     rerun: Option<bool>,
+    completeness: Option<Completeness>,
+    judge: Option<String>,
     memory_max: Option<String>,
     cpu_max: Option<String>,
     protected: Vec<String>,
@@ -154,6 +156,7 @@ impl Workflow {
         }
         let workflow = Self { source: source.to_owned(), settings };
         workflow.limits().map_err(BadWorkflow)?;
+        workflow.settings.judge.as_deref().map(|name| workflow.agent(Some(name))).transpose()?;
         Ok(workflow)
     }
 
@@ -232,6 +235,9 @@ impl Workflow {
             repeats: settings.repeats.unwrap_or(30),
             check_s: settings.check_s.unwrap_or(600),
             rerun: settings.rerun.unwrap_or(true),
+            completeness: settings.completeness.unwrap_or(Completeness::Report),
+            // Read before, so it is known.
+            judge: settings.judge.as_deref().and_then(|name| self.agent(Some(name)).ok()),
             // Read before, so it can be read.
             limits: self.limits().unwrap_or_default(),
             protected,

@@ -47,6 +47,9 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::RunTouched { run, .. }
         | Event::RunNoted { run, .. }
         | Event::PhaseMoved { run, .. }
+        | Event::AuditAsked { run, .. }
+        | Event::Judged { run, .. }
+        | Event::Audited { run, .. }
         | Event::RunBegun { run, .. }
         | Event::RunWindow { run, .. }
         | Event::RunRanked { run, .. }

@@ -121,6 +121,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         window: None,
         rank: 0,
         phases: Vec::new(),
+        audit: None,
         paused: None,
         branch: RefName::branch("x"),
         head: None,

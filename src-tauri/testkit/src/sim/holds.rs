@@ -59,6 +59,13 @@ impl Sim {
             faults.extend(self.over_caps());
         }
         let fleet = &self.journal.fleet;
+        let opened = |it: &Touched| if let Touched::Pull(id) = it { fleet.pulls.get(id) } else { None };
+        for run in touched.iter().filter_map(opened).filter_map(|it| fleet.runs.get(&it.run)) {
+            let gaps = run.audit.as_ref().map_or(0, |it| it.gaps().count());
+            if run.state == RunState::InPull && run.policy.completeness == Completeness::Gate && gaps > 0 {
+                faults.push(BreachKind::Untrue.of(format!("{} is proposed with {gaps} gaps", run.id)));
+            }
+        }
         let tried = |it: &Touched| if let Touched::Attempt(id) = it { fleet.attempts.get(id) } else { None };
         let both = |it: &&Attempt| it.state == AttemptState::Merged && it.failure.is_some();
         for attempt in touched.iter().filter_map(tried).filter(both) {

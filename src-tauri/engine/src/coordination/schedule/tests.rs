@@ -32,6 +32,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         window: None,
         rank: 0,
         phases: Vec::new(),
+        audit: None,
         paused: None,
         branch: RefName::branch("x"),
         head: None,

@@ -7,6 +7,7 @@ use pilothouse_contract::TaskId;
 use pilothouse_contract::spec::{Phase, Remark, Spec, TaskSpec, Verify};
 
 use super::meta;
+use super::requirements::requirements;
 use crate::policy::scope;
 
 /// The files of a spec folder, as text.
@@ -28,6 +29,7 @@ pub fn read_spec(sources: &Sources) -> Spec {
     let mut spec = Spec { folder: sources.folder.clone(), ..Spec::default() };
     if let Some(text) = &sources.spec {
         (spec.title, spec.summary) = title_and_summary(text);
+        spec.requirements = requirements(text);
     } else {
         spec.remarks.push(remark("spec.md", 0, "is missing: write what is wanted and why", false));
     }

@@ -1,0 +1,153 @@
+//! The judge of a run's completeness: a fresh session in a worktree of its own at the item branch's head, with a brief that holds the
+//! requirements and the evidence and no history of the work.
+//!
+//! Refuses to take its word for anything: verdicts go to the engine by `pilothouse hook verdict`, which checks what they name.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use pilothouse_contract::evidence::Gate;
+use pilothouse_contract::project::Project;
+use pilothouse_contract::run::{AgentChoice, Run, TaskState};
+use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::spec::Spec;
+use pilothouse_contract::worktree::Worktree;
+use pilothouse_contract::{Fleet, text};
+
+use super::attempts::Attempts;
+use super::held::ToHold;
+use super::trees::name_of;
+use super::{agents, env, fence};
+
+/// Everything a judge is about.
+#[derive(Debug, Clone)]
+pub struct Case {
+    run: Run,
+    project: Project,
+    worktree: Worktree,
+    brief: String,
+}
+
+impl Case {
+    /// Reads it out of the fleet; nothing if something of it is not there.
+    #[must_use]
+    pub fn of(fleet: &Fleet, session: &Session) -> Option<Self> {
+        let run = fleet.runs.get(&session.run?)?.clone();
+        let spec = &fleet.items.get(&run.item)?.spec;
+        Some(Self {
+            project: fleet.projects.get(&run.project)?.clone(),
+            worktree: fleet.worktrees.get(&session.worktree?)?.clone(),
+            brief: brief(fleet, &run, spec),
+            run,
+        })
+    }
+
+    fn agent(&self) -> &AgentChoice {
+        self.run.policy.judge.as_ref().unwrap_or(&self.run.policy.agent)
+    }
+}
+
+impl Attempts {
+    /// Makes the judge's worktree, writes its brief and starts it, or finds that done. Fails in words for people.
+    ///
+    /// # Errors
+    /// If it could not be started, with the reason and the cure.
+    pub async fn launch_judge(&self, case: &Case, session: &Session, uuid: &str) -> Result<Running, String> {
+        let agent = case.agent();
+        let program = agent.command.first().map(String::as_str).unwrap_or_default();
+        if !agents::is_there(program) {
+            return Err(format!(
+                "the agent program '{program}' that judges is not on this machine: install it, or choose another one with \
+                 judge: in WORKFLOW.md"
+            ));
+        }
+        let in_words = |error: std::io::Error| format!("its folder could not be made: {error}");
+        let git_dir = Path::new(&case.project.git_dir);
+        let tree = &case.worktree;
+        self.trees
+            .make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &tree.base)
+            .await
+            .map_err(|error| error.to_string())?;
+        let folder = self.folder.join(format!("judge-{}", session.id));
+        let brief_file = folder.join("brief.md");
+        tokio::fs::create_dir_all(&folder).await.map_err(in_words)?;
+        tokio::fs::write(&brief_file, &case.brief).await.map_err(in_words)?;
+        let place = self.sessions.place(session.into());
+        let sitting = agents::Sitting {
+            session: session.id,
+            folder: place.folder(),
+            brief: &case.brief,
+            brief_file: &brief_file,
+            uuid,
+            rehearsal: &self.rehearsal,
+        };
+        let mut names = agents::variables(agent);
+        names.extend(case.run.policy.env.iter().cloned());
+        let mut environment = env::of(session.id, &names, &self.program);
+        agents::complete(agent, &sitting, &mut environment);
+        let cwd = self.trees.path(&tree.path);
+        fence::raise(&folder, &case.project, &cwd, &tree.branch, &mut environment)
+            .await
+            .map_err(|error| format!("its fence could not be raised: {error}"))?;
+        let what = ToHold {
+            argv: agents::command(agent, &sitting),
+            cwd,
+            mode: Mode::Pty,
+            size: (120, 40),
+            limit: Duration::from_secs(u64::from(case.run.policy.attempt_s)),
+            limits: session.limits,
+            keep_rest: false,
+            env: environment,
+        };
+        self.sessions.start(session.into(), &what).await
+    }
+}
+
+/// The brief: what is wanted, what was proved, and how to say what follows. It is the same for the same run.
+fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
+    let mut brief = format!(
+        "# Is {} complete?\n\n{}\n\nYou did not make this change, and nobody tells you that it is good. Every task is done and its proof \
+         holds. Find out whether each requirement below is really met by what is in this folder. Read the code and the tests; run \
+         what helps. Change nothing.\n\n## Requirements\n\n",
+        text::line(&spec.title, 200),
+        text::plain(&spec.summary, true)
+    );
+    for it in &spec.requirements {
+        let _ = writeln!(brief, "- {}: {}", it.id, text::line(&it.text, 1000));
+    }
+    brief.push_str("\n## Evidence\n\n");
+    for task in &run.tasks {
+        let TaskState::Done { .. } = &task.state else { continue };
+        let attempt = task.attempts.last().and_then(|id| fleet.attempts.get(id));
+        let mut proofs =
+            attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id));
+        let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) else { continue };
+        let covers = if task.spec.covers.is_empty() {
+            String::new()
+        } else {
+            format!(", meant for {}", task.spec.covers.join(", "))
+        };
+        let title = text::line(&task.spec.title, 200);
+        let command = text::line(&proof.command, 300);
+        let _ = writeln!(brief, "- {}: {} {title}{covers}: `{command}` holds", proof.id, task.spec.id);
+    }
+    for it in fleet.evidence.values() {
+        if it.subject.run == run.id && it.gate == Gate::Checkpoint && it.passed() {
+            let _ = writeln!(
+                brief,
+                "- {}: checkpoint of a phase: `{}` holds",
+                it.id,
+                text::line(&it.command, 300)
+            );
+        }
+    }
+    brief.push_str(
+        "\n## What to do\n\nFor every requirement run exactly one of these, with its id:\n\n    \
+         \"$PILOTHOUSE_BIN\" hook verdict FR-001 met e12,e15\n    \
+         \"$PILOTHOUSE_BIN\" hook verdict FR-001 missing \"what is not there, in one sentence\"\n\nSay `met` only if the evidence that \
+         you name would fail were it not met. A requirement that no evidence shows is missing, however good the code looks. Then end \
+         with exit code 0.\n",
+    );
+    brief
+}
