@@ -15,6 +15,9 @@ pub struct Attempt {
     pub run: RunId,
     /// The task.
     pub task: TaskId,
+    /// It is one of several that try the same at once: the first one of them, which may be itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contest: Option<AttemptId>,
     /// The how-manieth try of this task, from 1.
     pub number: u32,
     /// Where it stands.
@@ -67,6 +70,8 @@ pub enum AttemptState {
     Verifying,
     /// What changed is held against the declared scope.
     ScopeAudit,
+    /// It holds, and waits for the others that try the same: the best one goes on.
+    Contending,
     /// It waits for its turn at the item branch, or is being merged with what came there meanwhile.
     Integrating,
     /// The one commit of the task is made; the item branch is being moved to it.
@@ -89,6 +94,7 @@ impl AttemptState {
             Self::ClaimedDone => "claimed-done",
             Self::Verifying => "verifying",
             Self::ScopeAudit => "scope-audit",
+            Self::Contending => "contending",
             Self::Integrating => "integrating",
             Self::Committed => "committed",
             Self::Merged => "merged-to-item",
@@ -117,6 +123,9 @@ pub struct Candidate {
     pub tree: Oid,
     /// The paths that changed.
     pub paths: Vec<String>,
+    /// How many lines were added or taken out.
+    #[serde(default)]
+    pub lines: u64,
     /// The stable patch id of the change: the same wherever it is merged.
     pub patch: String,
 }
@@ -163,6 +172,11 @@ pub enum Failure {
         /// Which.
         reference: String,
     },
+    /// It held, and another one that tried the same was better.
+    Outdone {
+        /// Which.
+        by: AttemptId,
+    },
     /// A person stopped it.
     Stopped,
 }
@@ -185,6 +199,7 @@ impl Failure {
             Self::ScopeDrift { .. } => "scope-drift",
             Self::Conflict { .. } => "conflict",
             Self::MovedRef { .. } => "moved-ref",
+            Self::Outdone { .. } => "outdone",
             Self::Stopped => "stopped",
         }
     }

@@ -312,6 +312,7 @@ fn at_work(run: &Run, task: &TaskRun, attempt: &Attempt) -> (Bay, String, String
         AttemptState::ClaimedDone => (Bay::Verify, "Says done; what it made is being read".to_owned()),
         AttemptState::Verifying => (Bay::Verify, "The proof runs on what it made".to_owned()),
         AttemptState::ScopeAudit => (Bay::Verify, "Held against its scope".to_owned()),
+        AttemptState::Contending => (Bay::Verify, "Holds; waits for the others that try the same".to_owned()),
         AttemptState::Integrating => (Bay::Verify, "Waits for its turn at the item branch".to_owned()),
         AttemptState::Committed => (Bay::Verify, "Its commit is brought to the item branch".to_owned()),
         AttemptState::Merged => (Bay::Verify, "On the item branch".to_owned()),

@@ -257,9 +257,12 @@ impl Fleet {
 
             Event::AttemptStarted { attempt } => {
                 self.attempts.insert(attempt.id, attempt.clone());
+                let leads = attempt.contest.is_none_or(|first| first == attempt.id);
                 let run = self.task(attempt.run, &attempt.task, |it| {
                     it.attempts.push(attempt.id);
-                    it.state = TaskState::Active { attempt: attempt.id };
+                    if leads {
+                        it.state = TaskState::Active { attempt: attempt.id };
+                    }
                 });
                 return [Some(Touched::Attempt(attempt.id)), run];
             }
@@ -280,8 +283,9 @@ impl Fleet {
                     it.evidence.extend(evidence);
                     it.moved = at;
                 });
-                // Being stopped says nothing about the task.
-                let counts = u32::from(*failure != Failure::Stopped);
+                // Being stopped or outdone says nothing about the task; nor does one of several while others try on.
+                let said = matches!(failure, Failure::Stopped | Failure::Outdone { .. });
+                let counts = u32::from(!said && self.beside(*attempt).next().is_none());
                 let of = self.attempts.get(attempt).map(|failed| (failed.run, failed.task.clone()));
                 let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += counts));
                 return [touched, run];
@@ -406,6 +410,15 @@ impl Fleet {
             | Event::Notice { .. } => None,
         };
         [one, None]
+    }
+
+    /// Those that try the same as an attempt at the same time, and are not over.
+    pub fn beside(&self, attempt: AttemptId) -> impl Iterator<Item = &Attempt> {
+        let contest = self.attempts.get(&attempt).and_then(|it| it.contest);
+        // They are begun one after the other.
+        let all = contest.into_iter().flat_map(|first| self.attempts.range(first..));
+        let of = move |it: &&Attempt| it.contest == contest && it.id != attempt && !it.state.is_over();
+        all.map(|(_, it)| it).filter(of)
     }
 
     fn project(&mut self, id: ProjectId, change: impl FnOnce(&mut Project)) -> Option<Touched> {

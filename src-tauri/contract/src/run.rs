@@ -344,6 +344,9 @@ pub struct Policy {
     /// How many attempts of the project may stand in a state at once, by the state's word. Those beyond wait before it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub state_slots: BTreeMap<String, u32>,
+    /// A task that asks for it is tried by at most so many agents at once, and the best work is taken; 1 or less is by one.
+    #[serde(default)]
+    pub best_of: u32,
     /// Resources of which there is more than one, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, u32>,

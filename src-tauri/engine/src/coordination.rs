@@ -8,6 +8,7 @@ mod admit;
 mod attempts;
 mod checkpoint;
 mod complete;
+mod contest;
 mod effect;
 mod flakes;
 mod input;

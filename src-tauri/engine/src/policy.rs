@@ -4,4 +4,5 @@
 pub mod resources;
 pub mod scope;
 pub mod specs;
+pub mod tiers;
 pub mod workflow;

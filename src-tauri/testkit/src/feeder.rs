@@ -289,6 +289,7 @@ fn fleet(strips: u32) -> Fleet {
             run,
             task: spec.id.clone(),
             number: 1,
+            contest: None,
             state: AttemptState::Working,
             waits: None,
             why: "the stand-in began".to_owned(),
@@ -388,6 +389,7 @@ fn policy(slots: u32) -> Policy {
     Policy {
         completeness: Completeness::Off,
         judge: None,
+        best_of: 1,
         project_slots: 0,
         state_slots: BTreeMap::new(),
         resources: BTreeMap::new(),

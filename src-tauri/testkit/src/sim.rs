@@ -244,6 +244,7 @@ impl Sim {
             });
             let uses = ["db", "port:1", "sim", "sim:2"].get(self.rng.usize(0..16));
             tasks.push(TaskSpec {
+                tier: (self.rng.u32(0..6) == 0).then(|| "best-of 3".to_owned()),
                 uses: uses.into_iter().map(|it| (*it).to_owned()).collect(),
                 title: format!("item {item} task {n}"),
                 phase: Some(if n > 3 { 1 } else { 0 }),

@@ -31,13 +31,12 @@ impl Work<'_> {
         is_free
     }
 
-    /// Attempts that have the tasks of a project's live runs.
+    /// Attempts at tasks of a project's live runs.
     fn at_work(&self, project: ProjectId) -> impl Iterator<Item = &Attempt> {
         let live = self.fleet.runs.values().filter(move |it| it.project == project && it.state.is_live());
-        let attempt =
-            |it: &TaskState| if let TaskState::Active { attempt } = it { Some(*attempt) } else { None };
-        let ids = live.flat_map(|it| &it.tasks).filter_map(move |it| attempt(&it.state));
-        ids.filter_map(|id| self.fleet.attempts.get(&id))
+        let active = live.flat_map(|it| &it.tasks).filter(|it| matches!(it.state, TaskState::Active { .. }));
+        let tried = active.flat_map(|it| &it.attempts).filter_map(|id| self.fleet.attempts.get(id));
+        tried.filter(|it| !it.state.is_over())
     }
 
     /// What was given back may be what others wait for. Called at the end of each decision.

@@ -324,8 +324,7 @@ impl Work<'_> {
             environment: "engine".to_owned(),
         });
         if strayed.is_empty() {
-            self.move_attempt(attempt.id, AttemptState::Integrating, &says, &[audit]);
-            self.next_integration(run.id);
+            self.contend(attempt, run, &says, audit);
         } else {
             self.fail_attempt(attempt.id, Failure::ScopeDrift { paths: strayed }, &says, &[audit]);
         }
@@ -444,17 +443,9 @@ impl Work<'_> {
         };
         let hopeless = matches!(failure, Failure::Vacuous | Failure::MovedRef { .. });
         let stopped = matches!(failure, Failure::Stopped);
-        self.engine(Event::AttemptFailed {
-            attempt,
-            failure: failure.clone(),
-            why: why.to_owned(),
-            evidence: evidence.to_vec(),
-        });
+        self.note_failed(&it, failure.clone(), why, evidence);
+        let others_try_on = self.leaves_it_to_others(&it, &failure);
         let Some(run) = self.fleet.runs.get(&it.run).cloned() else { return };
-        // While the branch is being moved to its commit nobody else gets it: only the end of the move tells where it stands.
-        if run.integrating == Some(attempt) && it.state != AttemptState::Committed {
-            self.engine(Event::Integrating { run: run.id, attempt: None });
-        }
         let failures = run.task(&it.task).map_or(0, |task| task.failures);
         let again = !hopeless && !stopped && failures < run.policy.attempts;
         let (to, says) = if again || stopped {
@@ -463,26 +454,42 @@ impl Work<'_> {
             let why = format!("{} ({} of {} tries failed)", why, failures, run.policy.attempts);
             (TaskState::Parked { why: why.clone() }, format!("{}: {why}", failure.word()))
         };
-        let gathered = self.fleet.attempts.get(&attempt).map(|it| it.evidence.clone()).unwrap_or_default();
-        self.engine(Event::TaskMoved {
-            run: run.id,
-            task: it.task.clone(),
-            to,
-            why: says,
-            evidence: gathered,
-        });
-        if again {
-            self.rest(&run, &it.task, &failure, failures);
+        if !others_try_on {
+            let evidence =
+                self.fleet.attempts.get(&attempt).map(|it| it.evidence.clone()).unwrap_or_default();
+            self.engine(Event::TaskMoved { run: run.id, task: it.task.clone(), to, why: says, evidence });
+            if again {
+                self.rest(&run, &it.task, &failure, failures);
+            }
         }
-        self.end_checks(|check| check.attempt == Some(attempt));
-        if let Some(session) =
-            it.session.filter(|id| self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none()))
-        {
-            self.effect(Effect::EndSession { session });
-        } else {
-            self.clear_away(&it);
+        self.end_work_of(&it);
+        if others_try_on {
+            self.choose(attempt);
         }
         self.carry_on(it.run);
+    }
+
+    /// Writes down that an attempt failed, and frees the item branch from it.
+    pub(super) fn note_failed(&mut self, it: &Attempt, failure: Failure, why: &str, evidence: &[EvidenceId]) {
+        let (attempt, why, evidence) = (it.id, why.to_owned(), evidence.to_vec());
+        self.engine(Event::AttemptFailed { attempt, failure, why, evidence });
+        let lent = self.fleet.runs.get(&it.run).and_then(|run| run.integrating);
+        // While the branch is being moved to its commit nobody else gets it: only the end of the move tells where it stands.
+        if lent == Some(attempt) && it.state != AttemptState::Committed {
+            self.engine(Event::Integrating { run: it.run, attempt: None });
+        }
+    }
+
+    /// Ends what still runs of an attempt that is over.
+    pub(super) fn end_work_of(&mut self, it: &Attempt) {
+        self.end_checks(|check| check.attempt == Some(it.id));
+        let open = |id: &pilothouse_contract::SessionId| {
+            self.fleet.sessions.get(id).is_some_and(|it| it.end.is_none())
+        };
+        match it.session.filter(open) {
+            Some(session) => self.effect(Effect::EndSession { session }),
+            None => self.clear_away(it),
+        }
     }
 
     /// Removes the worktree of an attempt that is over (it can be brought back). That of a last attempt that failed

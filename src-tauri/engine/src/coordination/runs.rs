@@ -16,7 +16,7 @@ use super::checkpoint::phases;
 use super::effect::{Advanced, Effect, HeadChange};
 use super::input::{ItemFound, RunFacts};
 use super::{Work, schedule};
-use crate::policy::resources;
+use crate::policy::{resources, tiers};
 
 impl Work<'_> {
     /// Spec folders as they stand at the tip of the default branch. Items that are under way keep what they were
@@ -320,6 +320,21 @@ impl Work<'_> {
             self.engine(Event::TaskMoved { run, task: task.clone(), to, why, evidence: Vec::new() });
             return;
         }
+        let places = tiers::places(&spec, &it.policy);
+        let first = self.fleet.next_attempt();
+        for n in 0..places {
+            let contest = (places > 1).then_some(first);
+            let why = match places {
+                1 => format!("of {}", it_tries(self.fleet.runs.get(&run))),
+                _ => format!("{} of {places} that try it at once", n + 1),
+            };
+            self.begin_attempt(run, task, head.clone(), contest, &why);
+        }
+        self.clear_earlier(run, task);
+    }
+
+    fn begin_attempt(&mut self, run: RunId, task: &TaskId, head: Oid, contest: Option<AttemptId>, why: &str) {
+        let Some(it) = self.fleet.runs.get(&run) else { return };
         let number = it.task(task).map_or(0, |task| task.attempts.len()) + 1;
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let (project, branch) = (it.project, it.branch.clone());
@@ -347,10 +362,11 @@ impl Work<'_> {
                 id,
                 run,
                 task: task.clone(),
+                contest,
                 number,
                 state: AttemptState::Leased,
                 waits: None,
-                why: format!("try {number} of {}", it_tries(self.fleet.runs.get(&run))),
+                why: format!("try {number} {why}"),
                 base: head,
                 worktree,
                 session: None,
@@ -362,7 +378,6 @@ impl Work<'_> {
                 moved: self.now,
             },
         });
-        self.clear_earlier(run, task);
         self.move_attempt(id, AttemptState::Preparing, "its worktree and its brief are being made", &[]);
         self.effect(Effect::Prepare { attempt: id });
     }
@@ -374,7 +389,8 @@ impl Work<'_> {
         else {
             return;
         };
-        let earlier = attempts.iter().rev().skip(1).filter_map(|id| self.fleet.attempts.get(id));
+        let earlier =
+            attempts.iter().filter_map(|id| self.fleet.attempts.get(id)).filter(|it| it.state.is_over());
         let worktrees: Vec<_> = earlier.map(|it| it.worktree).collect();
         for worktree in worktrees {
             self.discard(worktree);

@@ -21,7 +21,7 @@ use pilothouse_contract::spec::TaskSpec;
 use pilothouse_contract::{Fleet, Oid, RunId, TaskId};
 
 use crate::policy::scope::{self, Globs};
-use crate::policy::specs;
+use crate::policy::{specs, tiers};
 use busy::{Busy, Facts};
 use needs::{Before, Needs};
 use shared::Shared;
@@ -177,7 +177,7 @@ impl Schedule {
         let mut it = Self {
             approved: run.approved_at().clone(),
             hot_globs: run.policy.hot.clone(),
-            facts: run.tasks.iter().map(|it| Facts::of(&it.spec, &hot)).collect(),
+            facts: run.tasks.iter().map(|it| Facts::of(&it.spec, &hot, &run.policy)).collect(),
             hot,
             stood: run.tasks.iter().map(Stand::of).collect(),
             needs: Needs::of(run),
@@ -260,11 +260,16 @@ impl Schedule {
         run.phases.iter().find(|it| gates.contains(&it.phase) && !it.is_passed())
     }
 
+    /// Whether the run has slots left for all that try a task at once.
+    fn has_slot(&self, run: &Run, task: &TaskSpec) -> bool {
+        self.busy.count() + tiers::places(task, &run.policy) <= run.policy.slots
+    }
+
     /// What keeps a task from beginning that none is in the way of.
     fn full(&self, run: &Run, shared: &Shared<'_>, task: &TaskSpec) -> Option<Wait> {
         let slots = run.policy.slots;
-        let slot = || (self.busy.count() >= slots as usize).then_some(Wait::Slot { slots });
-        shared.short(task).or_else(slot).or_else(|| shared.full())
+        let slot = || (!self.has_slot(run, task)).then_some(Wait::Slot { slots });
+        shared.short(task).or_else(slot).or_else(|| shared.full(task))
     }
 
     fn ready(&mut self, fleet: &Fleet, run: &Run) -> Ready {
@@ -272,11 +277,11 @@ impl Schedule {
         let mut held = Vec::new();
         let (mut shared, mut more_later) = (None, false);
         for place in &self.free {
-            if self.busy.count() >= run.policy.slots as usize {
+            if self.busy.count() >= run.policy.slots {
                 break;
             }
             let Some(task) = run.tasks.get(*place).map(|it| &it.spec) else { continue };
-            if self.gate(run, *place).is_some() {
+            if self.gate(run, *place).is_some() || !self.has_slot(run, task) {
                 continue;
             }
             match self.busy.in_the_way(&self.facts, *place) {
@@ -284,7 +289,7 @@ impl Schedule {
                     if shared::concerns(fleet, run, task) {
                         let shared = shared.get_or_insert_with(|| Shared::of(fleet, run));
                         // What is shared is not filed under whoever has it: another one may give back enough.
-                        if shared.short(task).or_else(|| shared.full()).is_some() {
+                        if shared.short(task).or_else(|| shared.full(task)).is_some() {
                             more_later = true;
                             continue;
                         }

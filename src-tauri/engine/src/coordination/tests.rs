@@ -203,6 +203,7 @@ fn candidate(attempt: AttemptId, onto: &str, tick: Option<Oid>) -> Candidate {
         tick,
         tree: Oid(format!("tree-{attempt}")),
         paths: vec![],
+        lines: 1,
         patch: String::new(),
     }
 }

@@ -47,7 +47,9 @@ impl Matter {
         let spec = fleet.items.get(&run.item)?.spec.clone();
         let task = run.task(&attempt.task)?;
         let place = task.attempts.iter().position(|it| *it == attempt.id)?;
+        // Those that try the same at once are no earlier tries.
         let earlier = task.attempts.get(..place)?.iter().rev().filter_map(|id| fleet.attempts.get(id));
+        let earlier = earlier.filter(|it| it.contest.is_none() || it.contest != attempt.contest);
         let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
             let mut evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
             // Only of the last one: what failed before that held when it was run again.
@@ -252,7 +254,8 @@ impl Attempts {
         let commit = git.commit(&made, &[base], &message, &author).await?;
         let patch = git.patch_id(base, &commit).await?;
         keep(&git, &RefName(format!("refs/pilothouse/attempts/{}", matter.attempt.id)), &commit).await?;
-        Ok(Some(Candidate { onto: base.clone(), commit, tick: None, tree: made, paths, patch }))
+        let lines = git.lines_changed(base, &commit).await?;
+        Ok(Some(Candidate { onto: base.clone(), commit, tick: None, tree: made, paths, lines, patch }))
     }
 }
 

@@ -331,6 +331,21 @@ impl Git {
         self.list(&["diff-tree", "-r", "-z", "--name-only", "--no-renames", old.as_str(), new.as_str()]).await
     }
 
+    /// How many lines were added or taken out from one commit to another; a binary file counts as one.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn lines_changed(&self, old: &Oid, new: &Oid) -> Result<u64, GitError> {
+        let args = ["diff-tree", "-r", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv"];
+        let said = self.text(&[&args[..], &[old.as_str(), new.as_str()]].concat()).await?;
+        let of = |line: &str| -> u64 {
+            let mut words = line.split('\t');
+            let mut number = || words.next().map_or(0, |it| it.parse().unwrap_or(1));
+            number() + number()
+        };
+        Ok(said.lines().map(of).sum())
+    }
+
     /// The tree of a commit with some files replaced.
     ///
     /// # Errors

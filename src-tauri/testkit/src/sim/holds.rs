@@ -1,5 +1,7 @@
 //! What must hold in a simulation: after every decision, and at the end.
 
+use pilothouse_engine::policy::tiers;
+
 use super::*;
 
 impl Sim {
@@ -34,6 +36,13 @@ impl Sim {
                 faults.push(BreachKind::Overlap.of(says));
             }
             for task in &run.tasks {
+                if task.state == TaskState::Waiting || matches!(task.state, TaskState::Parked { .. }) {
+                    let open = |id: &&AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());
+                    if let Some(attempt) = task.attempts.iter().find(open) {
+                        let says = format!("{attempt} works on {}, which waits", task.spec.id);
+                        faults.push(BreachKind::Doubled.of(says));
+                    }
+                }
                 if let TaskState::Done { commit } = &task.state {
                     let open = |id: &AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());
                     if let Some(attempt) = task.attempts.iter().find(|id| open(id)) {
@@ -110,7 +119,15 @@ impl Sim {
             };
             active.iter().flat_map(|(spec, _)| &spec.uses).map(of).sum()
         };
-        let all = active.len();
+        // One that needs more room than there is at all begins where nothing else is.
+        let places = |spec: &TaskSpec, run: &Run| tiers::places(spec, &run.policy) as usize;
+        let live = fleet.runs.values().filter(|it| it.state.is_live());
+        let open: Vec<usize> = live
+            .flat_map(|run| run.tasks.iter().map(move |it| (run, it)))
+            .filter(|(_, it)| matches!(it.state, TaskState::Active { .. }))
+            .map(|(run, it)| places(&it.spec, run))
+            .collect();
+        let all = if open.len() == 1 { 1 } else { open.iter().sum() };
         let cap = |limit: Option<u32>| limit.filter(|it| *it > 0).unwrap_or(u32::MAX) as usize;
         let mut says = Vec::new();
         let mut hold = |what: String, taken: usize, limit: usize| {

@@ -438,7 +438,15 @@ impl World {
         }
         let tree = tree(&marks);
         let commit = self.commit(marks, vec![it.base.clone()]);
-        Some(Candidate { onto: it.base.clone(), commit, tick: None, tree, paths, patch: "patch".to_owned() })
+        Some(Candidate {
+            onto: it.base.clone(),
+            commit,
+            tick: None,
+            tree,
+            paths,
+            lines: 1,
+            patch: "patch".to_owned(),
+        })
     }
 
     fn integrate(&mut self, attempt: AttemptId, head: &Oid, fleet: &Fleet) -> Integrated {

@@ -2,23 +2,28 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use pilothouse_contract::run::Policy;
 use pilothouse_contract::spec::TaskSpec;
 
 use super::take;
 use crate::policy::scope::{Globs, Parts};
+use crate::policy::tiers;
 
 /// What is worked out of a task once.
 #[derive(Debug)]
 pub(super) struct Facts {
     globs: Vec<Parts>,
+    /// How many attempts it takes at once.
+    places: u32,
     /// Nobody may run beside it: its scope is not known, or it names a hot file.
     alone: bool,
 }
 
 impl Facts {
-    pub(super) fn of(task: &TaskSpec, hot: &Globs) -> Self {
+    pub(super) fn of(task: &TaskSpec, hot: &Globs, policy: &Policy) -> Self {
         let paths = || task.files.iter().flat_map(|it| &it.include);
         Self {
+            places: tiers::places(task, policy),
             globs: paths().map(|it| Parts::of(it)).collect(),
             alone: task.files.is_none() || paths().any(|it| hot.matches(it)),
         }
@@ -29,6 +34,7 @@ impl Facts {
 #[derive(Debug, Default)]
 pub(super) struct Busy {
     all: BTreeSet<usize>,
+    places: u32,
     alone: BTreeSet<usize>,
     /// Whose glob, and which of them: by its fixed beginning, and by each folder above that. Two globs can meet only if the
     /// beginning of one lies in the other's, or is the same.
@@ -37,13 +43,17 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    pub(super) fn count(&self) -> usize {
-        self.all.len()
+    /// How many attempts they are.
+    pub(super) fn count(&self) -> u32 {
+        self.places
     }
 
     pub(super) fn add(&mut self, facts: &[Facts], place: usize) {
         let Some(task) = facts.get(place) else { return };
-        self.all.insert(place);
+        if !self.all.insert(place) {
+            return;
+        }
+        self.places += task.places;
         if task.alone {
             self.alone.insert(place);
         }
@@ -58,7 +68,10 @@ impl Busy {
 
     pub(super) fn remove(&mut self, facts: &[Facts], place: usize) {
         let Some(task) = facts.get(place) else { return };
-        self.all.remove(&place);
+        if !self.all.remove(&place) {
+            return;
+        }
+        self.places -= task.places;
         self.alone.remove(&place);
         for (n, glob) in task.globs.iter().enumerate() {
             let mut heads = glob.heads();

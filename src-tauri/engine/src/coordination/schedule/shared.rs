@@ -9,6 +9,7 @@ use pilothouse_contract::wait::{Room, Wait};
 use pilothouse_contract::{Fleet, ProjectId, RunId, TaskId};
 
 use crate::policy::resources::{Need, needs};
+use crate::policy::tiers;
 
 /// A resource, and whose it is: a project's or the machine's.
 type Thing = (Option<ProjectId>, String);
@@ -48,9 +49,11 @@ impl<'a> Shared<'a> {
         for other in fleet.runs.values().filter(|it| it.state.is_live()) {
             let all = other.tasks.iter().enumerate();
             for (place, task) in all.filter(|(_, it)| matches!(it.state, TaskState::Active { .. })) {
-                machine += 1;
-                project += u32::from(other.project == run.project);
-                agent += u32::from(other.policy.agent.name == run.policy.agent.name);
+                let places = tiers::places(&task.spec, &other.policy);
+                let of = |is_there: bool| if is_there { places } else { 0 };
+                machine += places;
+                project += of(other.project == run.project);
+                agent += of(other.policy.agent.name == run.policy.agent.name);
                 it.take_for(other, place, &task.spec);
             }
         }
@@ -68,8 +71,11 @@ impl<'a> Shared<'a> {
     }
 
     /// The room that is full, if any is.
-    pub(super) fn full(&self) -> Option<Wait> {
-        let (of, _, limit) = self.rooms.iter().find(|(_, taken, limit)| taken >= limit)?;
+    pub(super) fn full(&self, task: &TaskSpec) -> Option<Wait> {
+        let places = tiers::places(task, &self.run.policy);
+        // What needs more than there is room for at all begins where nothing else is.
+        let fits = |taken: u32, limit: u32| taken + places <= limit || taken == 0;
+        let (of, _, limit) = self.rooms.iter().find(|(_, taken, limit)| !fits(*taken, *limit))?;
         Some(Wait::Room { of: of.clone(), limit: *limit })
     }
 
@@ -91,7 +97,8 @@ impl<'a> Shared<'a> {
 
     /// Takes what a task of the run needs that begins.
     pub(super) fn take(&mut self, place: usize, task: &TaskSpec) {
-        self.rooms.iter_mut().for_each(|(_, taken, _)| *taken += 1);
+        let places = tiers::places(task, &self.run.policy);
+        self.rooms.iter_mut().for_each(|(_, taken, _)| *taken += places);
         self.take_for(self.run, place, task);
     }
 

@@ -9,6 +9,7 @@ use pilothouse_contract::wait::Room;
 use pilothouse_contract::{At, AttemptId, ItemId, ProjectId, RefName, RunId, Who};
 use proptest::prelude::*;
 
+use crate::policy::tiers;
 use crate::policy::workflow::{Workflow, built_in};
 
 fn policy(slots: u32) -> Policy {
@@ -86,6 +87,8 @@ fn one_by_one(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
         .filter(|(_, task)| matches!(task.state, TaskState::Active { .. }))
         .map(|(it, task)| (it, &task.spec))
         .collect();
+    let places = |spec: &TaskSpec| tiers::places(spec, &run.policy);
+    let taken = |busy: &[&TaskSpec]| busy.iter().map(|it| places(it)).sum::<u32>();
     let mut answers = Vec::new();
     for (place, task) in run.tasks.iter().enumerate().filter(|(_, it)| it.state == TaskState::Waiting) {
         let needs = specs::needs(&specs, place);
@@ -140,8 +143,10 @@ fn one_by_one(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
             ),
             (Room::Machine, fleet.slots.total.unwrap_or(0), others.len()),
         ];
-        let full =
-            rooms.into_iter().find(|(_, limit, taken)| *limit > 0 && taken + busy.len() >= *limit as usize);
+        let full = rooms.into_iter().find(|(_, limit, others)| {
+            let others = u32::try_from(*others).unwrap() + taken(&busy);
+            *limit > 0 && others > 0 && others + places(&task.spec) > *limit
+        });
         let wait = if let Some(until) = task.rests {
             Wait::Rest { until }
         } else if !open.is_empty() {
@@ -150,7 +155,7 @@ fn one_by_one(fleet: &Fleet, run: &Run) -> Vec<(TaskId, Wait)> {
             wait
         } else if let Some(wait) = task.spec.uses.iter().find_map(short) {
             wait
-        } else if busy.len() >= run.policy.slots as usize {
+        } else if taken(&busy) + places(&task.spec) > run.policy.slots {
             Wait::Slot { slots: run.policy.slots }
         } else if let Some((of, limit, _)) = full {
             Wait::Room { of, limit }
@@ -256,7 +261,7 @@ proptest! {
                 proptest::collection::vec(0_usize..12, 0..3),
                 any::<bool>(),
                 0_usize..3,
-                (proptest::collection::vec(proptest::sample::select(vec!["db", "port:1", "sim", "sim:2"]), 0..2), proptest::bool::weighted(0.1)),
+                (proptest::collection::vec(proptest::sample::select(vec!["db", "port:1", "sim", "sim:2"]), 0..2), proptest::bool::weighted(0.1), proptest::bool::weighted(0.2)),
             ),
             1..12,
         ),
@@ -265,10 +270,11 @@ proptest! {
         slots in 1_u32..5,
         picks in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..12), 64),
     ) {
-        let mut specs: Vec<TaskSpec> = specs.into_iter().enumerate().map(|(n, (files, needs, open, phase, (uses, optional)))| {
+        let mut specs: Vec<TaskSpec> = specs.into_iter().enumerate().map(|(n, (files, needs, open, phase, (uses, optional, several)))| {
             let mut spec = task(n, phase, files);
             spec.parallel = open;
             spec.optional = optional;
+            spec.tier = several.then(|| "best-of 2".to_owned());
             spec.uses = uses.into_iter().map(str::to_owned).collect();
             // Only backwards, so that there is no circle.
             spec.depends = (!needs.is_empty()).then(|| needs.into_iter().filter(|it| *it < n).map(|it| TaskId(format!("T{it:03}"))).collect());
@@ -319,7 +325,7 @@ proptest! {
                 }
             }
             let active: Vec<usize> = (0..run.tasks.len()).filter(|n| matches!(run.tasks[*n].state, TaskState::Active { .. })).collect();
-            prop_assert!(active.len() <= slots as usize);
+            prop_assert!(active.iter().map(|n| tiers::places(&run.tasks[*n].spec, &run.policy)).sum::<u32>() <= slots);
             for (n, a) in active.iter().enumerate() {
                 for b in &active[n + 1..] {
                     let (a, b) = (&run.tasks[*a].spec, &run.tasks[*b].spec);
