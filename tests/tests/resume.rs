@@ -96,7 +96,7 @@ fn a_parked_run_goes_on_by_the_spec_and_the_policy_that_were_mended() {
     scene.repo.commit(&[(TASKS, &text), ("WORKFLOW.md", workflow)], "One more, and more tries");
     let approved = scene.repo.git(&["rev-parse", "main"]);
     // Without a word about the agent: it keeps the one it has.
-    let run = scene.home.json(&["run", "start", "001-work"]);
+    let run = scene.home.json(&["run", "001-work"]);
     assert_eq!((run["id"].as_str(), run["approved"].as_str()), (Some("r1"), Some(approved.as_str())));
     assert_eq!(run["policy"]["attempts"], 4);
     scene.wait_landed();

@@ -4,16 +4,12 @@
 #![allow(clippy::print_stdout, reason = "how many seeds ran belongs into the test's output")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pilothouse_testkit::sim::{self, Outcome};
 
-/// So many seeds, if the machine makes them within the time.
+/// So many seeds, whatever they take. An unoptimised build makes some thirty a second on two cores that nobody else uses.
 const SEEDS: u64 = 1_000;
-/// No seed is begun after this long. An unoptimised build on a slow machine makes some ten seeds a second.
-const BUDGET: Duration = Duration::from_secs(40);
-/// So many run whatever they take: fewer would show nothing.
-const LEAST: u64 = 60;
 
 #[test]
 fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
@@ -23,7 +19,7 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
         let mut mine: Vec<Outcome> = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= SEEDS || (seed >= LEAST && begun.elapsed() > BUDGET) {
+            if seed >= SEEDS {
                 return mine;
             }
             mine.push(sim::run(seed));
@@ -34,7 +30,7 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         running.into_iter().flat_map(|it| it.join().unwrap()).collect()
     });
-    println!("{} of {SEEDS} seeds in {:.1} s", outcomes.len(), begun.elapsed().as_secs_f64());
+    println!("{} seeds in {:.1} s", outcomes.len(), begun.elapsed().as_secs_f64());
     for outcome in &outcomes {
         assert_eq!(outcome.faults, [], "seed {}", outcome.seed);
     }

@@ -35,8 +35,7 @@ enum Verb {
     #[command(subcommand)]
     Item(verbs::item::Verb),
     /// The engine carrying an item
-    #[command(subcommand)]
-    Run(verbs::run::Verb),
+    Run(verbs::run::Args),
     /// The tasks of an item
     #[command(subcommand)]
     Task(verbs::task::Verb),
@@ -105,7 +104,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Engine(args) => engine::run(args, out).await,
         Verb::Project(verb) => verbs::project::run(verb, out).await,
         Verb::Item(verb) => verbs::item::run(verb, out).await,
-        Verb::Run(verb) => verbs::run::run(verb, out).await,
+        Verb::Run(args) => verbs::run::run(args, out).await,
         Verb::Task(verb) => verbs::task::run(verb, out).await,
         Verb::Session(verb) => verbs::session::run(verb, out).await,
         Verb::Question(verb) => verbs::question::run(verb, out).await,

@@ -210,10 +210,26 @@ fn tasks(fleet: &Fleet, run: &Run, known: &Waits, strips: &mut Vec<Strip>) {
     let over = matches!(run.state, RunState::Landed | RunState::Stopped | RunState::InPull);
     for task in &run.tasks {
         let (bay, why, mark, since, session) = match &task.state {
-            TaskState::Active { attempt } => match fleet.attempts.get(attempt) {
-                Some(attempt) => at_work(run, task, attempt),
-                None => continue,
-            },
+            TaskState::Active { attempt } => {
+                // Of several that try it at once the first may be over before the others.
+                let open: Vec<&Attempt> = task
+                    .attempts
+                    .iter()
+                    .filter_map(|id| fleet.attempts.get(id))
+                    .filter(|it| !it.state.is_over())
+                    .collect();
+                let lead = open.iter().find(|it| it.id == *attempt).or(open.first()).copied();
+                match lead.or_else(|| fleet.attempts.get(attempt)) {
+                    Some(lead) => {
+                        let mut strip = at_work(run, task, lead);
+                        if open.len() > 1 {
+                            strip.2 = format!("{} at once", open.len());
+                        }
+                        strip
+                    }
+                    None => continue,
+                }
+            }
             TaskState::Waiting if !over && task.rests.is_some() => {
                 let last = task.attempts.last().and_then(|id| fleet.attempts.get(id));
                 let why = "Is tried again after a short rest: its last try failed".to_owned();

@@ -28,40 +28,53 @@ impl From<Yes> for Approval {
     }
 }
 
+/// `pilothouse run ITEM` starts it; everything else about runs is a word of its own.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    start: Option<Start>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Start {
+    /// The item's id or short name
+    item: String,
+    /// The agent: claude, rehearsal, or a name from WORKFLOW.md
+    #[arg(long, conflicts_with = "command")]
+    agent: Option<String>,
+    /// Any command as agent, in one string; {brief_file}, {brief} and {uuid} are filled in
+    #[arg(long)]
+    command: Option<String>,
+    /// Who says yes to the landing
+    #[arg(long)]
+    approve: Option<Yes>,
+    /// How many attempts may run at once
+    #[arg(long)]
+    slots: Option<u32>,
+    /// A new item branch from the default branch, even if an older run is parked
+    #[arg(long)]
+    fresh: bool,
+    /// Begin then: 22:00 is the next time that the clock shows that, 2026-12-01T22:00 that moment
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["window", "queue"])]
+    at: Option<String>,
+    /// Begin and go on within these hours of every day, as in 22:00-06:00; what is at work then comes to its end
+    #[arg(long, value_name = "FROM-TO", conflicts_with = "queue", value_parser = hours)]
+    window: Option<(String, String)>,
+    /// Begin once fewer runs are carried than `pilothouse engine slots --runs` says
+    #[arg(long)]
+    queue: bool,
+    /// Show its progress until it is over; exit 1 if it does not land
+    #[arg(long)]
+    wait: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Start a run, which approves the spec as it is committed; or let a parked one go on
-    Start {
-        /// The item's id or short name
-        item: String,
-        /// The agent: claude, rehearsal, or a name from WORKFLOW.md
-        #[arg(long, conflicts_with = "command")]
-        agent: Option<String>,
-        /// Any command as agent, in one string; {brief_file}, {brief} and {uuid} are filled in
-        #[arg(long)]
-        command: Option<String>,
-        /// Who says yes to the landing
-        #[arg(long)]
-        approve: Option<Yes>,
-        /// How many attempts may run at once
-        #[arg(long)]
-        slots: Option<u32>,
-        /// A new item branch from the default branch, even if an older run is parked
-        #[arg(long)]
-        fresh: bool,
-        /// Begin then: 22:00 is the next time that the clock shows that, 2026-12-01T22:00 that moment
-        #[arg(long, value_name = "TIME", conflicts_with_all = ["window", "queue"])]
-        at: Option<String>,
-        /// Begin and go on within these hours of every day, as in 22:00-06:00; what is at work then comes to its end
-        #[arg(long, value_name = "FROM-TO", conflicts_with = "queue", value_parser = hours)]
-        window: Option<(String, String)>,
-        /// Begin once fewer runs are carried than `pilothouse engine slots --runs` says
-        #[arg(long)]
-        queue: bool,
-        /// Show its progress until it is over; exit 1 if it does not land
-        #[arg(long)]
-        wait: bool,
-    },
+    Start(Start),
     /// Put a queued run before all others
     First {
         /// Its id
@@ -113,42 +126,57 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(verb: Verb, out: Out) -> End {
-    match verb {
-        Verb::Start { item, agent, command, approve, slots, fresh, at, window, queue, wait } => {
-            let item = desk::item(&item).await?;
-            let command = command.map(|it| it.split_whitespace().map(str::to_owned).collect());
-            let approve = approve.map(Approval::from);
-            let begins = match (at, window) {
-                (Some(time), _) => Some(Begins::At { time }),
-                (None, Some((from, to))) => Some(Begins::Daily { from, to }),
-                (None, None) => queue.then_some(Begins::Queued),
-            };
-            let asked = ask::run::Start { item: item.id, agent, command, approve, slots, fresh, begins };
-            let run = desk::call(asked).await?;
-            if !wait {
-                out.value(&run, |run| {
-                    if run.state == RunState::Queued {
-                        let when = run.window.as_ref().filter(|it| !it.is_open).map(|it| format!(" It begins at {}.", it.says));
-                        return format!(
-                            "{} is queued for {}.{} At once: pilothouse run go-on {}",
-                            run.id,
-                            item.slug,
-                            when.unwrap_or_default(),
-                            run.id
-                        );
-                    }
-                    format!(
-                        "{} carries {} with {}.\nWatch it: pilothouse run show {}   Events: pilothouse event follow",
-                        run.id, item.slug, run.policy.agent.name, run.id
-                    )
-                });
-                return Ok(HOLDS);
+pub(crate) async fn run(args: Args, out: Out) -> End {
+    match args.verb.or(args.start.map(Verb::Start)) {
+        Some(verb) => of(verb, out).await,
+        // The command line shows its help before it comes to that.
+        None => Ok(HOLDS),
+    }
+}
+
+async fn start(asked: Start, out: Out) -> End {
+    let Start { item, agent, command, approve, slots, fresh, at, window, queue, wait } = asked;
+    let item = desk::item(&item).await?;
+    let command = command.map(|it| it.split_whitespace().map(str::to_owned).collect());
+    let approve = approve.map(Approval::from);
+    let begins = match (at, window) {
+        (Some(time), _) => Some(Begins::At { time }),
+        (None, Some((from, to))) => Some(Begins::Daily { from, to }),
+        (None, None) => queue.then_some(Begins::Queued),
+    };
+    let asked = ask::run::Start { item: item.id, agent, command, approve, slots, fresh, begins };
+    let run = desk::call(asked).await?;
+    if !wait {
+        out.value(&run, |run| {
+            if run.state == RunState::Queued {
+                let when = run
+                    .window
+                    .as_ref()
+                    .filter(|it| !it.is_open)
+                    .map(|it| format!(" It begins at {}.", it.says));
+                return format!(
+                    "{} is queued for {}.{} At once: pilothouse run go-on {}",
+                    run.id,
+                    item.slug,
+                    when.unwrap_or_default(),
+                    run.id
+                );
             }
-            let run = progress::follow(run.id, out).await?;
-            out.value(&run, |run| format!("{}: {}", run.state.word(), short(&run.why, 200)));
-            Ok(if run.state == RunState::Landed { HOLDS } else { does_not_hold() })
-        }
+            format!(
+                "{} carries {} with {}.\nWatch it: pilothouse run show {}   Events: pilothouse event follow",
+                run.id, item.slug, run.policy.agent.name, run.id
+            )
+        });
+        return Ok(HOLDS);
+    }
+    let run = progress::follow(run.id, out).await?;
+    out.value(&run, |run| format!("{}: {}", run.state.word(), short(&run.why, 200)));
+    Ok(if run.state == RunState::Landed { HOLDS } else { does_not_hold() })
+}
+
+async fn of(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::Start(asked) => start(asked, out).await,
         Verb::Stop { run } => {
             let run = desk::call(ask::run::Stop { run }).await?;
             out.value(&run, |run| format!("{} is {}.", run.id, run.state.word()));

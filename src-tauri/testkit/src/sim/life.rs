@@ -196,8 +196,10 @@ impl Sim {
             ended += u32::from(over(&run.id));
             row(!over(&run.id), serde_json::to_string(run));
             for task in &run.tasks {
-                if let TaskState::Active { attempt } = task.state {
-                    let is_over = fleet.attempts.get(&attempt).is_none_or(|it| it.state.is_over());
+                if let TaskState::Active { .. } = task.state {
+                    // Of several that try it at once the first may be over before the others.
+                    let open = |id: &AttemptId| fleet.attempts.get(id).is_some_and(|it| !it.state.is_over());
+                    let is_over = !task.attempts.iter().any(open);
                     kept.leases += 1.0;
                     kept.leaked += f64::from(u8::from(is_over || over(&run.id)));
                 }
