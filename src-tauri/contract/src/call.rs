@@ -142,6 +142,8 @@ calls! {
     RunWaits(ask::run::Waits) -> Vec<ask::run::RunWaits>, Read;
     /// One run.
     RunShow(ask::run::Show) -> ask::run::RunPage, Read;
+    /// What it took so far.
+    RunTook(ask::took::Show) -> ask::took::Took, Read;
     /// Its receipt.
     RunReceipt(ask::run::Receipt) -> ask::run::ReceiptPage, Read;
 
@@ -222,6 +224,8 @@ calls! {
     HookRefRefused(ask::hook::RefRefused) -> (), Hook;
     /// A session asks its person something.
     HookAsk(ask::hook::Ask) -> crate::ids::QuestionId, Hook;
+    /// The quiet wrapper ran something inside a session.
+    HookQuiet(ask::took::Quiet) -> (), Hook;
     /// Where a session's question stands.
     HookAnswered(ask::hook::Answered) -> Question, Hook;
 }

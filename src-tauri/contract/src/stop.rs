@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fuse::Fuse;
 use crate::ids::{PullId, SessionId, TaskId};
 
 /// Why a run was parked.
@@ -29,6 +30,11 @@ pub enum Stop {
     Checkpoint {
         /// Which phase: its place in the task file, from 0.
         phase: usize,
+    },
+    /// It used as many tokens, or as much money, as its policy allows for all of it.
+    Budget {
+        /// How much, and of how much.
+        fuse: Fuse,
     },
     /// Its evidence could not be written down.
     Record,
@@ -57,6 +63,7 @@ impl Stop {
             Self::Clash { .. } => "clash",
             Self::Merge => "merge-failed",
             Self::Checkpoint { .. } => "checkpoint-failed",
+            Self::Budget { .. } => "over-budget",
             Self::Record => "record-failed",
             Self::Measure => "measure-failed",
             Self::Bounced { .. } => "sent-back",

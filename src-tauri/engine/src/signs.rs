@@ -406,8 +406,17 @@ impl Engine {
             let store = self.inner.store.clone();
             let ended = |sight: &Sight| sight.end.is_some();
             let sessions = self.inner.sessions.clone();
+            let (engine, run) = (self.clone(), self.fleet().sessions.get(&session).and_then(|it| it.run));
             let tell = move |spent: Spent| {
-                sessions.tell_pulse(key, |it| (it.tokens, it.repeats) = (spent.tokens, spent.repeats));
+                sessions.tell_pulse(key, |it| {
+                    (it.tokens, it.micros, it.repeats) = (spent.tokens, spent.micros, spent.repeats);
+                });
+                let engine = engine.clone();
+                tokio::spawn(async move {
+                    if let Some(run) = run {
+                        engine.mind_budget(run).await;
+                    }
+                });
             };
             tokio::spawn(trajectories::follow(store, followed, sight.clone(), ended, tell));
         }
@@ -423,7 +432,8 @@ impl Engine {
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
         let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;
-        Some(Followed { session, file, read_line: agents::reader(adapter), repeats: policy.repeats })
+        let (read_line, prices) = (agents::reader(adapter), self.prices(policy));
+        Some(Followed { session, file, read_line, repeats: policy.repeats, prices })
     }
 
     /// Sessions that ended while no engine ran, or just before one was killed: the rest of their logs is read.
@@ -466,7 +476,7 @@ impl Engine {
             let spent = |it: Fuse| match it.minds {
                 Minds::Silence => Fuse { spent: awake.silent.as_secs(), ..it },
                 Minds::Time => Fuse { spent: awake.work.as_secs(), ..it },
-                Minds::Tokens | Minds::Repeats => it,
+                Minds::Tokens | Minds::Money | Minds::Repeats => it,
             };
             let fuses: Vec<Fuse> = fuses.into_iter().map(spent).collect();
             if let Some(blown) = fuses.iter().find(|it| it.is_blown()) {
@@ -483,8 +493,9 @@ impl Engine {
             }
             let timed = fuses.iter().filter(|it| matches!(it.minds, Minds::Silence | Minds::Time));
             let left = timed.map(|it| Duration::from_secs(it.limit - it.spent)).min().unwrap_or(SLOWLY);
-            let known = (seen.pulse.tokens, seen.pulse.repeats);
-            let news = |it: &Sight| it.end.is_some() || (it.pulse.tokens, it.pulse.repeats) != known;
+            let spent = |it: &Sight| (it.pulse.tokens, it.pulse.micros, it.pulse.repeats);
+            let known = spent(&seen);
+            let news = |it: &Sight| it.end.is_some() || spent(it) != known;
             let ended = match tokio::time::timeout(left.min(SLOWLY), sight.wait_for(news)).await {
                 Ok(Ok(it)) => it.end.is_some(),
                 Ok(Err(_)) => true,

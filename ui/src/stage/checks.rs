@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
-use pilothouse_contract::{EvidenceId, RunId, TaskId, ask};
+use pilothouse_contract::{EvidenceId, RunId, TaskId, ask, pace};
 
 use crate::desk::desk;
 use crate::ipc;
 use crate::kit::{Calm, Icon, asked};
-use crate::words::{bytes, clock, many, one, took};
+use crate::words::{bytes, clock, many, one};
 
 /// A gate's name for people.
 pub(crate) fn gate(gate: Gate) -> &'static str {
@@ -63,8 +63,28 @@ pub(crate) fn Checks(run: RunId, task: TaskId) -> impl IntoView {
         if rows.with(Vec::is_empty) {
             return view! { <Calm title="Nothing was checked yet" says="The red check comes first: the proof must fail before the work."/> }.into_any();
         }
-        view! { <div class="scroll pad" tabindex="0" data-focus="stage"><ul class="proofs" data-name="checks">{list}</ul></div> }.into_any()
+        let list = list.clone();
+        view! {
+            <div class="scroll pad" tabindex="0" data-focus="stage">
+                <ul class="proofs" data-name="checks">{list}</ul>
+                {asked("what the run took", move || { let _again = rows.with(Vec::len); ipc::call(ask::took::Show { run }) }, took_view)}
+            </div>
+        }
+        .into_any()
     }
+}
+
+/// What the run of a task took so far: how long its commands run against the limit of the inner loop, what was kept from its
+/// agents, what it cost.
+fn took_view(took: ask::took::Took) -> AnyView {
+    let row = |name: &'static str, says: String, over: bool| {
+        view! { <dt>{name}</dt><dd data-over=over.to_string()>{one(&says)}</dd> }
+    };
+    let limit_s = took.inner_loop_s;
+    let paces: Vec<_> = took.paces.iter().map(|it| row("Runs", it.line(limit_s), it.over)).collect();
+    let rest = took.lines().into_iter().filter(|(name, _)| *name != "Inner loop" || paces.len() > 1);
+    let rest: Vec<_> = rest.map(|(name, says)| row(name, says, false)).collect();
+    view! { <dl class="took" data-name="took">{rest}{paces}</dl> }.into_any()
 }
 
 /// One record; its output opens below it.
@@ -83,7 +103,7 @@ pub(crate) fn Proof(
                 <Icon name=named/>
                 <span class="cut"><b>{gate(evidence.gate)}</b>" "<span class="mono">{one(&evidence.command)}</span></span>
                 <span class="res cut">{one(&evidence.why)}</span>
-                <span class="sha mono">{(number > 0).then(|| format!("try {number} · "))}{format!("{id} · {}", took(evidence.started, evidence.ended))}</span>
+                <span class="sha mono">{(number > 0).then(|| format!("try {number} · "))}{format!("{id} · {}", pace::took(evidence.took()))}</span>
             </button>
             {move || (open.get() == Some(id)).then(|| {
                 let facts = format!("commit {} · tree {} · at {} · {} of output, SHA-256 {}… · {}", evidence.commit.short(), evidence.tree.short(), clock(evidence.started),

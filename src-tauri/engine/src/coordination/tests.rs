@@ -226,6 +226,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
             command: asked.commands.concat(),
             started: At(1),
             ended: At(1),
+            took_ms: None,
             exit: Some(0),
             verdict,
             why: "as asked".to_owned(),

@@ -469,6 +469,7 @@ impl World {
                 command: asked.commands.concat(),
                 started: now,
                 ended: now,
+                took_ms: Some(1),
                 exit: Some(i32::from(!holds)),
                 verdict,
                 why: "as simulated".to_owned(),
