@@ -115,9 +115,9 @@ pub fn of(fleet: &Fleet, session: &Session, pulse: Option<&Pulse>, now: At) -> V
     let all = [
         fuse(Minds::Silence, seconds(last, now), policy.stall_s.into()),
         fuse(Minds::Time, seconds(pulse.work_from.unwrap_or(running.at), until), policy.attempt_s.into()),
-        fuse(Minds::Tokens, pulse.tokens, policy.tokens),
-        // What nobody knows the price of is minded by the others.
+        // What nobody knows the price of is minded by the others. Of two that blow at once the first is named.
         fuse(Minds::Money, pulse.micros.unwrap_or_default(), pulse.micros.map_or(0, |_| policy.money.0)),
+        fuse(Minds::Tokens, pulse.tokens, policy.tokens),
         fuse(Minds::Repeats, pulse.repeats.into(), policy.repeats.into()),
     ];
     // A limit of 0 is none.

@@ -402,11 +402,16 @@ impl Engine {
         {
             self.tell(Input::HolderReplaced { session, holder, uncertain_bytes: None });
         }
-        if let Some(followed) = self.followed(&self.fleet(), session) {
+        // The fleet is asked once at a time: who asks again while somebody waits to write waits for ever.
+        let (followed, run) = {
+            let fleet = self.fleet();
+            (self.followed(&fleet, session), fleet.sessions.get(&session).and_then(|it| it.run))
+        };
+        if let Some(followed) = followed {
             let store = self.inner.store.clone();
             let ended = |sight: &Sight| sight.end.is_some();
             let sessions = self.inner.sessions.clone();
-            let (engine, run) = (self.clone(), self.fleet().sessions.get(&session).and_then(|it| it.run));
+            let engine = self.clone();
             let tell = move |spent: Spent| {
                 sessions.tell_pulse(key, |it| {
                     (it.tokens, it.micros, it.repeats) = (spent.tokens, spent.micros, spent.repeats);

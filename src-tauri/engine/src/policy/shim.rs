@@ -92,10 +92,12 @@ fn script(program: &str, subcommands: &[Vec<String>], folder: &str) -> String {
          \x20   {}) quiet= ;;\n\
          \x20   esac\n\
          done\n\
-         # Within a command that is quiet already, programs hear each other as they are.\n\
+         # What it calls in turn hears its programs as they are.\n\
          if [ -n \"$quiet\" ] && [ -z \"$PILOTHOUSE_QUIET\" ] && [ -x \"$PILOTHOUSE_BIN\" ]; then\n\
          \x20   exec \"$PILOTHOUSE_BIN\" quiet -- \"$real\" \"$@\"\n\
          fi\n\
+         PILOTHOUSE_QUIET=1\n\
+         export PILOTHOUSE_QUIET\n\
          exec \"$real\" \"$@\"\n",
         as_it_is.join(" | ")
     );
