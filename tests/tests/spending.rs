@@ -17,9 +17,7 @@ const PRICES: &str = "source: a list of the test\ndate: '2026-11-30'\nmodels:\n 
 /// A home with a table of prices of its own.
 fn priced(prices: &str) -> Home {
     let home = Home::new();
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().mode(0o700).create(home.data()).unwrap();
-    std::fs::write(home.data().join("prices.yaml"), prices).unwrap();
+    home.price(prices);
     home
 }
 
@@ -101,10 +99,10 @@ fn a_model_without_a_price_costs_nobody_knows_how_much() {
     let page = home.run(&["brief"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(page.contains(&says) && !page.contains("$0"), "{page}");
     // The user mends the table, and it counts at once; one that is broken is named, and takes nothing away.
-    std::fs::write(home.data().join("prices.yaml"), PRICES).unwrap();
+    home.price(PRICES);
     let known = home.json(&["receipt", "r1"])["receipt"]["money"]["known"].as_u64().unwrap();
     assert_eq!(known, recounted(&home).0);
-    std::fs::write(home.data().join("prices.yaml"), "models: [").unwrap();
+    home.price("models: [");
     let page = home.run(&["run", "show", "r1"]).out;
     assert!(page.contains("unknown for") && page.contains("prices.yaml: "), "{page}");
 }

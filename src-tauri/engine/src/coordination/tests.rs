@@ -15,6 +15,7 @@ use pilothouse_contract::{
     At, AttemptId, Event, EvidenceId, Fault, Fleet, ItemId, Oid, ProjectId, PullId, RefName, RunId, Who,
 };
 
+mod budgets;
 mod tries;
 
 use super::*;

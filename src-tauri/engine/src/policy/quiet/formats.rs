@@ -394,13 +394,14 @@ pub(super) fn counts(lines: &[&str], lens: Lens) -> Option<String> {
             ignored += number(it, " ignored").unwrap_or_default();
         }
         let warned = lines.iter().filter(|it| it.starts_with("warning: ")).count();
+        let warnings = |n| if n == 1 { "1 warning".to_owned() } else { format!("{n} warnings") };
         match (binaries, warned) {
             (0, 0) => {
                 lines.iter().rev().find_map(|it| it.trim().strip_prefix("Summary [")).map(str::to_owned)
             }
-            (0, n) => Some(format!("{n} warnings")),
+            (0, n) => Some(warnings(n)),
             (_, 0) => Some(format!("{passed} passed, {ignored} ignored")),
-            (_, n) => Some(format!("{passed} passed, {ignored} ignored, {n} warnings")),
+            (_, n) => Some(format!("{passed} passed, {ignored} ignored, {}", warnings(n))),
         }
     };
     let python = || {
