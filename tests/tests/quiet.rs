@@ -10,7 +10,7 @@ use pilothouse_contract::evidence::{Evidence, Gate};
 use pilothouse_contract::session::{HELD, MARK};
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
-use pilothouse_testkit::process::{Fifo, kill_at_once};
+use pilothouse_testkit::process::{Fifo, kill_at_once, lives};
 use pilothouse_testkit::repo::Repo;
 use serde_json::{Value, json};
 
@@ -61,6 +61,11 @@ fn a_command_is_quiet_without_a_session_and_without_an_engine() {
     let good = home.run(&["quiet", "--", "sh", "-c", "seq 1 9; echo aside >&2"]);
     assert_eq!((good.code, good.out.lines().count()), (0, 1), "{good:?}");
     assert_eq!(std::fs::read_to_string(home.data().join("quiet/2.log")).unwrap().lines().count(), 10);
+    // What it leaves running is not waited for.
+    let left = home.run(&["quiet", "--", "sh", "-c", "sleep 1000 & echo $!"]);
+    let sleeps: u32 = left.out.trim().parse().unwrap_or_else(|_| panic!("{left:?}"));
+    assert!(lives(sleeps));
+    kill_at_once(sleeps);
     let killed = home.run(&["quiet", "--", "sh", "-c", "kill -9 $$"]);
     assert_eq!(killed.code, 128 + 9);
     assert!(killed.out.contains("ended by signal 9 after"), "{killed:?}");

@@ -5,11 +5,13 @@
 //! whole, as if nobody were here.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pilothouse_client::{Client, Places};
@@ -25,6 +27,10 @@ use crate::out::Out;
 
 /// Of a session so many logs are kept; the oldest go.
 const LOGS_MAX: usize = 64;
+/// So much of an output is kept, as of a check's: one that says more says it by mistake, and must not fill the disk.
+const LOG_MAX: u64 = 256 * 1024 * 1024;
+/// What the command left running may go on saying something; that is not waited for.
+const REST: Duration = Duration::from_secs(1);
 /// Of an output that is longer so much of its beginning and of its end is looked through.
 const HEAD: u64 = 8 * 1024 * 1024;
 const TAIL: u64 = 24 * 1024 * 1024;
@@ -70,8 +76,8 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
         }
     };
     let begun = Instant::now();
-    let status = match held_to_its_end(&args.command, &log).await {
-        Ok(status) => status,
+    let (status, bytes) = match held_to_its_end(&args.command, &log).await {
+        Ok(ended) => ended,
         Err(error) => {
             let _empty = std::fs::remove_file(&log.path);
             return Ok(not_run(&args.command, &error, out));
@@ -79,7 +85,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
     };
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let command = named(&args.command);
-    let distilled = read(&log, &command, status, ms);
+    let distilled = read(&log, &command, status, ms, bytes);
     out.text(&distilled.shown);
     let counted = tell(&log, &command, status, ms, &distilled, out).await;
     if out.json {
@@ -162,55 +168,85 @@ fn begin(folder: &Path) -> Result<Log, String> {
     }
 }
 
-/// Runs the command with its output in the log. What asks this program to end is handed on to it.
-async fn held_to_its_end(command: &[String], log: &Log) -> io::Result<ExitStatus> {
+/// Runs the command with its output in the log. What asks this program to end is handed on to it. How it ended, and how many bytes
+/// it said.
+async fn held_to_its_end(command: &[String], log: &Log) -> io::Result<(ExitStatus, u64)> {
     let (program, rest) = command.split_first().map_or(("", command), |(it, rest)| (it.as_str(), rest));
     let mut term = signal(SignalKind::terminate())?;
     let mut hup = signal(SignalKind::hangup())?;
     // The keyboard's goes to both of us, and only one of us ends by it.
     let mut int = signal(SignalKind::interrupt())?;
-    let mut child = tokio::process::Command::new(program)
-        .args(rest)
-        .env(WITHIN, "1")
-        .stdout(Stdio::from(log.file.try_clone()?))
-        .stderr(Stdio::from(log.file.try_clone()?))
-        .spawn()?;
+    let (said, says) = io::pipe()?;
+    let mut run = tokio::process::Command::new(program);
+    run.args(rest).env(WITHIN, "1").stdout(Stdio::from(says.try_clone()?)).stderr(Stdio::from(says));
+    let mut child = run.spawn()?;
+    // It has the other end of the pipe until it is gone.
+    drop(run);
+    let (bytes, counted) = (Arc::new(AtomicU64::new(0)), log.file.try_clone()?);
+    let counts = Arc::clone(&bytes);
+    let mut kept = tokio::task::spawn_blocking(move || keep(said, counted, LOG_MAX, &counts));
     let pid = child.id().and_then(|it| rustix::process::Pid::from_raw(i32::try_from(it).ok()?));
     let hand_on = |signal| {
         if let Some(pid) = pid {
             let _gone = rustix::process::kill_process(pid, signal);
         }
     };
-    loop {
+    let status = loop {
         tokio::select! {
-            ended = child.wait() => return ended,
+            ended = child.wait() => break ended?,
             _ = term.recv() => hand_on(rustix::process::Signal::TERM),
             _ = hup.recv() => hand_on(rustix::process::Signal::HUP),
             _ = int.recv() => {}
         }
+    };
+    let _left_running = tokio::time::timeout(REST, &mut kept).await;
+    Ok((status, bytes.load(Ordering::Relaxed)))
+}
+
+/// Keeps what is said in a file, so much of it at most; all of it is read, so that nobody who says it waits. On a full disk what does
+/// not fit is counted and not kept.
+fn keep(mut said: impl Read, mut file: File, most: u64, counts: &AtomicU64) {
+    let mut piece = vec![0; 64 * 1024];
+    let mut left = usize::try_from(most).unwrap_or(usize::MAX);
+    loop {
+        let length = match said.read(&mut piece) {
+            Ok(0) => return,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        if let Some(new) = piece.get(..length.min(left)).filter(|it| !it.is_empty()) {
+            left = if file.write_all(new).is_ok() { left - new.len() } else { 0 };
+        }
+        counts.fetch_add(length as u64, Ordering::Relaxed);
     }
 }
 
 /// Reads the log and distils it.
-fn read(log: &Log, command: &str, status: ExitStatus, ms: u64) -> Distilled {
-    let (output, bytes) = looked_through(&log.file).unwrap_or_default();
+fn read(log: &Log, command: &str, status: ExitStatus, ms: u64, bytes: u64) -> Distilled {
+    let (output, kept) = looked_through(&log.file).unwrap_or_default();
     let ended = match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("ended by signal {signal}"),
         (None, None) => "ended".to_owned(),
     };
-    let place = log.path.display();
-    let whole = if bytes > HEAD + TAIL {
-        format!("{place} (looked through: the first {} and the last {})", text::size(HEAD), text::size(TAIL))
-    } else {
-        place.to_string()
-    };
+    let mut whole = log.path.display().to_string();
+    if bytes > kept {
+        whole.push_str(&format!(" (its first {} are kept)", text::size(kept)));
+    }
+    if kept > HEAD + TAIL {
+        whole.push_str(&format!(
+            " (looked through: the first {} and the last {} of it)",
+            text::size(HEAD),
+            text::size(TAIL)
+        ));
+    }
     let ended = format!("{ended} after {}", took(ms));
     let ran = Ran { command, exit: status.code(), ended: &ended, whole: &whole, bytes };
     distil(&output, &ran, Lens::of(command))
 }
 
-/// The beginning and the end of an output, or all of it; and how long it is.
+/// The beginning and the end of what is kept of an output, or all of it; and how long that is.
 fn looked_through(file: &File) -> io::Result<(Vec<u8>, u64)> {
     let mut file = file.try_clone()?;
     let bytes = file.metadata()?.len();
@@ -219,7 +255,7 @@ fn looked_through(file: &File) -> io::Result<(Vec<u8>, u64)> {
     if bytes <= HEAD + TAIL {
         file.read_to_end(&mut output)?;
     } else {
-        file.by_ref().take(HEAD).read_to_end(&mut output)?;
+        Read::by_ref(&mut file).take(HEAD).read_to_end(&mut output)?;
         output.extend_from_slice(b"\n");
         file.seek(SeekFrom::Start(bytes - TAIL))?;
         file.take(TAIL).read_to_end(&mut output)?;
@@ -261,5 +297,29 @@ async fn tell(
             out.aside("pilothouse: the engine did not answer, so this run is not counted; its log is kept");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_endless_output_the_beginning_is_kept_and_all_of_it_is_counted() {
+        let folder = std::env::temp_dir().join(format!("ph-quiet-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let log = begin(&folder).unwrap();
+        let counts = AtomicU64::new(0);
+        let said = io::repeat(b'x').take(300_000);
+        keep(said, log.file.try_clone().unwrap(), 100_000, &counts);
+        assert_eq!((counts.load(Ordering::Relaxed), log.path.metadata().unwrap().len()), (300_000, 100_000));
+        // Only the newest logs are kept, and a number is never given again.
+        for _ in 0..LOGS_MAX + 3 {
+            begin(&folder).unwrap();
+        }
+        let kept = std::fs::read_dir(&folder).unwrap().count();
+        assert_eq!((kept, log.path.exists()), (LOGS_MAX, false));
+        assert_eq!(begin(&folder).unwrap().number as usize, LOGS_MAX + 5);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
