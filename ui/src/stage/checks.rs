@@ -74,17 +74,24 @@ pub(crate) fn Checks(run: RunId, task: TaskId) -> impl IntoView {
     }
 }
 
+/// So many of the slowest commands are shown.
+const COMMANDS: usize = 5;
+
 /// What the run of a task took so far: how long its commands run against the limit of the inner loop, what was kept from its
 /// agents, what it cost.
 fn took_view(took: ask::took::Took) -> AnyView {
     let row = |name: &'static str, says: String, over: bool| {
         view! { <dt>{name}</dt><dd data-over=over.to_string()>{one(&says)}</dd> }
     };
+    // All that are over the limit, and else the slowest few.
     let limit_s = took.inner_loop_s;
-    let paces: Vec<_> = took.paces.iter().map(|it| row("Runs", it.line(limit_s), it.over)).collect();
-    let rest = took.lines().into_iter().filter(|(name, _)| *name != "Inner loop" || paces.len() > 1);
-    let rest: Vec<_> = rest.map(|(name, says)| row(name, says, false)).collect();
-    view! { <dl class="took" data-name="took">{rest}{paces}</dl> }.into_any()
+    let shown = took.paces.iter().enumerate().filter(|(n, it)| it.over || *n < COMMANDS);
+    let paces: Vec<_> = shown.map(|(_, it)| row("Command", it.line(limit_s), it.over)).collect();
+    let lines: Vec<_> = took.lines().into_iter().map(|(name, says)| row(name, says, false)).collect();
+    view! {
+        <section class="took" data-name="took"><h2>"What the whole run took"</h2><dl>{lines}{paces}</dl></section>
+    }
+    .into_any()
 }
 
 /// One record; its output opens below it.
