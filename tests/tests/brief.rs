@@ -32,6 +32,7 @@ fn set<T: Ord + Copy>(all: &[T]) -> BTreeSet<T> {
 #[test]
 fn every_figure_of_a_night_is_found_again_elsewhere() {
     let home = Home::new();
+    home.price("source: a list\nmodels:\n  scripted: { input: 10, cached: 1, output: 20 }\n");
     // One that lands after a failed try, one that is parked, and one whose default branch somebody moves.
     for (script, code) in [("voyage", 0), ("failer", 1), ("main-mover", 1)] {
         let ran = home.try_json(&["rehearse", "--headless", "--speed", "50", "--script", script]);
@@ -100,6 +101,23 @@ fn every_figure_of_a_night_is_found_again_elsewhere() {
     let tokens = it.totals.tokens;
     assert_eq!((tokens.input, tokens.cached, tokens.output), (sum("input"), sum("cached"), sum("output")));
     assert!(tokens.output > 0 && (tokens.sessions as usize) < agents.len(), "{tokens:?}: some say nothing");
+
+    // Money: each call of each session once, by the price of each kind of token; what has no log has no price either.
+    let money = &it.totals.money;
+    assert_eq!(money.known.0, sum("input") * 10 + sum("cached") + sum("output") * 20);
+    assert_eq!(
+        (money.sessions as usize, (money.sessions - money.unknown) as usize),
+        (agents.len(), tokens.sessions as usize)
+    );
+    assert!(money.unknown > 0 && money.no_price.is_empty() && money.tables == ["a list"], "{money:?}");
+    // What was run quietly: as many runs as logs were kept, and as many bytes as those hold.
+    let sessions = std::fs::read_dir(home.data().join("sessions")).unwrap().flatten();
+    let logs =
+        sessions.flat_map(|it| std::fs::read_dir(it.path().join("quiet")).into_iter().flatten().flatten());
+    let logs: Vec<u64> = logs.map(|it| it.metadata().unwrap().len()).collect();
+    let quiet = it.totals.quiet;
+    assert_eq!((quiet.runs as usize, quiet.whole_bytes), (logs.len(), logs.iter().sum()), "{quiet:?}");
+    assert!(quiet.runs > 5 && it.runs.iter().map(|it| it.quiet.runs).sum::<u32>() == quiet.runs, "{quiet:?}");
 
     // What is risky comes first, and each run says what its own page says.
     let risks: Vec<_> = it.runs.iter().map(|it| it.risk).collect();
@@ -171,7 +189,9 @@ fn every_figure_of_a_night_is_found_again_elsewhere() {
     );
     assert!(page.contains(&counts), "{page}");
     assert!(page.contains(&format!("landed as {}", &commit.as_str()[..10])), "{page}");
-    assert!(page.contains("not counted: no log tells of prices"), "{page}");
+    let dollars =
+        format!("at least {}; unknown for {} of {} sessions", money.known, money.unknown, money.sessions);
+    assert!(page.contains(&dollars), "{page}");
     let markdown = home.run(&["brief", "--md"]).out;
     assert!(
         markdown.starts_with("# Since you left")

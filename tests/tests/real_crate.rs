@@ -37,7 +37,7 @@ const TASKS: &str = "## Phase 1: The function
   - Depends: T001
 ";
 
-const WORKFLOW: &str = "---\npilothouse:\n  agent: claude\n  checks:\n    - cargo test --offline\n  approve: policy\n  always: [Cargo.lock]\n---\n";
+const WORKFLOW: &str = "---\npilothouse:\n  agent: claude\n  checks:\n    - cargo test --offline\n  approve: policy\n  always: [Cargo.lock]\n  quiet: [cargo test]\n---\n";
 
 /// What the model says: it looks, writes, edits, runs, and reports. On its first try at the tests it is wrong.
 fn script() -> Script {
@@ -111,6 +111,11 @@ fn copy(from: &Path, to: &Path) {
             std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap();
         }
     }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+    entries.flat_map(|it| if it.is_dir() { files_below(&it) } else { vec![it] }).collect()
 }
 
 /// What the program needs to be here and nowhere else: a model, and a folder for what it knows.
@@ -272,10 +277,33 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
         ("call", "head -n 5 src/lib.rs"),
         ("call", "src/prefix.rs"),
         ("result", "This library implements string similarity metrics"),
-        ("result", "test result: ok. 1 passed"),
+        // By way of the quiet wrapper, as WORKFLOW.md says.
+        ("result", "exit code 0 after"),
+        ("result", ": 1 passed, 0 ignored"),
     ] {
         assert!(has(kind, part), "no {kind} with '{part}' in {steps:#?}");
     }
+    // The program's own word of what that cost stands at the end of its log; it is the sum in the receipt, and its count of tokens
+    // is that of the calls.
+    let logs = files_below(&seat.config.path().join("projects"));
+    let log = |it: &PathBuf| std::fs::read_to_string(it).unwrap();
+    let told = |line: &str| -> Option<f64> {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        (line["type"] == "cost-state").then(|| line["totalCostUSD"].as_f64().unwrap())
+    };
+    let dollars: f64 = logs.iter().filter_map(|it| log(it).lines().filter_map(told).next_back()).sum();
+    let receipt = home.json(&["receipt", "r1"]);
+    let (money, sessions) = (&receipt["receipt"]["money"], &receipt["receipt"]["sessions"]);
+    let known = money["known"].as_f64().unwrap();
+    assert!(dollars > 0.0 && (known - dollars * 1e6).abs() < 5.0, "{dollars}: {money}");
+    assert_eq!(
+        (&money["unknown"], &money["told"], &money["checked"]),
+        (&serde_json::json!(0), sessions, sessions)
+    );
+    assert_eq!((&money["over"], &money["under"]), (&serde_json::json!(0), &serde_json::json!(0)), "{money}");
+
+    assert_eq!(page["took"]["quiet"]["runs"], 2, "each of its own calls of cargo test: {}", page["took"]);
+
     let tokens: Vec<_> = steps.iter().filter(|it| it["kind"] == "tokens").collect();
     assert_eq!(tokens.len(), 6, "one a model call");
     assert!(tokens.iter().any(|it| it["cached"] == 800 && it["output"] == 40), "{tokens:?}");

@@ -178,6 +178,10 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     window.click("[data-tab=Checks]");
     window.click("[data-name=checks] [data-verdict=passed] .proof");
     window.wait_text("[data-name=checks] .output", "SHA-256");
+    // What its run took stands below: how long commands run, what was withheld from agents, what it cost.
+    window.wait_text("[data-name=took]", "none over 60 s; the slowest:");
+    window.wait_text("[data-name=took]", "withheld, about");
+    window.wait_text("[data-name=took]", "(no price for `scripted`)");
     window.click("[data-tab=Plan]");
     window.wait("[data-name=plan] [data-task=T006]");
     window.wait(".item[data-key^='question']");

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::elsewhere::Elsewhere;
+use pilothouse_contract::money::Money;
 use pilothouse_contract::session::Session;
 use pilothouse_contract::trajectory::{StepKind, Trajectory};
 use pilothouse_contract::{At, Call, Fault, SessionId, ask, wire};
@@ -183,8 +184,8 @@ pub(crate) fn Trajectories() -> impl IntoView {
             let it = it.get()?;
             let (asked_at, came) = about.get().unzip();
             let ago = asked_at.map(|at| format!("{} ago · ", age(desk.mirror.now.get(), at)));
-            let used = (it.input + it.output > 0)
-                .then(|| format!("{} in, {} out · ", tokens(it.input + it.cached), tokens(it.output)));
+            let used = (it.read() + it.output > 0)
+                .then(|| format!("{} in, {} out · ", tokens(it.read()), tokens(it.output)));
             let steps = count(it.steps as usize, "step");
             Some(format!(
                 "{}{steps} · {}{}",
@@ -288,7 +289,7 @@ fn reader(page: ask::trajectory::TrajectoryPage) -> AnyView {
     view! {
         <header class="head"><div class="line"><span class="call">{it.session.to_string().to_uppercase()}</span><h1 class="cut">{one(&it.title)}</h1></div>
             <div class="facts"><span>{count(it.steps as usize, "step")}</span>
-                {(it.input + it.cached > 0).then(|| view! { <span>"Tokens "<b>{tokens(it.input + it.cached)}</b>" in, "<b>{tokens(it.output)}</b>" out"</span> })}
+                {(it.read() > 0).then(|| view! { <span>"Tokens "<b>{tokens(it.read())}</b>" in, "<b>{tokens(it.output)}</b>" out"</span> })}
                 {(it.unread > 0).then(|| view! { <span>{count(it.unread as usize, "record")}" not read"</span> })}
                 {(it.damaged > 0).then(|| view! { <span>{count(it.damaged as usize, "damaged line")}</span> })}
                 <span class="mono cut">{one(&it.file)}</span></div></header>
@@ -348,9 +349,13 @@ fn turn(at: Option<At>, kind: &StepKind, all: &[(Option<At>, &StepKind)], prompt
             let with_call = all.iter().any(|(_, it)| matches!(it, StepKind::Call { call: of, .. } if of == call));
             if with_call { ().into_any() } else { said("A tool's answer", text) }
         }
-        StepKind::Tokens { model, input, cached, output } => view! {
-            <div class="turn"><time></time><p class="cost">{format!("{} · {} in, {} out", one(model), tokens(input + cached), tokens(*output))}</p></div>
+        StepKind::Tokens { model, tokens: of } => view! {
+            <div class="turn"><time></time><p class="cost">{format!("{} · {} in, {} out", one(model), tokens(of.read()), tokens(of.output))}</p></div>
         }.into_any(),
+        StepKind::Cost { micros, .. } => {
+            let sum = micros.map_or("a sum that it does not know".to_owned(), |it| Money(it).to_string());
+            view! { <div class="turn"><time></time><p class="cost">{format!("{sum}, by the program's own count")}</p></div> }.into_any()
+        }
         StepKind::Unread { .. } => ().into_any(),
     }
 }

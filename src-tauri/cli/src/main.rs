@@ -68,6 +68,8 @@ enum Verb {
     Attach(verbs::attach::Args),
     /// Run any command as a held session and attach to it
     Hold(verbs::attach::HoldArgs),
+    /// Run a command and show what of its output is worth reading: one line if it went well, else what failed; the whole is kept
+    Quiet(verbs::quiet::Args),
     /// Let scripted agents carry a small spec to a landed change
     Rehearse(verbs::rehearse::Args),
     /// Work a tracker's issues by a repository's WORKFLOW.md, here in the foreground, until Ctrl-C
@@ -117,6 +119,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Event(verb) => verbs::event::run(verb, out).await,
         Verb::Attach(args) => verbs::attach::run(args, out).await,
         Verb::Hold(args) => verbs::attach::hold(args, out).await,
+        Verb::Quiet(args) => verbs::quiet::run(args, out).await,
         Verb::Rehearse(args) => verbs::rehearse::run(args, out).await,
         Verb::Symphony(args) => verbs::symphony::run(args, out).await,
         Verb::Doctor(args) => verbs::doctor::run(args, out).await,

@@ -10,6 +10,7 @@ pub(crate) mod item;
 pub(crate) mod pr;
 pub(crate) mod project;
 pub(crate) mod question;
+pub(crate) mod quiet;
 pub(crate) mod receipt;
 pub(crate) mod rehearse;
 pub(crate) mod run;

@@ -166,6 +166,9 @@ pub mod run {
             /// What would end each attempt that is worked now, and how far off that is.
             #[serde(default)]
             fuses: Vec<AttemptFuses>,
+            /// What it took so far.
+            #[serde(default)]
+            took: super::took::Took,
             /// Its attempts, oldest first.
             attempts: Vec<Attempt>,
             /// Its evidence, oldest first.
@@ -320,6 +323,9 @@ pub mod session;
 
 /// The brief.
 pub mod brief;
+
+/// What runs take.
+pub mod took;
 
 /// Questions of agents.
 pub mod question {

@@ -144,6 +144,8 @@ pub enum Failure {
     OverTime,
     /// It used more tokens than its policy allows.
     OverTokens,
+    /// It cost more than its policy allows.
+    OverMoney,
     /// It made the same call with the same answer over and over.
     Repeats,
     /// The agent program ended badly.
@@ -191,6 +193,7 @@ impl Failure {
             Self::Stalled => "stalled",
             Self::OverTime => "over-time",
             Self::OverTokens => "over-tokens",
+            Self::OverMoney => "over-money",
             Self::Repeats => "repeats",
             Self::AgentExit { .. } => "agent-exit",
             Self::Lost => "lost",

@@ -13,6 +13,8 @@ use crate::attention::{Alarm, Family, Priority};
 use crate::board::Subject;
 use crate::evidence::{Gate, Verdict};
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RunId, SessionId, TaskId};
+use crate::money::MoneyCount;
+use crate::pace::{Pace, QuietCount};
 use crate::pull::{PullState, Size};
 use crate::receipt::TokenCount;
 use crate::run::{RunState, Touch, TouchKind};
@@ -249,6 +251,18 @@ pub struct RunNews {
     pub agents_ms: i64,
     /// What their models read and wrote in this time, by their own logs.
     pub tokens: TokenCount,
+    /// What those cost, as far as anybody knows.
+    #[serde(default)]
+    pub money: MoneyCount,
+    /// What the quiet wrapper ran for them in this time.
+    #[serde(default)]
+    pub quiet: QuietCount,
+    /// How long commands of its checks and agents ran in this time, the slowest first.
+    #[serde(default)]
+    pub paces: Vec<Pace>,
+    /// So long they should run at most, in seconds; 0 is no limit.
+    #[serde(default)]
+    pub inner_loop_s: u32,
 }
 
 /// A check of something, by its evidence.
@@ -518,6 +532,12 @@ pub struct Totals {
     pub agents_ms: i64,
     /// What their models read and wrote in this time, by their own logs.
     pub tokens: TokenCount,
+    /// What those cost, as far as anybody knows.
+    #[serde(default)]
+    pub money: MoneyCount,
+    /// What the quiet wrapper ran for them in this time.
+    #[serde(default)]
+    pub quiet: QuietCount,
     /// Records of people's touches in this time, looks at agents at work among them.
     pub touches: u32,
 }

@@ -142,6 +142,8 @@ calls! {
     RunWaits(ask::run::Waits) -> Vec<ask::run::RunWaits>, Read;
     /// One run.
     RunShow(ask::run::Show) -> ask::run::RunPage, Read;
+    /// What it took so far.
+    RunTook(ask::took::Show) -> ask::took::Took, Read;
     /// Its receipt.
     RunReceipt(ask::run::Receipt) -> ask::run::ReceiptPage, Read;
 
@@ -224,7 +226,9 @@ calls! {
     HookAsk(ask::hook::Ask) -> crate::ids::QuestionId, Hook;
     /// What the session that judges a run's completeness says of one requirement.
     HookVerdict(ask::hook::Verdict) -> (), Hook;
-    /// Where a question stands, for the session that asked it.
+    /// The quiet wrapper ran something inside a session.
+    HookQuiet(ask::took::Quiet) -> (), Hook;
+    /// Where a session's question stands.
     HookAnswered(ask::hook::Answered) -> Question, Hook;
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, EvidenceId, Oid, ProjectId, PullId, RunId, TaskId};
+use crate::pace::{By, Sample};
 use crate::time::At;
 
 /// The gates of the road that Pilothouse checks today. Numbers are those of the design's table.
@@ -75,6 +76,10 @@ pub struct Evidence {
     pub started: At,
     /// When it ended.
     pub ended: At,
+    /// How long its command ran, in milliseconds, by the holder's own clock: neither what it waited for before nor what came
+    /// after. Nothing if no command ran, and in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
     /// The exit code; nothing if a signal or the time limit ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
@@ -97,6 +102,18 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// How long it took, in milliseconds, as well as anybody knows.
+    #[must_use]
+    pub fn took(&self) -> u64 {
+        self.took_ms.unwrap_or_else(|| u64::try_from(self.ended.since_ms(self.started)).unwrap_or_default())
+    }
+
+    /// Its command with how long that ran; nothing if none ran, or nobody knows how long.
+    #[must_use]
+    pub fn sample(&self) -> Option<Sample> {
+        Some(Sample { command: self.command.clone(), ms: self.took_ms?, by: By::Check })
+    }
+
     /// Whether it holds.
     #[must_use]
     pub fn passed(&self) -> bool {

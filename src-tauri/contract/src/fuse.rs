@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::Failure;
 use crate::fleet::Fleet;
+use crate::money::Money;
 use crate::session::{Pulse, Session, SessionKind};
 use crate::time::At;
 
@@ -19,6 +20,8 @@ pub enum Minds {
     Time,
     /// Tokens that its model read anew and wrote, by the agent's own log.
     Tokens,
+    /// Micro-dollars that its model's calls cost, where their price is known.
+    Money,
     /// How often the same call brought the same answer, one after the other, by the agent's own log.
     Repeats,
 }
@@ -54,6 +57,7 @@ impl Fuse {
             Minds::Silence => Failure::Stalled,
             Minds::Time => Failure::OverTime,
             Minds::Tokens => Failure::OverTokens,
+            Minds::Money => Failure::OverMoney,
             Minds::Repeats => Failure::Repeats,
         }
     }
@@ -66,6 +70,7 @@ impl fmt::Display for Fuse {
             Minds::Silence => write!(f, "silent {} of {}", span(spent), span(limit)),
             Minds::Time => write!(f, "at work {} of {}", span(spent), span(limit)),
             Minds::Tokens => write!(f, "{} of {} tokens", thousands(spent), thousands(limit)),
+            Minds::Money => write!(f, "{} of {}", Money(spent), Money(limit)),
             Minds::Repeats => write!(f, "same call {spent} of {limit} times"),
         }
     }
@@ -110,6 +115,8 @@ pub fn of(fleet: &Fleet, session: &Session, pulse: Option<&Pulse>, now: At) -> V
     let all = [
         fuse(Minds::Silence, seconds(last, now), policy.stall_s.into()),
         fuse(Minds::Time, seconds(pulse.work_from.unwrap_or(running.at), until), policy.attempt_s.into()),
+        // What nobody knows the price of is minded by the others. Of two that blow at once the first is named.
+        fuse(Minds::Money, pulse.micros.unwrap_or_default(), pulse.micros.map_or(0, |_| policy.money.0)),
         fuse(Minds::Tokens, pulse.tokens, policy.tokens),
         fuse(Minds::Repeats, pulse.repeats.into(), policy.repeats.into()),
     ];
@@ -130,6 +137,8 @@ mod tests {
         assert_eq!(said(Minds::Silence, 100, 600), ("silent 100 s of 10 min".to_owned(), false, false));
         assert_eq!(said(Minds::Time, 12_000, 14_400), ("at work 3.3 h of 4.0 h".to_owned(), true, false));
         assert_eq!(said(Minds::Tokens, 9_999, 500_000), ("9999 of 500 k tokens".to_owned(), false, false));
+        let money = said(Minds::Money, 1_600_000, 2_000_000);
+        assert_eq!(money, ("$1.60 of $2.00".to_owned(), true, false));
         assert_eq!(said(Minds::Repeats, 10, 10), ("same call 10 of 10 times".to_owned(), true, true));
     }
 }

@@ -19,6 +19,8 @@ pub mod fuse;
 pub mod ids;
 pub mod item;
 pub mod keys;
+pub mod money;
+pub mod pace;
 pub mod phase;
 pub mod project;
 pub mod pull;

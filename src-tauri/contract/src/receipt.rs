@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Gate;
 use crate::ids::{Oid, PullId, RunId};
+use crate::money::MoneyCount;
+use crate::pace::{Pace, QuietCount};
 use crate::pull::Size;
 use crate::run::{RunState, Touch};
 use crate::stop::Stop;
 use crate::time::At;
+use crate::trajectory::Tokens;
 use crate::who::Who;
 
 /// What a run took and what came of it, up to now if it is under way.
@@ -54,6 +57,18 @@ pub struct Receipt {
     /// What their models read and wrote, by the agents' own logs.
     #[serde(default)]
     pub tokens: TokenCount,
+    /// What that cost, as far as anybody knows.
+    #[serde(default)]
+    pub money: MoneyCount,
+    /// What the quiet wrapper ran for them.
+    #[serde(default)]
+    pub quiet: QuietCount,
+    /// How long the commands of its checks and agents run, the slowest first.
+    #[serde(default)]
+    pub paces: Vec<Pace>,
+    /// So long they should run at most, in seconds; 0 is no limit.
+    #[serde(default)]
+    pub inner_loop_s: u32,
     /// Checks that were run, gate by gate.
     pub checks: Vec<GateCount>,
     /// What people did inside it, oldest first.
@@ -101,6 +116,37 @@ pub struct TokenCount {
     pub input: u64,
     /// Read from a cache.
     pub cached: u64,
+    /// Read anew and written to a cache.
+    #[serde(default)]
+    pub cache_write: u64,
     /// Written.
     pub output: u64,
+}
+
+impl TokenCount {
+    /// Counts a session; one whose log tells of no token says nothing.
+    pub fn count(&mut self, told: &Tokens, of: &Tokens) {
+        if told.spent() > 0 {
+            self.sessions += 1;
+            self.input += of.input;
+            self.cached += of.cached;
+            self.cache_write += of.cache_write;
+            self.output += of.output;
+        }
+    }
+
+    /// Counts what was counted before.
+    pub fn add(&mut self, other: &Self) {
+        self.sessions += other.sessions;
+        self.input += other.input;
+        self.cached += other.cached;
+        self.cache_write += other.cache_write;
+        self.output += other.output;
+    }
+
+    /// Read, from wherever.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.input + self.cached + self.cache_write
+    }
 }

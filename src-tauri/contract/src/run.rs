@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
+use crate::money::{Money, Price};
 use crate::phase::PhaseRun;
 use crate::session::Limits;
 use crate::spec::TaskSpec;
@@ -233,6 +234,11 @@ impl TaskState {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(n: &u64) -> bool {
+    *n == 0
+}
+
 /// That a run is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
@@ -358,6 +364,24 @@ pub struct Policy {
     /// So many tokens may be used for one attempt, by the agent's own log; 0 is without end.
     #[serde(default)]
     pub tokens: u64,
+    /// So much may be spent on one attempt, where its price is known; nothing is without end.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub money: Money,
+    /// So many tokens may all attempts of the run use together, abandoned ones too; 0 is without end.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub run_tokens: u64,
+    /// And so much may be spent on them, where its price is known; nothing is without end.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub run_money: Money,
+    /// What models cost by the repository's own word, which goes before any other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices: BTreeMap<String, Price>,
+    /// Commands that agents run by way of the quiet wrapper, whether they ask for it or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quiet: Vec<String>,
+    /// So long should what agents and checks run take, in seconds: more is told, and stops nothing. 0 tells nothing.
+    #[serde(default)]
+    pub inner_loop_s: u32,
     /// So often the same call may bring the same answer, one after the other, by the agent's own log; 0 is without end.
     #[serde(default)]
     pub repeats: u32,

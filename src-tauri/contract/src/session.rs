@@ -306,6 +306,9 @@ pub struct Pulse {
     /// Tokens that its model read anew and wrote, by the agent's own log.
     #[serde(default)]
     pub tokens: u64,
+    /// What is known of what it cost so far, in micro-dollars; nothing if nothing is.
+    #[serde(default)]
+    pub micros: Option<u64>,
     /// How often its last call brought the same answer as the one before, by the agent's own log.
     #[serde(default)]
     pub repeats: u32,

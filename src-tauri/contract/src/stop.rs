@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fuse::Fuse;
 use crate::ids::{PullId, SessionId, TaskId};
 
 /// Why a run was parked.
@@ -35,6 +36,11 @@ pub enum Stop {
         /// Which are not.
         requirements: Vec<String>,
     },
+    /// It used as many tokens, or as much money, as its policy allows for all of it.
+    Budget {
+        /// How much, and of how much.
+        fuse: Fuse,
+    },
     /// Its evidence could not be written down.
     Record,
     /// Its change could not be measured for the pull request.
@@ -63,6 +69,7 @@ impl Stop {
             Self::Merge => "merge-failed",
             Self::Checkpoint { .. } => "checkpoint-failed",
             Self::Gaps { .. } => "gaps",
+            Self::Budget { .. } => "over-budget",
             Self::Record => "record-failed",
             Self::Measure => "measure-failed",
             Self::Bounced { .. } => "sent-back",

@@ -66,6 +66,20 @@ pub fn markdown(text: &str, width: usize) -> String {
     out
 }
 
+/// A size for people.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        1 => "1 byte".to_owned(),
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes / 1024),
+        1_048_576..1_073_741_824 => {
+            format!("{}.{} MiB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576)
+        }
+        _ => format!("{}.{} GiB", bytes / 1_073_741_824, bytes % 1_073_741_824 * 10 / 1_073_741_824),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Trajectory events: one shape for what every agent program said and did, taken from its own session log.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SessionId;
@@ -19,6 +21,78 @@ pub struct Step {
     pub at: Option<At>,
     /// What happened.
     pub kind: StepKind,
+}
+
+/// Tokens of model calls. Each is counted in one of `input`, `cached`, `cache_write` and `output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Read anew.
+    #[serde(default)]
+    pub input: u64,
+    /// Read from a cache.
+    #[serde(default)]
+    pub cached: u64,
+    /// Read anew and written to a cache. Older records count these as `input`.
+    #[serde(default)]
+    pub cache_write: u64,
+    /// Those of `cache_write` that are kept for an hour, which costs more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_1h: u64,
+    /// Written.
+    #[serde(default)]
+    pub output: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Tokens {
+    /// Adds others to these.
+    pub fn add(&mut self, others: &Self) {
+        self.input += others.input;
+        self.cached += others.cached;
+        self.cache_write += others.cache_write;
+        self.cache_write_1h += others.cache_write_1h;
+        self.output += others.output;
+    }
+
+    /// What is left of these without others, kind by kind.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(others.input),
+            cached: self.cached.saturating_sub(others.cached),
+            cache_write: self.cache_write.saturating_sub(others.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_sub(others.cache_write_1h),
+            output: self.output.saturating_sub(others.output),
+        }
+    }
+
+    /// Read, from wherever.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.input + self.cached + self.cache_write
+    }
+
+    /// Read anew and written: what fuses mind.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.input + self.cache_write + self.output
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.read() + self.output
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all() == 0
+    }
 }
 
 /// What happened in a step.
@@ -65,12 +139,17 @@ pub enum StepKind {
     Tokens {
         /// The model.
         model: String,
-        /// Read anew.
-        input: u64,
-        /// Read from the cache.
-        cached: u64,
-        /// Written.
-        output: u64,
+        /// How many.
+        #[serde(flatten)]
+        tokens: Tokens,
+    },
+    /// What the program itself says that all of the session cost so far, its helpers included.
+    Cost {
+        /// In micro-dollars; nothing if it does not know either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        micros: Option<u64>,
+        /// The tokens that it counted, by model.
+        models: BTreeMap<String, Tokens>,
     },
     /// Something went wrong between the agent and its model.
     Error {
@@ -95,6 +174,7 @@ impl StepKind {
             Self::Call { .. } => "call",
             Self::Result { .. } => "result",
             Self::Tokens { .. } => "tokens",
+            Self::Cost { .. } => "cost",
             Self::Error { .. } => "error",
             Self::Unread { .. } => "unread",
         }
@@ -118,8 +198,19 @@ pub struct Trajectory {
     pub input: u64,
     /// Tokens read from the cache.
     pub cached: u64,
+    /// Tokens read anew and written to the cache.
+    #[serde(default)]
+    pub cache_write: u64,
     /// Tokens written.
     pub output: u64,
     /// The file it was read from.
     pub file: String,
+}
+
+impl Trajectory {
+    /// Tokens read, from wherever.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.input + self.cached + self.cache_write
+    }
 }

@@ -241,7 +241,7 @@ proof() { brief 's/^Proof, must exit 0: `\(.*\)`$/\1/p' | head -n 1; }
 diligent() {
     work sound
     say 'Let me run the proof.'
-    run "$(proof)" || { say 'It does not hold.'; exit 4; }
+    run "\"\$PILOTHOUSE_BIN\" quiet -- $(proof)" || { say 'It does not hold.'; exit 4; }
     finish 'the proof holds.'
 }
 

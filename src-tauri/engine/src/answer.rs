@@ -12,6 +12,7 @@ mod records;
 mod runs;
 mod sessions;
 mod survival;
+mod took;
 mod worktrees;
 
 pub(crate) use keyboard::Taker;

@@ -6,6 +6,7 @@
 
 mod admit;
 mod attempts;
+mod budgets;
 mod checkpoint;
 mod complete;
 mod contest;
@@ -29,6 +30,7 @@ use std::collections::BTreeSet;
 
 use pilothouse_contract::{At, Event, Fault, Fleet, Record, Touched, Who};
 
+pub use budgets::slow;
 pub use effect::{
     Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Merged, Outcome,
     PendingEffect,
@@ -114,6 +116,7 @@ pub fn decide(
         }
         Input::SessionEnded { session, end } => work.session_ended(session, end),
         Input::FuseBlown { session, fuse } => work.fuse_blown(session, fuse),
+        Input::OverBudget { run, fuse } => work.over_budget(run, fuse),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,
         Input::UndoWorktree { worktree } => work.undo_worktree(worktree)?,
         Input::WorktreeSeen { worktree, seen } => work.worktree_seen(worktree, seen),

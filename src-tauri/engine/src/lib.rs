@@ -17,6 +17,7 @@ pub mod ports;
 pub mod rehearsal;
 pub mod serve;
 mod signs;
+mod spending;
 pub mod store;
 
 pub use engine::{Engine, Options};

@@ -214,6 +214,16 @@ impl Engine {
 
     /// Starts an agent or a person's command. A session that was ended before it began is not started.
     async fn launch(&self, session: SessionId) -> Option<Outcome> {
+        // A run over its budget is parked, and with it this attempt, before its agent begins.
+        let run = self
+            .fleet()
+            .sessions
+            .get(&session)
+            .filter(|it| it.kind == SessionKind::Agent)
+            .and_then(|it| it.run);
+        if let Some(run) = run {
+            self.mind_budget(run).await;
+        }
         let mut turn = self.inner.launches.lock().await;
         let start = turn.remove(&session);
         let (it, matter, case) = {

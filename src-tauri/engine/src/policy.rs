@@ -1,8 +1,11 @@
 //! Policy: what the repository's own files say about how work is done. Pure: reads text, decides nothing, performs
 //! nothing.
 
+pub mod prices;
+pub mod quiet;
 pub mod resources;
 pub mod scope;
+pub mod shim;
 pub mod specs;
 pub mod tiers;
 pub mod workflow;

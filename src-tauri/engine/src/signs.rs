@@ -402,12 +402,26 @@ impl Engine {
         {
             self.tell(Input::HolderReplaced { session, holder, uncertain_bytes: None });
         }
-        if let Some(followed) = self.followed(&self.fleet(), session) {
+        // The fleet is asked once at a time: who asks again while somebody waits to write waits for ever.
+        let (followed, run) = {
+            let fleet = self.fleet();
+            (self.followed(&fleet, session), fleet.sessions.get(&session).and_then(|it| it.run))
+        };
+        if let Some(followed) = followed {
             let store = self.inner.store.clone();
             let ended = |sight: &Sight| sight.end.is_some();
             let sessions = self.inner.sessions.clone();
+            let engine = self.clone();
             let tell = move |spent: Spent| {
-                sessions.tell_pulse(key, |it| (it.tokens, it.repeats) = (spent.tokens, spent.repeats));
+                sessions.tell_pulse(key, |it| {
+                    (it.tokens, it.micros, it.repeats) = (spent.tokens, spent.micros, spent.repeats);
+                });
+                let engine = engine.clone();
+                tokio::spawn(async move {
+                    if let Some(run) = run {
+                        engine.mind_budget(run).await;
+                    }
+                });
             };
             tokio::spawn(trajectories::follow(store, followed, sight.clone(), ended, tell));
         }
@@ -424,7 +438,8 @@ impl Engine {
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
         let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;
-        Some(Followed { session, file, read_line: agents::reader(adapter), repeats: policy.repeats })
+        let (read_line, prices) = (agents::reader(adapter), self.prices(policy));
+        Some(Followed { session, file, read_line, repeats: policy.repeats, prices })
     }
 
     /// Sessions that ended while no engine ran, or just before one was killed: the rest of their logs is read.
@@ -467,7 +482,7 @@ impl Engine {
             let spent = |it: Fuse| match it.minds {
                 Minds::Silence => Fuse { spent: awake.silent.as_secs(), ..it },
                 Minds::Time => Fuse { spent: awake.work.as_secs(), ..it },
-                Minds::Tokens | Minds::Repeats => it,
+                Minds::Tokens | Minds::Money | Minds::Repeats => it,
             };
             let fuses: Vec<Fuse> = fuses.into_iter().map(spent).collect();
             if let Some(blown) = fuses.iter().find(|it| it.is_blown()) {
@@ -484,8 +499,9 @@ impl Engine {
             }
             let timed = fuses.iter().filter(|it| matches!(it.minds, Minds::Silence | Minds::Time));
             let left = timed.map(|it| Duration::from_secs(it.limit - it.spent)).min().unwrap_or(SLOWLY);
-            let known = (seen.pulse.tokens, seen.pulse.repeats);
-            let news = |it: &Sight| it.end.is_some() || (it.pulse.tokens, it.pulse.repeats) != known;
+            let spent = |it: &Sight| (it.pulse.tokens, it.pulse.micros, it.pulse.repeats);
+            let known = spent(&seen);
+            let news = |it: &Sight| it.end.is_some() || spent(it) != known;
             let ended = match tokio::time::timeout(left.min(SLOWLY), sight.wait_for(news)).await {
                 Ok(Ok(it)) => it.end.is_some(),
                 Ok(Err(_)) => true,

@@ -7,6 +7,7 @@ mod error;
 mod fleet;
 mod history;
 mod outbox;
+mod quiet;
 mod trajectories;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,8 @@ use sqlx::sqlite::{
 };
 
 pub use error::StoreError;
-pub use trajectories::{NewStep, Read as TrajectoryRead, Spent, Used};
+pub use quiet::QuietRun;
+pub use trajectories::{Accounts, NewStep, Read as TrajectoryRead, Spent};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

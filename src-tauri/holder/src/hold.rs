@@ -125,6 +125,8 @@ struct Holder<'a> {
     /// Whether it was asked to end, and when that is brought about by force.
     stopped: bool,
     force: Option<Instant>,
+    /// When its program began, by this holder's own clock: by the one on the wall, if another holder began it.
+    began: Instant,
     /// Where everything is that it started, unless it moved elsewhere.
     group: Option<Group>,
 }
@@ -210,6 +212,7 @@ impl<'a> Holder<'a> {
     ) -> Self {
         let gone = Duration::from_millis(now_ms().saturating_sub(started_ms));
         let limit = Duration::from_millis(asked.limit_ms);
+        let now = Instant::now();
         Self {
             place,
             asked,
@@ -229,8 +232,9 @@ impl<'a> Holder<'a> {
             over_limit: false,
             stopped: false,
             group,
-            limit: (asked.limit_ms > 0).then(|| Instant::now() + limit.saturating_sub(gone)),
+            limit: (asked.limit_ms > 0).then(|| now + limit.saturating_sub(gone)),
             force: None,
+            began: now.checked_sub(gone).unwrap_or(now),
         }
     }
 

@@ -118,6 +118,9 @@ pub struct Exit {
     /// Whether the time limit ended it.
     #[serde(default)]
     pub over_limit: bool,
+    /// How long its program ran, in milliseconds; nothing if it never did, or the holder is older than this note.
+    #[serde(default)]
+    pub took_ms: Option<u64>,
     /// Bytes in its log.
     pub output_bytes: u64,
     /// Bytes that were not logged, because the disk or the log was full.

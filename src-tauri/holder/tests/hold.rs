@@ -127,8 +127,10 @@ impl Peer {
 #[test]
 fn every_byte_and_the_exit_code_are_written_down() {
     let scene = scene(Mode::Pty, &["sh", "-c", "seq 1 40000; exit 7"], 0);
+    let begun = std::time::Instant::now();
     let exit = scene.run();
     assert_eq!((exit.code, exit.signal, exit.lost_bytes), (Some(7), None, 0));
+    assert!(exit.took_ms.is_some_and(|it| u128::from(it) <= begun.elapsed().as_millis()), "{exit:?}");
     let wanted: String = (1..=40_000).map(|n| format!("{n}\r\n")).collect();
     let output = scene.output();
     assert_eq!(output.len(), wanted.len());

@@ -245,12 +245,14 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
         Request::ProjectList(_) => wire::encode(&fleet.projects.values().collect::<Vec<_>>()),
         Request::ItemList(_) => wire::encode(&fleet.items.values().collect::<Vec<_>>()),
         Request::RunList(_) => wire::encode(&fleet.runs.values().collect::<Vec<_>>()),
+        Request::RunTook(_) => wire::encode(&pilothouse_contract::ask::took::Took::default()),
         Request::RunShow(show) => {
             let run = fleet.runs.get(&show.run).cloned();
             wire::encode(&RunPage {
                 fuses: Vec::new(),
                 run: run.ok_or_else(|| Fault::refused(format!("the stand-in has no run {}", show.run)))?,
                 waits: Vec::new(),
+                took: pilothouse_contract::ask::took::Took::default(),
                 attempts: fleet.attempts.values().cloned().collect(),
                 evidence: Vec::new(),
                 pull: None,
@@ -406,6 +408,12 @@ fn policy(slots: u32) -> Policy {
         stall_s: 600,
         attempt_s: 14_400,
         tokens: 500_000,
+        money: pilothouse_contract::money::Money::default(),
+        run_tokens: 0,
+        run_money: pilothouse_contract::money::Money::default(),
+        prices: std::collections::BTreeMap::new(),
+        quiet: Vec::new(),
+        inner_loop_s: 60,
         repeats: 12,
         retry_s: 10,
         retry_max_s: 300,

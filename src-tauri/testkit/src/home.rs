@@ -210,6 +210,16 @@ impl Home {
         command
     }
 
+    /// Gives it a table of prices of its own, as the user's file.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn price(&self, table: &str) {
+        use std::os::unix::fs::DirBuilderExt;
+        must(std::fs::DirBuilder::new().recursive(true).mode(0o700).create(self.data()));
+        must(std::fs::write(self.data().join("prices.yaml"), table));
+    }
+
     /// Runs a verb.
     ///
     /// # Panics

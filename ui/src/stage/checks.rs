@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
-use pilothouse_contract::{EvidenceId, RunId, TaskId, ask};
+use pilothouse_contract::{EvidenceId, RunId, TaskId, ask, pace};
 
 use crate::desk::desk;
 use crate::ipc;
 use crate::kit::{Calm, Icon, asked};
-use crate::words::{bytes, clock, many, one, took};
+use crate::words::{bytes, clock, many, one};
 
 /// A gate's name for people.
 pub(crate) fn gate(gate: Gate) -> &'static str {
@@ -64,8 +64,35 @@ pub(crate) fn Checks(run: RunId, task: TaskId) -> impl IntoView {
         if rows.with(Vec::is_empty) {
             return view! { <Calm title="Nothing was checked yet" says="The red check comes first: the proof must fail before the work."/> }.into_any();
         }
-        view! { <div class="scroll pad" tabindex="0" data-focus="stage"><ul class="proofs" data-name="checks">{list}</ul></div> }.into_any()
+        let list = list.clone();
+        view! {
+            <div class="scroll pad" tabindex="0" data-focus="stage">
+                <ul class="proofs" data-name="checks">{list}</ul>
+                {asked("what the run took", move || { let _again = rows.with(Vec::len); ipc::call(ask::took::Show { run }) }, took_view)}
+            </div>
+        }
+        .into_any()
     }
+}
+
+/// So many of the slowest commands are shown.
+const COMMANDS: usize = 5;
+
+/// What the run of a task took so far: how long its commands run against the limit of the inner loop, what was kept from its
+/// agents, what it cost.
+fn took_view(took: ask::took::Took) -> AnyView {
+    let row = |name: &'static str, says: String, over: bool| {
+        view! { <dt>{name}</dt><dd data-over=over.to_string()>{one(&says)}</dd> }
+    };
+    // All that are over the limit, and else the slowest few.
+    let limit_s = took.inner_loop_s;
+    let shown = took.paces.iter().enumerate().filter(|(n, it)| it.over || *n < COMMANDS);
+    let paces: Vec<_> = shown.map(|(_, it)| row("Command", it.line(limit_s), it.over)).collect();
+    let lines: Vec<_> = took.lines().into_iter().map(|(name, says)| row(name, says, false)).collect();
+    view! {
+        <section class="took" data-name="took"><h2>"What the whole run took"</h2><dl>{lines}{paces}</dl></section>
+    }
+    .into_any()
 }
 
 /// One record; its output opens below it.
@@ -84,7 +111,7 @@ pub(crate) fn Proof(
                 <Icon name=named/>
                 <span class="cut"><b>{gate(evidence.gate)}</b>" "<span class="mono">{one(&evidence.command)}</span></span>
                 <span class="res cut">{one(&evidence.why)}</span>
-                <span class="sha mono">{(number > 0).then(|| format!("try {number} · "))}{format!("{id} · {}", took(evidence.started, evidence.ended))}</span>
+                <span class="sha mono">{(number > 0).then(|| format!("try {number} · "))}{format!("{id} · {}", pace::took(evidence.took()))}</span>
             </button>
             {move || (open.get() == Some(id)).then(|| {
                 let facts = format!("commit {} · tree {} · at {} · {} of output, SHA-256 {}… · {}", evidence.commit.short(), evidence.tree.short(), clock(evidence.started),

@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 use pilothouse_contract::evidence::Verdict;
+use pilothouse_contract::pace::took;
 use pilothouse_contract::{EvidenceId, ask, text};
 
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
-use crate::out::{Out, clock, short, span};
+use crate::out::{Out, clock, short};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -40,7 +41,7 @@ fn show(page: &ask::evidence::EvidencePage) -> String {
         it.commit.short(),
         it.tree.short(),
         clock(it.started),
-        span(it.ended.since_ms(it.started)),
+        took(it.took()),
         it.environment
     );
     if it.session.is_some() {

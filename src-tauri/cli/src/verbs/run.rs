@@ -353,6 +353,9 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
         let fuses: Vec<String> = it.fuses.iter().map(ToString::to_string).collect();
         says.push_str(&format!("\n{} is ended at: {}", it.attempt, fuses.join(", ")));
     }
+    for (name, line) in page.took.lines() {
+        says.push_str(&format!("\n{name}: {}", short(&line, 400)));
+    }
     for wait in &page.waits {
         says.push_str(&format!("\n{}: {}", wait.task, wait.wait));
         if let Wait::Rest { until } = wait.wait {

@@ -1,7 +1,8 @@
 //! `pilothouse trajectory …`
 
 use clap::Subcommand;
-use pilothouse_contract::trajectory::{StepKind, Trajectory};
+use pilothouse_contract::money::Money;
+use pilothouse_contract::trajectory::{StepKind, Tokens, Trajectory};
 use pilothouse_contract::{SessionId, ask};
 
 use crate::desk::{self, End, HOLDS, id};
@@ -53,7 +54,7 @@ fn list(all: &[Trajectory]) -> String {
             vec![
                 it.session.to_string(),
                 it.steps.to_string(),
-                it.input.to_string(),
+                (it.input + it.cache_write).to_string(),
                 it.cached.to_string(),
                 it.output.to_string(),
                 short(&it.title, 60),
@@ -91,8 +92,14 @@ fn line(ordinal: u32, kind: &StepKind) -> String {
         StepKind::Call { tool, says, .. } => ("calls", format!("{}: {}", short(tool, 20), short(says, 200))),
         StepKind::Result { failed: true, text, .. } => ("FAILED", short(text, 200)),
         StepKind::Result { text, .. } => ("got", short(text, 200)),
-        StepKind::Tokens { model, input, cached, output } => {
-            ("tokens", format!("{}: {input} in, {cached} cached, {output} out", short(model, 40)))
+        StepKind::Tokens { model, tokens } => {
+            let Tokens { cached, output, .. } = tokens;
+            let anew = tokens.input + tokens.cache_write;
+            ("tokens", format!("{}: {anew} in, {cached} cached, {output} out", short(model, 40)))
+        }
+        StepKind::Cost { micros, .. } => {
+            let sum = micros.map_or("a sum that it does not know".to_owned(), |it| Money(it).to_string());
+            ("cost", format!("{sum}, by the program's own count"))
         }
         StepKind::Error { text } => ("ERROR", short(text, 200)),
         StepKind::Unread { name } => ("unread", short(name, 60)),

@@ -7,6 +7,7 @@ use super::{Brief, Chosen, FailedAttempt, Need, PullNews, Risk, RunNews, Story};
 use crate::attention::Priority;
 use crate::board::Subject;
 use crate::evidence::{Gate, Verdict};
+use crate::pace;
 use crate::pull::PullState;
 use crate::receipt::TokenCount;
 use crate::run::{self, RunState};
@@ -278,7 +279,16 @@ fn news(it: &RunNews, until: At, rows: &mut Vec<Row>) {
             span(it.agents_ms),
             tokens(it.tokens, it.sessions.len())
         );
-        rows.push(detail("agents", &says).ids(&it.sessions).opens(whole));
+        rows.push(detail("agents", &says).ids(&it.sessions).opens(whole.clone()));
+        rows.push(detail("money", &it.money.line()).ids(&it.sessions).opens(whole.clone()));
+    }
+    if let Some(says) = it.quiet.line() {
+        rows.push(detail("quiet", &says).ids(&it.sessions).opens(whole.clone()));
+    }
+    if it.paces.iter().any(|it| it.over)
+        && let Some(says) = pace::line(&it.paces, it.inner_loop_s)
+    {
+        rows.push(detail("slow", &says).opens(whole));
     }
 }
 
@@ -331,7 +341,7 @@ fn tokens(it: TokenCount, sessions: usize) -> String {
     } else {
         String::new()
     };
-    format!("{} tokens read, {} written{of}", count(it.input + it.cached), count(it.output))
+    format!("{} tokens read, {} written{of}", count(it.read()), count(it.output))
 }
 
 fn took(it: &Brief, rows: &mut Vec<Row>) {
@@ -344,7 +354,9 @@ fn took(it: &Brief, rows: &mut Vec<Row>) {
     let says = format!("{}, {} together", many(totals.sessions.len(), "session"), span(totals.agents_ms));
     rows.push(detail("agents", &says).ids(&totals.sessions));
     rows.push(detail("tokens", &tokens(totals.tokens, totals.sessions.len())));
-    rows.push(detail("money", "not counted: no log tells of prices"));
+    rows.push(detail("money", &totals.money.line()));
+    rows.extend(totals.money.against_told().map(|says| detail("counted", &says)));
+    rows.extend(totals.quiet.line().map(|says| detail("quiet", &says)));
     let says = format!(
         "{} ran: {} hold, {} do not, {} unknown",
         many(checks, "check"),

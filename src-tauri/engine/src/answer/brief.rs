@@ -1,5 +1,7 @@
 //! The brief: its facts gathered, from one state of the fleet and the history up to that.
 
+use std::collections::BTreeMap;
+
 use pilothouse_contract::attention::{self, Sights};
 use pilothouse_contract::brief::{Brief, PersonsDeed, begin};
 use pilothouse_contract::session::SessionKind;
@@ -26,13 +28,35 @@ impl Answer<ask::brief::Show> for Desk {
         let runs = brief::runs(&fleet, since);
         let first = runs.iter().map(|it| it.started).chain([since]).min().unwrap_or(since);
         let asleep = brief::asleep(&store.records_of_kinds(&brief::SLEEP, first, fleet.seq).await?);
-        let agents = fleet.sessions.values().filter(|it| it.kind == SessionKind::Agent);
-        let first = agents.filter(|it| brief::ran_since(it, since)).map(|it| it.id).min();
-        let used = store.used_since(first.unwrap_or(SessionId(u32::MAX)), since).await?;
+        let agents = || {
+            fleet.sessions.values().filter(|it| it.kind == SessionKind::Agent && brief::ran_since(it, since))
+        };
+        let (mut used, mut prices) = (BTreeMap::new(), BTreeMap::new());
+        for run in &runs {
+            let of = self.engine.prices(&run.policy);
+            let sessions: Vec<SessionId> =
+                agents().filter(|it| it.run == Some(run.id)).map(|it| it.id).collect();
+            used.extend(store.accounts(&sessions, since, &of).await?);
+            prices.insert(run.id, of);
+        }
+        let sessions: Vec<SessionId> = agents().map(|it| it.id).collect();
+        let quiet = store.quiet_runs(&sessions, since).await?;
         let live = fleet.sessions.values().filter(|it| it.end.is_none());
         let pulses =
             live.filter_map(|it| Some((it.id, self.engine.inner.sessions.pulse(it.into())?))).collect();
         let alarms = attention::alarms(&fleet, &Sights { pulses, engine: self.engine.alarms(), now });
-        Ok(brief::of(&Facts { fleet: &fleet, since, chosen, now, deed, alarms, records, asleep, used }))
+        Ok(brief::of(&Facts {
+            fleet: &fleet,
+            since,
+            chosen,
+            now,
+            deed,
+            alarms,
+            records,
+            asleep,
+            used,
+            prices,
+            quiet,
+        }))
     }
 }

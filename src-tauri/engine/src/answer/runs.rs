@@ -165,6 +165,7 @@ impl Answer<ask::run::Show> for Desk {
     async fn answer(&self, call: ask::run::Show) -> Result<ask::run::RunPage, Fault> {
         let run = self.run(call.run)?;
         let history = self.engine.inner.store.records_of(run.id).await?;
+        let took = self.engine.took(&run).await?;
         let fleet = self.engine.fleet();
         let live = fleet.sessions.values().filter(|it| it.run == Some(run.id) && it.end.is_none());
         let fuses = live.filter_map(|it| {
@@ -174,6 +175,7 @@ impl Answer<ask::run::Show> for Desk {
         });
         Ok(ask::run::RunPage {
             fuses: fuses.collect(),
+            took,
             waits: schedule::waits(&fleet, &run)
                 .into_iter()
                 .map(|(task, wait)| ask::run::TaskWait { task, wait })
@@ -203,10 +205,10 @@ impl Answer<ask::run::Waits> for Desk {
 impl Answer<ask::run::Receipt> for Desk {
     async fn answer(&self, call: ask::run::Receipt) -> Result<ask::run::ReceiptPage, Fault> {
         let run = self.run(call.run)?;
-        let trajectories = self.engine.inner.store.trajectories().await?;
+        let took = self.engine.took(&run).await?;
         let slept = self.engine.inner.store.records_of_kinds(&brief::SLEEP, run.started, u64::MAX).await?;
         let asleep = brief::asleep(&slept);
-        let receipt = receipt::of(&self.engine.fleet(), &run, &trajectories, &asleep, now());
+        let receipt = receipt::of(&self.engine.fleet(), &run, took, &asleep, now());
         let lines = receipt::lines(&receipt);
         Ok(ask::run::ReceiptPage { markdown: receipt::markdown(&receipt, &lines), lines, receipt })
     }

@@ -101,6 +101,7 @@ impl Work<'_> {
             self.judge_red(asked, &mut evidence);
         }
         self.note_flake(asked, &mut evidence);
+        self.note_pace(&evidence);
         let (verdict, why) = (evidence.verdict, evidence.why.clone());
         let id = self.write_evidence(evidence);
         match (asked.attempt, asked.pull) {
@@ -314,6 +315,7 @@ impl Work<'_> {
             command: "scope audit".to_owned(),
             started: self.now,
             ended: self.now,
+            took_ms: None,
             exit: None,
             verdict,
             why: says.clone(),

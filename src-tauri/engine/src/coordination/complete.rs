@@ -205,6 +205,7 @@ impl Work<'_> {
             output_hash: String::new(),
             output_bytes: 0,
             session: Some(audit.session),
+            took_ms: None,
             flaky_after: None,
             environment: "engine".to_owned(),
         });

@@ -197,6 +197,13 @@ pub enum Input {
         /// The fuse.
         fuse: Fuse,
     },
+    /// All attempts of a run together used what they may.
+    OverBudget {
+        /// Which run.
+        run: RunId,
+        /// What they used, and of how much.
+        fuse: Fuse,
+    },
     /// A person removes a worktree.
     RemoveWorktree {
         /// Which.

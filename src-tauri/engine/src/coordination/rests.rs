@@ -30,6 +30,7 @@ pub(super) fn rest_ms(policy: &Policy, failure: &Failure, failures: u32) -> i64 
             (i64::from(policy.retry_s) * 1_000 * doubled).min(i64::from(policy.retry_max_s) * 1_000)
         }
         Failure::OverTokens
+        | Failure::OverMoney
         | Failure::Repeats
         | Failure::NothingMade
         | Failure::VerifyFailed

@@ -3,6 +3,7 @@
 use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::fuse::{Fuse, Minds};
+use pilothouse_contract::money::Money;
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::stop::Stop;
@@ -175,6 +176,7 @@ impl Work<'_> {
             Minds::Silence => format!("no output and no changed file for {} s", fuse.limit),
             Minds::Time => format!("its session worked for {} s, and no more is allowed", fuse.spent),
             Minds::Tokens => format!("it used {} tokens of {}", fuse.spent, fuse.limit),
+            Minds::Money => format!("it cost {} of {}", Money(fuse.spent), Money(fuse.limit)),
             Minds::Repeats => format!("the same call brought the same answer {} times", fuse.spent),
         };
         self.fail_attempt(attempt, fuse.failure(), &why, &[]);

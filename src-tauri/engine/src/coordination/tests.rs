@@ -15,6 +15,7 @@ use pilothouse_contract::{
     At, AttemptId, Event, EvidenceId, Fault, Fleet, ItemId, Oid, ProjectId, PullId, RefName, RunId, Who,
 };
 
+mod budgets;
 mod tries;
 
 use super::*;
@@ -227,6 +228,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
             command: asked.commands.concat(),
             started: At(1),
             ended: At(1),
+            took_ms: None,
             exit: Some(0),
             verdict,
             why: "as asked".to_owned(),

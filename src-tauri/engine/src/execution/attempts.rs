@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilothouse_contract::attempt::{Attempt, Candidate};
-use pilothouse_contract::evidence::Verdict;
+use pilothouse_contract::evidence::{Evidence, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Run;
 use pilothouse_contract::session::{Mode, Running, Session};
 use pilothouse_contract::worktree::Worktree;
 use pilothouse_contract::{At, Fleet, Oid, RefName};
+use pilothouse_holder::log::LogReader;
 use sha2::{Digest, Sha256};
 
 use super::brief::{self, Before};
@@ -17,6 +18,7 @@ use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at, name_of};
 use super::{agents, env, fence, repository};
+use crate::policy::quiet;
 use crate::ports::git::{Author, Git};
 
 /// Everything an attempt is about, read out of the fleet in one go.
@@ -32,8 +34,16 @@ pub struct Matter {
     pub worktree: Worktree,
     /// The spec that it works by.
     pub spec: pilothouse_contract::spec::Spec,
-    /// How the attempt before it failed, and the session whose output says so.
-    pub before: Option<(Before, Option<Key>)>,
+    /// How the attempt before it failed, and what says so.
+    pub before: Option<(Before, Option<Said>)>,
+}
+
+/// The session whose output tells of a failure.
+#[derive(Debug, Clone)]
+pub struct Said {
+    session: Key,
+    /// The check that failed, if it was one; else it is the agent's own.
+    check: Option<Evidence>,
 }
 
 impl Matter {
@@ -55,12 +65,18 @@ impl Matter {
             // Only of the last one: what failed before that held when it was run again.
             let failed = evidence.next().filter(|it| it.verdict != Verdict::Passed);
             let is_a_check = failed.is_some_and(|it| it.session.is_none());
-            let failed = failed.and_then(|it| it.session);
-            let words =
-                Before { word: failure.word().to_owned(), why: it.why.clone(), output: String::new() };
-            let session =
-                failed.or(it.session.filter(|_| !is_a_check)).and_then(|it| fleet.sessions.get(&it));
-            (words, session.map(Key::from))
+            let words = Before {
+                word: failure.word().to_owned(),
+                why: it.why.clone(),
+                distilled: false,
+                output: String::new(),
+            };
+            let check = failed.and_then(|it| Some((it.session?, Some(it.clone()))));
+            let own = it.session.filter(|_| !is_a_check).map(|it| (it, None));
+            let said = check
+                .or(own)
+                .and_then(|(id, check)| Some(Said { session: fleet.sessions.get(&id)?.into(), check }));
+            (words, said)
         });
         Some(Self { attempt, run, project, worktree, spec, before })
     }
@@ -131,12 +147,11 @@ impl Attempts {
             }
             None => None,
         };
-        let before = matter.before.clone().map(|(mut before, session)| {
-            if let Some(session) = session {
-                let mut log = self.sessions.log(session);
-                let end = log.end().unwrap_or_default();
-                let tail = log.read_from(end.saturating_sub(16 * 1024), usize::MAX).unwrap_or_default();
-                before.output = brief::last_lines(&tail, 60);
+        let before = matter.before.clone().map(|(mut before, said)| {
+            if let Some(said) = said {
+                let log = self.sessions.log(said.session);
+                before.distilled = said.check.is_some();
+                before.output = report(log, said.check.as_ref());
             }
             before
         });
@@ -193,6 +208,8 @@ impl Attempts {
         fence::raise(&folder, &matter.project, &cwd, &matter.worktree.branch, &mut environment)
             .await
             .map_err(|error| format!("its fence could not be raised: {error}"))?;
+        fence::hush(&folder, &matter.run.policy.quiet, &mut environment)
+            .map_err(|error| format!("its quiet commands could not be set up: {error}"))?;
         let what = ToHold {
             argv: agents::command(agent, &sitting),
             cwd,
@@ -257,6 +274,37 @@ impl Attempts {
         let lines = git.lines_changed(base, &commit).await?;
         Ok(Some(Candidate { onto: base.clone(), commit, tick: None, tree: made, paths, lines, patch }))
     }
+}
+
+/// Of an output that is longer so much of its beginning and of its end is looked through, in bytes.
+const HEAD: u64 = 2 * 1024 * 1024;
+const TAIL: u64 = 14 * 1024 * 1024;
+/// So much of the end of an agent's own terminal is looked at.
+const TERMINAL: u64 = 16 * 1024;
+
+/// What an output says of a failure. That of a check is distilled; an agent's own terminal is no output of a tool, and its last lines
+/// say best how it ended.
+fn report(mut log: LogReader, check: Option<&Evidence>) -> String {
+    let bytes = log.end().unwrap_or_default();
+    let Some(check) = check else {
+        let tail = log.read_from(bytes.saturating_sub(TERMINAL), usize::MAX).unwrap_or_default();
+        return brief::last_lines(&tail, 60);
+    };
+    let mut output = Vec::new();
+    if bytes > HEAD + TAIL {
+        let head = usize::try_from(HEAD).unwrap_or(usize::MAX);
+        output = log.read_from(0, head).unwrap_or_default();
+        output.push(b'\n');
+    }
+    let from = if bytes > HEAD + TAIL { bytes - TAIL } else { 0 };
+    output.extend(log.read_from(from, usize::MAX).unwrap_or_default());
+    let ended = check.exit.map_or_else(|| check.why.clone(), |code| format!("exit code {code}"));
+    // Agents may look.
+    let whole = format!("\"$PILOTHOUSE_BIN\" evidence show {}", check.id);
+    // What does not match its `Expect` has failed with any exit code.
+    let exit = check.exit.filter(|code| *code != 0);
+    let ran = quiet::Ran { command: &check.command, exit, ended: &ended, whole: &whole, bytes };
+    quiet::distil(&output, &ran, quiet::Lens::of(&check.command)).shown
 }
 
 /// Keeps a commit from being collected, under a ref of ours.

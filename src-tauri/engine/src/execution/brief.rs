@@ -20,7 +20,9 @@ pub struct Before {
     pub word: String,
     /// Why, in words.
     pub why: String,
-    /// The end of the output that says so, if a command said it.
+    /// Whether the output is what is worth reading of it, and not its end.
+    pub distilled: bool,
+    /// The output that says so, if a command said it.
     pub output: String,
 }
 
@@ -55,7 +57,9 @@ pub fn write(from: &Sources<'_>) -> String {
          - Do not tick the task, and do not edit anything below {}/: that is done by the engine.\n\
          - Do not move other branches, push, or open pull requests. Committing is allowed and not needed.\n\
          - The proof below is run again by the engine, in a clean checkout of what you leave. Output that says it \
-         passes counts for nothing.\n\n",
+         passes counts for nothing.\n\
+         - Run what says much, builds and tests above all, as `\"$PILOTHOUSE_BIN\" quiet -- COMMAND`: you are shown one line if \
+         it goes well, else what failed, and where the whole output is kept.\n\n",
         from.spec.folder
     );
     let _ = write!(brief, "# {}\n\n{}\n\n", from.spec.title, from.spec.summary);
@@ -148,7 +152,8 @@ fn write_before(brief: &mut String, before: &Before) {
         before.word, before.why
     );
     if !before.output.is_empty() {
-        let _ = write!(brief, "\nThe end of the output:\n\n{}\n", indented(&before.output));
+        let what = if before.distilled { "What it said of the failure" } else { "The end of its output" };
+        let _ = write!(brief, "\n{what}:\n\n{}\n", indented(&before.output));
     }
 }
 
@@ -209,6 +214,7 @@ mod tests {
         let before = Before {
             word: "verify-failed".to_owned(),
             why: "exit code 1".to_owned(),
+            distilled: true,
             output: "FAILED: 3".to_owned(),
         };
         let sources = Sources {
@@ -228,7 +234,8 @@ mod tests {
             "`cargo test csv`",
             "Read docs/csv.md first.",
             "verify-failed",
-            "    FAILED: 3",
+            "What it said of the failure:\n\n    FAILED: 3",
+            "`\"$PILOTHOUSE_BIN\" quiet -- COMMAND`",
         ] {
             assert!(brief.contains(part), "{part} is missing:\n{brief}");
         }

@@ -11,9 +11,9 @@ use pilothouse_contract::evidence::{Evidence, Subject, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Ending, Limits, Mode};
-use pilothouse_contract::{EvidenceId, Oid, TaskId, text};
+use pilothouse_contract::{At, EvidenceId, Oid, TaskId, text};
 use pilothouse_holder::log::LogReader;
-use pilothouse_holder::place::Asked;
+use pilothouse_holder::place::{Asked, Exit, Held, Place};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
@@ -102,7 +102,6 @@ impl Checks {
         policy: &Policy,
         task: Option<TaskId>,
     ) -> Checked {
-        let started = clock::now();
         let git = crate::ports::git::Git::at(Path::new(&project.git_dir));
         let tree = git.tree_of(&asked.commit).await;
         let end = match &tree {
@@ -127,10 +126,12 @@ impl Checks {
                 exit.lost_bytes
             ));
         }
-        let running = place.held().ok().flatten().map(|held| pilothouse_contract::session::Running {
+        let held = place.held().ok().flatten();
+        let ran = Span::of(&place, held.as_ref(), &exit, end.at);
+        let running = held.map(|held| pilothouse_contract::session::Running {
             holder: held.holder,
             pid: held.pid,
-            at: started,
+            at: ran.started,
             native: None,
         });
         Checked {
@@ -148,8 +149,9 @@ impl Checks {
                 commit: asked.commit.clone(),
                 tree: tree.unwrap_or_else(|_| Oid::default()),
                 command: asked.commands.join(" && "),
-                started,
+                started: ran.started,
                 ended: end.at,
+                took_ms: ran.took_ms,
                 exit: match end.how {
                     Ending::Exited { code } => Some(code),
                     _ => None,
@@ -188,6 +190,7 @@ impl Checks {
                 command: asked.commands.join(" && "),
                 started: at,
                 ended: at,
+                took_ms: None,
                 exit: None,
                 verdict: Verdict::Unknown,
                 why: format!("could not be run: {why}"),
@@ -343,6 +346,29 @@ async fn make_writable(path: &Path) {
         }
     };
     let _panicked = tokio::task::spawn_blocking(walk).await;
+}
+
+/// When a check's commands began to run, and for how long they did: what it waited for, and what its runner took to be made clean,
+/// is no part of it.
+#[derive(Debug)]
+struct Span {
+    started: At,
+    took_ms: Option<u64>,
+}
+
+impl Span {
+    /// By the holder's note of its beginning, and its own clock; one that is older than that note has the age of its files.
+    fn of(place: &Place, held: Option<&Held>, exit: &Exit, ended: At) -> Self {
+        let started_ms = held.and_then(|it| i64::try_from(it.started_ms).ok()).filter(|it| *it > 0);
+        let written = || {
+            let at = std::fs::metadata(place.folder().join("exit.json")).and_then(|it| it.modified()).ok()?;
+            let ms = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+            u64::try_from(i64::try_from(ms).ok()? - started_ms?).ok()
+        };
+        let ran = exit.code.is_some() || exit.signal.is_some();
+        let took_ms = if ran { exit.took_ms.or_else(written) } else { None };
+        Self { started: started_ms.map_or(ended, At), took_ms }
+    }
 }
 
 /// What was read of an output.

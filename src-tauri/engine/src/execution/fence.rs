@@ -1,7 +1,7 @@
 //! The fence in an agent's git: a `reference-transaction` hook that refuses every ref but the attempt's own, and tells
 //! the engine. It is set by the environment of the agent's session and by nothing in the repository, so the user's own
 //! settings stay as they are; the user's other hooks run as before. It can be climbed: promise P3 rests on what is
-//! behind it.
+//! behind it. And shims on the agent's search path, for commands that the policy wants quiet.
 //!
 //! Source: git's documentation of hooks (reference-transaction) and of `GIT_CONFIG_COUNT`.
 
@@ -13,6 +13,7 @@ use pilothouse_contract::RefName;
 use pilothouse_contract::project::Project;
 
 use super::{env, look};
+use crate::policy::shim;
 use crate::ports::git::Git;
 
 /// Allowed are the attempt's own branch and what is a worktree's own anyway: HEAD and its kin (names without a slash),
@@ -70,6 +71,30 @@ fn write_hook(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
+/// Puts shims for commands that are to be quiet before everything else on the search path of a session: see [`shim`].
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn hush(
+    folder: &Path,
+    quiet: &[String],
+    environment: &mut Vec<(String, OsString)>,
+) -> std::io::Result<()> {
+    if quiet.is_empty() {
+        return Ok(());
+    }
+    let bin = folder.join("bin");
+    std::fs::create_dir_all(&bin)?;
+    for (program, script) in shim::scripts(quiet, &bin.to_string_lossy()) {
+        write_hook(&bin.join(program), &script)?;
+    }
+    let path =
+        environment.iter().find(|(name, _)| name == "PATH").map(|(_, it)| it.clone()).unwrap_or_default();
+    let all = std::iter::once(bin).chain(std::env::split_paths(&path));
+    env::set(environment, "PATH", std::env::join_paths(all).map_err(std::io::Error::other)?);
+    Ok(())
+}
+
 fn quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+    shim::quoted(&path.to_string_lossy())
 }

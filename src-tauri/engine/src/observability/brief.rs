@@ -13,16 +13,20 @@ use pilothouse_contract::brief::{
     RunNews, Story, StoryKind, TaskDone, Totals, intervenes, longest_untouched, overlap_ms,
 };
 use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
+use pilothouse_contract::money::{MoneyCount, Prices};
+use pilothouse_contract::pace::{self, QuietCount};
 use pilothouse_contract::project::{Line, Move};
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::receipt::TokenCount;
 use pilothouse_contract::run::{Run, RunState, TaskState};
 use pilothouse_contract::session::{Ending, Session, SessionKind};
 use pilothouse_contract::{
-    At, AttemptId, Event, EvidenceId, Fleet, ProjectId, Record, SessionId, TaskId, Who,
+    At, AttemptId, Event, EvidenceId, Fleet, ProjectId, Record, RunId, SessionId, TaskId, Who,
 };
 
-use crate::store::Used;
+use super::quiet;
+use crate::store::Accounts;
+use crate::store::QuietRun;
 
 /// The kinds of records that the machine's own story is made of.
 pub const KINDS: [&str; 10] = [
@@ -59,8 +63,12 @@ pub struct Facts<'a> {
     pub records: Vec<Record>,
     /// When the machine slept, since the first of the runs began.
     pub asleep: Vec<(At, At)>,
-    /// What sessions used: altogether, and in steps that say that they were made in the stretch.
-    pub used: BTreeMap<SessionId, (Used, Used)>,
+    /// What sessions used: altogether, and in calls that say that they were made in the stretch.
+    pub used: BTreeMap<SessionId, Accounts>,
+    /// The prices that are in force, run by run.
+    pub prices: BTreeMap<RunId, Prices>,
+    /// What the quiet wrapper ran in the stretch.
+    pub quiet: Vec<QuietRun>,
 }
 
 /// When the machine slept, by records that say so.
@@ -117,11 +125,17 @@ pub fn of(facts: &Facts<'_>) -> Brief {
         unknown: ended(Verdict::Unknown),
         sessions: all.iter().flat_map(|it| &it.sessions).copied().collect(),
         agents_ms: all.iter().map(|it| it.agents_ms).sum(),
-        tokens: all.iter().fold(TokenCount::default(), |sum, it| TokenCount {
-            sessions: sum.sessions + it.tokens.sessions,
-            input: sum.input + it.tokens.input,
-            cached: sum.cached + it.tokens.cached,
-            output: sum.output + it.tokens.output,
+        tokens: all.iter().fold(TokenCount::default(), |mut sum, it| {
+            sum.add(&it.tokens);
+            sum
+        }),
+        money: all.iter().fold(MoneyCount::default(), |mut sum, it| {
+            sum.add(&it.money);
+            sum
+        }),
+        quiet: all.iter().fold(QuietCount::default(), |mut sum, it| {
+            sum.add(&it.quiet);
+            sum
         }),
         touches: all.iter().map(|it| count(it.touches.len())).sum(),
     };
@@ -160,6 +174,10 @@ fn news(facts: &Facts<'_>, run: &Run) -> RunNews {
     };
     let own =
         || run.tasks.iter().filter(|it| !matches!(it.state, TaskState::DoneBefore | TaskState::Skipped));
+    let (tokens, money) = used(facts, run.id, &sessions);
+    let ran = || facts.quiet.iter().filter(|it| sessions.iter().any(|session| session.id == it.session));
+    let checks = fleet.evidence.values().filter(|it| it.subject.run == run.id && it.ended >= since);
+    let checks = checks.filter_map(Evidence::sample);
     RunNews {
         run: run.id,
         project: run.project,
@@ -230,7 +248,11 @@ fn news(facts: &Facts<'_>, run: &Run) -> RunNews {
         interventions: count(run.touches.iter().filter(|it| intervenes(it.kind)).count()),
         untouched: longest_untouched(run.started, until, &run.touches, &facts.asleep),
         agents_ms: sessions.iter().map(|it| worked_ms(facts, it)).sum(),
-        tokens: tokens(facts, &sessions),
+        tokens,
+        money,
+        quiet: quiet::counted(ran()),
+        paces: pace::paces(checks.chain(ran().map(quiet::sample)), run.policy.inner_loop_s),
+        inner_loop_s: run.policy.inner_loop_s,
         sessions: sessions.iter().map(|it| it.id).collect(),
     }
 }
@@ -332,22 +354,25 @@ fn worked_ms(facts: &Facts<'_>, it: &Session) -> i64 {
     to.since_ms(from) - overlap_ms(from, to, &facts.asleep)
 }
 
-/// Of a session that began in the stretch everything counts; of another one the steps that say that they are of it.
-fn tokens(facts: &Facts<'_>, sessions: &[&Session]) -> TokenCount {
-    let mut sum = TokenCount::default();
+/// What sessions used and cost. Of a session that began in the stretch everything counts; of another one the calls that say that
+/// they are of it.
+fn used(facts: &Facts<'_>, run: RunId, sessions: &[&Session]) -> (TokenCount, MoneyCount) {
+    let (mut tokens, mut money) = (TokenCount::default(), MoneyCount::default());
+    let none = Prices::default();
+    let prices = facts.prices.get(&run).unwrap_or(&none);
     for it in sessions {
-        let Some((all, late)) = facts.used.get(&it.id) else { continue };
+        let used = facts.used.get(&it.id).cloned().unwrap_or_default();
         let began = it.running.as_ref().is_some_and(|it| it.at >= facts.since);
-        let used = if began { all } else { late };
-        // A log without a number says nothing, as for a receipt.
-        if all.input + all.output > 0 {
-            sum.sessions += 1;
-            sum.input += used.input;
-            sum.cached += used.cached;
-            sum.output += used.output;
+        let of = if began || used.all.is_empty() { &used.all } else { &used.late };
+        tokens.count(&used.all.tokens(), &of.tokens());
+        // One that called nothing in the stretch cost nothing in it, which is known.
+        if began || used.all.is_empty() || !of.is_empty() {
+            money.count(of, prices);
+        } else {
+            money.sessions += 1;
         }
     }
-    sum
+    (tokens, money)
 }
 
 fn story(fleet: &Fleet, record: &Record) -> Vec<Story> {

@@ -5,14 +5,15 @@
 use std::fmt::Write;
 
 use pilothouse_contract::ask::run::ReceiptLine;
+use pilothouse_contract::ask::took::Took;
 use pilothouse_contract::brief::{longest_untouched, overlap_ms};
 use pilothouse_contract::evidence::{Gate, Verdict};
+use pilothouse_contract::pace;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::receipt::{Change, GateCount, Receipt, TokenCount};
 use pilothouse_contract::run::{self, Run, RunState, TaskState};
 use pilothouse_contract::session::SessionKind;
-use pilothouse_contract::trajectory::Trajectory;
-use pilothouse_contract::{At, Fleet, SessionId, text};
+use pilothouse_contract::{At, Fleet, text};
 
 /// A line says at most so much, in signs.
 const WIDTH: usize = 400;
@@ -25,22 +26,14 @@ const GATES: [(Gate, &str); 6] = [
     (Gate::Landing, "merge result"),
 ];
 
-/// The receipt of a run as it stands, with all trajectories that are stored and with when the machine slept.
+/// The receipt of a run as it stands, with what it took so far and with when the machine slept.
 #[must_use]
-pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], asleep: &[(At, At)], now: At) -> Receipt {
+pub fn of(fleet: &Fleet, run: &Run, took: Took, asleep: &[(At, At)], now: At) -> Receipt {
     let ended = (!run.state.is_live()).then_some(run.moved);
     let until = ended.unwrap_or(now);
     let attempts: Vec<_> = fleet.attempts.values().filter(|it| it.run == run.id).collect();
     let sessions =
         fleet.sessions.values().filter(|it| it.run == Some(run.id) && it.kind == SessionKind::Agent);
-    let mine: Vec<SessionId> = sessions.clone().map(|it| it.id).collect();
-    let spent = trajectories.iter().filter(|it| mine.contains(&it.session) && it.input + it.output > 0);
-    let tokens = spent.fold(TokenCount::default(), |all, it| TokenCount {
-        sessions: all.sessions + 1,
-        input: all.input + it.input,
-        cached: all.cached + it.cached,
-        output: all.output + it.output,
-    });
     let spans: Vec<(At, At)> = sessions
         .filter_map(|it| Some((it.running.as_ref()?.at, it.end.as_ref().map_or(until, |end| end.at))))
         .collect();
@@ -90,7 +83,11 @@ pub fn of(fleet: &Fleet, run: &Run, trajectories: &[Trajectory], asleep: &[(At, 
         sessions: count(spans.len()),
         at_once: at_once(&spans),
         agents_ms: spans.iter().map(|(from, to)| to.since_ms(*from) - overlap_ms(*from, *to, asleep)).sum(),
-        tokens,
+        tokens: took.tokens,
+        money: took.money,
+        quiet: took.quiet,
+        paces: took.paces,
+        inner_loop_s: took.inner_loop_s,
         checks: checks.collect(),
         touches: run.touches.clone(),
         untouched_ms: longest_untouched(run.started, until, &run.touches, asleep).awake_ms(),
@@ -158,7 +155,9 @@ pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
     }
     rows.push(("Hands", format!("{}; untouched for {} at the longest", touches(it), span(it.untouched_ms))));
     rows.push(("Tokens", tokens(it)));
-    rows.push(("Money", "not counted yet".to_owned()));
+    rows.push(("Money", it.money.line()));
+    rows.extend(it.quiet.line().map(|says| ("Quiet", says)));
+    rows.extend(pace::line(&it.paces, it.inner_loop_s).map(|says| ("Inner loop", says)));
     let line =
         |(name, says): (&str, String)| ReceiptLine { name: name.to_owned(), says: text::line(&says, WIDTH) };
     rows.into_iter().map(line).collect()
@@ -191,7 +190,7 @@ fn touches(it: &Receipt) -> String {
 }
 
 fn tokens(it: &Receipt) -> String {
-    let TokenCount { sessions, input, cached, output } = it.tokens;
+    let TokenCount { sessions, cached, output, .. } = it.tokens;
     if sessions == 0 {
         return "no session's log tells of any".to_owned();
     }
@@ -200,9 +199,10 @@ fn tokens(it: &Receipt) -> String {
     } else {
         String::new()
     };
+    let against = it.money.against_told().map(|it| format!("; {it}")).unwrap_or_default();
     format!(
-        "{} read, {} of them from a cache; {} written{of}",
-        count(input + cached),
+        "{} read, {} of them from a cache; {} written{of}{against}",
+        count(it.tokens.read()),
         count(cached),
         count(output)
     )

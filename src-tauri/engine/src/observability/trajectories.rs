@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilothouse_contract::money::Prices;
 use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{At, SessionId};
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ pub struct Followed {
     pub read_line: ReadLine,
     /// So many calls in a row are compared.
     pub repeats: u32,
+    /// What its calls cost.
+    pub prices: Prices,
 }
 
 /// Follows a log until `ended` says so, then reads the rest. `signs` changes whenever there may be more. After each reading
@@ -58,14 +61,14 @@ pub async fn follow<T: Send + Sync>(
         if let Err(error) = take(&store, &followed, &mut read, over).await {
             tracing::warn!(session = %followed.session, %error, "its trajectory could not be read further");
         }
-        if over {
-            return;
-        }
         if told_at != Some(read.to)
-            && let Ok(spent) = store.spent(followed.session, followed.repeats).await
+            && let Ok(spent) = store.spent(followed.session, followed.repeats, &followed.prices).await
         {
             told_at = Some(read.to);
             tell(spent);
+        }
+        if over {
+            return;
         }
         // The sender goes away when the session is over.
         // An agent may say nothing on its terminal while its log grows.
@@ -163,7 +166,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let file = folder.path().join("log");
-        let followed = Followed { session: SessionId(1), file: file.clone(), read_line, repeats: 9 };
+        let followed = Followed {
+            session: SessionId(1),
+            file: file.clone(),
+            read_line,
+            repeats: 9,
+            prices: Prices::default(),
+        };
         let mut read = TrajectoryRead::default();
         let add = |text: &str| {
             std::fs::OpenOptions::new()

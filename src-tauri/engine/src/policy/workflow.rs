@@ -1,12 +1,14 @@
 //! `WORKFLOW.md`: front matter between two `---` lines, our settings under the one key `pilothouse:`. The rest of the
 //! file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the project's README.
 
+use pilothouse_contract::money::{Money, Price};
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
 use pilothouse_contract::session::Limits;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::scope;
+use super::shim;
 
 /// Paths that no task may write, whatever its scope says: the spec that it is measured by, and the policy.
 pub const PROTECTED: [&str; 3] = ["specs/", "WORKFLOW.md", ".agents/"];
@@ -55,6 +57,12 @@ struct Settings {
     stall_s: Option<u32>,
     attempt_s: Option<u32>,
     tokens: Option<u64>,
+    money: Option<Dollars>,
+    run_tokens: Option<u64>,
+    run_money: Option<Dollars>,
+    prices: BTreeMap<String, Price>,
+    quiet: Vec<String>,
+    inner_loop_s: Option<u32>,
     repeats: Option<u32>,
     check_s: Option<u32>,
     rerun: Option<bool>,
@@ -73,6 +81,21 @@ struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 struct Command {
     command: Vec<String>,
+}
+
+/// A sum that is written in dollars.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+struct Dollars(Money);
+
+impl TryFrom<f64> for Dollars {
+    type Error = String;
+
+    fn try_from(dollars: f64) -> Result<Self, String> {
+        Money::of_dollars(dollars)
+            .map(Self)
+            .ok_or_else(|| format!("{dollars} is no sum in dollars: write it like 2.50"))
+    }
 }
 
 /// What a repository says about how it is worked, before a person chose an agent.
@@ -134,6 +157,9 @@ impl Workflow {
         if let Some(bad) = settings.warm.iter().find(|it| it.contains("..") || it.starts_with('/')) {
             return Err(BadWorkflow(format!("warm: `{bad}` is not a folder inside the repository")));
         }
+        for command in &settings.quiet {
+            shim::of(command).map_err(|why| BadWorkflow(format!("quiet: `{command}` {why}")))?;
+        }
         for (name, zero) in [
             ("attempts", settings.attempts),
             ("slots", settings.slots),
@@ -169,7 +195,13 @@ impl Workflow {
         let checks = self.settings.checks.iter().map(|it| ("checks".to_owned(), it.clone()));
         let env = (!self.settings.env.is_empty())
             .then(|| ("env".to_owned(), format!("agents and checks get {}", self.settings.env.join(", "))));
-        agents.chain(checks).chain(env).collect()
+        let quiet = self.settings.quiet.iter().map(|it| {
+            let says = format!(
+                "when agents run `{it}`, Pilothouse runs it for them and shows them what failed of it"
+            );
+            ("quiet".to_owned(), says)
+        });
+        agents.chain(checks).chain(env).chain(quiet).collect()
     }
 
     /// What each agent may use at most.
@@ -234,6 +266,12 @@ impl Workflow {
             stall_s: settings.stall_s.unwrap_or(600),
             attempt_s: settings.attempt_s.unwrap_or(4 * 3600),
             tokens: settings.tokens.unwrap_or_default(),
+            money: settings.money.map(|it| it.0).unwrap_or_default(),
+            run_tokens: settings.run_tokens.unwrap_or_default(),
+            run_money: settings.run_money.map(|it| it.0).unwrap_or_default(),
+            prices: settings.prices,
+            quiet: settings.quiet,
+            inner_loop_s: settings.inner_loop_s.unwrap_or(60),
             repeats: settings.repeats.unwrap_or(30),
             check_s: settings.check_s.unwrap_or(600),
             rerun: settings.rerun.unwrap_or(true),
@@ -287,6 +325,31 @@ mod tests {
     }
 
     #[test]
+    fn money_is_read_in_dollars_and_commands_to_be_quiet_are_told_of() {
+        let text = "---\npilothouse:\n  money: 2.5\n  run_money: 20\n  run_tokens: 5000\n  prices:\n    m: { input: 0.15, cached: 0.1, output: 4 }\n  quiet: [cargo test]\n---\n";
+        let workflow = Workflow::read(Some(text), "abc:WORKFLOW.md").unwrap();
+        let policy = workflow.policy(workflow.agent(None).unwrap());
+        assert_eq!(
+            (policy.money, policy.run_money, policy.run_tokens),
+            (Money(2_500_000), Money(20_000_000), 5000)
+        );
+        let price = policy.prices.get("m").unwrap();
+        assert_eq!(
+            (price.input.0, price.cached.map(|it| it.0), price.cache_write),
+            (150_000, Some(100_000), None)
+        );
+        assert_eq!(
+            (policy.quiet.as_slice(), policy.inner_loop_s),
+            (["cargo test".to_owned()].as_slice(), 60)
+        );
+        let told = workflow.commands();
+        assert!(
+            told.iter().any(|(place, says)| place == "quiet" && says.contains("`cargo test`")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
     fn what_is_not_known_is_refused_by_name() {
         let bad = |body: &str| {
             Workflow::read(Some(&format!("---\npilothouse:\n  {body}\n---\n")), "x").unwrap_err().to_string()
@@ -295,6 +358,17 @@ mod tests {
         assert!(bad("protected: ['../x']").contains("../x"));
         assert!(bad("memory_max: lots").contains("memory_max: 'lots'"), "{}", bad("memory_max: lots"));
         assert!(bad("attempts: 0").contains("at least 1"));
+        assert!(bad("money: -2").contains("no sum in dollars"), "{}", bad("money: -2"));
+        assert!(
+            bad("prices: { m: { input: 1 } }").contains("output"),
+            "{}",
+            bad("prices: { m: { input: 1 } }")
+        );
+        assert!(
+            bad("quiet: ['/bin/sh x']").contains("quiet: `/bin/sh x` begins with"),
+            "{}",
+            bad("quiet: ['/bin/sh x']")
+        );
         let none = Workflow::read(None, "x").unwrap();
         assert!(none.agent(Some("nobody")).unwrap_err().to_string().contains("no agent is called 'nobody'"));
         assert_eq!(none.policy(none.agent(None).unwrap()).source, "built in");

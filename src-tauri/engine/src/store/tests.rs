@@ -1,12 +1,13 @@
 //! The store over a real database file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use pilothouse_contract::money::Prices;
 use pilothouse_contract::project::{Line, Project, Trust};
-use pilothouse_contract::trajectory::StepKind;
+use pilothouse_contract::trajectory::{StepKind, Tokens};
 use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, Record, RefName, SessionId, Touched, Who};
 
-use super::{OutboxEnd, OutboxRow, Store, StoreError, TrajectoryRead, Used, Written};
+use super::{OutboxEnd, OutboxRow, QuietRun, Store, StoreError, TrajectoryRead, Written};
 
 fn added() -> Record {
     let project = Project {
@@ -152,22 +153,63 @@ async fn history_is_found_by_kind_and_time_and_the_last_person_by_name() {
 }
 
 #[tokio::test]
-async fn tokens_are_told_apart_by_when_they_were_used() {
+async fn tokens_are_told_apart_by_when_they_were_used_and_each_call_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).await.unwrap();
     let read = TrajectoryRead { file: "log".to_owned(), to: 10, damaged: 0, whole: false };
-    let used = |input| StepKind::Tokens { model: "m".to_owned(), input, cached: 2, output: 1 };
+    let used = |input| StepKind::Tokens {
+        model: "m".to_owned(),
+        tokens: Tokens { input, cached: 2, cache_write: 7, cache_write_1h: 0, output: 1 },
+    };
+    let told = StepKind::Cost { micros: Some(5), models: BTreeMap::new() };
     let steps = [
         ("a".to_owned(), Some(At(5)), used(10)),
         ("b".to_owned(), Some(At(9)), used(100)),
         ("c".to_owned(), None, used(1000)),
+        ("cost".to_owned(), Some(At(9)), told),
+        // The same call in a later line of the log.
+        ("b".to_owned(), Some(At(9)), used(100)),
     ];
-    store.put_steps(SessionId(4), &read, &steps).await.unwrap();
-    store.put_steps(SessionId(3), &read, &steps).await.unwrap();
-    let found = store.used_since(SessionId(4), At(9)).await.unwrap();
-    let all = Used { input: 1110, cached: 6, output: 3 };
-    assert_eq!(
-        found.into_iter().collect::<Vec<_>>(),
-        [(SessionId(4), (all, Used { input: 100, cached: 2, output: 1 }))]
+    for session in [3, 4, 5] {
+        store.put_steps(SessionId(session), &read, &steps).await.unwrap();
+    }
+    let prices = Prices::default();
+    let found = store.accounts(&[SessionId(4), SessionId(5)], At(9), &prices).await.unwrap();
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [SessionId(4), SessionId(5)]);
+    let it = &found[&SessionId(4)];
+    let tokens = |input, n| Tokens { input, cached: 2 * n, cache_write: 7 * n, cache_write_1h: 0, output: n };
+    assert_eq!((it.all.tokens(), it.late.tokens()), (tokens(1110, 3), tokens(100, 1)));
+    assert!(
+        it.all.cost(&prices).told && !it.late.cost(&prices).told,
+        "a count of all says nothing of a part"
     );
+    let spent = store.spent(SessionId(3), 9, &prices).await.unwrap();
+    assert_eq!((spent.tokens, spent.micros), (1110 + 21 + 3, Some(5)));
+    assert_eq!(
+        store.spent(SessionId(9), 9, &prices).await.unwrap().micros,
+        None,
+        "nobody knows, which is not nothing"
+    );
+}
+
+#[tokio::test]
+async fn what_ran_quietly_is_counted_once_however_often_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let run = |session, number, at| QuietRun {
+        session: SessionId(session),
+        number,
+        at: At(at),
+        command: "cargo test".to_owned(),
+        exit: None,
+        ms: 1200,
+        whole: 9000,
+        shown: 90,
+    };
+    assert!(store.put_quiet(&run(1, 1, 5)).await.unwrap());
+    assert!(!store.put_quiet(&run(1, 1, 5)).await.unwrap());
+    assert!(store.put_quiet(&run(1, 2, 9)).await.unwrap() && store.put_quiet(&run(2, 1, 9)).await.unwrap());
+    let of = async |sessions: &[SessionId], since| store.quiet_runs(sessions, At(since)).await.unwrap();
+    assert_eq!(of(&[SessionId(1)], 0).await, [run(1, 1, 5), run(1, 2, 9)]);
+    assert_eq!(of(&[SessionId(1), SessionId(2)], 6).await, [run(1, 2, 9), run(2, 1, 9)]);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use pilothouse_contract::money::{Account, Prices};
 use pilothouse_contract::trajectory::{Step, StepKind, Trajectory};
 use pilothouse_contract::{At, SessionId};
 use sqlx::Row;
@@ -28,19 +29,19 @@ pub struct Read {
 pub struct Spent {
     /// Tokens that were read anew and written.
     pub tokens: u64,
+    /// What is known of what it cost, in micro-dollars; nothing if nothing is.
+    pub micros: Option<u64>,
     /// How often the last call that was answered brought the same answer, one after the other.
     pub repeats: u32,
 }
 
-/// What a session's model read and wrote, by its log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Used {
-    /// Read anew.
-    pub input: u64,
-    /// Read from a cache.
-    pub cached: u64,
-    /// Written.
-    pub output: u64,
+/// What a session used.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    /// Altogether.
+    pub all: Account,
+    /// In calls that say that they were made from a moment on.
+    pub late: Account,
 }
 
 /// A step that was read: native id, time, kind.
@@ -119,6 +120,7 @@ impl Store {
                  coalesce(sum(s.kind = 'unread'), 0) AS unread,
                  coalesce(sum(json_extract(s.body, '$.input')) FILTER (WHERE s.kind = 'tokens'), 0) AS input,
                  coalesce(sum(json_extract(s.body, '$.cached')) FILTER (WHERE s.kind = 'tokens'), 0) AS cached,
+                 coalesce(sum(json_extract(s.body, '$.cache_write')) FILTER (WHERE s.kind = 'tokens'), 0) AS cache_write,
                  coalesce(sum(json_extract(s.body, '$.output')) FILTER (WHERE s.kind = 'tokens'), 0) AS output
              FROM trajectory t LEFT JOIN step s USING (session)
              GROUP BY t.session ORDER BY t.session DESC",
@@ -129,20 +131,14 @@ impl Store {
         Ok(rows.iter().map(trajectory).collect())
     }
 
-    /// What a session spent so far. Repeated calls are counted up to `most` and a few more.
+    /// What a session spent so far, each call once. Repeated calls are counted up to `most` and a few more.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn spent(&self, session: SessionId, most: u32) -> Result<Spent, StoreError> {
+    pub async fn spent(&self, session: SessionId, most: u32, prices: &Prices) -> Result<Spent, StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
-        let tokens: i64 = sqlx::query_scalar(
-            "SELECT coalesce(sum(json_extract(body, '$.input') + json_extract(body, '$.output')), 0)
-             FROM step WHERE session = ? AND kind = 'tokens'",
-        )
-        .bind(i64::from(session.0))
-        .fetch_one(&self.read)
-        .await
-        .map_err(in_words)?;
+        let account = self.accounts(&[session], At(i64::MAX), prices).await?.remove(&session);
+        let account = account.unwrap_or_default().all;
         let bodies: Vec<String> = sqlx::query_scalar(
             "SELECT body FROM step WHERE session = ? AND kind IN ('call', 'result') ORDER BY ordinal DESC LIMIT ?",
         )
@@ -153,46 +149,45 @@ impl Store {
         .await
         .map_err(in_words)?;
         let steps = bodies.iter().filter_map(|it| serde_json::from_str(it).ok());
-        Ok(Spent { tokens: u64::try_from(tokens).unwrap_or_default(), repeats: repeats(steps) })
+        let cost = account.cost(prices);
+        Ok(Spent {
+            tokens: account.tokens().spent(),
+            micros: (cost.whole || !cost.known.is_zero()).then_some(cost.known.0),
+            repeats: repeats(steps),
+        })
     }
 
-    /// What the sessions from an id on used: altogether, and in steps that say that they were made from a moment on.
+    /// What sessions used: altogether, and in calls that say that they were made from a moment on.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn used_since(
+    pub async fn accounts(
         &self,
-        from: SessionId,
+        sessions: &[SessionId],
         since: At,
-    ) -> Result<BTreeMap<SessionId, (Used, Used)>, StoreError> {
+        prices: &Prices,
+    ) -> Result<BTreeMap<SessionId, Accounts>, StoreError> {
         let rows = sqlx::query(
-            "SELECT session, at >= ? AS late,
-                 sum(json_extract(body, '$.input')) AS input,
-                 sum(json_extract(body, '$.cached')) AS cached,
-                 sum(json_extract(body, '$.output')) AS output
-             FROM step WHERE session >= ? AND kind = 'tokens' GROUP BY session, late",
+            "SELECT session, at, body FROM step
+             WHERE session IN (SELECT value FROM json_each(?)) AND kind IN ('tokens', 'cost') ORDER BY session, ordinal",
         )
-        .bind(since.0)
-        .bind(i64::from(from.0))
+        .bind(ids(sessions))
         .fetch_all(&self.read)
         .await
         .map_err(|error| StoreError::of(&self.path, error))?;
-        let mut used: BTreeMap<SessionId, (Used, Used)> = BTreeMap::new();
+        let mut all: BTreeMap<SessionId, Accounts> = BTreeMap::new();
         for row in rows {
-            let large = |column: &str| {
-                let of: Option<i64> = row.get(column);
-                of.and_then(|it| u64::try_from(it).ok()).unwrap_or_default()
-            };
             let session = SessionId(u32::try_from(row.get::<i64, _>("session")).unwrap_or_default());
-            let (all, late) = used.entry(session).or_default();
-            let is_late = row.get::<Option<i64>, _>("late") == Some(1);
-            for sum in [Some(all), is_late.then_some(late)].into_iter().flatten() {
-                sum.input += large("input");
-                sum.cached += large("cached");
-                sum.output += large("output");
+            let Ok(step) = serde_json::from_str::<StepKind>(row.get("body")) else { continue };
+            let accounts = all.entry(session).or_default();
+            accounts.all.add(&step, prices);
+            // The program's own count is of all of it, and says nothing of a part.
+            let is_late = row.get::<Option<i64>, _>("at").is_some_and(|at| at >= since.0);
+            if is_late && matches!(step, StepKind::Tokens { .. }) {
+                accounts.late.add(&step, prices);
             }
         }
-        Ok(used)
+        Ok(all)
     }
 
     /// Steps of a session from an ordinal on, at most so many.
@@ -226,6 +221,12 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Ids as the database reads a list of them.
+pub(super) fn ids(sessions: &[SessionId]) -> String {
+    let ids: Vec<u32> = sessions.iter().map(|it| it.0).collect();
+    serde_json::to_string(&ids).unwrap_or_default()
 }
 
 /// How many calls there are in a row that are the same as the last one and were answered the same; from the newest on.
@@ -264,6 +265,7 @@ fn trajectory(row: &SqliteRow) -> Trajectory {
         damaged: small("damaged"),
         input: large("input"),
         cached: large("cached"),
+        cache_write: large("cache_write"),
         output: large("output"),
         file: row.get("file"),
     }

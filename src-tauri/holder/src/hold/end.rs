@@ -71,6 +71,7 @@ impl Holder<'_> {
 
     /// The program ended: ends what it left behind or lists it, takes the rest of the output, writes the end down.
     pub(super) fn end(mut self) -> io::Result<()> {
+        let took = self.began.elapsed();
         let keeps = self.asked.keep_rest && !self.stopped;
         let left_running = if keeps { self.list_the_rest() } else { Vec::new() };
         let left_behind = if keeps { Vec::new() } else { self.end_the_rest() };
@@ -88,6 +89,7 @@ impl Holder<'_> {
                 .and_then(|it| if let Ended::Signal(signal) = it { Some(signal) } else { None }),
             not_started: None,
             over_limit: self.over_limit,
+            took_ms: u64::try_from(took.as_millis()).ok(),
             output_bytes,
             lost_bytes: self.log.lost(),
             left_behind,

@@ -81,7 +81,11 @@ const SCENES: &[Scene] = &[
             Sees("[data-name=diff]", "tide_parse"),
         ],
     },
-    Scene { name: "checks", home: In::Asking, steps: &[Keys("c"), Sees("[data-name=checks]", "G7 verify")] },
+    Scene {
+        name: "checks",
+        home: In::Asking,
+        steps: &[Keys("c"), Sees("[data-name=checks]", "G7 verify"), Sees("[data-name=took]", "Quiet")],
+    },
     Scene {
         name: "closed",
         home: In::Asking,

@@ -1,9 +1,13 @@
 //! The person at the desk of a simulation: does what is asked of them, and much that nobody asked for.
 
+use pilothouse_contract::fuse::{Fuse, Minds};
+
 use super::*;
 
 /// In a long life a run is let go on so often before its person stops it.
 const TRIES: u32 = 4;
+/// All that a run may use is used.
+const SPENT: Fuse = Fuse { minds: Minds::Tokens, spent: 1, limit: 1 };
 
 impl Sim {
     /// The worst moment of all: a branch is being moved, a person ends another session of that run, and changes their
@@ -32,7 +36,9 @@ impl Sim {
     pub(super) fn deed(&mut self) {
         let fleet = &self.journal.fleet;
         let rng = &mut self.rng;
-        let input = match rng.u32(0..11) {
+        let input = match rng.u32(0..12) {
+            // What the engine reckons and tells.
+            11 => rng.choice(fleet.runs.keys()).map(|run| Input::OverBudget { run: *run, fuse: SPENT }),
             10 => Some(Input::PauseAll { paused: rng.bool() }),
             // Stopped is the end of a run, so it is rare.
             0 if rng.u32(0..4) == 0 => rng.choice(fleet.runs.keys()).map(|run| Input::StopRun { run: *run }),

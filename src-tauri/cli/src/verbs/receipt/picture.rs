@@ -113,11 +113,7 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
         (some, all) if some < all => format!("by the logs of {some} of {all} sessions"),
         _ => format!("{} of them written", count(tokens.output)),
     };
-    let used = if tokens.sessions == 0 {
-        "unknown".to_owned()
-    } else {
-        count(tokens.input + tokens.cached + tokens.output)
-    };
+    let used = if tokens.sessions == 0 { "unknown".to_owned() } else { count(tokens.read() + tokens.output) };
     let sum = |of: fn(&pilothouse_contract::receipt::GateCount) -> u32| it.checks.iter().map(of).sum::<u32>();
     let (held, broke, unknown) = (sum(|it| it.passed), sum(|it| it.failed), sum(|it| it.unknown));
     let merge = it.checks.iter().find(|it| it.gate == Gate::Landing);
@@ -158,7 +154,7 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
         ("Agents", many(it.sessions, "session"), format!("{}, at most {} at once", it.agent, it.at_once)),
         ("Agents' time", span(it.agents_ms), format!("in {} by the clock", span(it.took_ms))),
         ("Tokens", used, told),
-        ("Money", "unknown".to_owned(), "not counted".to_owned()),
+        money(it),
         (
             "Tasks done",
             format!("{} of {}", it.done, it.tasks),
@@ -168,6 +164,18 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
         ("Commits", commits, size),
         ("Landed", landed, yes),
     ]
+}
+
+/// What it cost, and of how much of it nobody knows; which models have no price has no room here.
+fn money(it: &Receipt) -> (&'static str, String, String) {
+    let money = &it.money;
+    let under = match (money.sessions, money.unknown, money.told) {
+        (0, ..) => "no session yet".to_owned(),
+        (all, 0, told) if told == all => "by the program's own count".to_owned(),
+        (_, 0, _) => "by known prices".to_owned(),
+        (all, unknown, _) => format!("unknown for {unknown} of {}", many(all, "session")),
+    };
+    ("Money", money.sum(), under)
 }
 
 fn lines(it: &Receipt) -> [(&'static str, String); 3] {
@@ -321,6 +329,23 @@ mod tests {
         // Another title is another picture: it is the words that are drawn, and not boxes for what no font has.
         let (_, _, other) = pixels(&png(&svg(&receipt("A wind rose"))).unwrap());
         assert_ne!(bytes, other);
+    }
+
+    #[test]
+    fn what_it_cost_is_a_sum_or_unknown_and_never_nothing() {
+        let with = |sessions, unknown, told, known| {
+            let mut it = receipt("x");
+            it.money.sessions = sessions;
+            (it.money.unknown, it.money.told, it.money.known) =
+                (unknown, told, pilothouse_contract::money::Money(known));
+            let (_, figure, under) = money(&it);
+            (figure, under)
+        };
+        let says = |figure: &str, under: &str| (figure.to_owned(), under.to_owned());
+        assert_eq!(with(7, 0, 7, 1_240_000), says("$1.24", "by the program's own count"));
+        assert_eq!(with(7, 2, 5, 1_240_000), says("at least $1.24", "unknown for 2 of 7 sessions"));
+        assert_eq!(with(1, 1, 0, 0), says("unknown", "unknown for 1 of 1 session"));
+        assert!(svg(&receipt("x")).contains(">Money<"));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use pilothouse_contract::At;
-use pilothouse_contract::trajectory::StepKind;
+use pilothouse_contract::money::Money;
+use pilothouse_contract::trajectory::{StepKind, Tokens};
 use serde_json::Value;
 
 /// The longest directory name that Claude Code makes from a path before it cuts it and adds a hash.
@@ -121,6 +122,7 @@ impl Record<'_> {
         match text_at(self.value, "/type") {
             "user" => self.user(),
             "assistant" => self.assistant(),
+            "cost-state" => vec![self.cost()],
             "system" if text_at(self.value, "/subtype") == "api_error" => {
                 vec![self.step(0, StepKind::Error { text: retried(self.value) })]
             }
@@ -183,13 +185,43 @@ impl Record<'_> {
         };
         let kind = StepKind::Tokens {
             model: text_at(self.value, "/message/model").to_owned(),
-            // What is written to the cache was read anew all the same.
-            input: count("input_tokens").saturating_add(count("cache_creation_input_tokens")),
-            cached: count("cache_read_input_tokens"),
-            output: count("output_tokens"),
+            tokens: Tokens {
+                input: count("input_tokens"),
+                cached: count("cache_read_input_tokens"),
+                cache_write: count("cache_creation_input_tokens"),
+                cache_write_1h: usage
+                    .pointer("/cache_creation/ephemeral_1h_input_tokens")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0),
+                output: count("output_tokens"),
+            },
         };
         let native = format!("tokens:{message}:{}", text_at(self.value, "/requestId"));
         Some(NativeStep { native, at: self.at(), kind })
+    }
+
+    /// What the program says that the session cost, all it started included. It says so again and again, and the last word
+    /// counts; where it met a model that it has no price for, it counts that by another's, so its sum is no fact then.
+    fn cost(&self) -> NativeStep {
+        let is_known = self.value.get("hasUnknownModelCost").and_then(Value::as_bool) != Some(true);
+        let dollars = self.value.get("totalCostUSD").and_then(Value::as_f64).filter(|_| is_known);
+        let usage = self.value.get("modelUsage").and_then(Value::as_object);
+        let counted = |(model, usage): (&String, &Value)| {
+            let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
+            let tokens = Tokens {
+                input: count("inputTokens"),
+                cached: count("cacheReadInputTokens"),
+                cache_write: count("cacheCreationInputTokens"),
+                cache_write_1h: count("cacheCreationEphemeral1hInputTokens"),
+                output: count("outputTokens"),
+            };
+            (model.clone(), tokens)
+        };
+        let kind = StepKind::Cost {
+            micros: dollars.and_then(Money::of_dollars).map(|it| it.0),
+            models: usage.into_iter().flatten().map(counted).collect(),
+        };
+        NativeStep { native: "cost".to_owned(), at: self.at(), kind }
     }
 
     /// A step for every content block that makes one, numbered by its place.
@@ -337,14 +369,16 @@ mod tests {
         let line = r#"{"type":"assistant","uuid":"u2","requestId":"r1","message":{"id":"m1","model":"opus","content":[
             {"type":"thinking","thinking":"Why?"},{"type":"thinking","thinking":""},{"type":"text","text":"So."},
             {"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls","description":"d"}}],
-            "usage":{"input_tokens":5,"cache_creation_input_tokens":2,"cache_read_input_tokens":40,"output_tokens":3}}}"#;
+            "usage":{"input_tokens":5,"cache_creation_input_tokens":2,"cache_read_input_tokens":40,"output_tokens":3,
+            "cache_creation":{"ephemeral_1h_input_tokens":1,"ephemeral_5m_input_tokens":1}}}}"#;
         let call = StepKind::Call {
             call: "t1".into(),
             tool: "Bash".into(),
             says: "ls".into(),
             input: hash(r#"{"command":"ls","description":"d"}"#),
         };
-        let tokens = StepKind::Tokens { model: "opus".into(), input: 7, cached: 40, output: 3 };
+        let tokens = Tokens { input: 5, cached: 40, cache_write: 2, cache_write_1h: 1, output: 3 };
+        let tokens = StepKind::Tokens { model: "opus".into(), tokens };
         let expected = [
             ("u2:0".to_owned(), StepKind::Reasoning { text: "Why?".into() }),
             ("u2:2".to_owned(), StepKind::Message { text: "So.".into() }),
@@ -352,6 +386,19 @@ mod tests {
             ("tokens:m1:r1".to_owned(), tokens),
         ];
         assert_eq!(steps(&line.replace('\n', "")), expected);
+    }
+
+    #[test]
+    fn the_programs_own_count_is_one_step_and_no_fact_where_it_guessed() {
+        let line = |guessed: bool| {
+            format!(
+                r#"{{"type":"cost-state","sessionId":"x","totalCostUSD":0.0746318,"modelUsage":{{"opus":{{"inputTokens":13560,"outputTokens":308,"cacheReadInputTokens":71159,"cacheCreationInputTokens":4,"cacheCreationEphemeral1hInputTokens":3,"costUSD":0.0746318}}}},"hasUnknownModelCost":{guessed}}}"#
+            )
+        };
+        let tokens = Tokens { input: 13560, cached: 71159, cache_write: 4, cache_write_1h: 3, output: 308 };
+        let cost = |micros| StepKind::Cost { micros, models: [("opus".to_owned(), tokens)].into() };
+        assert_eq!(steps(&line(false)), [("cost".to_owned(), cost(Some(74_632)))]);
+        assert_eq!(steps(&line(true)), [("cost".to_owned(), cost(None))]);
     }
 
     #[test]

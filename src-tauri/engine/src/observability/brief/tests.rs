@@ -1,10 +1,12 @@
 //! Briefs of fleets made by hand: what is told, in which order, and what is not.
 
+use pilothouse_contract::PullId;
 use pilothouse_contract::brief::page::{headline, rows};
 use pilothouse_contract::evidence::Subject as Of;
+use pilothouse_contract::money::{Account, PriceTable};
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Running};
-use pilothouse_contract::{PullId, RunId};
+use pilothouse_contract::trajectory::{StepKind, Tokens};
 use serde_json::{Value, json};
 
 use super::*;
@@ -53,6 +55,7 @@ fn evidence(id: u32, run: u32, gate: Gate, verdict: Verdict, tree: &str, hour: i
         command: "make check".to_owned(),
         started: SINCE,
         ended: SINCE.plus_ms(hour * H),
+        took_ms: Some(90_000),
         exit: Some(0),
         verdict,
         why: String::new(),
@@ -98,6 +101,8 @@ fn facts(fleet: &Fleet) -> Facts<'_> {
         records: Vec::new(),
         asleep: Vec::new(),
         used: BTreeMap::new(),
+        prices: BTreeMap::new(),
+        quiet: Vec::new(),
     }
 }
 
@@ -187,11 +192,36 @@ fn what_it_took_is_of_the_stretch_and_without_sleep() {
     session(2, -5, Some(2));
     session(3, 1, None);
     session(4, 1, Some(2));
-    let used = |input| Used { input, cached: 0, output: 1 };
+    // One cent a token read.
+    let models = [("m".to_owned(), serde_json::from_str(r#"{"input":10000,"output":0}"#).unwrap())].into();
+    let table = PriceTable { source: "a list".to_owned(), date: String::new(), models };
+    let prices = Prices { tables: vec![table], trouble: None };
+    let used = |input| {
+        let mut account = Account::default();
+        let tokens = Tokens { input, output: 1, ..Tokens::default() };
+        account.add(&StepKind::Tokens { model: "m".to_owned(), tokens }, &prices);
+        account
+    };
+    let ran = |session, hour, ms| QuietRun {
+        session: SessionId(session),
+        number: 1,
+        at: SINCE.plus_ms(hour * H),
+        command: "cargo test".to_owned(),
+        exit: Some(0),
+        ms,
+        whole: 40_100,
+        shown: 100,
+    };
+    let quiet = vec![ran(3, 1, 61_000), ran(4, 1, 500), ran(1, 1, 9)];
     let asleep = vec![(SINCE.plus_ms(3 * H), SINCE.plus_ms(6 * H))];
-    let known = [(2, (used(900), used(30))), (3, (used(5), used(0)))];
+    let known = [
+        (2, Accounts { all: used(900), late: used(30) }),
+        (3, Accounts { all: used(5), late: Account::default() }),
+    ];
     let used = known.map(|(id, it)| (SessionId(id), it)).into_iter().collect();
-    let it = super::of(&Facts { asleep, used, ..facts(&fleet) });
+    let prices = [(RunId(1), prices)].into();
+    fleet.runs.get_mut(&RunId(1)).unwrap().policy.inner_loop_s = 60;
+    let it = super::of(&Facts { asleep, used, prices, quiet, ..facts(&fleet) });
     let [run] = it.runs.as_slice() else { panic!("{it:?}") };
     assert_eq!(run.sessions, [2, 3, 4].map(SessionId));
     assert_eq!(run.agents_ms, (2 + 4 + 1) * H, "two of the night's, four awake, one");
@@ -205,7 +235,12 @@ fn what_it_took_is_of_the_stretch_and_without_sleep() {
             == "agents 3 sessions, 7 h 0 min together; 35 tokens read, 2 written, by the logs of 2 of 3"),
         "{says:#?}"
     );
-    assert!(says.iter().any(|it| it == "money not counted: no log tells of prices"), "{says:#?}");
+    let money = "money at least $0.35; unknown for 1 of 3 sessions; by prices of a list";
+    assert_eq!(says.iter().filter(|it| *it == money).count(), 2, "of the run and of all: {says:#?}");
+    let quiet = "quiet 2 runs, 78 KiB withheld, about 20 k tokens (4 bytes each)";
+    assert_eq!(says.iter().filter(|it| *it == quiet).count(), 2, "only of those that ran: {says:#?}");
+    let slow = "slow 1 of 1 command over 60 s; the slowest: `cargo test` ran 2 times: half within 500 ms, 95 % within 1 min 1 s, over 60 s";
+    assert!(says.iter().any(|it| it == slow), "{says:#?}");
 }
 
 fn add(records: &mut Vec<Record>, event: Event) {

@@ -64,6 +64,7 @@ impl World {
                 output_hash: String::new(),
                 output_bytes: 0,
                 session: Some(asked.session),
+                took_ms: Some(1),
                 flaky_after: None,
                 environment: "simulation".to_owned(),
             },
