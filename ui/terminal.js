@@ -24,7 +24,10 @@ function inert() {
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   const element = document.createElement("ph-sheet");
-  Object.defineProperty(element, "textContent", { set: (text) => sheet.replaceSync(text), get: () => "" });
+  let said = "";
+  // xterm.js says the same again with each theme that it is given, and WebKitGTK keeps a megabyte for each time.
+  const say = (text) => { if (text !== said) sheet.replaceSync((said = text)); };
+  Object.defineProperty(element, "textContent", { set: say, get: () => "" });
   return element;
 }
 function withoutStyles(make) {
@@ -104,6 +107,8 @@ function close(it) {
   it.end = undefined;
   it.host.dataset.keyboard = "";
   it.host.remove();
+  // What nobody sees holds no lines; behind whatever still waits to be written.
+  it.term.write(AFRESH);
 }
 
 // Orders of one terminal reach the shell in the order they were given.
@@ -375,3 +380,9 @@ function text(it) {
   return lines.join("\n").trimEnd();
 }
 window.__terminal = () => pool.filter((it) => it.id).map(text).join("\n");
+// And what stands on their screens alone, with whose they are and how large.
+window.__screens = () => pool.filter((it) => it.id).map(({ session, term }) => {
+  const { active } = term.buffer;
+  const row = (_, n) => active.getLine(active.baseY + n)?.translateToString(true) ?? "";
+  return { session, columns: term.cols, rows: term.rows, text: Array.from({ length: term.rows }, row) };
+});

@@ -231,6 +231,20 @@ mod tests {
         }
     }
 
+    /// Takes everything until it ends like this, and demands that it follows on what came before.
+    fn until(rig: &Rig, all: &mut Vec<u8>, ending: &str) {
+        while !all.ends_with(ending.as_bytes()) {
+            match rig.next(7) {
+                (9, payload) => {
+                    assert_eq!(payload[..8], (all.len() as u64).to_le_bytes(), "a gap, or twice the same");
+                    all.extend(&payload[8..]);
+                    ack(rig, all.len() as u64);
+                }
+                (tag, payload) => assert_eq!(tag, 15, "{}", String::from_utf8_lossy(&payload)),
+            }
+        }
+    }
+
     /// Takes without a word about it until the window is full.
     fn until_full(rig: &Rig) -> Vec<u8> {
         let mut all = Vec::new();
@@ -371,8 +385,10 @@ mod tests {
         rig.order(json!({ "do": "input", "id": 7, "bytes": b"ours\r" })).unwrap();
         // Whoever watches sees it at the size that was set.
         assert_eq!(painted_at(), [101, 0, 33, 0]);
-        rig.order(json!({ "do": "input", "id": 7, "bytes": b"\r" })).unwrap();
+        // What is typed is echoed at once: the last word comes once the first was answered, or the two could change places.
         let mut all = Vec::new();
+        until(&rig, &mut all, "got ours\r\n");
+        rig.order(json!({ "do": "input", "id": 7, "bytes": b"\r" })).unwrap();
         to_the_end(&rig, &mut all);
         assert_eq!(String::from_utf8(all).unwrap(), "ours\r\ngot ours\r\n\r\n");
     }

@@ -2,6 +2,7 @@
 //! takes what it kept from the holders again, and not a byte of output is lost or doubled.
 
 use std::path::Path;
+use std::process::Command;
 
 use pilothouse_contract::event::Event;
 use pilothouse_testkit::home::Home;
@@ -87,6 +88,78 @@ fn engine_and_holders_may_die_in_turn() {
     std::fs::write(&word, "").unwrap();
     assert!(home.events(0).any(|it| matches!(it.event, Event::SessionEnded { .. })));
     counted(&home.run(&["attach", &session, "--no-follow"]).out);
+}
+
+#[test]
+fn two_of_ours_at_once_cost_one_session_at_most_and_that_is_said() {
+    let home = Home::new();
+    let word = home.path().join("word");
+    let ids: Vec<String> =
+        (0..3).map(|_| home.start(&["sh", "-c", &counts_until(&word)]).to_string()).collect();
+    let of = |lines: &Value, id: &str| {
+        lines.as_array().unwrap().iter().find(|it| it["session"]["id"] == id).cloned().unwrap()
+    };
+    let before = home.json(&["session", "steady"]);
+    let struck = &ids[1];
+    // In one breath: whoever could take over is gone too.
+    let both = [holder(&of(&before, struck)), home.engine_pid()].map(|pid| pid.to_string());
+    assert!(Command::new("kill").arg("-9").args(&both).status().unwrap().success());
+    home.json(&["session", "steady"]);
+    let after = home.json(&["session", "list", "--all"]);
+    let (mut ends, line) = (ids.len(), of(&after, struck));
+    if line["state"] == "lost" {
+        let why = line["why"].as_str().unwrap();
+        assert!(why.contains("while no engine kept what it held") && why.contains("is whole"), "{why}");
+    } else {
+        // The engine lived long enough to begin a successor, or the next one found the holder living.
+        assert_eq!(
+            line["session"]["running"]["pid"],
+            of(&before, struck)["session"]["running"]["pid"],
+            "{line}"
+        );
+    }
+    for id in ids.iter().filter(|it| *it != struck) {
+        let (was, is) = (of(&before, id), of(&after, id));
+        assert_eq!(is["session"]["running"], was["session"]["running"], "its program and its holder live");
+        assert_eq!((&is["pulse"]["held"], &is["pulse"]["kept"]), (&true.into(), &true.into()), "{is}");
+    }
+    std::fs::write(&word, "").unwrap();
+    let all_ended = home.events(0).any(|it| {
+        ends -= usize::from(matches!(it.event, Event::SessionEnded { .. }));
+        ends == 0
+    });
+    assert!(all_ended);
+    for id in &ids {
+        let log = home.run(&["attach", id, "--raw", "--no-follow"]).out;
+        let end = &of(&home.json(&["session", "list", "--all"]), id)["session"]["end"]["how"];
+        // What was cut off in the middle of a line is whole up to there.
+        let whole = log.rsplit_once('\n').map_or("", |it| it.0);
+        let lines = counted(whole);
+        assert!(lines > 0);
+        if id != struck {
+            assert!(
+                log.ends_with('\n') && lines.is_multiple_of(20_000) && end["code"] == 7,
+                "{lines}: {end}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_size_that_a_dead_holder_did_not_write_down_is_found_in_the_terminal() {
+    let home = Home::new();
+    // Set past the holder, as one leaves it that dies between setting and writing down.
+    let session = home.start(&["sh", "-c", "stty cols 77 rows 11; echo set; read more"]).to_string();
+    Seat::view(&home, &pilothouse_contract::wire::View::of(session.parse().unwrap()))
+        .unwrap()
+        .until("set")
+        .unwrap();
+    kill_at_once(holder(&steady(&home)));
+    wait_for_replaced(&home, 1);
+    steady(&home);
+    let screen = home.json(&["session", "screen", &session]);
+    assert_eq!((&screen["columns"], &screen["rows"]), (&77.into(), &11.into()), "{screen}");
+    assert_eq!(screen["text"][0], "set");
 }
 
 #[test]

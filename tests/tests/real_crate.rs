@@ -8,8 +8,8 @@ use std::process::Command;
 
 use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::event::Event;
-use pilothouse_testkit::home::Home;
-use pilothouse_testkit::model::{Script, ScriptedModel};
+use pilothouse_testkit::claude::Claude;
+use pilothouse_testkit::model::Script;
 use pilothouse_testkit::repo::Repo;
 
 const CRATE: &str = "strsim";
@@ -70,16 +70,6 @@ fn script() -> Script {
     Script::from_json(&script.to_string()).unwrap()
 }
 
-/// The program, where `cargo xtask test` put it; nothing if this runs by hand without it.
-fn claude() -> Option<PathBuf> {
-    let path = std::env::var_os("PILOTHOUSE_CLAUDE").map(PathBuf::from);
-    assert!(
-        path.is_some() || std::env::var_os("PILOTHOUSE_ALL").is_none(),
-        "Claude Code is not installed: run cargo xtask test"
-    );
-    path
-}
-
 /// The crate's published source, brought by cargo.
 fn source() -> PathBuf {
     let scratch = tempfile::tempdir().unwrap();
@@ -113,48 +103,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
-    entries.flat_map(|it| if it.is_dir() { files_below(&it) } else { vec![it] }).collect()
-}
-
-/// What the program needs to be here and nowhere else: a model, and a folder for what it knows.
-struct Seat {
-    model: ScriptedModel,
-    config: tempfile::TempDir,
-    temp: tempfile::TempDir,
-    path: String,
-}
-
-impl Seat {
-    fn new(claude: &Path, script: Script) -> Self {
-        Self {
-            model: ScriptedModel::start(script).unwrap(),
-            config: tempfile::tempdir().unwrap(),
-            temp: tempfile::tempdir().unwrap(),
-            path: format!("{}:{}", claude.parent().unwrap().display(), std::env::var("PATH").unwrap()),
-        }
-    }
-
-    fn environment(&self) -> [(&str, String); 6] {
-        [
-            ("PATH", self.path.clone()),
-            ("ANTHROPIC_BASE_URL", self.model.url()),
-            ("ANTHROPIC_API_KEY", "scripted".to_owned()),
-            ("CLAUDE_CONFIG_DIR", self.config.path().display().to_string()),
-            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
-            ("TMPDIR", self.temp.path().display().to_string()),
-        ]
-    }
-
-    fn home(&self) -> Home {
-        self.environment().iter().fold(Home::new(), |home, (name, value)| home.with_env(name, value))
-    }
-}
-
 #[test]
 fn a_session_in_another_terminal_is_seen_and_goes_on_here() {
-    let Some(claude) = claude() else {
+    let Some(claude) = Claude::program() else {
         println!("not shown: Claude Code is not installed here; cargo xtask test installs it");
         return;
     };
@@ -164,7 +115,7 @@ fn a_session_in_another_terminal_is_seen_and_goes_on_here() {
         says("again", "Now oil it", "Oiled."),
         says("first", "Mend the pump", "The pump runs."),
     ]});
-    let seat = Seat::new(&claude, Script::from_json(&script.to_string()).unwrap());
+    let seat = Claude::new(&claude, Script::from_json(&script.to_string()).unwrap());
     let repo = Repo::new("harbour", &[]);
     repo.commit(&[("README.md", "A harbour\n")], "Begun");
     std::fs::create_dir(repo.path().join("docs")).unwrap();
@@ -208,7 +159,7 @@ fn a_session_in_another_terminal_is_seen_and_goes_on_here() {
 
 #[test]
 fn a_real_agent_program_carries_a_real_crate_to_landed() {
-    let Some(claude) = claude() else {
+    let Some(claude) = Claude::program() else {
         println!("not shown: Claude Code is not installed here; cargo xtask test installs it");
         return;
     };
@@ -223,7 +174,7 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
         ],
         "As published, with a spec",
     );
-    let seat = Seat::new(&claude, script());
+    let seat = Claude::new(&claude, script());
     let home = seat.home();
     home.trust(&repo);
     let ran = home.try_json(&["run", "start", "001-common-prefix", "--wait"]);
@@ -285,7 +236,7 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     }
     // The program's own word of what that cost stands at the end of its log; it is the sum in the receipt, and its count of tokens
     // is that of the calls.
-    let logs = files_below(&seat.config.path().join("projects"));
+    let logs = seat.logs();
     let log = |it: &PathBuf| std::fs::read_to_string(it).unwrap();
     let told = |line: &str| -> Option<f64> {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -308,6 +259,6 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     assert_eq!(tokens.len(), 6, "one a model call");
     assert!(tokens.iter().any(|it| it["cached"] == 800 && it["output"] == 40), "{tokens:?}");
     assert!(steps.iter().all(|it| it["kind"] != "error"), "{steps:#?}");
-    let seen = seat.model.seen();
+    let seen = seat.model().seen();
     assert!(seen.iter().any(|it| it.scenario.as_deref() == Some("tests, second try")), "{seen:?}");
 }

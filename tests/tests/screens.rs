@@ -9,10 +9,21 @@ use pilothouse_contract::SessionId;
 use pilothouse_contract::rows::{Colour, Look, Rows, Tile, Version, Wanted};
 use pilothouse_contract::wire::View;
 use pilothouse_testkit::home::{Home, kill_at_once};
-use pilothouse_testkit::seat::{Seat, call};
+use pilothouse_testkit::seat::{FromSession, Seat, call};
 
 fn start(home: &Home, script: &str) -> SessionId {
     home.start(&["sh", "-c", script])
+}
+
+/// What does not come within this is not coming.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the only session of a home is parked, or is not.
+fn wait_for_parked(home: &Home, parked: bool) {
+    let begun = Instant::now();
+    while home.json(&["session", "list"])[0]["pulse"]["parked"] != parked {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to that: parked is to be {parked}");
+    }
 }
 
 /// Starts a session and waits until it said what it says first.
@@ -25,6 +36,64 @@ fn said(home: &Home, script: &str, text: &str) -> SessionId {
 fn rows(home: &Home, sessions: &[(SessionId, Option<Version>)], most: u16) -> Vec<Tile> {
     let sessions = sessions.iter().map(|(session, have)| Wanted { session: *session, have: *have });
     call(home, Rows { sessions: sessions.collect(), most }).unwrap()
+}
+
+#[test]
+fn a_screen_at_rest_is_parked_stays_so_for_who_looks_and_goes_on_as_if_it_had_not_been() {
+    let script = "stty -echo; seq 1 3000; printf '\\033[?2004h\\033[4h\\033[5;7H\\033[1;31mhere'; \
+                  while read -r word; do printf 'got %s' $word; done";
+    // The same in a home where nothing is parked in the time that this takes.
+    let homes = [Home::new().with_env("PILOTHOUSE_PARK_MS", "100"), Home::new()];
+    let sessions = homes.each_ref().map(|home| said(home, script, "here"));
+    // Every screen here is drawn to its end first, or it would be painted as far as it is.
+    let seen = |at: usize| {
+        let (home, session) = (&homes[at], sessions[at]);
+        let screen = home.json(&["session", "screen", &session.to_string()]);
+        let mut seat = Seat::view(home, &View { lines_above: 1000, ..View::of(session) }).unwrap();
+        loop {
+            if let FromSession::Screen(offset, size, painting) = seat.next().unwrap() {
+                return (offset, size, String::from_utf8(painting).unwrap(), screen);
+            }
+        }
+    };
+    let before = seen(0);
+    assert!(before.2.contains("here") && before.2.contains("\r\n2500\r\n"));
+    wait_for_parked(&homes[0], true);
+    for _ in 0..3 {
+        assert_eq!(seen(0), before);
+        assert_eq!(rows(&homes[0], &[(sessions[0], None)], 3), rows(&homes[1], &[(sessions[1], None)], 3));
+        assert_eq!(
+            homes[0].json(&["session", "list"])[0]["pulse"]["parked"],
+            true,
+            "looking changes nothing"
+        );
+        // An engine that begins has it parked too.
+        kill_at_once(homes[0].engine_pid());
+        homes[0].json(&["session", "steady"]);
+    }
+    wait_for_parked(&homes[0], true);
+    assert_eq!(seen(0), seen(1));
+    for (home, session) in homes.iter().zip(sessions) {
+        let mut seat = Seat::view(home, &View::typing(session)).unwrap();
+        seat.input(b"on\n").unwrap();
+        seat.until("got on").unwrap();
+    }
+    let (parked, not) = (seen(0), seen(1));
+    assert_eq!(parked, not);
+    assert_ne!(parked, before);
+    assert_eq!(homes[1].json(&["session", "list"])[0]["pulse"]["parked"], false);
+    wait_for_parked(&homes[0], true);
+    assert_eq!(seen(0), parked);
+}
+
+#[test]
+fn a_time_to_park_that_is_none_is_refused_in_words() {
+    let home = Home::new().with_env("PILOTHOUSE_PARK_MS", "soon");
+    let refused = home.try_json(&["engine", "start"]);
+    assert!(
+        refused.fault().contains("PILOTHOUSE_PARK_MS is 'soon', which is no number of milliseconds"),
+        "{refused:?}"
+    );
 }
 
 #[test]

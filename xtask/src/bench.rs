@@ -22,7 +22,7 @@ pub(crate) enum Name {
     Window,
     /// Held terminals: speed, processor, memory, attaching, keys; beside tmux and a bare reader
     Terminal,
-    /// A hundred sessions at rest, beside tmux
+    /// A hundred sessions at rest and the window, beside tmux; how soon a holder holds
     Idle,
     /// Finding the tasks that may begin, beside what the design allows
     Scheduler,
@@ -67,9 +67,14 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
     let bin = step::target().join("release");
     match name {
         Name::Window => window::build_for_figures()?,
-        Name::Terminal | Name::Idle => {
+        Name::Terminal => {
             need::all(&[need::TMUX], false)?;
             step::release_with("terminals")?;
+        }
+        Name::Idle => {
+            need::all(&[need::TMUX], false)?;
+            window::build_released()?;
+            step::release_of_testkit("terminals")?;
         }
         Name::Scheduler => drop(step::release_with("scheduler")?),
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,

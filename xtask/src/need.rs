@@ -2,6 +2,7 @@
 //! is run where it may be: as root, with `--yes`, or where CI is set.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
@@ -97,6 +98,26 @@ pub(crate) const CLAUDE: Need = Need {
     ],
     root: false,
 };
+
+/// What tests draw with beside an agent.
+pub(crate) const PAGER: Need = Need {
+    name: "a pager (less)",
+    there: "command -v less",
+    install: &["apt-get install -y less"],
+    root: true,
+};
+/// The same.
+pub(crate) const EDITOR: Need = Need {
+    name: "an editor (vi)",
+    there: "command -v vi",
+    install: &["apt-get install -y vim-tiny"],
+    root: true,
+};
+
+/// Where [`CLAUDE`] is.
+pub(crate) fn claude() -> PathBuf {
+    step::top().join("target/agents/node_modules/.bin/claude")
+}
 
 /// Sees to it that everything is there.
 pub(crate) fn all(needs: &[Need], yes: bool) -> Result<()> {

@@ -55,6 +55,11 @@ pub(crate) fn cargo_quietly(args: &[&str]) -> Result<()> {
 /// Builds the programs as they ship, and one of the testkit beside them. Returns their folder.
 pub(crate) fn release_with(bin: &str) -> Result<PathBuf> {
     cargo_quietly(&["build", "--release", "--bins"])?;
+    release_of_testkit(bin)
+}
+
+/// Builds a program of the testkit beside those that ship. Returns their folder.
+pub(crate) fn release_of_testkit(bin: &str) -> Result<PathBuf> {
     cargo_quietly(&["build", "--release", "--package", "pilothouse-testkit", "--bin", bin])?;
     Ok(target().join("release"))
 }

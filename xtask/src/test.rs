@@ -12,7 +12,7 @@ pub(crate) fn run(yes: bool) -> Result<ExitCode> {
     let begun = Instant::now();
     need::all(&window::NEEDS, yes)?;
     need::all(&window::UNSEEN, yes)?;
-    need::all(&[need::UNSHARE, need::NPM, need::CLAUDE], yes)?;
+    need::all(&[need::UNSHARE, need::NPM, need::CLAUDE, need::PAGER, need::EDITOR], yes)?;
     step::cargo("Format", &["fmt", "--all", "--check"], &[])?;
     window::build()?;
     step::cargo(
@@ -40,13 +40,12 @@ pub(crate) fn run(yes: bool) -> Result<ExitCode> {
     let lint = ["clippy", "--quiet"].iter().chain(&pages).chain(&["--all-targets", "--", "-D", "warnings"]);
     step::cargo("Lint the pages", &lint.copied().collect::<Vec<_>>(), &[])?;
     let programs = step::target().join("debug");
-    let claude = step::top().join("target/agents/node_modules/.bin/claude");
     step::cargo(
         "Test",
         &["test", "--workspace", "--exclude", "pilothouse-ui", "--no-fail-fast"],
         &[
             ("PILOTHOUSE_BIN_DIR", &programs.to_string_lossy()),
-            ("PILOTHOUSE_CLAUDE", &claude.to_string_lossy()),
+            ("PILOTHOUSE_CLAUDE", &need::claude().to_string_lossy()),
             ("PILOTHOUSE_ALL", "1"),
             ("RUST_BACKTRACE", "0"),
         ],

@@ -23,14 +23,19 @@ pub(crate) fn build() -> Result<()> {
     step::cargo("Build the programs", &programs, &[])
 }
 
-/// Builds the pages, the programs as they ship, and what looks at the window. Says what it does on standard error.
-pub(crate) fn build_for_figures() -> Result<()> {
+/// Builds the pages and the programs as they ship. Says what it does on standard error.
+pub(crate) fn build_released() -> Result<()> {
     need::all(&NEEDS, false)?;
     need::all(&UNSEEN, false)?;
     step::cargo_quietly(&["run", "--quiet", "--package", "xtask", "--features", "pages", "--", "pages"])?;
     let ours = ["pilothouse-desktop", "pilothouse-cli", "pilothouse-holder"];
     let packages = ours.iter().flat_map(|it| ["--package", it]);
-    step::cargo_quietly(&["build", "--release", "--bins"].into_iter().chain(packages).collect::<Vec<_>>())?;
+    step::cargo_quietly(&["build", "--release", "--bins"].into_iter().chain(packages).collect::<Vec<_>>())
+}
+
+/// The same, and what looks at the window.
+pub(crate) fn build_for_figures() -> Result<()> {
+    build_released()?;
     step::cargo_quietly(&["build", "--package", "pilothouse-testkit", "--bin", "figures"])
 }
 

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use pilothouse_client::{Client, Places, Start, readiness_line};
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::{Fault, FaultCode, ask};
+use pilothouse_engine::execution::held::PARK;
 use pilothouse_engine::{Engine, Options, serve};
 use pilothouse_holder::proc;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -467,6 +468,7 @@ async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
         hold,
         program,
         restarts,
+        park: park()?,
         watcher: std::os::unix::process::parent_id(),
     };
     // Before anything is taken up, so that holders can be reached at once.
@@ -474,6 +476,20 @@ async fn begin(restarts: u32) -> Result<Option<Begun>, Fault> {
     let engine = Engine::open(options).await?;
     tracing::info!(pid = std::process::id(), restarts, data = %places.data.display(), "the engine runs");
     Ok(Some((engine, listener, lock)))
+}
+
+/// How long a screen at rest is kept ready to be drawn on, in milliseconds; for tests and benches, which have no minute.
+const PARK_MS: &str = "PILOTHOUSE_PARK_MS";
+
+/// After how long without a byte a screen is parked.
+fn park() -> Result<Duration, Fault> {
+    let Some(asked) = std::env::var_os(PARK_MS) else { return Ok(PARK) };
+    let ms = asked.to_str().and_then(|it| it.parse().ok());
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        let asked = pilothouse_contract::text::plain(&asked.to_string_lossy(), false);
+        Fault::environment(format!("{PARK_MS} is '{asked}', which is no number of milliseconds"))
+            .hint("take it out of the environment, or give it a number")
+    })
 }
 
 /// So long is the lock asked for, and whoever has it, before that one is called stuck, in milliseconds.

@@ -297,6 +297,9 @@ pub struct Pulse {
     pub refused_bytes: u64,
     /// How many viewers are attached.
     pub viewers: u32,
+    /// Whether its screen is kept as a few compressed bytes, because nothing has moved on it for a while.
+    #[serde(default)]
+    pub parked: bool,
     /// It counts as silent since then at most: what happened while nobody could work does not count.
     #[serde(default)]
     pub silent_from: Option<At>,

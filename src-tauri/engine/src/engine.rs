@@ -41,6 +41,8 @@ pub struct Options {
     pub program: PathBuf,
     /// How often the watcher started the engine before.
     pub restarts: u32,
+    /// After this long without a byte the screen of a session is parked.
+    pub park: Duration,
     /// The watcher's process: what died elsewhere and came to it is nobody's hand.
     pub watcher: u32,
 }
@@ -132,7 +134,8 @@ impl Engine {
         let (ended, ends) = mpsc::unbounded_channel();
         let (orders, taken) = mpsc::unbounded_channel();
         let (signs, told) = mpsc::unbounded_channel();
-        let sessions = Sessions::new(&options.data.join("sessions"), &options.sockets, &options.hold, ended);
+        let sessions = Sessions::new(&options.data.join("sessions"), &options.sockets, &options.hold, ended)
+            .parking_after(options.park);
         let trees = Trees::new(&home, &worktrees);
         let rehearsal = crate::rehearsal::write_agent(&options.data)
             .map_err(|error| cannot_use(&options.data, &error))?;

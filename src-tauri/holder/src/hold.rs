@@ -178,6 +178,11 @@ impl<'a> Holder<'a> {
         // It is, if this process was its holder before, as another program.
         let parent = proc::one(before.pid).is_some_and(|it| it.parent == std::process::id());
         let program = Program::taken(asked, before.pid, hands.output, hands.program);
+        // The one before may have died between setting a size and writing it down.
+        let noted = place.sizes()?.last().map_or((asked.columns, asked.rows), |it| (it.1, it.2));
+        if let Some(size) = program.size().filter(|it| *it != noted) {
+            let _unwritten = place.add_size(log.published(), size.0, size.1);
+        }
         let group =
             asked.cgroup.as_deref().map(Group::at).filter(|it| !it.all().contains(&std::process::id()));
         Ok(Self::new(

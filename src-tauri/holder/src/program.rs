@@ -83,6 +83,12 @@ impl Program {
         };
         self.mode == Mode::Pty && rustix::termios::tcsetwinsize(&self.output, size).is_ok()
     }
+
+    /// Columns and rows of its terminal, if it has one.
+    pub(crate) fn size(&self) -> Option<(u16, u16)> {
+        let size = (self.mode == Mode::Pty).then(|| rustix::termios::tcgetwinsize(&self.output))?.ok()?;
+        Some((size.ws_col, size.ws_row))
+    }
 }
 
 fn size(columns: u16, rows: u16) -> PtySize {

@@ -102,7 +102,7 @@ impl Home {
         home
     }
 
-    /// The same with programs of its own, which a test may replace.
+    /// The same with programs of its own, which a test may replace; with the window, where that is built.
     ///
     /// # Panics
     /// If they cannot be copied.
@@ -110,8 +110,10 @@ impl Home {
     pub fn with_own_programs(mut self) -> Self {
         let own = self.folder.path().join("bin");
         let copied = std::fs::create_dir(&own).and_then(|()| {
-            for program in ["pilothouse", "pilothouse-hold"] {
-                std::fs::copy(self.bin.join(program), own.join(program))?;
+            for program in ["pilothouse", "pilothouse-hold", "pilothouse-desktop"] {
+                if self.bin.join(program).exists() {
+                    std::fs::copy(self.bin.join(program), own.join(program))?;
+                }
             }
             Ok(())
         });
@@ -263,6 +265,18 @@ impl Home {
         id.unwrap_or_else(|| panic!("{started}"))
     }
 
+    /// Where a session's holder keeps what it holds.
+    ///
+    /// # Panics
+    /// If there is no such session.
+    #[must_use]
+    pub fn folder_of(&self, session: SessionId) -> PathBuf {
+        let begins = format!("{session}-");
+        let mut all = std::fs::read_dir(self.data().join("sessions")).into_iter().flatten().flatten();
+        let found = all.find(|it| it.file_name().to_string_lossy().starts_with(&begins));
+        found.unwrap_or_else(|| panic!("{session} has no folder")).path()
+    }
+
     /// Has an agent carry the item of [`Repo::with_tasks`] as far as it comes, with a policy that approves; whatever comes
     /// of it.
     pub fn carry(&self, agent: &ShellAgent) -> Ran {
@@ -300,6 +314,12 @@ impl Home {
         let pid =
             status.pointer("/engine/pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
         pid.unwrap_or_else(|| panic!("no engine runs: {status}"))
+    }
+
+    /// The engine's process id as it wrote it down when it began, without a call.
+    #[must_use]
+    pub fn locked_by(&self) -> Option<u32> {
+        std::fs::read_to_string(self.data().join("engine.lock")).ok()?.trim().parse().ok()
     }
 
     /// Waits until the engine has nothing left to do that was asked for: what is told of comes before what is tidied up.
@@ -401,7 +421,7 @@ pub fn moved_to<'a>(home: &Path, command: &'a mut Command) -> &'a mut Command {
 }
 
 /// Whoever starts an engine again when it dies: its parent.
-fn watcher(engine: u32) -> Option<u32> {
+pub(crate) fn watcher(engine: u32) -> Option<u32> {
     let parent = stat_field(engine, 4)?.parse().ok()?;
     let words = std::fs::read(format!("/proc/{parent}/cmdline")).ok()?;
     words.split(|byte| *byte == 0).any(|it| it == b"watch").then_some(parent)
@@ -451,8 +471,7 @@ impl Drop for Home {
             self.tell_the_log();
         }
         // Whoever watches the engine first, or it comes back; then the engine; then what is still held.
-        let engine = std::fs::read_to_string(self.data().join("engine.lock")).unwrap_or_default();
-        let engine = engine.trim().parse().ok();
+        let engine = self.locked_by();
         let watcher = engine.and_then(watcher);
         let _stopped = self.run(&["engine", "stop"]);
         for pid in [watcher, engine].into_iter().flatten() {

@@ -38,6 +38,33 @@ pub fn lives(pid: u32) -> bool {
     stat_field(pid, 3).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
 }
 
+/// A line of what the kernel says of all of a process's memory, in MiB; nothing if the process is gone.
+fn memory_mib(pid: u32, name: &str) -> Option<f64> {
+    let all = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let kib = all.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(':'))?;
+    kib.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|it| it / 1024.0)
+}
+
+/// What a process holds in MiB, pages that it shares by its share.
+#[must_use]
+pub fn share_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "Pss")
+}
+
+/// What a process holds in MiB that is of no file: this is its own, whoever else runs the same program.
+#[must_use]
+pub fn own_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "Anonymous")
+}
+
+/// Processor time that a process used so far, in seconds.
+#[must_use]
+pub fn cpu_seconds(pid: u32) -> Option<f64> {
+    // User and system time in hundredths of a second.
+    let of = |number| stat_field(pid, number)?.parse::<f64>().ok();
+    Some((of(14)? + of(15)?) / 100.0)
+}
+
 /// Kills a process that is still awaited after [`PATIENCE`]. Whoever no longer waits drops it.
 #[derive(Debug)]
 pub struct Watchdog {
@@ -127,6 +154,19 @@ mod tests {
         assert!(!lives(pid));
         child.wait().unwrap();
         assert!(!lives(pid) && !signal(pid, "-0"));
+    }
+
+    #[test]
+    fn what_a_process_holds_and_uses_is_told() {
+        let own = std::process::id();
+        let before = own_mib(own).unwrap();
+        let held = vec![1_u8; 64 * 1024 * 1024];
+        let after = own_mib(own).unwrap();
+        assert!(after - before > 60.0, "{before} and then {after} MiB with {} bytes more", held.len());
+        assert!(share_mib(own).unwrap() >= after);
+        let used = cpu_seconds(own).unwrap();
+        while cpu_seconds(own).unwrap() < used + 0.05 {}
+        assert_eq!((own_mib(u32::MAX), share_mib(u32::MAX), cpu_seconds(u32::MAX)), (None, None, None));
     }
 
     #[test]

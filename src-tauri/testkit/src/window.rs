@@ -211,6 +211,22 @@ impl Window {
         self.group.as_ref().map(|it| members(it.id())).unwrap_or_default()
     }
 
+    /// Its own processes, by what they are: the window's, and those of its webview. Not what drives it.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<(&'static str, u32)> {
+        let kind = |pid: u32| {
+            let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+            match program.file_name()?.to_str()? {
+                _ if program == self.program => Some("window"),
+                "WebKitWebProcess" => Some("webview, page"),
+                "WebKitNetworkProcess" => Some("webview, network"),
+                "WebKitGPUProcess" => Some("webview, graphics"),
+                _ => None,
+            }
+        };
+        self.processes().into_iter().filter_map(|pid| Some((kind(pid)?, pid))).collect()
+    }
+
     /// Where the window and its driver write what they complain of.
     fn log(&self) -> PathBuf {
         self.home.join("window.log")

@@ -45,6 +45,8 @@ mod upgrade;
 
 /// Capacity of a log segment of an interactive session, in bytes.
 const SEGMENT_PTY: u64 = 16 * 1024 * 1024;
+/// After this long without a byte the screen of a session is parked, unless somebody says otherwise.
+pub const PARK: Duration = Duration::from_secs(60);
 /// Capacity of a log segment of a check, in bytes: they are many, and mostly say little.
 const SEGMENT_PIPE: u64 = 1024 * 1024;
 
@@ -185,6 +187,7 @@ pub struct Sessions {
     program: PathBuf,
     live: Arc<Mutex<BTreeMap<Key, Live>>>,
     viewers: Arc<AtomicU64>,
+    park: Duration,
     told: mpsc::UnboundedSender<(SessionId, Told)>,
 }
 
@@ -209,8 +212,15 @@ impl Sessions {
             program: program.to_owned(),
             live: Arc::default(),
             viewers: Arc::default(),
+            park: PARK,
             told,
         }
+    }
+
+    /// The same, and screens are parked after so long without a byte.
+    #[must_use]
+    pub fn parking_after(self, park: Duration) -> Self {
+        Self { park, ..self }
     }
 
     /// The folder of a session.
@@ -394,7 +404,7 @@ impl Sessions {
                 Live { sight: sight.clone(), orders: orders.clone(), drawing: drawing.clone() },
             );
         }
-        tokio::spawn(draw::follow(drawing, session, sight.clone(), orders));
+        tokio::spawn(draw::follow(drawing, session, sight.clone(), orders, self.park));
         let sessions = self.clone();
         tokio::spawn(async move {
             let end = Follow::new(&sessions, session, sight.clone(), taken).run().await;
@@ -452,7 +462,7 @@ impl Sessions {
         self.lock().get(&session).map(|live| {
             let sight = live.sight.borrow();
             let outdated = sight.pulse.held && build.is_some_and(|it| it != sight.build);
-            Pulse { outdated, ..sight.pulse }
+            Pulse { outdated, parked: live.drawing.is_parked(), ..sight.pulse }
         })
     }
 

@@ -1,16 +1,15 @@
-//! `figures [open | frames | flood | memory]…`: what the window costs; all of it without a word. Opens the real one where
+//! `figures [open | frames | flood | memory | hidden]…`: what the window costs; all of it without a word. Opens the real one where
 //! nobody sees it and prints samples beside those of a baseline, as JSON, for `cargo xtask bench window`.
 //!
 //! Refuses to judge: it fails only if a figure would be of something else than its name says.
 #![allow(clippy::print_stderr, reason = "a program that talks to whoever runs it")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pilothouse_testkit::feeder::Feeder;
 use pilothouse_testkit::home::Home;
-use pilothouse_testkit::process::stat_field;
+use pilothouse_testkit::process::{own_mib, share_mib, stat_field};
 use pilothouse_testkit::samples::{self, Samples, percentile};
 use pilothouse_testkit::window::{Options, Window};
 use serde_json::Value;
@@ -28,6 +27,9 @@ const STRIPS: u32 = 60;
 const EVENTS: u32 = 10;
 /// So many shells that nobody types into.
 const SHELLS: usize = 10;
+/// Sessions that nobody sees, and what each said.
+const HIDDEN: usize = 40;
+const LINES: usize = 10_000;
 /// A frame that takes longer than this was seen to be missing, in milliseconds: two of a usual display.
 const DROPPED_MS: f64 = 33.4;
 /// The design's budget for opening the window, in milliseconds.
@@ -37,8 +39,8 @@ type Take = fn() -> Vec<Samples>;
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [(&str, Take); 4] =
-        [("open", open), ("frames", full_board), ("flood", flood), ("memory", memory)];
+    let parts: [(&str, Take); 5] =
+        [("open", open), ("frames", full_board), ("flood", flood), ("memory", memory), ("hidden", hidden)];
     let of = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
     let all: Vec<Samples> = parts.iter().filter(|(name, _)| of(name)).flat_map(|(_, take)| take()).collect();
     samples::print(&all);
@@ -241,11 +243,10 @@ fn held_by(home: &Home) -> BTreeMap<&'static str, Vec<f64>> {
     for _ in 0..TIMES {
         std::thread::sleep(Duration::from_secs(1));
         let mut now: BTreeMap<&'static str, f64> = BTreeMap::new();
-        let webview = window.processes().into_iter().filter_map(|pid| Some((webview(pid)?, Some(pid))));
         let holders = home.held().into_iter().map(|(holder, _)| ("holders", holder));
-        let ours =
-            [("window", window.pid()), ("engine", Some(home.engine_pid())), ("watcher", home.watcher_pid())];
-        for (kind, pid) in ours.into_iter().chain(webview).chain(holders) {
+        let ours = [("engine", Some(home.engine_pid())), ("watcher", home.watcher_pid())];
+        let window = window.kinds().into_iter().map(|(kind, pid)| (kind, Some(pid)));
+        for (kind, pid) in ours.into_iter().chain(window).chain(holders) {
             let held = pid.and_then(share_mib).unwrap_or_else(|| panic!("{kind}: no process to look at"));
             *now.entry(kind).or_default() += held;
             *now.entry("all").or_default() += held;
@@ -257,23 +258,37 @@ fn held_by(home: &Home) -> BTreeMap<&'static str, Vec<f64>> {
     kinds
 }
 
-/// Which process of the webview one is. What drives it is none.
-fn webview(pid: u32) -> Option<&'static str> {
-    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    match program.file_name()?.to_str()? {
-        "WebKitWebProcess" => Some("webview, page"),
-        "WebKitNetworkProcess" => Some("webview, network"),
-        "WebKitGPUProcess" => Some("webview, graphics"),
-        _ => None,
+/// What the window and its webview hold of their own beside sessions that nobody sees, each with its lines.
+fn hidden() -> Vec<Samples> {
+    eprintln!("memory, with one hidden session and with {HIDDEN}");
+    let home = Home::new();
+    let start = || home.start(&["sh", "-c", &format!("seq 1 {LINES}; exec sleep 1000000")]);
+    start();
+    let window = Window::open(&home, Options::default());
+    let held = |sessions: usize| {
+        window.until("every strip", || number(&window.eval(STRIPS_SHOWN)) >= sessions as f64);
+        window.keys("ctrl+4");
+        window.until("no terminal", || !window.find("[data-name=terminal]"));
+        std::thread::sleep(SETTLES);
+        let held = (0..TIMES).map(|_| {
+            std::thread::sleep(Duration::from_secs(1));
+            window.kinds().into_iter().filter_map(|(_, pid)| own_mib(pid)).sum()
+        });
+        let held: Vec<f64> = held.collect();
+        window.keys("ctrl+1");
+        held
+    };
+    let baseline = held(1);
+    for _ in 1..HIDDEN {
+        start();
     }
-}
-
-/// What a process holds, pages that it shares by its share.
-fn share_mib(pid: u32) -> Option<f64> {
-    let rollup = Path::new("/proc").join(pid.to_string()).join("smaps_rollup");
-    let rollup = std::fs::read_to_string(rollup).ok()?;
-    let kib = rollup.lines().find_map(|it| it.strip_prefix("Pss:"))?;
-    kib.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|it| it / 1024.0)
+    vec![Samples {
+        name: format!("memory of its own, {HIDDEN} hidden sessions of {LINES} lines"),
+        unit: "MiB",
+        ours: held(HIDDEN),
+        baseline,
+        baseline_name: "the same window with one",
+    }]
 }
 
 fn number(value: &Value) -> f64 {

@@ -14,9 +14,11 @@ use pilothouse_contract::SessionId;
 use pilothouse_contract::wire::View;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::must;
-use pilothouse_testkit::process::{Fifo, stat_field};
+use pilothouse_testkit::process::{Fifo, PATIENCE, cpu_seconds, own_mib};
 use pilothouse_testkit::samples::{self, Samples, percentile};
 use pilothouse_testkit::seat::{FromSession, Seat};
+use pilothouse_testkit::window::{Options, Window};
+use serde_json::{Value, json};
 
 /// Each session says so much.
 const CORPUS_MIB: f64 = 8.0;
@@ -26,9 +28,12 @@ const CROWDS: [(usize, usize); 4] = [(1, 3), (10, 3), (50, 2), (100, 1)];
 const KEYS: usize = 300;
 /// So many sessions flood meanwhile.
 const FLOODS: [usize; 3] = [0, 10, 50];
-/// Sessions at rest, and how long they are looked at.
+/// Sessions at rest, what each has said - 10,000 lines -, and how long they are looked at.
 const AT_REST: usize = 100;
+const LINES_BYTES: usize = 750 * 1024;
 const REST: Duration = Duration::from_secs(10);
+/// So many holders are begun.
+const STARTS: usize = 20;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -151,19 +156,12 @@ impl Drop for Tmux {
 
 /// Processor time in seconds that processes used.
 fn cpu(pids: &[u32]) -> f64 {
-    let of = |pid: &u32, number| stat_field(*pid, number)?.parse::<f64>().ok();
-    // User and system time in hundredths of a second.
-    pids.iter().filter_map(|pid| Some((of(pid, 14)? + of(pid, 15)?) / 100.0)).sum()
+    pids.iter().filter_map(|pid| cpu_seconds(*pid)).sum()
 }
 
 /// Memory in MiB that nobody else has.
 fn private(pids: &[u32]) -> f64 {
-    let of = |pid: &u32| {
-        let all = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let lines = all.lines().filter(|it| it.starts_with("Anonymous:"));
-        Some(lines.filter_map(|it| it.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>() / 1024.0)
-    };
-    pids.iter().filter_map(of).sum()
+    pids.iter().filter_map(|pid| own_mib(*pid)).sum()
 }
 
 /// The engine, its watcher and the holders.
@@ -365,46 +363,110 @@ fn keys(floods: usize) -> Vec<Samples> {
         .into()
 }
 
-/// Sessions at rest.
+/// Sessions at rest, each with its lines, parked; and a window that shows none of them.
 fn idle() -> Vec<Samples> {
-    let home = Home::new();
+    let home = Home::new().with_env("PILOTHOUSE_PARK_MS", "1000");
     home.json(&["engine", "start"]);
     let alone = private(&[home.engine_pid()]);
+    let corpus = home.path().join("corpus");
+    must(std::fs::write(&corpus, corpus_of(LINES_BYTES)));
+    let script = format!("cat {}; exec sleep 1000000", corpus.display());
     for _ in 0..AT_REST {
-        home.start(&["sleep", "1000000"]);
+        home.start(&["sh", "-c", &script]);
     }
+    wait_until_parked(&home);
     let pids = ours(&home);
+    let parked = private(&pids);
     let tmux = Tmux::new("idle");
     let server = tmux.pid();
     let server_alone = private(&[server]);
     for _ in 0..AT_REST {
-        tmux.start("sleep 1000000");
+        tmux.start(&script);
     }
+    let window = Window::open(&home, Options::default());
+    window.wait(".board .strip");
+    window.keys("ctrl+4");
+    window.until("no terminal", || !window.find("[data-name=terminal]"));
+    let shows: Vec<u32> = window.kinds().into_iter().map(|(_, pid)| pid).collect();
     // What comes of the start is over by then.
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(5));
     let percent = |used: f64| used / REST.as_secs_f64() * 100.0;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut held, mut shown, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
-        let before = (cpu(&pids), cpu(&[server]));
+        let before = (cpu(&pids), cpu(&shows), cpu(&[server]));
         std::thread::sleep(REST);
-        ours.push(percent(cpu(&pids) - before.0));
-        theirs.push(percent(cpu(&[server]) - before.1));
+        held.push(percent(cpu(&pids) - before.0));
+        shown.push(percent(cpu(&shows) - before.1));
+        theirs.push(percent(cpu(&[server]) - before.2));
     }
+    let all = held.iter().zip(&shown).map(|(held, shown)| held + shown).collect();
     let each = |all: f64| vec![all / AT_REST as f64];
-    vec![
+    let row = |what: &str, ours| Samples {
+        name: format!("processor, {AT_REST} at rest, {what}"),
+        unit: "%",
+        ours,
+        baseline: theirs.clone(),
+        baseline_name: "tmux",
+    };
+    let mut rows = vec![
+        row("all our processes", all),
+        row("engine, watcher and holders", held),
+        row("window and webview", shown),
         Samples {
-            name: format!("processor, {AT_REST} at rest"),
-            unit: "%",
-            ours,
-            baseline: theirs,
-            baseline_name: "tmux",
-        },
-        Samples {
-            name: format!("memory of its own for each of {AT_REST}, holder and engine"),
+            name: format!("memory of its own for each of {AT_REST} that is parked, holder and engine"),
             unit: "MiB",
-            ours: each(private(&pids) - alone),
+            ours: each(parked - alone),
             baseline: each(private(&[server]) - server_alone),
             baseline_name: "tmux",
         },
-    ]
+    ];
+    rows.push(begun());
+    rows
+}
+
+/// Waits until every session of a home is parked.
+fn wait_until_parked(home: &Home) {
+    let begun = Instant::now();
+    let parked = |it: &Value| it.pointer("/pulse/parked") == Some(&true.into());
+    while !home.json(&["session", "list"]).as_array().is_some_and(|all| all.iter().all(parked)) {
+        assert!(begun.elapsed() < PATIENCE, "they are not parked");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// From the start of a holder until it holds a program in a terminal.
+fn begun() -> Samples {
+    let folder = must(tempfile::tempdir());
+    let hold = Home::new().program("pilothouse-hold");
+    let says = |command: &mut Command| {
+        let begun = Instant::now();
+        let mut child = must(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn());
+        let mut word = String::new();
+        if let Some(out) = child.stdout.take() {
+            must(BufReader::new(out).read_line(&mut word));
+        }
+        let ms = begun.elapsed().as_secs_f64() * 1000.0;
+        assert!(!word.is_empty(), "{command:?} said nothing");
+        must(child.wait());
+        ms
+    };
+    let (mut ours, mut script) = (Vec::new(), Vec::new());
+    for n in 0..STARTS {
+        let place = folder.path().join(n.to_string());
+        must(std::fs::create_dir(&place));
+        let asked = json!({
+            "version": 1, "argv": ["true"], "cwd": folder.path(), "mode": "pty", "columns": 120, "rows": 40,
+            "segment_bytes": 16 * 1024 * 1024, "socket": place.join("s.sock"), "limit_ms": 0,
+        });
+        must(std::fs::write(place.join("session.json"), asked.to_string()));
+        ours.push(says(Command::new(&hold).arg(&place)));
+        script.push(says(Command::new("script").args(["-q", "-c", "echo runs", "/dev/null"])));
+    }
+    Samples {
+        name: "a holder, from its start until it holds a program".to_owned(),
+        unit: "ms",
+        ours,
+        baseline: script,
+        baseline_name: "script(1), from its start to the first word of its program",
+    }
 }

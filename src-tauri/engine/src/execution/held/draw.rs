@@ -5,9 +5,9 @@
 //! happens on the threads of [`turns`], a slice at a time.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,11 @@ use super::model::{Alacritty, LIVE_LINES, Model};
 use super::pack::pack;
 use super::{Key, Sessions, Sight, output_of};
 
+mod checkpoint;
 mod rows;
 mod turns;
+
+use checkpoint::Checkpoint;
 
 pub use rows::LastRows;
 
@@ -38,16 +41,13 @@ const GATHER: Duration = Duration::from_millis(2);
 /// A checkpoint is written after so many bytes, and not more often than this.
 const CHECKPOINT_BYTES: u64 = 2 * 1024 * 1024;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Of a log without a checkpoint no more than this is replayed, from its end.
-const REPLAY_MAX: u64 = 64 * 1024 * 1024;
 /// A question that lies further back in the log than this when an engine begins is not answered any more.
 const STALE: u64 = 64 * 1024;
 /// Whoever looks at a tile waits this long for what was said since.
 const LOOK: Duration = Duration::from_millis(100);
-/// After this long without a byte and without a look a model is parked.
-const PARK: Duration = Duration::from_secs(60);
-/// No more lines above a screen are read out of a log.
+/// No more lines above a screen are read out of a log, and no more bytes for them.
 const DEEP_LINES: usize = 10_000;
+const DEEP_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A screen as it is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,25 +64,6 @@ pub struct Drawn {
     pub paint: Vec<u8>,
     /// Whether the program draws on the other screen, as editors do.
     pub alternate: bool,
-}
-
-/// What the screen was at an offset.
-struct Checkpoint {
-    offset: u64,
-    columns: u16,
-    rows: u16,
-    /// Painted and compressed.
-    paint: Vec<u8>,
-}
-
-impl Checkpoint {
-    fn revive(&self) -> Alacritty {
-        let mut model = Alacritty::new(self.columns, self.rows);
-        model.feed(&zstd::decode_all(self.paint.as_slice()).unwrap_or_default());
-        // What a painting asks of a terminal was asked before.
-        model.answers();
-        model
-    }
 }
 
 /// The drawing of one session.
@@ -105,7 +86,8 @@ pub(super) struct Drawing {
     sizes: Vec<(u64, u16, u16)>,
     /// Questions before this byte are not answered.
     answer_from: u64,
-    saved: (u64, Instant),
+    /// Up to where there is a checkpoint beside the log, and when this engine wrote it, if it did.
+    saved: (u64, Option<Instant>),
 }
 
 impl Drawing {
@@ -113,14 +95,15 @@ impl Drawing {
     fn open(place: Place, asked: &Asked, lines: usize) -> io::Result<Self> {
         let mut log = output_of(&place);
         let end = log.end()?;
-        // An old one would cost more to go on from than the end of the log costs.
-        let near = |it: &Checkpoint| it.offset <= end && end - it.offset <= REPLAY_MAX;
-        let parked = read_checkpoint(&place).filter(near).filter(|_| lines <= LIVE_LINES);
+        // However far behind it lies it is gone on from: what a program set then holds until it says otherwise.
+        let parked = Checkpoint::read(&place).filter(|it| it.offset <= end && lines <= LIVE_LINES);
         let at = match &parked {
             Some(it) => it.offset,
-            None => log.there(end.saturating_sub(REPLAY_MAX))?,
+            None if lines > LIVE_LINES => log.there(end.saturating_sub(DEEP_BYTES))?,
+            None => log.there(0)?,
         };
-        let behind: Vec<_> = place.sizes()?.into_iter().take_while(|(offset, ..)| *offset <= at).collect();
+        // One that is noted just here may have come after the checkpoint; taken twice it changes nothing.
+        let behind: Vec<_> = place.sizes()?.into_iter().take_while(|(offset, ..)| *offset < at).collect();
         let size = behind.last().map_or((asked.columns, asked.rows), |(_, columns, rows)| (*columns, *rows));
         let answered = answered(&place);
         Ok(Self {
@@ -136,7 +119,7 @@ impl Drawing {
             sizes_taken: behind.len(),
             sizes: Vec::new(),
             answer_from: end.saturating_sub(STALE).max(answered),
-            saved: (at, Instant::now()),
+            saved: (at, None),
         })
     }
 
@@ -182,6 +165,8 @@ impl Drawing {
                 break;
             }
         }
+        // Whoever looks now sees it at the size that it has from here on.
+        self.next_size();
         let mut answers = self.model().answers();
         if self.at <= self.answer_from {
             answers.clear();
@@ -209,23 +194,20 @@ impl Drawing {
         let (at, when) = self.saved;
         if self.lines > LIVE_LINES
             || self.at - at.min(self.at) < CHECKPOINT_BYTES
-            || when.elapsed() < CHECKPOINT_EVERY
+            || when.is_some_and(|it| it.elapsed() < CHECKPOINT_EVERY)
         {
             return;
         }
-        self.saved = (self.at, Instant::now());
+        self.saved = (self.at, Some(Instant::now()));
         if let Some(checkpoint) = self.checkpoint() {
             // Without it a restart replays more, and nothing worse.
-            let _unwritten = write_checkpoint(&self.place, &checkpoint);
+            let _unwritten = checkpoint.write(&self.place);
         }
     }
 
     fn checkpoint(&mut self) -> Option<Checkpoint> {
         let at = self.at;
-        let model = self.model();
-        let (columns, rows) = model.size();
-        let paint = zstd::encode_all(model.snapshot(LIVE_LINES).as_slice(), 1).ok()?;
-        Some(Checkpoint { offset: at, columns, rows, paint })
+        Checkpoint::of(self.model(), at)
     }
 
     fn park(&mut self) {
@@ -234,8 +216,8 @@ impl Drawing {
         {
             if self.saved.0 != self.at {
                 // As above; with it an engine that begins replays nothing of a session at rest.
-                self.saved = (self.at, Instant::now());
-                let _unwritten = write_checkpoint(&self.place, &checkpoint);
+                self.saved = (self.at, Some(Instant::now()));
+                let _unwritten = checkpoint.write(&self.place);
             }
             (self.model, self.parked) = (None, Some(checkpoint));
         }
@@ -281,6 +263,8 @@ pub(super) struct Screen {
     typed: AtomicU64,
     /// Columns and rows, once it is drawn.
     size: AtomicU32,
+    /// Whether it is kept as a few compressed bytes now.
+    parked: AtomicBool,
 }
 
 enum State {
@@ -303,7 +287,13 @@ impl Screen {
     /// Of a session's folder, keeping so many lines above it.
     fn new(place: Place, lines: usize) -> Shared {
         let state = Mutex::new(State::NotYet(place, lines));
-        Arc::new(Self { state, typed: AtomicU64::new(0), size: AtomicU32::new(0) })
+        let (typed, size, parked) = (AtomicU64::new(0), AtomicU32::new(0), AtomicBool::new(false));
+        Arc::new(Self { state, typed, size, parked })
+    }
+
+    /// Whether it is kept as a few compressed bytes now.
+    pub(super) fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
     }
 
     fn is_urgent(&self) -> bool {
@@ -329,6 +319,7 @@ impl Screen {
         let done = does(drawing)?;
         let (columns, rows) = drawing.size();
         self.size.store(u32::from(columns) << 16 | u32::from(rows), Ordering::Relaxed);
+        self.parked.store(drawing.model.is_none() && drawing.parked.is_some(), Ordering::Relaxed);
         Ok(Some(done))
     }
 
@@ -396,12 +387,14 @@ impl<T: Send, F: FnOnce(&mut Drawing) -> T + Send> turns::Work for CatchUp<T, F>
     }
 }
 
-/// Draws a session while it lives. Whoever waits for `looked_at` is woken when the drawn screen has another size.
+/// Draws a session while it lives, and parks it after so long without a byte. Whoever waits for `looked_at` is woken when the
+/// drawn screen has another size.
 pub(super) async fn follow(
     screen: Shared,
     session: Key,
     looked_at: watch::Sender<Sight>,
     orders: mpsc::UnboundedSender<ToHolder>,
+    park: Duration,
 ) {
     let mut sight = looked_at.subscribe();
     let mut parked = false;
@@ -425,7 +418,7 @@ pub(super) async fn follow(
         if at.saturating_sub(before) >= SLICE as u64 && !screen.is_urgent() {
             tokio::time::sleep(GATHER).await;
         }
-        match tokio::time::timeout(PARK, sight.changed()).await {
+        match tokio::time::timeout(park, sight.changed()).await {
             // Its sender is here, so it does not go away.
             Ok(_) => parked = false,
             Err(_) if parked => {
@@ -539,25 +532,5 @@ fn note_answered(place: &Place, at: u64) {
     }
 }
 
-/// A line of three numbers, and the compressed painting.
-fn read_checkpoint(place: &Place) -> Option<Checkpoint> {
-    let mut file = std::fs::read(place.folder().join("screen")).ok()?;
-    let paint = file.split_off(file.iter().position(|byte| *byte == b'\n')? + 1);
-    let head = String::from_utf8(file).ok()?;
-    let mut numbers = head.split_whitespace();
-    Some(Checkpoint {
-        offset: numbers.next()?.parse().ok()?,
-        columns: numbers.next()?.parse().ok()?,
-        rows: numbers.next()?.parse().ok()?,
-        paint,
-    })
-}
-
-fn write_checkpoint(place: &Place, checkpoint: &Checkpoint) -> io::Result<()> {
-    let beside = place.folder().join("screen.tmp");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
-    let Checkpoint { offset, columns, rows, paint } = checkpoint;
-    file.write_all(format!("{offset} {columns} {rows}\n").as_bytes())?;
-    file.write_all(paint)?;
-    std::fs::rename(beside, place.folder().join("screen"))
-}
+#[cfg(test)]
+mod tests;

@@ -225,27 +225,30 @@ impl Model for Alacritty {
 
     fn answers(&mut self) -> Vec<u8> {
         let heard = std::mem::take(&mut *self.ear.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut answers = Vec::new();
-        for event in heard {
-            let said = match event {
-                Event::PtyWrite(text) => text,
-                Event::ColorRequest(index, says) => {
-                    says(self.term.colors()[index].unwrap_or_else(|| colour(index)))
+        let size = self.size;
+        self.within(|watched, _| {
+            let mut answers = Vec::new();
+            for event in heard {
+                let said = match event {
+                    Event::PtyWrite(text) => text,
+                    Event::ColorRequest(index, says) => {
+                        says(watched.term.colors()[index].unwrap_or_else(|| colour(index)))
+                    }
+                    Event::TextAreaSizeRequest(says) => says(WindowSize {
+                        num_lines: size.1,
+                        num_cols: size.0,
+                        // What a person's font measures is nobody's business; programs want the ratio.
+                        cell_width: 8,
+                        cell_height: 16,
+                    }),
+                    _ => continue,
+                };
+                if answers.len() + said.len() <= ANSWERS_MAX {
+                    answers.extend_from_slice(said.as_bytes());
                 }
-                Event::TextAreaSizeRequest(says) => says(WindowSize {
-                    num_lines: self.size.1,
-                    num_cols: self.size.0,
-                    // What a person's font measures is nobody's business; programs want the ratio.
-                    cell_width: 8,
-                    cell_height: 16,
-                }),
-                _ => continue,
-            };
-            if answers.len() + said.len() <= ANSWERS_MAX {
-                answers.extend_from_slice(said.as_bytes());
             }
-        }
-        answers
+            answers
+        })
     }
 
     fn text(&mut self) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 
 /// Screens are drawn on at most so many threads.
-const THREADS_MAX: usize = 4;
+pub(super) const THREADS_MAX: usize = 4;
 /// So much nicer than the rest of the engine are they.
 const NICENESS: i32 = 5;
 /// After so many slices of those that go first one of the others has its turn: what is typed into a flood stops no screen.

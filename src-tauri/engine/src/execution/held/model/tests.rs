@@ -95,6 +95,28 @@ fn a_painting_makes_the_same_screen() {
 }
 
 #[test]
+fn an_emulator_that_breaks_begins_anew_and_another_one_does_not_notice() {
+    let (mut broken, mut next) = (drawn(b"\x1b[?1049hone \x1b[6n"), drawn(b"two"));
+    broken.resize(30, 8);
+    // No bytes that do so are known, so the emulator is broken from within.
+    broken.within(|watched, _| -> () {
+        watched.term.grid_mut().cursor.point.line = Line(5);
+        panic!("the emulator broke, as this test wants it to");
+    });
+    assert_eq!((broken.broken(), next.broken()), (1, 0));
+    // Empty, as large as it was, and whole: on the first screen, with what was to be answered forgotten.
+    assert_eq!((broken.size(), broken.is_alternate(), broken.answers()), ((30, 8), false, Vec::new()));
+    assert_eq!(broken.text(), vec![String::new(); 8]);
+    broken.feed(b"on it goes\x1b[6n");
+    next.feed(b" and three");
+    assert_eq!((broken.text()[0].as_str(), next.text()[0].as_str()), ("on it goes", "two and three"));
+    assert_eq!((broken.answers(), broken.broken()), (b"\x1b[1;11R".to_vec(), 1));
+    let mut again = Alacritty::new(30, 8);
+    again.feed(&broken.snapshot(LIVE_LINES));
+    assert_eq!(again.text(), broken.text());
+}
+
+#[test]
 fn what_a_program_asks_is_answered_once() {
     let mut model = drawn(b"ab\x1b[6n\x1b[c\x1b]11;?\x07\x1b[18t");
     let answers = String::from_utf8(model.answers()).unwrap();
