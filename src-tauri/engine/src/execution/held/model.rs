@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alacritty_terminal::event::{Event, EventListener, WindowSize};
 use alacritty_terminal::grid::{Cursor, Dimensions};
 use alacritty_terminal::index::{Column, Line};
-use alacritty_terminal::term::cell::Flags;
+use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
 use alacritty_terminal::vte::ansi::{Processor, Rgb};
 use pilothouse_contract::rows::Row;
@@ -173,6 +173,17 @@ impl Alacritty {
                 painter.saved(term.grid());
                 painter.cells(term.grid(), 0);
             } else {
+                // What a program saved on the other screen is there when it comes back to it. Going there forgets what was saved
+                // here.
+                let saved = term.grid().saved_cursor.clone();
+                let end = term.last_column();
+                term.swap_alt();
+                go_on_beyond(&mut term.grid_mut().saved_cursor, end);
+                if term.grid().saved_cursor != Cursor::default() {
+                    painter.saved_there(term.grid());
+                }
+                term.swap_alt();
+                term.grid_mut().saved_cursor = saved;
                 if term.grid().saved_cursor != Cursor::default() {
                     painter.saved(term.grid());
                 }
@@ -212,13 +223,8 @@ impl Model for Alacritty {
                 watched.untold.resize(usize::from(size.0));
                 go_on_at_ends(watched.term);
                 let (end, grid) = (watched.term.last_column(), watched.term.grid_mut());
-                for cursor in [&mut grid.cursor, &mut grid.saved_cursor] {
-                    // A cursor that waited at the end of a line has room behind it now.
-                    if cursor.input_needs_wrap && cursor.point.column < end {
-                        cursor.input_needs_wrap = false;
-                        cursor.point.column += 1;
-                    }
-                }
+                go_on_beyond(&mut grid.cursor, end);
+                go_on_beyond(&mut grid.saved_cursor, end);
             });
         }
     }
@@ -299,10 +305,21 @@ fn end_lines(term: &mut Term<Ear>) {
     for line in first.0..=last.0 {
         let flags = grid[Line(line)][end].flags;
         if flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
-            let goes_on = flags.contains(Flags::WRAPLINE)
-                && grid[Line(line + 1)][Column(0)].flags.contains(Flags::WIDE_CHAR);
+            // One that looks otherwise than the character was left by another character.
+            let goes_on = flags.contains(Flags::WRAPLINE) && {
+                let next = &grid[Line(line + 1)][Column(0)];
+                next.flags.contains(Flags::WIDE_CHAR) && paint::look_alike(&grid[Line(line)][end], next)
+            };
             grid[Line(line)][end].flags.set(Flags::LEADING_WIDE_CHAR_SPACER, goes_on);
         }
+    }
+}
+
+/// A cursor that waited at the end of a line has room behind it once lines are longer.
+fn go_on_beyond(cursor: &mut Cursor<Cell>, end: Column) {
+    if cursor.input_needs_wrap && cursor.point.column < end {
+        cursor.input_needs_wrap = false;
+        cursor.point.column += 1;
     }
 }
 

@@ -45,6 +45,17 @@ const LOOKS: Flags = Flags::from_bits_truncate(
         | Flags::ALL_UNDERLINES.bits(),
 );
 
+/// Whether two cells look the same, whatever stands in them, and lead to the same place.
+pub(super) fn look_alike(one: &Cell, other: &Cell) -> bool {
+    are_dressed_alike(one, other) && one.hyperlink() == other.hyperlink()
+}
+
+fn are_dressed_alike(one: &Cell, other: &Cell) -> bool {
+    one.flags & LOOKS == other.flags & LOOKS
+        && (one.fg, one.bg) == (other.fg, other.bg)
+        && one.underline_color() == other.underline_color()
+}
+
 /// The addresses of links take at most so much of a painting; what comes then is text without its link. A program can give
 /// each cell another one, and each may be as long as a command.
 const LINKS_MAX: usize = 4 * 1024 * 1024;
@@ -116,6 +127,13 @@ impl Painter {
         self.plainly();
         // A cursor that waits at the end of a line wrote there.
         self.out.push_str(if grid.saved_cursor.input_needs_wrap { "\x1b[2K\x1b[H" } else { "\x1b[H" });
+    }
+
+    /// The same on the other screen, and comes back.
+    pub(super) fn saved_there(&mut self, grid: &Grid<Cell>) {
+        self.out.push_str("\x1b[?1049h");
+        self.saved(grid);
+        self.out.push_str("\x1b[?1049l");
     }
 
     /// Leaves the first screen for the other one as its program did: it comes back to the cursor that was left.
@@ -277,10 +295,7 @@ impl Painter {
             self.links += out.len() - before;
             pen.set_hyperlink(link);
         }
-        let same = pen.flags & LOOKS == cell.flags & LOOKS
-            && (pen.fg, pen.bg) == (cell.fg, cell.bg)
-            && pen.underline_color() == cell.underline_color();
-        if same {
+        if are_dressed_alike(pen, cell) {
             return;
         }
         let mut codes = vec!["0".to_owned()];

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod reference;
+
 fn drawn(bytes: &[u8]) -> Alacritty {
     let mut model = Alacritty::new(40, 10);
     model.feed(bytes);
@@ -276,8 +278,17 @@ fn paints_itself(seed: u64) {
 
 #[test]
 fn a_model_and_what_its_painting_makes_are_the_same_and_go_on_alike() {
-    let seeds = std::env::var("PILOTHOUSE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2000);
-    (0..seeds).for_each(paints_itself);
+    let setting = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
+    let first: u64 = setting("PILOTHOUSE_SEED").unwrap_or(0);
+    let seeds = setting("PILOTHOUSE_SEEDS").unwrap_or(2000);
+    (first..first.saturating_add(seeds)).for_each(paints_itself);
+}
+
+/// Seeds that were not alike once.
+#[test]
+fn seeds_that_painted_something_else_once_do_so_no_more() {
+    // The blank that a wide character left at the end of a line, before another character of other looks that came there.
+    paints_itself(26_681);
 }
 
 #[test]
@@ -389,6 +400,12 @@ fn what_a_program_set_before_is_in_the_painting() {
         ("stops", "\x1b[3g\x1b[1;4H\x1bH\r", "\tx", ["   x", "", "", ""]),
         ("lines from where it scrolls", "\x1b[2;4r\x1b[?6h", "\x1b[1;1Hx", ["", "x", "", ""]),
         ("the saved cursor", "\x1b[3;5H\x1b(0\x1b7\x1b(B\x1b[H", "a\x1b8q", ["a", "", "    ─", ""]),
+        (
+            "the cursor saved on the other screen",
+            "\x1b[?1049h\x1b[3;5H\x1b(0\x1b7\x1b(B\x1b[?1049l\x1b[H",
+            "a\x1b[?1049h\x1b8q",
+            ["", "", "    ─", ""],
+        ),
         ("character sets", "\x1b)0\x0e", "q\x0fq", ["─q", "", "", ""]),
         ("no wrap", "\x1b[?7l\x1b[1;38H", "abcdef", ["                                     abf", "", "", ""]),
         ("insertion", "end\x1b[4h\r", "the ", ["the end", "", "", ""]),

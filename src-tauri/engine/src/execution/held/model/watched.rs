@@ -327,7 +327,9 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     fn restore_cursor_position(&mut self) {
         Handler::restore_cursor_position(self.term);
         self.keep_inside();
-        let grid = self.term.grid_mut();
+        let (end, grid) = (self.term.last_column(), self.term.grid_mut());
+        // It may have been saved on a screen that was not shown when the terminal got its size.
+        super::go_on_beyond(&mut grid.cursor, end);
         if grid.cursor.input_needs_wrap {
             // Whether the line goes on is decided by what comes.
             let point = grid.cursor.point;
@@ -336,14 +338,8 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     }
 
     fn set_private_mode(&mut self, mode: PrivateMode) {
-        let was_other = self.term.mode().contains(TermMode::ALT_SCREEN);
         Handler::set_private_mode(self.term, mode);
         self.after_mode(mode);
-        if !was_other && self.term.mode().contains(TermMode::ALT_SCREEN) {
-            // What was saved when a program was here last is no business of the next one.
-            let grid = self.term.grid_mut();
-            grid.saved_cursor = grid.cursor.clone();
-        }
     }
 
     fn unset_private_mode(&mut self, mode: PrivateMode) {
