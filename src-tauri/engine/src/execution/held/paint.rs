@@ -337,12 +337,15 @@ impl<'a, I: DoubleEndedIterator<Item = &'a Cell>> Used for I {
     /// the line once something is written behind it.
     fn rposition_used(self) -> Option<usize> {
         let blank = Cell::default();
+        // What is left of a wide character that was half written over may have room for more, and nothing in it.
+        let has_more = |cell: &Cell| {
+            cell.zerowidth().is_some_and(|it| !it.is_empty())
+                || cell.underline_color().is_some()
+                || cell.hyperlink().is_some()
+        };
         let used = |cell: &&Cell| {
             let flags = cell.flags & !Flags::WRAPLINE;
-            cell.c != ' '
-                || (cell.fg, cell.bg) != (blank.fg, blank.bg)
-                || !flags.is_empty()
-                || cell.extra.is_some()
+            cell.c != ' ' || (cell.fg, cell.bg) != (blank.fg, blank.bg) || !flags.is_empty() || has_more(cell)
         };
         let all: Vec<&Cell> = self.collect();
         all.iter().rposition(used)

@@ -289,6 +289,8 @@ fn a_model_and_what_its_painting_makes_are_the_same_and_go_on_alike() {
 fn seeds_that_painted_something_else_once_do_so_no_more() {
     // The blank that a wide character left at the end of a line, before another character of other looks that came there.
     paints_itself(26_681);
+    // What is left of a wide character with signs on it, half of which was written over at the end of a line.
+    [38_291, 56_345, 81_601].into_iter().for_each(paints_itself);
 }
 
 #[test]
