@@ -349,8 +349,10 @@ pub(crate) fn resume_of(argv: &[String], native: Option<&str>) -> Option<Vec<Str
         ("claude", None) => &["--continue"],
         ("codex", Some(id)) => &["resume", id],
         ("codex", None) => &["resume", "--last"],
-        ("gemini", _) => &["-r", "latest"],
-        ("opencode", _) => &["--continue"],
+        ("gemini", Some(id)) => &["-r", id],
+        ("gemini", None) => &["-r", "latest"],
+        ("opencode", Some(id)) => &["-s", id],
+        ("opencode", None) => &["--continue"],
         _ => return None,
     };
     Some(std::iter::once(program.as_str()).chain(with.iter().copied()).map(str::to_owned).collect())

@@ -271,7 +271,7 @@ fn begun(it: &Session) -> String {
 
 fn elsewhere(all: &[Elsewhere]) -> String {
     if all.is_empty() {
-        return "No agent works elsewhere in a project on the list, as far as Claude Code's logs say."
+        return "No agent works elsewhere in a project on the list, as far as the logs of Claude Code, Codex, Gemini CLI and opencode say."
             .to_owned();
     }
     let rows: Vec<Vec<String>> = all
@@ -279,6 +279,7 @@ fn elsewhere(all: &[Elsewhere]) -> String {
         .map(|it| {
             vec![
                 it.native.clone(),
+                short(&it.agent, 10),
                 it.project.to_string(),
                 crate::out::clock(it.written),
                 short(&it.stands(), 50),
@@ -286,15 +287,16 @@ fn elsewhere(all: &[Elsewhere]) -> String {
             ]
         })
         .collect();
-    let table = table(&["ID", "PROJECT", "WRITTEN (UTC)", "STANDS", "ASKED FIRST"], &rows);
+    let table = table(&["ID", "AGENT", "PROJECT", "WRITTEN (UTC)", "STANDS", "ASKED FIRST"], &rows);
     format!("{table}\nWhat one did: pilothouse session elsewhere ID")
 }
 
 fn elsewhere_page(page: &ask::session::ElsewherePage) -> String {
     let it = &page.session;
     let mut says = format!(
-        "{} in {}, {}: {} steps ({} damaged lines), from {}\n",
+        "{} of {} in {}, {}: {} steps ({} damaged lines), from {}\n",
         short(&it.native, 60),
+        short(&it.agent, 10),
         short(&it.cwd, 200),
         it.stands(),
         page.steps_all,
