@@ -271,6 +271,70 @@ fn what_a_program_asks_its_terminal_is_answered_by_the_engine_once() {
 }
 
 #[test]
+fn all_that_is_known_of_a_session_is_listed_with_who_says_so() {
+    const HEEDED: &str = "^]7501;?:states=idle,working,done,blocked,error:kinds=permission,question,auth^\\";
+    let home = Home::new();
+    // Asks whether anybody heeds what it says of itself, and says it.
+    let script = format!(
+        "stty raw -echo; printf '\\033]7501;?\\033\\\\'; got=$(dd bs=1 count={} 2>/dev/null | tr '\\033' '^'); \
+         printf 'got %s\\r\\n' \"$got\"; printf '\\033]7501;state=blocked:kind=permission:msg=%s\\007' YXBwcm92ZSBybQ==; \
+         printf asked; read end",
+        HEEDED.len()
+    );
+    let session = home.start(&["sh", "-c", &script]);
+    let id = session.to_string();
+    let mut watcher = Seat::view(&home, &View::of(session)).unwrap();
+    assert!(watcher.until("asked").unwrap().contains(&format!("got {HEEDED}")));
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
+    assert!(lease(&mut typist).1);
+    home.json(&["session", "steady"]);
+    let line = || {
+        // Drawn to its end.
+        home.json(&["session", "screen", &id]);
+        home.json(&["session", "list"])[0].clone()
+    };
+    let it = line();
+    let running = &it["session"]["running"];
+    let ours = |pid: &serde_json::Value| {
+        it["processes"].as_array().unwrap().iter().find(|it| it["pid"] == *pid).unwrap()["ours"].clone()
+    };
+    assert_eq!((ours(&running["holder"]), ours(&running["pid"])), (true.into(), false.into()), "{it}");
+    let log = home.run(&["attach", &id, "--no-follow", "--raw"]).out;
+    assert_eq!(it["cursor"], serde_json::json!({ "logged": log.len(), "drawn": log.len() }), "{it}");
+    assert_eq!(it["pulse"]["viewers"], 2);
+    assert!(it["lease"]["who"].is_string(), "{it}");
+    let facts = it["facts"].as_array().unwrap();
+    let short: Vec<_> =
+        facts.iter().map(|it| (it["source"].as_str().unwrap(), it["says"].as_str().unwrap())).collect();
+    let runs = format!("process {} runs", running["pid"]);
+    // A machine that is busy enough makes it quiet meanwhile.
+    let said = match it["state"].as_str() {
+        Some("working") => format!("{} bytes of output", log.len()),
+        Some("quiet") => short[1].1.to_owned(),
+        _ => panic!("{it}"),
+    };
+    let claims = "it waits for permission: approve rm";
+    assert_eq!(short, [("holder", runs.as_str()), ("log", said.as_str()), ("claim", claims)]);
+    assert_eq!(facts[0]["at"], running["at"]);
+    assert!(facts[1]["at"].as_i64() >= running["at"].as_i64() && facts[2]["at"].is_i64(), "{it}");
+    assert_eq!(it["why"], format!("{runs}; {said}; claims: {claims}"));
+    assert_eq!((&it["claim"]["state"], &it["claim"]["waits_for"]), (&"blocked".into(), &"permission".into()));
+    // Nothing can be answered by a claim.
+    assert_eq!(home.json(&["question", "list"]), serde_json::json!([]));
+    let people = home.run(&["session", "list"]).out;
+    assert!(people.contains("; claims: waits for permission"), "{people}");
+    assert!(people.contains("IT USES") && people.matches(" MiB").count() == 2, "{people}");
+    // It is known after the engine died; when it was said is not.
+    kill_at_once(home.engine_pid());
+    let again = line();
+    assert_eq!(again["claim"]["says"], "approve rm");
+    assert!(again["claim"]["at"].is_null(), "{again}");
+    home.json(&["session", "kill", &id]);
+    let over = home.json(&["session", "list", "--all"])[0].clone();
+    assert!(over["claim"].is_null() && !over["why"].as_str().unwrap().contains("claims"), "{over}");
+}
+
+#[test]
 fn bytes_in_flight_at_a_holders_death_are_counted_and_not_typed_again() {
     let home = Home::new();
     let session =

@@ -4,22 +4,24 @@
 //! A checkpoint beside the log says what the screen was at an offset, so that a restarted engine replays little. All of it
 //! happens on the threads of [`turns`], a slice at a time.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::facts::Claim;
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Place};
 use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::checkpoint::{Checkpoint, answered, note_answered, read_checkpoint, write_checkpoint};
 use super::model::{Alacritty, LIVE_LINES, Model};
 use super::pack::pack;
 use super::{Key, Sessions, Sight, output_of};
+use crate::ports::clock;
 
+mod checkpoint;
 mod rows;
 mod turns;
 
@@ -66,25 +68,6 @@ pub struct Drawn {
     pub alternate: bool,
 }
 
-/// What the screen was at an offset.
-struct Checkpoint {
-    offset: u64,
-    columns: u16,
-    rows: u16,
-    /// Painted and compressed.
-    paint: Vec<u8>,
-}
-
-impl Checkpoint {
-    fn revive(&self) -> Alacritty {
-        let mut model = Alacritty::new(self.columns, self.rows);
-        model.feed(&zstd::decode_all(self.paint.as_slice()).unwrap_or_default());
-        // What a painting asks of a terminal was asked before.
-        model.answers();
-        model
-    }
-}
-
 /// The drawing of one session.
 pub(super) struct Drawing {
     place: Place,
@@ -105,6 +88,9 @@ pub(super) struct Drawing {
     sizes: Vec<(u64, u16, u16)>,
     /// Questions before this byte are not answered.
     answer_from: u64,
+    /// What the program says of itself, with when it said so, unless that was before this byte: then nobody knows.
+    claim: Option<Claim>,
+    heard_from: u64,
     saved: (u64, Instant),
 }
 
@@ -123,6 +109,7 @@ impl Drawing {
         let behind: Vec<_> = place.sizes()?.into_iter().take_while(|(offset, ..)| *offset <= at).collect();
         let size = behind.last().map_or((asked.columns, asked.rows), |(_, columns, rows)| (*columns, *rows));
         let answered = answered(&place);
+        let claim = parked.as_ref().and_then(|it| it.claim.clone());
         Ok(Self {
             place,
             log,
@@ -136,6 +123,8 @@ impl Drawing {
             sizes_taken: behind.len(),
             sizes: Vec::new(),
             answer_from: end.saturating_sub(STALE).max(answered),
+            claim,
+            heard_from: end,
             saved: (at, Instant::now()),
         })
     }
@@ -183,11 +172,22 @@ impl Drawing {
             }
         }
         let mut answers = self.model().answers();
+        self.heed();
         if self.at <= self.answer_from {
             answers.clear();
         }
         self.maybe_save();
         Ok((true, answers))
+    }
+
+    /// Notes what the program says of itself, once that is something else.
+    fn heed(&mut self) {
+        let said = self.model.as_ref().and_then(|it| it.claim());
+        let known = self.claim.as_ref().map(|it| Claim { at: None, ..it.clone() });
+        if said != known.as_ref() {
+            let at = (self.at > self.heard_from).then(clock::now);
+            self.claim = said.map(|it| Claim { at, ..it.clone() });
+        }
     }
 
     /// Takes the size changes that are due; where the next one is.
@@ -221,11 +221,11 @@ impl Drawing {
     }
 
     fn checkpoint(&mut self) -> Option<Checkpoint> {
-        let at = self.at;
+        let (at, claim) = (self.at, self.claim.clone());
         let model = self.model();
         let (columns, rows) = model.size();
         let paint = zstd::encode_all(model.snapshot(LIVE_LINES).as_slice(), 1).ok()?;
-        Some(Checkpoint { offset: at, columns, rows, paint })
+        Some(Checkpoint { offset: at, columns, rows, claim, paint })
     }
 
     fn park(&mut self) {
@@ -281,6 +281,10 @@ pub(super) struct Screen {
     typed: AtomicU64,
     /// Columns and rows, once it is drawn.
     size: AtomicU32,
+    /// It is drawn up to this byte, once it is.
+    drawn: AtomicU64,
+    /// What its program says of itself.
+    claim: Mutex<Option<Claim>>,
 }
 
 enum State {
@@ -303,7 +307,13 @@ impl Screen {
     /// Of a session's folder, keeping so many lines above it.
     fn new(place: Place, lines: usize) -> Shared {
         let state = Mutex::new(State::NotYet(place, lines));
-        Arc::new(Self { state, typed: AtomicU64::new(0), size: AtomicU32::new(0) })
+        Arc::new(Self {
+            state,
+            typed: AtomicU64::new(0),
+            size: AtomicU32::new(0),
+            drawn: AtomicU64::new(0),
+            claim: Mutex::default(),
+        })
     }
 
     fn is_urgent(&self) -> bool {
@@ -329,6 +339,11 @@ impl Screen {
         let done = does(drawing)?;
         let (columns, rows) = drawing.size();
         self.size.store(u32::from(columns) << 16 | u32::from(rows), Ordering::Relaxed);
+        self.drawn.store(drawing.at, Ordering::Relaxed);
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if *claim != drawing.claim {
+            claim.clone_from(&drawing.claim);
+        }
         Ok(Some(done))
     }
 
@@ -507,6 +522,20 @@ impl Sessions {
         (size > 0).then_some(((size >> 16) as u16, size as u16))
     }
 
+    /// Up to which byte of its log a session is drawn; nothing if it is not followed, or was not drawn yet.
+    #[must_use]
+    pub fn drawn_to(&self, session: Key) -> Option<u64> {
+        self.size(session)?;
+        Some(self.lock().get(&session)?.drawing.drawn.load(Ordering::Relaxed))
+    }
+
+    /// What a session's program says of itself; nothing if it is not followed.
+    #[must_use]
+    pub fn claim(&self, session: Key) -> Option<Claim> {
+        let drawing = self.lock().get(&session)?.drawing.clone();
+        drawing.claim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Notes that a session was typed into: it goes before the others for a while.
     pub fn typed(&self, session: Key) {
         if let Some(live) = self.lock().get(&session) {
@@ -518,46 +547,4 @@ impl Sessions {
     pub(super) fn open_drawing(&self, session: Key) -> Shared {
         Screen::new(self.place(session), LIVE_LINES)
     }
-}
-
-/// Up to where the program's questions were answered.
-fn answered(place: &Place) -> u64 {
-    let noted = std::fs::read_to_string(place.folder().join("answered"));
-    noted.ok().and_then(|it| it.trim().parse().ok()).unwrap_or_default()
-}
-
-/// One number of one length in the place of another, so that a kill leaves the one or the other.
-fn note_answered(place: &Place, at: u64) {
-    let path = place.folder().join("answered");
-    let note = || {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-        file.write_all_at(format!("{at:020}\n").as_bytes(), 0)
-    };
-    let noted: io::Result<()> = note();
-    if let Err(error) = noted {
-        tracing::warn!(%error, "an answer could not be noted; an engine that dies now gives it twice");
-    }
-}
-
-/// A line of three numbers, and the compressed painting.
-fn read_checkpoint(place: &Place) -> Option<Checkpoint> {
-    let mut file = std::fs::read(place.folder().join("screen")).ok()?;
-    let paint = file.split_off(file.iter().position(|byte| *byte == b'\n')? + 1);
-    let head = String::from_utf8(file).ok()?;
-    let mut numbers = head.split_whitespace();
-    Some(Checkpoint {
-        offset: numbers.next()?.parse().ok()?,
-        columns: numbers.next()?.parse().ok()?,
-        rows: numbers.next()?.parse().ok()?,
-        paint,
-    })
-}
-
-fn write_checkpoint(place: &Place, checkpoint: &Checkpoint) -> io::Result<()> {
-    let beside = place.folder().join("screen.tmp");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
-    let Checkpoint { offset, columns, rows, paint } = checkpoint;
-    file.write_all(format!("{offset} {columns} {rows}\n").as_bytes())?;
-    file.write_all(paint)?;
-    std::fs::rename(beside, place.folder().join("screen"))
 }

@@ -12,6 +12,7 @@ use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
 use alacritty_terminal::vte::ansi::{Processor, Rgb};
+use pilothouse_contract::facts::Claim;
 use pilothouse_contract::rows::Row;
 
 use super::paint::{self, Painter};
@@ -49,6 +50,8 @@ pub trait Model: Send {
     fn lines_above(&self) -> usize;
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
+    /// What the program says of itself.
+    fn claim(&self) -> Option<&Claim>;
 }
 
 /// The emulator of Alacritty.
@@ -205,6 +208,10 @@ impl Model for Alacritty {
                 // What it held back in a synchronised update may come now.
                 self.untold.said(piece.len() + self.parser.sync_bytes_count(), self.size);
                 self.within(|watched, parser| parser.advance(watched, piece));
+                let report = self.scan.report();
+                if let Some(answer) = report.and_then(|it| self.untold.status.take(&it)) {
+                    self.ear.send_event(Event::PtyWrite(answer));
+                }
             } else {
                 // What it gathered of the command is thrown away with it, and nothing else.
                 self.settle();
@@ -272,6 +279,7 @@ impl Model for Alacritty {
             above /= 2;
             painted = self.painted(above);
         }
+        painted.extend(self.untold.status.painted());
         // What comes next may be the rest of it.
         painted.extend_from_slice(self.scan.kept());
         painted
@@ -287,6 +295,10 @@ impl Model for Alacritty {
 
     fn size(&self) -> (u16, u16) {
         self.size
+    }
+
+    fn claim(&self) -> Option<&Claim> {
+        self.untold.status.claim()
     }
 }
 
@@ -357,6 +369,7 @@ fn colour(index: usize) -> Rgb {
 }
 
 mod scan;
+mod status;
 mod tile;
 mod watched;
 

@@ -109,6 +109,22 @@ fn what_a_program_asks_is_answered_once() {
 }
 
 #[test]
+fn what_a_program_says_of_itself_is_heeded_and_painted() {
+    let mut model = drawn(b"\x1b[5n\x1b]7501;?\x1b\\\x1b[c");
+    let answers = String::from_utf8(model.answers()).unwrap();
+    let heeded = "\x1b]7501;?:states=idle,working,done,blocked,error:kinds=permission,question,auth\x1b\\";
+    assert_eq!(answers, format!("\x1b[0n{heeded}\x1b[?6c"), "in the order in which it was asked");
+    assert_eq!(model.claim(), None);
+    model.feed(b"\x1b]7501;state=blocked:kind=permission:msg=YXBwcm92ZQ==\x07");
+    let mut again = drawn(&model.snapshot(10));
+    assert_eq!(again.claim().map(|it| it.says.as_str()), Some("approve"));
+    same(&mut model, &mut again, "with a claim");
+    assert!(model.answers().is_empty(), "a report asks nothing");
+    model.feed(b"\x1bc");
+    assert_eq!(model.claim(), None);
+}
+
+#[test]
 fn a_program_that_asks_and_never_listens_gets_no_more_than_its_share() {
     let mut model = drawn(&b"\x1b[c".repeat(500_000));
     assert!(model.answers().len() <= ANSWERS_MAX);

@@ -13,6 +13,8 @@ use alacritty_terminal::vte::ansi::{
     StandardCharset, TabulationClearMode,
 };
 
+use super::status::Status;
+
 /// A cell takes so many signs without a width; more belong to no writing.
 const MARKS_MAX: usize = 16;
 /// For each byte a program may fill a quarter of a line, and so many cells at least, and in any case a screen at once: a character
@@ -32,6 +34,8 @@ pub(in super::super) struct Untold {
     pub(in super::super) tabs: Option<Vec<bool>>,
     /// Which character set is in use.
     pub(in super::super) charset: CharsetIndex,
+    /// What the program says of itself.
+    pub(super) status: Status,
     /// Whether there ever was a character that takes two cells.
     wide: bool,
     /// So many cells may still be filled.
