@@ -171,6 +171,72 @@ fn what_is_older_than_a_screen_keeps_is_read_out_of_the_log() {
     seat.until("all of it").unwrap();
 }
 
+/// What is painted for whoever looks at a session with so many lines above its screen, once a text is in it.
+fn painted_with(
+    home: &Home,
+    session: pilothouse_contract::SessionId,
+    lines_above: u32,
+    text: &str,
+) -> String {
+    // It is drawn to its end before it is painted.
+    home.json(&["session", "screen", &session.to_string()]);
+    let mut seat = Seat::view(home, &View { lines_above, ..View::of(session) }).unwrap();
+    loop {
+        if let FromSession::Screen(_, _, bytes) = seat.next().unwrap() {
+            let painted = String::from_utf8(bytes).unwrap();
+            if painted.contains(text) {
+                return painted;
+            }
+        }
+    }
+}
+
+/// Writes something else over what a session said, so that whoever draws its log again is found out.
+fn spoil_log(home: &Home, begins: &[u8], bytes: usize) {
+    let folder = std::fs::read_dir(home.data().join("sessions")).unwrap().next().unwrap().unwrap().path();
+    let log = folder.join("log.0000");
+    let said = std::fs::read(&log).unwrap();
+    let at = said.windows(begins.len()).position(|it| it == begins).unwrap();
+    let log = std::fs::OpenOptions::new().write(true).open(log).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&log, &vec![b'x'; bytes], at as u64).unwrap();
+}
+
+#[test]
+fn older_lines_are_kept_packed_and_the_log_is_not_drawn_again_for_them() {
+    let home = Home::new();
+    let session =
+        home.start(&["sh", "-c", "seq 1 9000; echo all of it; read more; echo and more; read more"]);
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
+    typist.until("all of it").unwrap();
+    spoil_log(&home, b"1\r\n2\r\n3\r\n", 20_000);
+    let has = |painted: &str, line: &str| painted.split("\r\n").any(|it| it == line);
+    let all = |text: &str| painted_with(&home, session, 10_000, text);
+    let painted = all("all of it");
+    assert!(has(&painted, "17") && has(&painted, "5000") && !painted.contains("xxx"), "{painted:.200}");
+    // It is so once it was over, and for another engine.
+    typist.input(b"\n").unwrap();
+    assert!(has(&all("and more"), "17"));
+    home.json(&["session", "kill", &session.to_string()]);
+    assert!(has(&all("and more"), "17"), "what is over has what it had");
+    kill_at_once(home.engine_pid());
+    assert!(has(&all("and more"), "17"), "another engine finds it");
+}
+
+#[test]
+fn lines_that_were_not_kept_are_drawn_from_the_log_once() {
+    let home = Home::new();
+    // So much that a checkpoint is written, which has no older lines.
+    let session = home.start(&["sh", "-c", "seq 1 330000; sleep 1.2; echo all of it; read more"]);
+    Seat::view(&home, &View::of(session)).unwrap().until("all of it").unwrap();
+    let all = || painted_with(&home, session, 10_000, "all of it");
+    let before = all();
+    assert!(before.split("\r\n").any(|it| it == "320100"));
+    kill_at_once(home.engine_pid());
+    assert_eq!(all(), before);
+    spoil_log(&home, b"1\r\n2\r\n3\r\n", 2_500_000);
+    assert_eq!(all(), before, "it was kept since");
+}
+
 #[test]
 fn a_viewer_that_falls_behind_is_painted_anew() {
     let home = Home::new();

@@ -44,13 +44,12 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const REPLAY_MAX: u64 = 64 * 1024 * 1024;
 /// A question that lies further back in the log than this when an engine begins is not answered any more.
 const STALE: u64 = 64 * 1024;
+/// Of a session that is so far ahead of its drawing lines that leave the live ones are not kept: more will.
+const HURRY: u64 = 4 * 1024 * 1024;
 /// Whoever looks at a tile waits this long for what was said since.
 const LOOK: Duration = Duration::from_millis(100);
 /// After this long without a byte and without a look a model is parked.
 const PARK: Duration = Duration::from_secs(60);
-/// No more lines above a screen are read out of a log.
-const DEEP_LINES: usize = 10_000;
-
 /// A screen as it is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drawn {
@@ -73,8 +72,8 @@ pub(super) struct Drawing {
     place: Place,
     log: LogReader,
     model: Option<Box<dyn Model>>,
-    /// So many lines above the screen it keeps. With more than usual it is drawn from the log, for one look.
-    lines: usize,
+    /// Whether it is drawn from the log, without a checkpoint, for whatever can be had of older lines.
+    whole: bool,
     /// Without a model: what to make it of.
     parked: Option<Checkpoint>,
     /// The size as it was asked for.
@@ -96,12 +95,12 @@ pub(super) struct Drawing {
 
 impl Drawing {
     /// From the last checkpoint, or the beginning.
-    fn open(place: Place, asked: &Asked, lines: usize) -> io::Result<Self> {
+    fn open(place: Place, asked: &Asked, whole: bool) -> io::Result<Self> {
         let mut log = output_of(&place);
         let end = log.end()?;
         // An old one would cost more to go on from than the end of the log costs.
         let near = |it: &Checkpoint| it.offset <= end && end - it.offset <= REPLAY_MAX;
-        let parked = read_checkpoint(&place).filter(near).filter(|_| lines <= LIVE_LINES);
+        let parked = read_checkpoint(&place).filter(near).filter(|_| !whole);
         let at = match &parked {
             Some(it) => it.offset,
             None => log.there(end.saturating_sub(REPLAY_MAX))?,
@@ -114,7 +113,7 @@ impl Drawing {
             place,
             log,
             model: None,
-            lines,
+            whole,
             parked,
             asked: size,
             at,
@@ -130,9 +129,9 @@ impl Drawing {
     }
 
     fn model(&mut self) -> &mut dyn Model {
-        let (parked, size, lines) = (self.parked.take(), self.asked, self.lines);
+        let (parked, size) = (self.parked.take(), self.asked);
         let revive = || {
-            Box::new(parked.map_or_else(|| Alacritty::keeping(size.0, size.1, lines), |it| it.revive()))
+            Box::new(parked.map_or_else(|| Alacritty::new(size.0, size.1), |it| it.revive()))
                 as Box<dyn Model>
         };
         self.model.get_or_insert_with(revive).as_mut()
@@ -162,6 +161,9 @@ impl Drawing {
         let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else {
             return Ok((false, Vec::new()));
         };
+        // What is drawn now will not be among the last lines.
+        let hurries = !self.whole && self.known.saturating_sub(self.at) > HURRY;
+        self.model().hurry(hurries);
         // A few bytes can be a lot of work.
         let begun = Instant::now();
         for step in read.chunks(STEP) {
@@ -207,38 +209,52 @@ impl Drawing {
 
     fn maybe_save(&mut self) {
         let (at, when) = self.saved;
-        if self.lines > LIVE_LINES
-            || self.at - at.min(self.at) < CHECKPOINT_BYTES
-            || when.elapsed() < CHECKPOINT_EVERY
-        {
+        if self.whole || self.at - at.min(self.at) < CHECKPOINT_BYTES || when.elapsed() < CHECKPOINT_EVERY {
             return;
         }
         self.saved = (self.at, Instant::now());
-        if let Some(checkpoint) = self.checkpoint() {
-            // Without it a restart replays more, and nothing worse.
-            let _unwritten = write_checkpoint(&self.place, &checkpoint);
+        if let Some(mut checkpoint) = self.checkpoint() {
+            // Without it a restart replays more, and nothing worse. Older lines are too much to be written so often.
+            let _unwritten = write_checkpoint(&self.place, &mut checkpoint);
         }
     }
 
+    /// What the screen is now, without the older lines.
     fn checkpoint(&mut self) -> Option<Checkpoint> {
         let (at, claim) = (self.at, self.claim.clone());
         let model = self.model();
         let (columns, rows) = model.size();
-        let paint = zstd::encode_all(model.snapshot(LIVE_LINES).as_slice(), 1).ok()?;
-        Some(Checkpoint { offset: at, columns, rows, claim, paint })
+        let paint = zstd::encode_all(model.live().as_slice(), 1).ok()?;
+        Some(Checkpoint { offset: at, columns, rows, claim, older: None, paint })
     }
 
     fn park(&mut self) {
         if self.model.is_some()
-            && let Some(checkpoint) = self.checkpoint()
+            && let Some(mut checkpoint) = self.checkpoint()
         {
-            if self.saved.0 != self.at {
-                // As above; with it an engine that begins replays nothing of a session at rest.
-                self.saved = (self.at, Instant::now());
-                let _unwritten = write_checkpoint(&self.place, &checkpoint);
-            }
+            checkpoint.older = Some(std::mem::take(self.model().older()));
+            // As above; with it an engine that begins replays nothing of a session at rest.
+            self.saved = (self.at, Instant::now());
+            let _unwritten = write_checkpoint(&self.place, &mut checkpoint);
             (self.model, self.parked) = (None, Some(checkpoint));
         }
+    }
+
+    /// Takes over what another drawing of the same log made of it.
+    fn adopt(&mut self, mut other: Box<Self>) -> io::Result<()> {
+        // What was said meanwhile is little; else the other one is of no use.
+        if other.at <= self.at && self.at - other.at <= HURRY {
+            while other.at < self.at {
+                other.known = self.at;
+                if !other.draw()?.0 {
+                    return Ok(());
+                }
+            }
+            if self.size() == other.size() {
+                (self.model, self.parked) = (other.model, None);
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the screen; one that is parked stays so.
@@ -289,7 +305,7 @@ pub(super) struct Screen {
 
 enum State {
     /// Nobody looked yet. It is opened by whoever draws it first.
-    NotYet(Place, usize),
+    NotYet(Place, bool),
     Open(Box<Drawing>),
     /// It has no terminal, or none that could be drawn.
     None,
@@ -304,9 +320,9 @@ fn clock_ms() -> u64 {
 }
 
 impl Screen {
-    /// Of a session's folder, keeping so many lines above it.
-    fn new(place: Place, lines: usize) -> Shared {
-        let state = Mutex::new(State::NotYet(place, lines));
+    /// Of a session's folder; with all older lines that can be had, or from its checkpoint.
+    fn new(place: Place, whole: bool) -> Shared {
+        let state = Mutex::new(State::NotYet(place, whole));
         Arc::new(Self {
             state,
             typed: AtomicU64::new(0),
@@ -325,10 +341,10 @@ impl Screen {
     fn with<T>(&self, does: impl FnOnce(&mut Drawing) -> io::Result<T>) -> io::Result<Option<T>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // After an error whoever looks next tries again.
-        if let State::NotYet(place, lines) = &*state {
+        if let State::NotYet(place, whole) = &*state {
             *state = match place.asked() {
                 Ok(asked) if asked.mode == place::Mode::Pty => {
-                    State::Open(Box::new(Drawing::open(place.clone(), &asked, *lines)?))
+                    State::Open(Box::new(Drawing::open(place.clone(), &asked, *whole)?))
                 }
                 // What never started has no screen.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -428,6 +444,8 @@ pub(super) async fn follow(
             tracing::warn!(%session, %error, "its screen cannot be drawn just now");
         });
         if over {
+            // Whoever looks at what is over begins from there.
+            let _not_drawn = screen.caught_up(0, None, None, Drawing::park).await;
             pack_soon(&screen, true, None).await;
             return;
         }
@@ -473,8 +491,8 @@ async fn pack_soon(screen: &Shared, over: bool, orders: Option<mpsc::UnboundedSe
 
 impl Sessions {
     /// The screen of a session now, with so many lines above it; nothing if it has no terminal. With `patience` it is as far
-    /// as it could be drawn in that time, unless the session is over. More lines than [`LIVE_LINES`] are read out of the log,
-    /// which takes a second for what fills it.
+    /// as it could be drawn in that time, unless the session is over. Lines that were not kept are read out of the log, which
+    /// takes a second for what fills it.
     ///
     /// # Errors
     /// Whatever the file system says.
@@ -484,18 +502,42 @@ impl Sessions {
         lines_above: usize,
         patience: Option<Duration>,
     ) -> io::Result<Option<Drawn>> {
-        // An editor's screen has nothing above it, and what is not full has all of it.
-        let is_more = |it: &mut Drawing| it.look(|it| !it.is_alternate() && it.lines_above() >= LIVE_LINES);
-        if lines_above > LIVE_LINES && self.looked_at(session, patience, is_more).await? == Some(true) {
-            // Each takes as much memory as all else that is kept of a session, so one is taken at a time.
+        // An editor's screen has nothing above it.
+        let lacks = move |it: &mut Drawing| it.look(|it| !it.is_alternate() && !it.reaches(lines_above));
+        if lines_above > LIVE_LINES && self.looked_at(session, patience, lacks).await? == Some(true) {
+            // It takes all of a processor for a while, so one is taken at a time; who waited may find it done.
             static DEEP: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
             let _turn = DEEP.acquire().await.map_err(io::Error::other)?;
-            let lines = lines_above.min(DEEP_LINES);
-            let end = self.log(session).end()?;
-            let screen = Screen::new(self.place(session), lines);
-            return screen.caught_up(end, None, None, move |it| it.drawn(lines)).await;
+            if self.looked_at(session, patience, lacks).await? == Some(true) {
+                return self.drawn_whole(session, lines_above).await;
+            }
         }
         self.looked_at(session, patience, move |it| it.drawn(lines_above)).await
+    }
+
+    /// The same, drawn from the log; whoever looks next finds it done.
+    async fn drawn_whole(&self, session: Key, lines_above: usize) -> io::Result<Option<Drawn>> {
+        let end = self.log(session).end()?;
+        let screen = Screen::new(self.place(session), true);
+        let is_over = !self.lock().contains_key(&session);
+        let drawn = screen.caught_up(end, None, None, move |it| {
+            it.model().older().settle_for_these();
+            let drawn = it.drawn(lines_above);
+            if is_over {
+                it.park();
+            }
+            drawn
+        });
+        let drawn = drawn.await?;
+        let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
+        let state =
+            std::mem::replace(&mut *screen.state.lock().unwrap_or_else(PoisonError::into_inner), State::None);
+        if let (Some((live, orders)), State::Open(whole)) = (live, state)
+            && whole.model.is_some()
+        {
+            live.caught_up(0, None, Some(orders), move |it| it.adopt(whole)).await?.transpose()?;
+        }
+        Ok(drawn)
     }
 
     /// Looks at a session's drawing, up to what it has said by now.
@@ -545,6 +587,6 @@ impl Sessions {
 
     /// The drawing of a session that is followed from now on; empty if it has no terminal.
     pub(super) fn open_drawing(&self, session: Key) -> Shared {
-        Screen::new(self.place(session), LIVE_LINES)
+        Screen::new(self.place(session), false)
     }
 }

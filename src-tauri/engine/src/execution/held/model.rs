@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alacritty_terminal::event::{Event, EventListener, WindowSize};
-use alacritty_terminal::grid::{Cursor, Dimensions};
+use alacritty_terminal::grid::{Cursor, Dimensions, Grid};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
@@ -15,10 +15,13 @@ use alacritty_terminal::vte::ansi::{Processor, Rgb};
 use pilothouse_contract::facts::Claim;
 use pilothouse_contract::rows::Row;
 
+use super::older::{LINES_MAX, Older};
 use super::paint::{self, Painter};
 
-/// So many lines that left the screen are kept as cells. Older ones are in the log.
+/// So many lines that left the screen are kept as cells at most; older ones are painted and packed.
 pub const LIVE_LINES: usize = 1000;
+/// So many are left when some are packed.
+const LEFT_LIVE: usize = 350;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
 /// A terminal has at most so many columns or rows, and so many cells: more than a screen can show, and in the worst case, both of
@@ -48,6 +51,14 @@ pub trait Model: Send {
     fn is_alternate(&self) -> bool;
     /// How many lines above the screen there are.
     fn lines_above(&self) -> usize;
+    /// Whether it has so many lines above its screen, or all that there ever were.
+    fn reaches(&self, lines: usize) -> bool;
+    /// Whether so much comes that lines which leave the live ones now need not be kept.
+    fn hurry(&mut self, hurries: bool);
+    /// What [`Self::snapshot`] paints, without the lines that are no live ones any more.
+    fn live(&mut self) -> Vec<u8>;
+    /// Those lines. They belong before what [`Self::live`] paints.
+    fn older(&mut self) -> &mut Older;
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
     /// What the program says of itself.
@@ -111,10 +122,12 @@ impl Alacritty {
     /// An empty terminal.
     #[must_use]
     pub fn new(columns: u16, rows: u16) -> Self {
-        Self::keeping(columns, rows, LIVE_LINES)
+        let mut it = Self::keeping(columns, rows, LIVE_LINES);
+        it.untold.older = Older::keeping();
+        it
     }
 
-    /// One that keeps so many lines above its screen.
+    /// One that keeps so many lines above its screen as cells, and none else.
     #[must_use]
     pub fn keeping(columns: u16, rows: u16, lines: usize) -> Self {
         let size = sane(columns, rows);
@@ -145,10 +158,28 @@ impl Alacritty {
         let parser = &mut self.parser;
         catch_unwind(AssertUnwindSafe(|| does(&mut watched, parser))).unwrap_or_else(|_| {
             tracing::error!("the terminal model ran into a defect and begins anew");
-            let broken = self.broken + 1;
+            let (broken, mut older) = (self.broken + 1, std::mem::take(&mut self.untold.older));
             *self = Self { broken, ..Self::keeping(self.size.0, self.size.1, self.lines) };
+            older.forget();
+            self.untold.older = older;
             T::default()
         })
+    }
+
+    /// A painting of all, no longer than it may be.
+    fn whole(&mut self, lines_above: usize, with_older: bool) -> Vec<u8> {
+        self.settle();
+        let (mut above, mut with_older) = (lines_above, with_older);
+        let mut painted = self.painted(above, with_older);
+        while painted.len() > PAINTED_MAX && above > 0 {
+            above = if with_older { self.lines.min(above) } else { above.min(self.lines) / 2 };
+            with_older = false;
+            painted = self.painted(above, with_older);
+        }
+        painted.extend(self.untold.status.painted());
+        // What comes next may be the rest of it.
+        painted.extend_from_slice(self.scan.kept());
+        painted
     }
 
     /// Lets what a program holds back in a synchronised update be seen.
@@ -159,9 +190,14 @@ impl Alacritty {
         }
     }
 
-    fn painted(&mut self, lines_above: usize) -> Vec<u8> {
+    /// Paints so many lines above the screen: the live ones of them, and the older ones if they are wanted.
+    fn painted(&mut self, lines_above: usize, with_older: bool) -> Vec<u8> {
         self.within(|Watched { term, untold }, _| {
             let mut painter = Painter::default();
+            let before = |grid: &Grid<Cell>| {
+                let most = lines_above.saturating_sub(grid.history_size());
+                if with_older { untold.older.painted(most) } else { Painter::default() }
+            };
             end_lines(term);
             if term.mode().contains(TermMode::ALT_SCREEN) {
                 // The other screen lies below and is what the program comes back to. Going there and back empties the one
@@ -169,6 +205,7 @@ impl Alacritty {
                 let shown = term.grid().clone();
                 term.swap_alt();
                 end_lines(term);
+                painter.follow(before(term.grid()));
                 painter.cells(term.grid(), lines_above);
                 painter.leave(term.grid());
                 term.swap_alt();
@@ -190,6 +227,7 @@ impl Alacritty {
                 if term.grid().saved_cursor != Cursor::default() {
                     painter.saved(term.grid());
                 }
+                painter.follow(before(term.grid()));
                 painter.cells(term.grid(), lines_above);
             }
             painter.rest(term, untold);
@@ -224,9 +262,12 @@ impl Model for Alacritty {
     fn resize(&mut self, columns: u16, rows: u16) {
         let size = sane(columns, rows);
         if size != self.size {
+            let narrows = size.0 < self.size.0;
             self.size = size;
             self.within(|watched, _| {
+                watched.before_resize(size);
                 watched.term.resize(Size(size.0, size.1));
+                watched.after_resize(narrows);
                 watched.untold.resize(usize::from(size.0));
                 go_on_at_ends(watched.term);
                 let (end, grid) = (watched.term.last_column(), watched.term.grid_mut());
@@ -272,17 +313,23 @@ impl Model for Alacritty {
     }
 
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
-        self.settle();
-        let mut above = lines_above.min(self.lines);
-        let mut painted = self.painted(above);
-        while painted.len() > PAINTED_MAX && above > 0 {
-            above /= 2;
-            painted = self.painted(above);
-        }
-        painted.extend(self.untold.status.painted());
-        // What comes next may be the rest of it.
-        painted.extend_from_slice(self.scan.kept());
-        painted
+        self.whole(lines_above, true)
+    }
+
+    fn live(&mut self) -> Vec<u8> {
+        self.whole(self.lines, false)
+    }
+
+    fn older(&mut self) -> &mut Older {
+        &mut self.untold.older
+    }
+
+    fn hurry(&mut self, hurries: bool) {
+        self.untold.older.hurry(hurries);
+    }
+
+    fn reaches(&self, lines: usize) -> bool {
+        self.untold.older.is_all() || self.lines_above() >= lines.min(LINES_MAX)
     }
 
     fn is_alternate(&self) -> bool {
@@ -290,7 +337,9 @@ impl Model for Alacritty {
     }
 
     fn lines_above(&self) -> usize {
-        self.term.grid().history_size()
+        // Above an editor's screen there is nothing, whatever there is above the one that it comes back to.
+        let older = if self.is_alternate() { 0 } else { self.untold.older.lines() };
+        self.term.grid().history_size() + older
     }
 
     fn size(&self) -> (u16, u16) {

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod older;
 mod reference;
 
 fn drawn(bytes: &[u8]) -> Alacritty {

@@ -13,7 +13,9 @@ use alacritty_terminal::vte::ansi::{
     StandardCharset, TabulationClearMode,
 };
 
+use super::super::older::Older;
 use super::status::Status;
+use super::{LEFT_LIVE, LIVE_LINES};
 
 /// A cell takes so many signs without a width; more belong to no writing.
 const MARKS_MAX: usize = 16;
@@ -36,6 +38,8 @@ pub(in super::super) struct Untold {
     pub(in super::super) charset: CharsetIndex,
     /// What the program says of itself.
     pub(super) status: Status,
+    /// Lines that are no live ones any more.
+    pub(super) older: Older,
     /// Whether there ever was a character that takes two cells.
     wide: bool,
     /// So many cells may still be filled.
@@ -116,6 +120,46 @@ impl<T> Watched<'_, T> {
         }
     }
 
+    /// Makes room for lines that are about to leave the screen: the oldest live ones are packed.
+    #[inline]
+    fn make_room(&mut self, lines: usize) {
+        // An editor's screen has nothing above it.
+        if self.term.grid().history_size() + lines > LIVE_LINES && self.untold.older.keeps() {
+            self.pack(LIVE_LINES.saturating_sub(lines).min(LEFT_LIVE));
+        }
+    }
+
+    #[inline(never)]
+    fn pack(&mut self, keep: usize) {
+        self.untold.older.take(self.term.grid_mut(), keep, LIVE_LINES);
+    }
+
+    /// Of the live lines those are packed that would not fit in any more.
+    pub(super) fn before_resize(&mut self, (columns, rows): (u16, u16)) {
+        let (was, is) = (self.term.columns(), usize::from(columns));
+        if !self.untold.older.keeps() {
+            return;
+        }
+        if is < was {
+            // Each, and each of the screen, may come to so many.
+            let times = was.div_ceil(is);
+            self.make_room(LIVE_LINES - (LIVE_LINES / times).saturating_sub(self.term.screen_lines()));
+        }
+        self.make_room(self.term.screen_lines().saturating_sub(usize::from(rows)));
+        if is != was {
+            self.untold.older.break_off();
+        }
+    }
+
+    /// What did not fit in is gone.
+    pub(super) fn after_resize(&mut self, narrows: bool) {
+        let is_below = self.term.mode().contains(TermMode::ALT_SCREEN);
+        if self.untold.older.keeps() && (self.term.grid().history_size() == LIVE_LINES || narrows && is_below)
+        {
+            self.untold.older.forget();
+        }
+    }
+
     fn column(&self) -> usize {
         self.term.grid().cursor.point.column.0
     }
@@ -192,14 +236,10 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         move_backward(columns: usize);
         backspace();
         carriage_return();
-        linefeed();
         bell();
         substitute();
-        newline();
-        scroll_up(rows: usize);
         scroll_down(rows: usize);
         insert_blank_lines(lines: usize);
-        delete_lines(lines: usize);
         move_forward_tabs(count: u16);
         save_cursor_position();
         reverse_index();
@@ -229,6 +269,28 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         insert_blank(count: usize);
         erase_chars(count: usize);
         clear_line(mode: LineClearMode);
+    }
+
+    #[inline]
+    fn linefeed(&mut self) {
+        self.make_room(1);
+        Handler::linefeed(self.term);
+    }
+
+    #[inline]
+    fn newline(&mut self) {
+        self.make_room(1);
+        Handler::newline(self.term);
+    }
+
+    fn scroll_up(&mut self, rows: usize) {
+        self.make_room(rows.min(self.term.screen_lines()));
+        Handler::scroll_up(self.term, rows);
+    }
+
+    fn delete_lines(&mut self, lines: usize) {
+        self.make_room(lines.min(self.term.screen_lines()));
+        Handler::delete_lines(self.term, lines);
     }
 
     fn goto_col(&mut self, column: usize) {
@@ -274,11 +336,17 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     fn input(&mut self, c: char) {
         let Some(left) = self.untold.cells.checked_sub(1) else { return };
         self.untold.cells = left;
+        if self.term.grid().cursor.input_needs_wrap {
+            self.make_room(1);
+        }
         // Those before it take one cell each.
         if c >= '\u{300}' {
             match unicode_width::UnicodeWidthChar::width(c) {
                 Some(0) if self.is_full() => return,
-                Some(2) => self.untold.wide = true,
+                Some(2) => {
+                    self.untold.wide = true;
+                    self.make_room(1);
+                }
                 _ => {}
             }
         }
@@ -301,6 +369,7 @@ impl<T: EventListener> Handler for Watched<'_, T> {
 
     fn put_tab(&mut self, count: u16) {
         if self.term.grid().cursor.input_needs_wrap {
+            self.make_room(1);
             Handler::put_tab(self.term, count);
         } else {
             // The same way, without a sign that is none in the cell.
@@ -313,6 +382,11 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         if matches!(mode, ClearMode::Above) && cursor == 1 {
             // The emulator forgets the first line when the cursor is on the second.
             self.term.grid_mut().reset_region(..Line(1));
+        }
+        match mode {
+            ClearMode::All => self.make_room(self.term.screen_lines()),
+            ClearMode::Saved => self.untold.older.clear(),
+            ClearMode::Above | ClearMode::Below => {}
         }
         Handler::clear_screen(self.term, mode);
         self.mend_halves();
@@ -377,6 +451,8 @@ impl<T: EventListener> Handler for Watched<'_, T> {
 
     fn reset_state(&mut self) {
         Handler::reset_state(self.term);
-        *self.untold = Untold { cells: self.untold.cells, ..Untold::default() };
+        let mut older = std::mem::take(&mut self.untold.older);
+        older.clear();
+        *self.untold = Untold { cells: self.untold.cells, older, ..Untold::default() };
     }
 }
