@@ -16,15 +16,17 @@ use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::checkpoint::{Checkpoint, answered, note_answered, read_checkpoint, write_checkpoint};
-use super::model::{Alacritty, LIVE_LINES, Model};
+use super::model::{Alacritty, Model};
 use super::pack::pack;
-use super::{Key, Sessions, Sight, output_of};
+use super::{Key, Sight, output_of};
 use crate::ports::clock;
 
 mod checkpoint;
+mod looks;
 mod rows;
 mod turns;
 
+pub use looks::Drawn;
 pub use rows::LastRows;
 
 /// A model takes this much at once, and no longer than this; then others get their turn.
@@ -50,23 +52,6 @@ const HURRY: u64 = 4 * 1024 * 1024;
 const LOOK: Duration = Duration::from_millis(100);
 /// After this long without a byte and without a look a model is parked.
 const PARK: Duration = Duration::from_secs(60);
-/// A screen as it is drawn.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Drawn {
-    /// Everything before this byte of the log is in it.
-    pub offset: u64,
-    /// Columns.
-    pub columns: u16,
-    /// Rows.
-    pub rows: u16,
-    /// The rows as text.
-    pub text: Vec<String>,
-    /// Escape sequences that paint it, with what is above it, on an empty terminal of that size.
-    pub paint: Vec<u8>,
-    /// Whether the program draws on the other screen, as editors do.
-    pub alternate: bool,
-}
-
 /// The drawing of one session.
 pub(super) struct Drawing {
     place: Place,
@@ -276,16 +261,16 @@ impl Drawing {
 
     fn drawn(&mut self, lines_above: usize) -> Drawn {
         let offset = self.at;
+        self.look(|model| Drawn::of(model, offset, lines_above))
+    }
+
+    /// The same, unless lines are wanted that were not kept.
+    fn kept(&mut self, lines_above: usize) -> Option<Drawn> {
+        let offset = self.at;
         self.look(|model| {
-            let (columns, rows) = model.size();
-            Drawn {
-                offset,
-                columns,
-                rows,
-                text: model.text(),
-                paint: model.snapshot(lines_above),
-                alternate: model.is_alternate(),
-            }
+            // An editor's screen has nothing above it.
+            let is_there = model.is_alternate() || model.reaches(lines_above);
+            is_there.then(|| Drawn::of(model, offset, lines_above))
         })
     }
 }
@@ -486,107 +471,5 @@ async fn pack_soon(screen: &Shared, over: bool, orders: Option<mpsc::UnboundedSe
     let packed = tokio::task::spawn_blocking(move || pack(&folder, over)).await;
     if let Ok(Err(error)) = packed {
         tracing::warn!(%error, "a session's log could not be packed; it is whole");
-    }
-}
-
-impl Sessions {
-    /// The screen of a session now, with so many lines above it; nothing if it has no terminal. With `patience` it is as far
-    /// as it could be drawn in that time, unless the session is over. Lines that were not kept are read out of the log, which
-    /// takes a second for what fills it.
-    ///
-    /// # Errors
-    /// Whatever the file system says.
-    pub async fn drawn(
-        &self,
-        session: Key,
-        lines_above: usize,
-        patience: Option<Duration>,
-    ) -> io::Result<Option<Drawn>> {
-        // An editor's screen has nothing above it.
-        let lacks = move |it: &mut Drawing| it.look(|it| !it.is_alternate() && !it.reaches(lines_above));
-        if lines_above > LIVE_LINES && self.looked_at(session, patience, lacks).await? == Some(true) {
-            // It takes all of a processor for a while, so one is taken at a time; who waited may find it done.
-            static DEEP: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
-            let _turn = DEEP.acquire().await.map_err(io::Error::other)?;
-            if self.looked_at(session, patience, lacks).await? == Some(true) {
-                return self.drawn_whole(session, lines_above).await;
-            }
-        }
-        self.looked_at(session, patience, move |it| it.drawn(lines_above)).await
-    }
-
-    /// The same, drawn from the log; whoever looks next finds it done.
-    async fn drawn_whole(&self, session: Key, lines_above: usize) -> io::Result<Option<Drawn>> {
-        let end = self.log(session).end()?;
-        let screen = Screen::new(self.place(session), true);
-        let is_over = !self.lock().contains_key(&session);
-        let drawn = screen.caught_up(end, None, None, move |it| {
-            it.model().older().settle_for_these();
-            let drawn = it.drawn(lines_above);
-            if is_over {
-                it.park();
-            }
-            drawn
-        });
-        let drawn = drawn.await?;
-        let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
-        let state =
-            std::mem::replace(&mut *screen.state.lock().unwrap_or_else(PoisonError::into_inner), State::None);
-        if let (Some((live, orders)), State::Open(whole)) = (live, state)
-            && whole.model.is_some()
-        {
-            live.caught_up(0, None, Some(orders), move |it| it.adopt(whole)).await?.transpose()?;
-        }
-        Ok(drawn)
-    }
-
-    /// Looks at a session's drawing, up to what it has said by now.
-    async fn looked_at<T: Send + 'static>(
-        &self,
-        session: Key,
-        patience: Option<Duration>,
-        looks: impl FnOnce(&mut Drawing) -> T + Send + 'static,
-    ) -> io::Result<Option<T>> {
-        let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
-        let (screen, orders, patience) = match live {
-            Some((screen, orders)) => (screen, Some(orders), patience),
-            // What is over is drawn anew each time: half-way there, the next look would come no farther.
-            None => (self.open_drawing(session), None, None),
-        };
-        let end = self.log(session).end()?;
-        screen.caught_up(end, patience, orders, looks).await
-    }
-
-    /// Columns and rows of a session's terminal now; nothing if it is not followed, or was not drawn yet.
-    #[must_use]
-    pub fn size(&self, session: Key) -> Option<(u16, u16)> {
-        let size = self.lock().get(&session)?.drawing.size.load(Ordering::Relaxed);
-        (size > 0).then_some(((size >> 16) as u16, size as u16))
-    }
-
-    /// Up to which byte of its log a session is drawn; nothing if it is not followed, or was not drawn yet.
-    #[must_use]
-    pub fn drawn_to(&self, session: Key) -> Option<u64> {
-        self.size(session)?;
-        Some(self.lock().get(&session)?.drawing.drawn.load(Ordering::Relaxed))
-    }
-
-    /// What a session's program says of itself; nothing if it is not followed.
-    #[must_use]
-    pub fn claim(&self, session: Key) -> Option<Claim> {
-        let drawing = self.lock().get(&session)?.drawing.clone();
-        drawing.claim.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes that a session was typed into: it goes before the others for a while.
-    pub fn typed(&self, session: Key) {
-        if let Some(live) = self.lock().get(&session) {
-            live.drawing.typed.store(clock_ms(), Ordering::Relaxed);
-        }
-    }
-
-    /// The drawing of a session that is followed from now on; empty if it has no terminal.
-    pub(super) fn open_drawing(&self, session: Key) -> Shared {
-        Screen::new(self.place(session), false)
     }
 }

@@ -125,3 +125,35 @@ fn an_older_line_ends_where_lines_get_another_length() {
     }
     assert_eq!(model.broken(), 0);
 }
+
+#[test]
+fn zz_bench() {
+    let mut all = Vec::new();
+    let mut n = 0_u32;
+    while all.len() < 16 << 20 {
+        n += 1;
+        let line = match n % 8 {
+            0 => format!("\x1b[?2026h\x1b[3A\x1b[2K\x1b[36m* working {n}\x1b[0m\r\n\x1b[2K  {n} tokens\r\n\x1b[2K\r\n\x1b[?2026l"),
+            1 | 5 => format!("\x1b[32m+    let answer_{n} = compute({n});\x1b[0m\r\n"),
+            _ => format!("{n:>6} the quick brown fox reads a log line of usual length and says so\r\n"),
+        };
+        all.extend_from_slice(line.as_bytes());
+    }
+    let cpu = || { let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime); t.tv_sec as f64 + t.tv_nsec as f64 / 1e9 };
+    for round in 0..3 {
+        for which in 0..3 {
+            let mut model = if which == 0 { Alacritty::keeping(120, 40, LIVE_LINES) } else { Alacritty::new(120, 40) };
+            model.hurry(which == 2);
+            let begun = cpu();
+            all.chunks(512).for_each(|it| model.feed(it));
+            let took = cpu() - begun;
+            println!("{round} {} {:.1} MiB/s {:.2} s/GiB", ["live only", "packing", "hurrying"][which], 16.0 / took, took * 64.0);
+            if which == 1 {
+                let begun = cpu();
+                let painted = model.snapshot(10_000).len();
+                let (chunks, ..) = model.older().packed();
+                println!("   painted {painted} in {:.2} ms; {} KiB packed", (cpu() - begun) * 1000.0, chunks.iter().map(|it| it.packed.len()).sum::<usize>() / 1024);
+            }
+        }
+    }
+}
