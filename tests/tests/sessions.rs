@@ -237,6 +237,46 @@ fn what_runs_of_a_session_is_listed_with_what_it_uses() {
 }
 
 #[test]
+fn a_session_of_another_agent_is_listed_and_goes_on_here_once_nobody_writes_its_log() {
+    let repo = Repo::new("harbour", &[]);
+    // What goes on with it here only says how it was asked to.
+    let bin = tempfile::tempdir().unwrap();
+    let codex = bin.path().join("codex");
+    std::fs::write(&codex, "#!/bin/sh\necho asked to $*\nread end\n").unwrap();
+    std::fs::set_permissions(&codex, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let home =
+        Home::new().with_env("PATH", &format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap()));
+    let nobody = home.run(&["session", "elsewhere"]);
+    assert!(nobody.out.contains("Claude Code, Codex, Gemini CLI and opencode"), "{nobody:?}");
+    let log = home.codex_elsewhere(repo.path(), "01a1-9", "Mend the pump");
+    home.trust(&repo);
+    // Somebody has it open in a terminal of their own.
+    let mut there = Command::new("sh")
+        .args(["-c", "exec 3>>\"$0\"; echo up; read end", log.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = [0; 3];
+    there.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+    let seen = home.json(&["session", "elsewhere"]);
+    assert_eq!(
+        (&seen[0]["agent"], &seen[0]["native"], &seen[0]["title"], &seen[0]["process"]),
+        (&"codex".into(), &"01a1-9".into(), &"Mend the pump".into(), &there.id().into()),
+        "{seen}"
+    );
+    let refused = home.try_json(&["session", "elsewhere", "01a1-9", "--go-on"]);
+    assert!(refused.fault().contains(&format!("runs as process {}", there.id())), "{refused:?}");
+    drop(there.stdin.take());
+    there.wait().unwrap();
+    let page = home.run(&["session", "elsewhere", "01a1-9"]).out;
+    assert!(page.contains("of codex in") && page.contains("prompt  Mend the pump"), "{page}");
+    let held = home.json(&["session", "elsewhere", "01a1-9", "--go-on"]);
+    assert_eq!(held["argv"], serde_json::json!(["codex", "resume", "01a1-9"]), "{held}");
+    home.json(&["session", "kill", held["id"].as_str().unwrap()]);
+}
+
+#[test]
 fn whoever_follows_starts_no_engine() {
     let home = Home::new();
     let session = home.start(&["true"]).to_string();

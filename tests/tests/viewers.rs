@@ -171,6 +171,72 @@ fn what_is_older_than_a_screen_keeps_is_read_out_of_the_log() {
     seat.until("all of it").unwrap();
 }
 
+/// What is painted for whoever looks at a session with so many lines above its screen, once a text is in it.
+fn painted_with(
+    home: &Home,
+    session: pilothouse_contract::SessionId,
+    lines_above: u32,
+    text: &str,
+) -> String {
+    // It is drawn to its end before it is painted.
+    home.json(&["session", "screen", &session.to_string()]);
+    let mut seat = Seat::view(home, &View { lines_above, ..View::of(session) }).unwrap();
+    loop {
+        if let FromSession::Screen(_, _, bytes) = seat.next().unwrap() {
+            let painted = String::from_utf8(bytes).unwrap();
+            if painted.contains(text) {
+                return painted;
+            }
+        }
+    }
+}
+
+/// Writes something else over what a session said, so that whoever draws its log again is found out.
+fn spoil_log(home: &Home, begins: &[u8], bytes: usize) {
+    let folder = std::fs::read_dir(home.data().join("sessions")).unwrap().next().unwrap().unwrap().path();
+    let log = folder.join("log.0000");
+    let said = std::fs::read(&log).unwrap();
+    let at = said.windows(begins.len()).position(|it| it == begins).unwrap();
+    let log = std::fs::OpenOptions::new().write(true).open(log).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&log, &vec![b'x'; bytes], at as u64).unwrap();
+}
+
+#[test]
+fn older_lines_are_kept_packed_and_the_log_is_not_drawn_again_for_them() {
+    let home = Home::new();
+    let session =
+        home.start(&["sh", "-c", "seq 1 9000; echo all of it; read more; echo and more; read more"]);
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
+    typist.until("all of it").unwrap();
+    spoil_log(&home, b"1\r\n2\r\n3\r\n", 20_000);
+    let has = |painted: &str, line: &str| painted.split("\r\n").any(|it| it == line);
+    let all = |text: &str| painted_with(&home, session, 10_000, text);
+    let painted = all("all of it");
+    assert!(has(&painted, "17") && has(&painted, "5000") && !painted.contains("xxx"), "{painted:.200}");
+    // It is so once it was over, and for another engine.
+    typist.input(b"\n").unwrap();
+    assert!(has(&all("and more"), "17"));
+    home.json(&["session", "kill", &session.to_string()]);
+    assert!(has(&all("and more"), "17"), "what is over has what it had");
+    kill_at_once(home.engine_pid());
+    assert!(has(&all("and more"), "17"), "another engine finds it");
+}
+
+#[test]
+fn lines_that_were_not_kept_are_drawn_from_the_log_once() {
+    let home = Home::new();
+    // So much that a checkpoint is written, which has no older lines.
+    let session = home.start(&["sh", "-c", "seq 1 330000; sleep 1.2; echo all of it; read more"]);
+    Seat::view(&home, &View::of(session)).unwrap().until("all of it").unwrap();
+    let all = || painted_with(&home, session, 10_000, "all of it");
+    let before = all();
+    assert!(before.split("\r\n").any(|it| it == "320100"));
+    kill_at_once(home.engine_pid());
+    assert_eq!(all(), before);
+    spoil_log(&home, b"1\r\n2\r\n3\r\n", 2_500_000);
+    assert_eq!(all(), before, "it was kept since");
+}
+
 #[test]
 fn a_viewer_that_falls_behind_is_painted_anew() {
     let home = Home::new();
@@ -268,6 +334,70 @@ fn what_a_program_asks_its_terminal_is_answered_by_the_engine_once() {
     let said = log();
     assert!(said.contains("got ^[1;3R^[?6c."), "{said:?}");
     assert!(said.ends_with("more real."), "{said:?}");
+}
+
+#[test]
+fn all_that_is_known_of_a_session_is_listed_with_who_says_so() {
+    const HEEDED: &str = "^]7501;?:states=idle,working,done,blocked,error:kinds=permission,question,auth^\\";
+    let home = Home::new();
+    // Asks whether anybody heeds what it says of itself, and says it.
+    let script = format!(
+        "stty raw -echo; printf '\\033]7501;?\\033\\\\'; got=$(dd bs=1 count={} 2>/dev/null | tr '\\033' '^'); \
+         printf 'got %s\\r\\n' \"$got\"; printf '\\033]7501;state=blocked:kind=permission:msg=%s\\007' YXBwcm92ZSBybQ==; \
+         printf asked; read end",
+        HEEDED.len()
+    );
+    let session = home.start(&["sh", "-c", &script]);
+    let id = session.to_string();
+    let mut watcher = Seat::view(&home, &View::of(session)).unwrap();
+    assert!(watcher.until("asked").unwrap().contains(&format!("got {HEEDED}")));
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
+    assert!(lease(&mut typist).1);
+    home.json(&["session", "steady"]);
+    let line = || {
+        // Drawn to its end.
+        home.json(&["session", "screen", &id]);
+        home.json(&["session", "list"])[0].clone()
+    };
+    let it = line();
+    let running = &it["session"]["running"];
+    let ours = |pid: &serde_json::Value| {
+        it["processes"].as_array().unwrap().iter().find(|it| it["pid"] == *pid).unwrap()["ours"].clone()
+    };
+    assert_eq!((ours(&running["holder"]), ours(&running["pid"])), (true.into(), false.into()), "{it}");
+    let log = home.run(&["attach", &id, "--no-follow", "--raw"]).out;
+    assert_eq!(it["cursor"], serde_json::json!({ "logged": log.len(), "drawn": log.len() }), "{it}");
+    assert_eq!(it["pulse"]["viewers"], 2);
+    assert!(it["lease"]["who"].is_string(), "{it}");
+    let facts = it["facts"].as_array().unwrap();
+    let short: Vec<_> =
+        facts.iter().map(|it| (it["source"].as_str().unwrap(), it["says"].as_str().unwrap())).collect();
+    let runs = format!("process {} runs", running["pid"]);
+    // A machine that is busy enough makes it quiet meanwhile.
+    let said = match it["state"].as_str() {
+        Some("working") => format!("{} bytes of output", log.len()),
+        Some("quiet") => short[1].1.to_owned(),
+        _ => panic!("{it}"),
+    };
+    let claims = "it waits for permission: approve rm";
+    assert_eq!(short, [("holder", runs.as_str()), ("log", said.as_str()), ("claim", claims)]);
+    assert_eq!(facts[0]["at"], running["at"]);
+    assert!(facts[1]["at"].as_i64() >= running["at"].as_i64() && facts[2]["at"].is_i64(), "{it}");
+    assert_eq!(it["why"], format!("{runs}; {said}; claims: {claims}"));
+    assert_eq!((&it["claim"]["state"], &it["claim"]["waits_for"]), (&"blocked".into(), &"permission".into()));
+    // Nothing can be answered by a claim.
+    assert_eq!(home.json(&["question", "list"]), serde_json::json!([]));
+    let people = home.run(&["session", "list"]).out;
+    assert!(people.contains("; claims: waits for permission"), "{people}");
+    assert!(people.contains("IT USES") && people.matches(" MiB").count() == 2, "{people}");
+    // It is known after the engine died; when it was said is not.
+    kill_at_once(home.engine_pid());
+    let again = line();
+    assert_eq!(again["claim"]["says"], "approve rm");
+    assert!(again["claim"]["at"].is_null(), "{again}");
+    home.json(&["session", "kill", &id]);
+    let over = home.json(&["session", "list", "--all"])[0].clone();
+    assert!(over["claim"].is_null() && !over["why"].as_str().unwrap().contains("claims"), "{over}");
 }
 
 #[test]

@@ -238,7 +238,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
         match form.get() {
         Form::Fault(fault) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
         Form::Reading => view! { <Reading what="trajectories"/> }.into_any(),
-        Form::None => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something. Sessions of Claude Code in other terminals are shown too, once they work in a project on the list."/> }.into_any(),
+        Form::None => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something. Sessions of Claude Code, Codex, Gemini CLI and opencode in other terminals are shown too, once they work in a project on the list."/> }.into_any(),
         Form::NoneFits => view! { <p class="none">{move || format!("No trajectory matches '{}'.", desk.place.filter.get())}</p> }.into_any(),
         Form::Rows => view! {
             <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">

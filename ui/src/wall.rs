@@ -118,7 +118,12 @@ fn TileOf(session: SessionId, tiles: RwSignal<BTreeMap<SessionId, Tile>>) -> imp
         desk.mirror.fleet.with(|it| it.sessions.get(&session).map(|it| one(&it.title)).unwrap_or_default())
     });
     let state = Memo::new(move |_| {
-        desk.mirror.sessions.with(|all| all.get(&session).map(|it| (it.state.word(), one(&it.why))))
+        desk.mirror.sessions.with(|all| {
+            all.get(&session).map(|it| {
+                let claims = it.claim.as_ref().map(|it| format!(" · claims: {}", it.words()));
+                (format!("{}{}", it.state.word(), claims.unwrap_or_default()), one(&it.why))
+            })
+        })
     });
     let rows = Memo::new(move |_| tiles.with(|all| all.get(&session).and_then(|it| it.rows.clone())));
     let chosen = move || desk.place.tile.get() == Some(session);

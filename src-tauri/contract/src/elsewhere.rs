@@ -39,14 +39,17 @@ pub struct Elsewhere {
     /// What it says that it does: busy, idle, waiting. A claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<String>,
+    /// Why nobody knows whether it runs, if that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsure: Option<String>,
 }
 
 impl Elsewhere {
-    /// The command that goes on with it, by the agent's own "resume"; nothing while it runs, for two programs would write one
-    /// log.
+    /// The command that goes on with it, by the agent's own "resume"; nothing while it runs or may run, for two programs would
+    /// write one log.
     #[must_use]
     pub fn resume(&self) -> Option<Vec<String>> {
-        if self.process.is_some() {
+        if self.process.is_some() || self.unsure.is_some() {
             return None;
         }
         resume_of(std::slice::from_ref(&self.agent), Some(&self.native))
@@ -58,7 +61,10 @@ impl Elsewhere {
         let runs = match (&self.process, &self.held) {
             (_, Some(session)) => format!("runs here in {session}"),
             (Some(process), None) => format!("runs as process {process}"),
-            (None, None) => return "does not run".to_owned(),
+            (None, None) => {
+                let unsure = self.unsure.as_ref().map(|why| format!("may run: {why}"));
+                return unsure.unwrap_or_else(|| "does not run".to_owned());
+            }
         };
         self.claims.as_ref().map_or(runs.clone(), |claims| format!("{runs}; says it is {claims}"))
     }
@@ -95,9 +101,17 @@ mod tests {
             process: None,
             held: None,
             claims: Some("busy".to_owned()),
+            unsure: None,
         };
         assert_eq!(it.resume().unwrap(), ["claude", "--resume", "0f-1"]);
         assert_eq!(it.stands(), "does not run");
+        it.unsure = Some("nobody tells".to_owned());
+        assert_eq!((it.resume(), it.stands()), (None, "may run: nobody tells".to_owned()));
+        it.unsure = None;
+        for (agent, on) in [("codex", "resume"), ("gemini", "-r"), ("opencode", "-s")] {
+            agent.clone_into(&mut it.agent);
+            assert_eq!(it.resume().unwrap(), [agent, on, "0f-1"]);
+        }
         it.process = Some(7);
         assert_eq!(it.resume(), None);
         assert_eq!(it.stands(), "runs as process 7; says it is busy");

@@ -13,6 +13,7 @@ pub mod call;
 pub mod elsewhere;
 pub mod event;
 pub mod evidence;
+pub mod facts;
 pub mod fault;
 pub mod fleet;
 pub mod fuse;

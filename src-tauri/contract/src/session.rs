@@ -355,8 +355,10 @@ pub(crate) fn resume_of(argv: &[String], native: Option<&str>) -> Option<Vec<Str
         ("claude", None) => &["--continue"],
         ("codex", Some(id)) => &["resume", id],
         ("codex", None) => &["resume", "--last"],
-        ("gemini", _) => &["-r", "latest"],
-        ("opencode", _) => &["--continue"],
+        ("gemini", Some(id)) => &["-r", id],
+        ("gemini", None) => &["-r", "latest"],
+        ("opencode", Some(id)) => &["-s", id],
+        ("opencode", None) => &["--continue"],
         _ => return None,
     };
     Some(std::iter::once(program.as_str()).chain(with.iter().copied()).map(str::to_owned).collect())
@@ -367,83 +369,6 @@ impl Session {
     #[must_use]
     pub fn resume(&self) -> Option<Vec<String>> {
         resume_of(&self.argv, self.running.as_ref().and_then(|it| it.native.as_deref()))
-    }
-
-    /// The state, and the facts that say so.
-    #[must_use]
-    pub fn state(&self, pulse: Option<&Pulse>, now: At) -> (SessionState, String) {
-        self.state_in(pulse, None, now)
-    }
-
-    /// The same of a session that may be in trouble.
-    #[must_use]
-    pub fn state_in(
-        &self,
-        pulse: Option<&Pulse>,
-        trouble: Option<&Trouble>,
-        now: At,
-    ) -> (SessionState, String) {
-        if let Some(end) = &self.end {
-            let (state, mut why) = match &end.how {
-                Ending::Exited { code } => (SessionState::Exited, format!("exit code {code}")),
-                Ending::Signalled { signal } => (SessionState::Exited, format!("ended by signal {signal}")),
-                Ending::Unknown { why } => (SessionState::Exited, format!("exit unknown: {why}")),
-                Ending::NotStarted { why } => (SessionState::Exited, format!("never started: {why}")),
-                Ending::Lost { why } => (SessionState::Lost, why.clone()),
-            };
-            if !end.left_running.is_empty() {
-                let left: Vec<String> =
-                    end.left_running.iter().map(|it| format!("{} ({})", it.name, it.pid)).collect();
-                why.push_str(&format!(
-                    "; it left running {}: pilothouse session clean {}",
-                    left.join(", "),
-                    self.id
-                ));
-            }
-            return (state, why);
-        }
-        let Some(running) = &self.running else {
-            return (SessionState::Starting, "asked for, no word from its holder yet".to_owned());
-        };
-        if let Some(Trouble::NoHolder { why }) = trouble {
-            let why = format!(
-                "its holder died and no other one could take over ({why}); process {} lives as long as this engine \
-                 keeps its terminal, and nobody reads what it says; end it: pilothouse session kill {}",
-                running.pid, self.id
-            );
-            return (SessionState::Stranded, why);
-        }
-        let Some(pulse) = pulse.filter(|pulse| pulse.held) else {
-            return (
-                SessionState::Unknown,
-                format!("process {} started, its holder does not answer", running.pid),
-            );
-        };
-        let quiet_ms = now.since_ms(pulse.last_output.unwrap_or(running.at));
-        let (state, mut why) = if quiet_ms >= QUIET_MS {
-            let quiet_s = quiet_ms / 1000;
-            (SessionState::Quiet, format!("process {} runs, no output for {quiet_s} s", running.pid))
-        } else {
-            (
-                SessionState::Working,
-                format!("process {} runs, {} bytes of output", running.pid, pulse.output_bytes),
-            )
-        };
-        if pulse.refused_bytes > 0 {
-            why.push_str(&format!(
-                "; {} typed bytes were thrown away, for it takes none",
-                pulse.refused_bytes
-            ));
-        }
-        if pulse.outdated && trouble.is_none() {
-            why.push_str("; its holder is of another build than the one on disk: pilothouse engine upgrade");
-        }
-        if let Some(Trouble::OneHand { version }) = trouble {
-            why.push_str(&format!(
-                "; its holder is of an older version ({version}) and cannot be held twice: if that one dies, it ends"
-            ));
-        }
-        (state, why)
     }
 }
 

@@ -6,6 +6,7 @@
 mod error;
 mod fleet;
 mod history;
+pub mod opencode;
 mod outbox;
 mod quiet;
 mod trajectories;

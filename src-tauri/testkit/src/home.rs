@@ -87,7 +87,14 @@ impl Home {
             );
         }
         // No test sees what agents did elsewhere on this machine.
-        let env = vec![("CLAUDE_CONFIG_DIR".to_owned(), folder.path().join("claude").display().to_string())];
+        let homes = [
+            ("CLAUDE_CONFIG_DIR", "claude"),
+            ("CODEX_HOME", "codex"),
+            ("GEMINI_CLI_HOME", "gemini"),
+            ("OPENCODE_DB", "opencode.db"),
+        ];
+        let below = |name: &str| folder.path().join(name).display().to_string();
+        let env = homes.iter().map(|(variable, name)| ((*variable).to_owned(), below(name))).collect();
         Self { folder, bin, env }
     }
 
@@ -162,6 +169,31 @@ impl Home {
         let written = std::fs::create_dir_all(&folder)
             .and_then(|()| std::fs::write(folder.join(format!("{native}.jsonl")), log));
         written.unwrap_or_else(|error| panic!("the log could not be written: {error}"));
+    }
+
+    /// The same for Codex: a session that was asked one thing. Returns its log.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    #[must_use]
+    pub fn codex_elsewhere(&self, cwd: &Path, native: &str, asked: &str) -> PathBuf {
+        let folder = self.path().join("codex/sessions/2026/11/20");
+        let file = folder.join(format!("rollout-2026-11-20T10-00-00-{native}.jsonl"));
+        let item = serde_json::json!({ "type": "UserMessage", "id": "i1", "content": [{ "type": "text", "text": asked }] });
+        let log: String = [
+            ("session_meta", serde_json::json!({ "id": native, "cwd": cwd, "source": "cli" })),
+            ("event_msg", serde_json::json!({ "type": "item_completed", "item": item })),
+        ]
+        .into_iter()
+        .map(|(kind, payload)| {
+            let line =
+                serde_json::json!({ "timestamp": "2026-11-20T10:00:00Z", "type": kind, "payload": payload });
+            format!("{line}\n")
+        })
+        .collect();
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, log));
+        written.unwrap_or_else(|error| panic!("the log could not be written: {error}"));
+        file
     }
 
     /// `PILOTHOUSE_HOME`.

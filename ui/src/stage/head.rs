@@ -3,11 +3,12 @@
 use leptos::prelude::*;
 use pilothouse_contract::attention::Alarm;
 use pilothouse_contract::board::{Subject, call_of};
+use pilothouse_contract::facts::Claim;
 use pilothouse_contract::fuse;
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::{RunId, SessionId, TaskId};
 
-use crate::desk::desk;
+use crate::desk::{Desk, desk};
 use crate::kit::{Chip, CommandButton};
 use crate::words::{age, bytes, one};
 
@@ -79,7 +80,7 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
                 <span>"State "<b data-name="state">{it.state}</b></span><span>"Agent "<b>{one(&it.agent)}</b></span>
                 <span class="mono cut">{one(&it.branch)}</span>
             </div>
-            {it.live.map(|session| view! { <Fuses session=session/> })}
+            {it.live.map(|session| view! { <Fuses session=session/><Claims session=session/> })}
         </header>
     })
     }
@@ -104,6 +105,28 @@ fn Fuses(session: SessionId) -> impl IntoView {
             .map(|it| view! { <span data-near=it.is_near().to_string()>{it.to_string()}</span> });
         Some(view! { <div class="facts" data-name="fuses"><span>"Fuses"</span>{said.collect_view()}</div> })
     }
+}
+
+/// What the program of a session says of itself in its terminal; it may be anybody's words.
+#[component]
+fn Claims(session: SessionId) -> impl IntoView {
+    let desk = desk();
+    let claim = Memo::new(move |_| claim_of(desk, session));
+    move || {
+        claim.get().map(|it| {
+            let more = one(&it.says);
+            view! {
+                <div class="facts" data-name="claims" title="The program says so itself; Pilothouse did not look">
+                    <span>"Claims"</span><span class="cut"><b>{it.words()}</b>{(!more.is_empty()).then(|| format!(": {more}"))}</span>
+                </div>
+            }
+        })
+    }
+}
+
+/// What the program of a session says of itself, if it does.
+pub(crate) fn claim_of(desk: Desk, session: SessionId) -> Option<Claim> {
+    desk.mirror.sessions.with(|all| all.get(&session).and_then(|it| it.claim.clone()))
 }
 
 /// The chip of an alarm, if there is one.
@@ -136,6 +159,7 @@ pub(crate) fn SessionHead(session: SessionId) -> impl IntoView {
                     {live.then(|| view! { <span class="push"><CommandButton id="interrupt" label="End"/></span> })}</div>
                 <div class="facts"><span class="mono cut">{one(&it.cwd)}</span><span>"Asked for "<b>{move || age(desk.mirror.now.get(), asked)}" ago"</b></span>
                     {move || says().map(|(state, n)| view! { <span>"State "<b>{state}</b></span><span>"Log "<b>{bytes(n)}</b></span> })}</div>
+                <Claims session=session/>
             </header>
         }
     })

@@ -8,6 +8,7 @@ use leptos::task::spawn_local;
 use pilothouse_contract::attention::Deed;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::event::Event;
+use pilothouse_contract::facts::Seen;
 use pilothouse_contract::trajectory::{Step, StepKind};
 use pilothouse_contract::{At, AttemptId, Fleet, Record, RunId, SessionId, TaskId, ask};
 
@@ -324,7 +325,7 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
             let told = fleet.sessions.get(session)?;
             let told = pilothouse_contract::session::Session { end: Some(end.clone()), ..told.clone() };
             Row {
-                why: told.state(None, end.at).1,
+                why: told.derived(&Seen::default(), end.at).why(),
                 ..row("terminal", format!("Agent session {session} ended"))
             }
         }

@@ -127,11 +127,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
         Verb::List { all } => {
             let lines = desk::call(ask::session::List { all }).await?;
+            let running = desk::call(ask::session::Processes {}).await?;
             if out.json {
-                let running = desk::call(ask::session::Processes {}).await?;
                 out.document(&with_processes(&lines, &running));
             } else {
-                out.value(&lines, |lines| list(lines));
+                out.value(&lines, |lines| list(lines, &running));
             }
         }
         Verb::Elsewhere { id: None, .. } => {
@@ -148,7 +148,8 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         }
         Verb::Steady => {
             let lines = desk::call(ask::session::Steady {}).await?;
-            out.value(&lines, |lines| list(lines));
+            let running = if out.json { Vec::new() } else { desk::call(ask::session::Processes {}).await? };
+            out.value(&lines, |lines| list(lines, &running));
         }
         Verb::Screen { session } => {
             let page = desk::call(ask::session::Screen { session }).await?;
@@ -271,7 +272,7 @@ fn begun(it: &Session) -> String {
 
 fn elsewhere(all: &[Elsewhere]) -> String {
     if all.is_empty() {
-        return "No agent works elsewhere in a project on the list, as far as Claude Code's logs say."
+        return "No agent works elsewhere in a project on the list, as far as the logs of Claude Code, Codex, Gemini CLI and opencode say."
             .to_owned();
     }
     let rows: Vec<Vec<String>> = all
@@ -279,6 +280,7 @@ fn elsewhere(all: &[Elsewhere]) -> String {
         .map(|it| {
             vec![
                 it.native.clone(),
+                short(&it.agent, 10),
                 it.project.to_string(),
                 crate::out::clock(it.written),
                 short(&it.stands(), 50),
@@ -286,15 +288,16 @@ fn elsewhere(all: &[Elsewhere]) -> String {
             ]
         })
         .collect();
-    let table = table(&["ID", "PROJECT", "WRITTEN (UTC)", "STANDS", "ASKED FIRST"], &rows);
+    let table = table(&["ID", "AGENT", "PROJECT", "WRITTEN (UTC)", "STANDS", "ASKED FIRST"], &rows);
     format!("{table}\nWhat one did: pilothouse session elsewhere ID")
 }
 
 fn elsewhere_page(page: &ask::session::ElsewherePage) -> String {
     let it = &page.session;
     let mut says = format!(
-        "{} in {}, {}: {} steps ({} damaged lines), from {}\n",
+        "{} of {} in {}, {}: {} steps ({} damaged lines), from {}\n",
         short(&it.native, 60),
+        short(&it.agent, 10),
         short(&it.cwd, 200),
         it.stands(),
         page.steps_all,
@@ -319,7 +322,7 @@ fn sent(lines: &[ask::session::TypedLine]) -> String {
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn list(lines: &[ask::session::SessionLine]) -> String {
+fn list(lines: &[ask::session::SessionLine], running: &[ask::session::ProcessesLine]) -> String {
     if lines.is_empty() {
         return "No sessions live. Hold one: pilothouse hold -- COMMAND   Those that ended: pilothouse session list --all".to_owned();
     }
@@ -327,20 +330,30 @@ fn list(lines: &[ask::session::SessionLine]) -> String {
         .iter()
         .map(|line| {
             let it = &line.session;
-            let bytes = line
-                .pulse
-                .map(|it| it.output_bytes)
-                .or(it.end.as_ref().map(|it| it.output_bytes))
-                .unwrap_or_default();
+            let mine = running.iter().find(|mine| mine.session == it.id);
+            let claims =
+                line.claim.as_ref().map(|it| format!("; claims: {}", it.words())).unwrap_or_default();
             vec![
                 it.id.to_string(),
-                line.state.word().to_owned(),
+                format!("{}{claims}", line.state.word()),
                 it.running.as_ref().map(|it| it.pid.to_string()).unwrap_or_default(),
-                bytes.to_string(),
+                line.cursor.logged.to_string(),
+                mine.map(|it| used(it, false)).unwrap_or_default(),
+                mine.map(|it| used(it, true)).unwrap_or_default(),
                 short(&it.title, 50),
                 short(&line.why, 70),
             ]
         })
         .collect();
-    table(&["SESSION", "STATE", "PROCESS", "BYTES", "TITLE", "WHY"], &rows)
+    table(&["SESSION", "STATE", "PROCESS", "BYTES", "IT USES", "WE USE", "TITLE", "WHY"], &rows)
+}
+
+/// Processor time and memory of what runs of a session now: of its programs, or of what is ours.
+fn used(line: &ask::session::ProcessesLine, ours: bool) -> String {
+    let of = line.processes.iter().filter(|it| it.ours == ours);
+    let (cpu_ms, bytes) = of.fold((0, 0), |(cpu, bytes), it| (cpu + it.cpu_ms, bytes + it.memory_bytes));
+    match bytes {
+        0 => String::new(),
+        _ => format!("{}.{} s {} MiB", cpu_ms / 1000, cpu_ms % 1000 / 100, bytes.div_ceil(1 << 20)),
+    }
 }

@@ -2,6 +2,7 @@
 //! them.
 
 use super::*;
+use crate::facts::{Claim, Fact};
 use crate::session::{Lease, Limits, Mode, Pulse, Session, SessionState, Trouble};
 
 /// Names of variables and their values. They may hold secrets: they are never stored, and what is shown of them is how many
@@ -13,6 +14,16 @@ impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} variables", self.0.len())
     }
+}
+
+/// Offsets into a session's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    /// It ends here.
+    pub logged: u64,
+    /// Everything before this byte is on the screen that the engine keeps; none if it keeps no screen of it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<u64>,
 }
 
 asks! {
@@ -113,8 +124,14 @@ asks! {
         session: Session,
         /// Its state.
         state: SessionState,
-        /// The facts that say so.
+        /// Why, in one sentence.
         why: String,
+        /// The facts that say so: who says each, and since when.
+        #[serde(default)]
+        facts: Vec<Fact>,
+        /// How far its log goes, and how far it is drawn.
+        #[serde(default)]
+        cursor: Cursor,
         /// What is seen of it now.
         pulse: Option<Pulse>,
         /// What keeps it from being held as it should be.
@@ -123,6 +140,9 @@ asks! {
         /// Who has its keyboard.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lease: Option<Lease>,
+        /// What its program says of itself. It may be anybody's words, and nothing can be answered by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claim: Option<Claim>,
     }
     /// What runs of each session that lives, and of those that are over and left something running.
     Processes {}

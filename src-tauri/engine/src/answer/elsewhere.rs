@@ -11,13 +11,18 @@ use tokio::sync::Mutex;
 
 use super::Desk;
 use super::records::ROWS_MAX;
-use crate::execution::agents::claude_folder;
-use crate::execution::agents::elsewhere::{self, Grounds};
+use crate::execution::agents::elsewhere::{self, Grounds, Homes};
 use crate::perform::git_of;
+use crate::store::opencode;
 
 impl Desk {
     async fn elsewhere(&self) -> Result<Vec<Elsewhere>, Fault> {
-        let Some(claude) = claude_folder() else { return Ok(Vec::new()) };
+        let homes = Homes::find();
+        // Of the others there is still what their logs say.
+        let rows = opencode::sessions(&homes.opencode).await.unwrap_or_else(|why| {
+            tracing::debug!(why, "sessions of opencode are not told of");
+            Vec::new()
+        });
         let not_below = self.engine.inner.options.worktrees.clone();
         let projects: Vec<_> = self.engine.fleet().listed().cloned().collect();
         let mut folders = Vec::new();
@@ -35,11 +40,12 @@ impl Desk {
             let ours = fleet.sessions.keys().map(|it| self.engine.native_id(*it)).collect();
             (live.collect::<BTreeMap<u32, SessionId>>(), ours)
         };
-        // Claude Code resolves links before it notes a folder.
+        // Agents resolve links before they note a folder.
         let look = move || {
             let whole = |path: PathBuf| path.canonicalize().unwrap_or(path);
             let folders = folders.into_iter().map(|(project, path)| (project, whole(path))).collect();
-            let mut all = elsewhere::find(&Grounds { claude, folders, not_below: whole(not_below), ours });
+            let grounds = Grounds { homes, opencode: rows, folders, not_below: whole(not_below), ours };
+            let mut all = elsewhere::find(&grounds);
             let processes =
                 if all.iter().any(|it| it.process.is_some()) { proc::all() } else { BTreeMap::new() };
             for it in &mut all {
@@ -70,8 +76,13 @@ impl Answer<ask::session::GoOnElsewhere> for Desk {
         let _turn = TURN.lock().await;
         let it = self.one_elsewhere(&call.native).await?;
         let Some(argv) = it.resume() else {
-            return Err(Fault::refused(format!("{} goes on already: it {}", it.native, it.stands()))
-                .hint("end it there first"));
+            let (native, stands) = (&it.native, it.stands());
+            return Err(if it.unsure.is_some() {
+                Fault::refused(format!("two programs would write one log: {native} {stands}"))
+                    .hint("end that program first, or go on with the session there")
+            } else {
+                Fault::refused(format!("{native} goes on already: it {stands}")).hint("end it there first")
+            });
         };
         let same = argv.get(1..).unwrap_or_default();
         let begun = |it: &&Session| it.end.is_none() && it.argv.ends_with(same);
@@ -103,10 +114,16 @@ impl Answer<ask::session::ReadElsewhere> for Desk {
     async fn answer(&self, call: ask::session::ReadElsewhere) -> Result<ask::session::ElsewherePage, Fault> {
         let session = self.one_elsewhere(&call.native).await?;
         let file = PathBuf::from(&session.file);
-        let read = tokio::task::spawn_blocking(move || elsewhere::read(&file))
-            .await
-            .map_err(|error| Fault::bug(error.to_string()))?
-            .map_err(|error| Fault::environment(format!("{} cannot be read: {error}", session.file)))?;
+        let agent = session.agent.clone();
+        let read = if agent == "opencode" {
+            opencode::parts(&file, &session.native).await.map(|rows| elsewhere::opencode::steps(&rows))
+        } else {
+            tokio::task::spawn_blocking(move || elsewhere::read(&agent, &file))
+                .await
+                .map_err(|error| Fault::bug(error.to_string()))?
+                .map_err(|error| format!("{} cannot be read: {error}", session.file))
+        };
+        let read = read.map_err(Fault::environment)?;
         let steps_all = u32::try_from(read.steps.len()).unwrap_or(u32::MAX);
         let (from, most) = (call.from as usize, call.most.min(ROWS_MAX) as usize);
         let steps = read.steps.into_iter().skip(from).take(most).collect();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use pilothouse_contract::ask::session::Cursor;
+use pilothouse_contract::facts::Seen;
 use pilothouse_contract::session::{Left, Session};
 use pilothouse_contract::{Answer, Event, Fault, Oid, RefName, SessionId, ask, rows, text};
 use pilothouse_holder::place::Place;
@@ -23,11 +25,25 @@ const REF_MAX: usize = 1024;
 impl Desk {
     /// A session with its state as it is derived now.
     pub(super) fn session_line(&self, session: Session) -> ask::session::SessionLine {
-        let pulse = self.engine.inner.sessions.pulse((&session).into());
-        let trouble = self.engine.inner.sessions.trouble((&session).into());
-        let (state, why) = session.state_in(pulse.as_ref(), trouble.as_ref(), now());
-        let lease = self.engine.inner.sessions.lease((&session).into());
-        ask::session::SessionLine { session, state, why, pulse, trouble, lease }
+        let (held, key) = (&self.engine.inner.sessions, Key::from(&session));
+        let (pulse, trouble, lease, claim) =
+            (held.pulse(key), held.trouble(key), held.lease(key), held.claim(key));
+        let question = {
+            let fleet = self.engine.fleet();
+            let mut open = fleet.questions.values().filter(|it| it.blocks && it.is_open());
+            open.find(|it| it.session == session.id).cloned()
+        };
+        let seen = Seen {
+            pulse: pulse.as_ref(),
+            trouble: trouble.as_ref(),
+            question: question.as_ref(),
+            claim: claim.as_ref(),
+        };
+        let derived = session.derived(&seen, now());
+        let logged = pulse.map(|it| it.output_bytes).or(session.end.as_ref().map(|it| it.output_bytes));
+        let cursor = Cursor { logged: logged.unwrap_or_default(), drawn: held.drawn_to(key) };
+        let (state, why, facts) = (derived.state, derived.why(), derived.facts);
+        ask::session::SessionLine { session, state, why, facts, cursor, pulse, trouble, lease, claim }
     }
 
     fn session(&self, session: SessionId) -> Result<Session, Fault> {

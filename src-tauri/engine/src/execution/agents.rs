@@ -4,6 +4,7 @@
 pub(crate) mod claude_log;
 pub(crate) mod elsewhere;
 pub(crate) mod rehearsal_log;
+mod said;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -37,6 +37,7 @@ mod ends;
 mod follow;
 mod leases;
 pub mod model;
+mod older;
 mod outgoing;
 mod pack;
 mod paint;

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::facts::Seen;
 use pilothouse_contract::session::Lease;
 use pilothouse_contract::wire::{self, Attach, Ended, LeaseSeen, Size, Tag, View};
 use pilothouse_contract::{Fault, SessionId};
@@ -213,7 +214,7 @@ impl Connection {
             _ => None,
         });
         let told = pilothouse_contract::session::Session { end, ..it.clone() };
-        let (_, why) = told.state(None, crate::perform::now());
+        let why = told.derived(&Seen::default(), crate::perform::now()).why();
         Ended { code, why }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn read_line(line: &str) -> Option<Vec<(String, Option<At>, StepKind)
     let mut line: Line = serde_json::from_str(line).ok()?;
     // It says all it calls with.
     if let StepKind::Call { says, input, .. } = &mut line.kind {
-        *input = super::claude_log::hash(says);
+        *input = super::said::hash(says);
     }
     Some(vec![(line.id, line.at.map(|it| At(it * 1000)), line.kind)])
 }

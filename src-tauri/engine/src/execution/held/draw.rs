@@ -4,28 +4,29 @@
 //! A checkpoint beside the log says what the screen was at an offset, so that a restarted engine replays little. All of it
 //! happens on the threads of [`turns`], a slice at a time.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use pilothouse_contract::facts::Claim;
 use pilothouse_holder::log::LogReader;
 use pilothouse_holder::place::{self, Asked, Place};
 use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::model::{Alacritty, LIVE_LINES, Model};
+use self::checkpoint::{Checkpoint, answered, note_answered, read_checkpoint, write_checkpoint};
+use super::model::{Alacritty, Model};
 use super::pack::pack;
-use super::{Key, Sessions, Sight, output_of};
+use super::{Key, Sight, output_of};
+use crate::ports::clock;
 
 mod checkpoint;
+mod looks;
 mod rows;
 mod turns;
 
-use checkpoint::Checkpoint;
-
+pub use looks::Drawn;
 pub use rows::LastRows;
 
 /// A model takes this much at once, and no longer than this; then others get their turn.
@@ -41,38 +42,22 @@ const GATHER: Duration = Duration::from_millis(2);
 /// A checkpoint is written after so many bytes, and not more often than this.
 const CHECKPOINT_BYTES: u64 = 2 * 1024 * 1024;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// No more of a log is drawn anew for older lines, from its end.
+const DEEP_BYTES: u64 = 64 * 1024 * 1024;
 /// A question that lies further back in the log than this when an engine begins is not answered any more.
 const STALE: u64 = 64 * 1024;
+/// Of a session that is so far ahead of its drawing lines that leave the live ones are not kept: more will.
+const HURRY: u64 = 4 * 1024 * 1024;
 /// Whoever looks at a tile waits this long for what was said since.
 const LOOK: Duration = Duration::from_millis(100);
-/// No more lines above a screen are read out of a log, and no more bytes for them.
-const DEEP_LINES: usize = 10_000;
-const DEEP_BYTES: u64 = 64 * 1024 * 1024;
-
-/// A screen as it is drawn.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Drawn {
-    /// Everything before this byte of the log is in it.
-    pub offset: u64,
-    /// Columns.
-    pub columns: u16,
-    /// Rows.
-    pub rows: u16,
-    /// The rows as text.
-    pub text: Vec<String>,
-    /// Escape sequences that paint it, with what is above it, on an empty terminal of that size.
-    pub paint: Vec<u8>,
-    /// Whether the program draws on the other screen, as editors do.
-    pub alternate: bool,
-}
 
 /// The drawing of one session.
 pub(super) struct Drawing {
     place: Place,
     log: LogReader,
     model: Option<Box<dyn Model>>,
-    /// So many lines above the screen it keeps. With more than usual it is drawn from the log, for one look.
-    lines: usize,
+    /// Whether it is drawn from the log, without a checkpoint, for whatever can be had of older lines.
+    whole: bool,
     /// Without a model: what to make it of.
     parked: Option<Checkpoint>,
     /// The size as it was asked for.
@@ -86,31 +71,35 @@ pub(super) struct Drawing {
     sizes: Vec<(u64, u16, u16)>,
     /// Questions before this byte are not answered.
     answer_from: u64,
+    /// What the program says of itself, with when it said so, unless that was before this byte: then nobody knows.
+    claim: Option<Claim>,
+    heard_from: u64,
     /// Up to where there is a checkpoint beside the log, and when this engine wrote it, if it did.
     saved: (u64, Option<Instant>),
 }
 
 impl Drawing {
     /// From the last checkpoint, or the beginning.
-    fn open(place: Place, asked: &Asked, lines: usize) -> io::Result<Self> {
+    fn open(place: Place, asked: &Asked, whole: bool) -> io::Result<Self> {
         let mut log = output_of(&place);
         let end = log.end()?;
         // However far behind it lies it is gone on from: what a program set then holds until it says otherwise.
-        let parked = Checkpoint::read(&place).filter(|it| it.offset <= end && lines <= LIVE_LINES);
+        let parked = read_checkpoint(&place).filter(|it| it.offset <= end && !whole);
         let at = match &parked {
             Some(it) => it.offset,
-            None if lines > LIVE_LINES => log.there(end.saturating_sub(DEEP_BYTES))?,
+            None if whole => log.there(end.saturating_sub(DEEP_BYTES))?,
             None => log.there(0)?,
         };
         // One that is noted just here may have come after the checkpoint; taken twice it changes nothing.
         let behind: Vec<_> = place.sizes()?.into_iter().take_while(|(offset, ..)| *offset < at).collect();
         let size = behind.last().map_or((asked.columns, asked.rows), |(_, columns, rows)| (*columns, *rows));
         let answered = answered(&place);
+        let claim = parked.as_ref().and_then(|it| it.claim.clone());
         Ok(Self {
             place,
             log,
             model: None,
-            lines,
+            whole,
             parked,
             asked: size,
             at,
@@ -119,14 +108,16 @@ impl Drawing {
             sizes_taken: behind.len(),
             sizes: Vec::new(),
             answer_from: end.saturating_sub(STALE).max(answered),
+            claim,
+            heard_from: end,
             saved: (at, None),
         })
     }
 
     fn model(&mut self) -> &mut dyn Model {
-        let (parked, size, lines) = (self.parked.take(), self.asked, self.lines);
+        let (parked, size) = (self.parked.take(), self.asked);
         let revive = || {
-            Box::new(parked.map_or_else(|| Alacritty::keeping(size.0, size.1, lines), |it| it.revive()))
+            Box::new(parked.map_or_else(|| Alacritty::new(size.0, size.1), |it| it.revive()))
                 as Box<dyn Model>
         };
         self.model.get_or_insert_with(revive).as_mut()
@@ -156,6 +147,9 @@ impl Drawing {
         let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else {
             return Ok((false, Vec::new()));
         };
+        // What is drawn now will not be among the last lines.
+        let hurries = !self.whole && self.known.saturating_sub(self.at) > HURRY;
+        self.model().hurry(hurries);
         // A few bytes can be a lot of work.
         let begun = Instant::now();
         for step in read.chunks(STEP) {
@@ -168,11 +162,22 @@ impl Drawing {
         // Whoever looks now sees it at the size that it has from here on.
         self.next_size();
         let mut answers = self.model().answers();
+        self.heed();
         if self.at <= self.answer_from {
             answers.clear();
         }
         self.maybe_save();
         Ok((true, answers))
+    }
+
+    /// Notes what the program says of itself, once that is something else.
+    fn heed(&mut self) {
+        let said = self.model.as_ref().and_then(|it| it.claim());
+        let known = self.claim.as_ref().map(|it| Claim { at: None, ..it.clone() });
+        if said != known.as_ref() {
+            let at = (self.at > self.heard_from).then(clock::now);
+            self.claim = said.map(|it| Claim { at, ..it.clone() });
+        }
     }
 
     /// Takes the size changes that are due; where the next one is.
@@ -192,35 +197,53 @@ impl Drawing {
 
     fn maybe_save(&mut self) {
         let (at, when) = self.saved;
-        if self.lines > LIVE_LINES
-            || self.at - at.min(self.at) < CHECKPOINT_BYTES
-            || when.is_some_and(|it| it.elapsed() < CHECKPOINT_EVERY)
-        {
+        let lately = when.is_some_and(|it| it.elapsed() < CHECKPOINT_EVERY);
+        if self.whole || self.at - at.min(self.at) < CHECKPOINT_BYTES || lately {
             return;
         }
         self.saved = (self.at, Some(Instant::now()));
-        if let Some(checkpoint) = self.checkpoint() {
-            // Without it a restart replays more, and nothing worse.
-            let _unwritten = checkpoint.write(&self.place);
+        if let Some(mut checkpoint) = self.checkpoint() {
+            // Without it a restart replays more, and nothing worse. Older lines are too much to be written so often.
+            let _unwritten = write_checkpoint(&self.place, &mut checkpoint);
         }
     }
 
+    /// What the screen is now, without the older lines.
     fn checkpoint(&mut self) -> Option<Checkpoint> {
-        let at = self.at;
-        Checkpoint::of(self.model(), at)
+        let (at, claim) = (self.at, self.claim.clone());
+        let model = self.model();
+        let (columns, rows) = model.size();
+        let paint = zstd::encode_all(model.live().as_slice(), 1).ok()?;
+        Some(Checkpoint { offset: at, columns, rows, claim, older: None, paint })
     }
 
     fn park(&mut self) {
         if self.model.is_some()
-            && let Some(checkpoint) = self.checkpoint()
+            && let Some(mut checkpoint) = self.checkpoint()
         {
-            if self.saved.0 != self.at {
-                // As above; with it an engine that begins replays nothing of a session at rest.
-                self.saved = (self.at, Some(Instant::now()));
-                let _unwritten = checkpoint.write(&self.place);
-            }
+            checkpoint.older = Some(std::mem::take(self.model().older()));
+            // As above; with it an engine that begins replays nothing of a session at rest.
+            self.saved = (self.at, Some(Instant::now()));
+            let _unwritten = write_checkpoint(&self.place, &mut checkpoint);
             (self.model, self.parked) = (None, Some(checkpoint));
         }
+    }
+
+    /// Takes over what another drawing of the same log made of it.
+    fn adopt(&mut self, mut other: Box<Self>) -> io::Result<()> {
+        // What was said meanwhile is little; else the other one is of no use.
+        if other.at <= self.at && self.at - other.at <= HURRY {
+            while other.at < self.at {
+                other.known = self.at;
+                if !other.draw()?.0 {
+                    return Ok(());
+                }
+            }
+            if self.size() == other.size() {
+                (self.model, self.parked) = (other.model, None);
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the screen; one that is parked stays so.
@@ -242,16 +265,16 @@ impl Drawing {
 
     fn drawn(&mut self, lines_above: usize) -> Drawn {
         let offset = self.at;
+        self.look(|model| Drawn::of(model, offset, lines_above))
+    }
+
+    /// The same, unless lines are wanted that were not kept.
+    fn kept(&mut self, lines_above: usize) -> Option<Drawn> {
+        let offset = self.at;
         self.look(|model| {
-            let (columns, rows) = model.size();
-            Drawn {
-                offset,
-                columns,
-                rows,
-                text: model.text(),
-                paint: model.snapshot(lines_above),
-                alternate: model.is_alternate(),
-            }
+            // An editor's screen has nothing above it.
+            let is_there = model.is_alternate() || model.reaches(lines_above);
+            is_there.then(|| Drawn::of(model, offset, lines_above))
         })
     }
 }
@@ -263,13 +286,17 @@ pub(super) struct Screen {
     typed: AtomicU64,
     /// Columns and rows, once it is drawn.
     size: AtomicU32,
+    /// It is drawn up to this byte, once it is.
+    drawn: AtomicU64,
     /// Whether it is kept as a few compressed bytes now.
     parked: AtomicBool,
+    /// What its program says of itself.
+    claim: Mutex<Option<Claim>>,
 }
 
 enum State {
     /// Nobody looked yet. It is opened by whoever draws it first.
-    NotYet(Place, usize),
+    NotYet(Place, bool),
     Open(Box<Drawing>),
     /// It has no terminal, or none that could be drawn.
     None,
@@ -284,11 +311,17 @@ fn clock_ms() -> u64 {
 }
 
 impl Screen {
-    /// Of a session's folder, keeping so many lines above it.
-    fn new(place: Place, lines: usize) -> Shared {
-        let state = Mutex::new(State::NotYet(place, lines));
-        let (typed, size, parked) = (AtomicU64::new(0), AtomicU32::new(0), AtomicBool::new(false));
-        Arc::new(Self { state, typed, size, parked })
+    /// Of a session's folder; with all older lines that can be had, or from its checkpoint.
+    fn new(place: Place, whole: bool) -> Shared {
+        let state = Mutex::new(State::NotYet(place, whole));
+        Arc::new(Self {
+            state,
+            typed: AtomicU64::new(0),
+            size: AtomicU32::new(0),
+            drawn: AtomicU64::new(0),
+            parked: AtomicBool::new(false),
+            claim: Mutex::default(),
+        })
     }
 
     /// Whether it is kept as a few compressed bytes now.
@@ -305,10 +338,10 @@ impl Screen {
     fn with<T>(&self, does: impl FnOnce(&mut Drawing) -> io::Result<T>) -> io::Result<Option<T>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // After an error whoever looks next tries again.
-        if let State::NotYet(place, lines) = &*state {
+        if let State::NotYet(place, whole) = &*state {
             *state = match place.asked() {
                 Ok(asked) if asked.mode == place::Mode::Pty => {
-                    State::Open(Box::new(Drawing::open(place.clone(), &asked, *lines)?))
+                    State::Open(Box::new(Drawing::open(place.clone(), &asked, *whole)?))
                 }
                 // What never started has no screen.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -319,7 +352,12 @@ impl Screen {
         let done = does(drawing)?;
         let (columns, rows) = drawing.size();
         self.size.store(u32::from(columns) << 16 | u32::from(rows), Ordering::Relaxed);
+        self.drawn.store(drawing.at, Ordering::Relaxed);
         self.parked.store(drawing.model.is_none() && drawing.parked.is_some(), Ordering::Relaxed);
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if *claim != drawing.claim {
+            claim.clone_from(&drawing.claim);
+        }
         Ok(Some(done))
     }
 
@@ -406,6 +444,8 @@ pub(super) async fn follow(
             tracing::warn!(%session, %error, "its screen cannot be drawn just now");
         });
         if over {
+            // Whoever looks at what is over begins from there.
+            let _not_drawn = screen.caught_up(0, None, None, Drawing::park).await;
             pack_soon(&screen, true, None).await;
             return;
         }
@@ -446,89 +486,6 @@ async fn pack_soon(screen: &Shared, over: bool, orders: Option<mpsc::UnboundedSe
     let packed = tokio::task::spawn_blocking(move || pack(&folder, over)).await;
     if let Ok(Err(error)) = packed {
         tracing::warn!(%error, "a session's log could not be packed; it is whole");
-    }
-}
-
-impl Sessions {
-    /// The screen of a session now, with so many lines above it; nothing if it has no terminal. With `patience` it is as far
-    /// as it could be drawn in that time, unless the session is over. More lines than [`LIVE_LINES`] are read out of the log,
-    /// which takes a second for what fills it.
-    ///
-    /// # Errors
-    /// Whatever the file system says.
-    pub async fn drawn(
-        &self,
-        session: Key,
-        lines_above: usize,
-        patience: Option<Duration>,
-    ) -> io::Result<Option<Drawn>> {
-        // An editor's screen has nothing above it, and what is not full has all of it.
-        let is_more = |it: &mut Drawing| it.look(|it| !it.is_alternate() && it.lines_above() >= LIVE_LINES);
-        if lines_above > LIVE_LINES && self.looked_at(session, patience, is_more).await? == Some(true) {
-            // Each takes as much memory as all else that is kept of a session, so one is taken at a time.
-            static DEEP: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
-            let _turn = DEEP.acquire().await.map_err(io::Error::other)?;
-            let lines = lines_above.min(DEEP_LINES);
-            let end = self.log(session).end()?;
-            let screen = Screen::new(self.place(session), lines);
-            return screen.caught_up(end, None, None, move |it| it.drawn(lines)).await;
-        }
-        self.looked_at(session, patience, move |it| it.drawn(lines_above)).await
-    }
-
-    /// Looks at a session's drawing, up to what it has said by now.
-    async fn looked_at<T: Send + 'static>(
-        &self,
-        session: Key,
-        patience: Option<Duration>,
-        looks: impl FnOnce(&mut Drawing) -> T + Send + 'static,
-    ) -> io::Result<Option<T>> {
-        let live = self.lock().get(&session).map(|it| (it.drawing.clone(), it.orders.clone()));
-        let (screen, orders, patience) = match live {
-            Some((screen, orders)) => (screen, Some(orders), patience),
-            // What is over is drawn anew each time: half-way there, the next look would come no farther.
-            None => (self.open_drawing(session), None, None),
-        };
-        let end = self.log(session).end()?;
-        screen.caught_up(end, patience, orders, looks).await
-    }
-
-    /// Columns and rows of a session's terminal now; nothing if it is not followed, or was not drawn yet.
-    #[must_use]
-    pub fn size(&self, session: Key) -> Option<(u16, u16)> {
-        let size = self.lock().get(&session)?.drawing.size.load(Ordering::Relaxed);
-        (size > 0).then_some(((size >> 16) as u16, size as u16))
-    }
-
-    /// Notes that a session was typed into: it goes before the others for a while.
-    pub fn typed(&self, session: Key) {
-        if let Some(live) = self.lock().get(&session) {
-            live.drawing.typed.store(clock_ms(), Ordering::Relaxed);
-        }
-    }
-
-    /// The drawing of a session that is followed from now on; empty if it has no terminal.
-    pub(super) fn open_drawing(&self, session: Key) -> Shared {
-        Screen::new(self.place(session), LIVE_LINES)
-    }
-}
-
-/// Up to where the program's questions were answered.
-fn answered(place: &Place) -> u64 {
-    let noted = std::fs::read_to_string(place.folder().join("answered"));
-    noted.ok().and_then(|it| it.trim().parse().ok()).unwrap_or_default()
-}
-
-/// One number of one length in the place of another, so that a kill leaves the one or the other.
-fn note_answered(place: &Place, at: u64) {
-    let path = place.folder().join("answered");
-    let note = || {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-        file.write_all_at(format!("{at:020}\n").as_bytes(), 0)
-    };
-    let noted: io::Result<()> = note();
-    if let Err(error) = noted {
-        tracing::warn!(%error, "an answer could not be noted; an engine that dies now gives it twice");
     }
 }
 

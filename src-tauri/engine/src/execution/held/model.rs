@@ -7,17 +7,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alacritty_terminal::event::{Event, EventListener, WindowSize};
-use alacritty_terminal::grid::{Cursor, Dimensions};
+use alacritty_terminal::grid::{Cursor, Dimensions, Grid};
 use alacritty_terminal::index::{Column, Line};
-use alacritty_terminal::term::cell::Flags;
+use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
 use alacritty_terminal::vte::ansi::{Processor, Rgb};
+use pilothouse_contract::facts::Claim;
 use pilothouse_contract::rows::Row;
 
+use super::older::{LINES_MAX, Older};
 use super::paint::{self, Painter};
 
-/// So many lines that left the screen are kept as cells. Older ones are in the log.
+/// So many lines that left the screen are kept as cells at most; older ones are painted and packed.
 pub const LIVE_LINES: usize = 1000;
+/// So many are left when some are packed.
+const LEFT_LIVE: usize = 350;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
 /// A terminal has at most so many columns or rows, and so many cells: more than a screen can show, and in the worst case, both of
@@ -47,8 +51,18 @@ pub trait Model: Send {
     fn is_alternate(&self) -> bool;
     /// How many lines above the screen there are.
     fn lines_above(&self) -> usize;
+    /// Whether it has so many lines above its screen, or all that there ever were.
+    fn reaches(&self, lines: usize) -> bool;
+    /// Whether so much comes that lines which leave the live ones now need not be kept.
+    fn hurry(&mut self, hurries: bool);
+    /// What [`Self::snapshot`] paints, without the lines that are no live ones any more.
+    fn live(&mut self) -> Vec<u8>;
+    /// Those lines. They belong before what [`Self::live`] paints.
+    fn older(&mut self) -> &mut Older;
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
+    /// What the program says of itself.
+    fn claim(&self) -> Option<&Claim>;
 }
 
 /// The emulator of Alacritty.
@@ -108,10 +122,12 @@ impl Alacritty {
     /// An empty terminal.
     #[must_use]
     pub fn new(columns: u16, rows: u16) -> Self {
-        Self::keeping(columns, rows, LIVE_LINES)
+        let mut it = Self::keeping(columns, rows, LIVE_LINES);
+        it.untold.older = Older::keeping();
+        it
     }
 
-    /// One that keeps so many lines above its screen.
+    /// One that keeps so many lines above its screen as cells, and none else.
     #[must_use]
     pub fn keeping(columns: u16, rows: u16, lines: usize) -> Self {
         let size = sane(columns, rows);
@@ -142,10 +158,28 @@ impl Alacritty {
         let parser = &mut self.parser;
         catch_unwind(AssertUnwindSafe(|| does(&mut watched, parser))).unwrap_or_else(|_| {
             tracing::error!("the terminal model ran into a defect and begins anew");
-            let broken = self.broken + 1;
+            let (broken, mut older) = (self.broken + 1, std::mem::take(&mut self.untold.older));
             *self = Self { broken, ..Self::keeping(self.size.0, self.size.1, self.lines) };
+            older.forget();
+            self.untold.older = older;
             T::default()
         })
+    }
+
+    /// A painting of all, no longer than it may be.
+    fn whole(&mut self, lines_above: usize, with_older: bool) -> Vec<u8> {
+        self.settle();
+        let (mut above, mut with_older) = (lines_above, with_older);
+        let mut painted = self.painted(above, with_older);
+        while painted.len() > PAINTED_MAX && above > 0 {
+            above = if with_older { self.lines.min(above) } else { above.min(self.lines) / 2 };
+            with_older = false;
+            painted = self.painted(above, with_older);
+        }
+        painted.extend(self.untold.status.painted());
+        // What comes next may be the rest of it.
+        painted.extend_from_slice(self.scan.kept());
+        painted
     }
 
     /// Lets what a program holds back in a synchronised update be seen.
@@ -156,9 +190,14 @@ impl Alacritty {
         }
     }
 
-    fn painted(&mut self, lines_above: usize) -> Vec<u8> {
+    /// Paints so many lines above the screen: the live ones of them, and the older ones if they are wanted.
+    fn painted(&mut self, lines_above: usize, with_older: bool) -> Vec<u8> {
         self.within(|Watched { term, untold }, _| {
             let mut painter = Painter::default();
+            let before = |grid: &Grid<Cell>| {
+                let most = lines_above.saturating_sub(grid.history_size());
+                if with_older { untold.older.painted(most) } else { Painter::default() }
+            };
             end_lines(term);
             if term.mode().contains(TermMode::ALT_SCREEN) {
                 // The other screen lies below and is what the program comes back to. Going there and back empties the one
@@ -166,6 +205,7 @@ impl Alacritty {
                 let shown = term.grid().clone();
                 term.swap_alt();
                 end_lines(term);
+                painter.follow(before(term.grid()));
                 painter.cells(term.grid(), lines_above);
                 painter.leave(term.grid());
                 term.swap_alt();
@@ -173,9 +213,21 @@ impl Alacritty {
                 painter.saved(term.grid());
                 painter.cells(term.grid(), 0);
             } else {
+                // What a program saved on the other screen is there when it comes back to it. Going there forgets what was saved
+                // here.
+                let saved = term.grid().saved_cursor.clone();
+                let end = term.last_column();
+                term.swap_alt();
+                go_on_beyond(&mut term.grid_mut().saved_cursor, end);
+                if term.grid().saved_cursor != Cursor::default() {
+                    painter.saved_there(term.grid());
+                }
+                term.swap_alt();
+                term.grid_mut().saved_cursor = saved;
                 if term.grid().saved_cursor != Cursor::default() {
                     painter.saved(term.grid());
                 }
+                painter.follow(before(term.grid()));
                 painter.cells(term.grid(), lines_above);
             }
             painter.rest(term, untold);
@@ -194,6 +246,10 @@ impl Model for Alacritty {
                 // What it held back in a synchronised update may come now.
                 self.untold.said(piece.len() + self.parser.sync_bytes_count(), self.size);
                 self.within(|watched, parser| parser.advance(watched, piece));
+                let report = self.scan.report();
+                if let Some(answer) = report.and_then(|it| self.untold.status.take(&it)) {
+                    self.ear.send_event(Event::PtyWrite(answer));
+                }
             } else {
                 // What it gathered of the command is thrown away with it, and nothing else.
                 self.settle();
@@ -206,19 +262,17 @@ impl Model for Alacritty {
     fn resize(&mut self, columns: u16, rows: u16) {
         let size = sane(columns, rows);
         if size != self.size {
+            let narrows = size.0 < self.size.0;
             self.size = size;
             self.within(|watched, _| {
+                watched.before_resize(size);
                 watched.term.resize(Size(size.0, size.1));
+                watched.after_resize(narrows);
                 watched.untold.resize(usize::from(size.0));
                 go_on_at_ends(watched.term);
                 let (end, grid) = (watched.term.last_column(), watched.term.grid_mut());
-                for cursor in [&mut grid.cursor, &mut grid.saved_cursor] {
-                    // A cursor that waited at the end of a line has room behind it now.
-                    if cursor.input_needs_wrap && cursor.point.column < end {
-                        cursor.input_needs_wrap = false;
-                        cursor.point.column += 1;
-                    }
-                }
+                go_on_beyond(&mut grid.cursor, end);
+                go_on_beyond(&mut grid.saved_cursor, end);
             });
         }
     }
@@ -262,16 +316,23 @@ impl Model for Alacritty {
     }
 
     fn snapshot(&mut self, lines_above: usize) -> Vec<u8> {
-        self.settle();
-        let mut above = lines_above.min(self.lines);
-        let mut painted = self.painted(above);
-        while painted.len() > PAINTED_MAX && above > 0 {
-            above /= 2;
-            painted = self.painted(above);
-        }
-        // What comes next may be the rest of it.
-        painted.extend_from_slice(self.scan.kept());
-        painted
+        self.whole(lines_above, true)
+    }
+
+    fn live(&mut self) -> Vec<u8> {
+        self.whole(self.lines, false)
+    }
+
+    fn older(&mut self) -> &mut Older {
+        &mut self.untold.older
+    }
+
+    fn hurry(&mut self, hurries: bool) {
+        self.untold.older.hurry(hurries);
+    }
+
+    fn reaches(&self, lines: usize) -> bool {
+        self.untold.older.is_all() || self.lines_above() >= lines.min(LINES_MAX)
     }
 
     fn is_alternate(&self) -> bool {
@@ -279,11 +340,17 @@ impl Model for Alacritty {
     }
 
     fn lines_above(&self) -> usize {
-        self.term.grid().history_size()
+        // Above an editor's screen there is nothing, whatever there is above the one that it comes back to.
+        let older = if self.is_alternate() { 0 } else { self.untold.older.lines() };
+        self.term.grid().history_size() + older
     }
 
     fn size(&self) -> (u16, u16) {
         self.size
+    }
+
+    fn claim(&self) -> Option<&Claim> {
+        self.untold.status.claim()
     }
 }
 
@@ -302,10 +369,21 @@ fn end_lines(term: &mut Term<Ear>) {
     for line in first.0..=last.0 {
         let flags = grid[Line(line)][end].flags;
         if flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
-            let goes_on = flags.contains(Flags::WRAPLINE)
-                && grid[Line(line + 1)][Column(0)].flags.contains(Flags::WIDE_CHAR);
+            // One that looks otherwise than the character was left by another character.
+            let goes_on = flags.contains(Flags::WRAPLINE) && {
+                let next = &grid[Line(line + 1)][Column(0)];
+                next.flags.contains(Flags::WIDE_CHAR) && paint::look_alike(&grid[Line(line)][end], next)
+            };
             grid[Line(line)][end].flags.set(Flags::LEADING_WIDE_CHAR_SPACER, goes_on);
         }
+    }
+}
+
+/// A cursor that waited at the end of a line has room behind it once lines are longer.
+fn go_on_beyond(cursor: &mut Cursor<Cell>, end: Column) {
+    if cursor.input_needs_wrap && cursor.point.column < end {
+        cursor.input_needs_wrap = false;
+        cursor.point.column += 1;
     }
 }
 
@@ -343,6 +421,7 @@ fn colour(index: usize) -> Rgb {
 }
 
 mod scan;
+mod status;
 mod tile;
 mod watched;
 

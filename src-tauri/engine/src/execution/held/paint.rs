@@ -30,7 +30,7 @@ pub(super) fn text(grid: &Grid<Cell>) -> Vec<String> {
     .collect()
 }
 
-fn cells(grid: &Grid<Cell>, line: Line) -> impl DoubleEndedIterator<Item = &Cell> {
+fn cells(grid: &Grid<Cell>, line: Line) -> impl Iterator<Item = &Cell> {
     let row = &grid[line];
     (0..grid.columns()).map(move |column| &row[Column(column)])
 }
@@ -45,18 +45,31 @@ const LOOKS: Flags = Flags::from_bits_truncate(
         | Flags::ALL_UNDERLINES.bits(),
 );
 
+/// Whether two cells look the same, whatever stands in them, and lead to the same place.
+pub(super) fn look_alike(one: &Cell, other: &Cell) -> bool {
+    are_dressed_alike(one, other) && one.hyperlink() == other.hyperlink()
+}
+
+fn are_dressed_alike(one: &Cell, other: &Cell) -> bool {
+    one.flags & LOOKS == other.flags & LOOKS
+        && (one.fg, one.bg) == (other.fg, other.bg)
+        && one.underline_color() == other.underline_color()
+}
+
 /// The addresses of links take at most so much of a painting; what comes then is text without its link. A program can give
 /// each cell another one, and each may be as long as a command.
 const LINKS_MAX: usize = 4 * 1024 * 1024;
 
 /// Paints on a terminal that begins empty.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Painter {
     links: usize,
     out: String,
     /// With what would be written now.
     pen: Cell,
     charsets: Charsets,
+    /// Whether the last line goes on in the next one.
+    pub(super) goes_on: bool,
 }
 
 impl Painter {
@@ -64,36 +77,72 @@ impl Painter {
     pub(super) fn cells(&mut self, grid: &Grid<Cell>, lines_above: usize) {
         let above = i32::try_from(lines_above.min(grid.history_size())).unwrap_or_default();
         let rows = i32::try_from(grid.screen_lines()).unwrap_or_default();
-        let mut goes_on = false;
-        let mut scrolled_in = Color::Named(NamedColor::Background);
-        for row in -above..rows {
-            let line = Line(row);
-            let last = cells(grid, line).rposition_used();
-            let follows = row + 1 < rows;
-            let begins = |flag| follows && grid[Line(row + 1)][Column(0)].flags.contains(flag);
-            let end = &grid[line][grid.last_column()];
-            // A line that goes on in the next one is painted to its end, and the next character wraps, be it a blank.
-            let wraps = end.flags.contains(Flags::WRAPLINE) && follows;
-            let least = usize::from(goes_on);
-            goes_on = wraps;
-            let length = if wraps { grid.columns() } else { last.map_or(0, |last| last + 1).max(least) };
-            // A wide character that does not fit at the end of a line leaves the last cell to nobody.
-            let made_by_next = goes_on && begins(Flags::WIDE_CHAR);
-            for cell in cells(grid, line).take(length) {
-                self.cell(cell, made_by_next);
-            }
-            if scrolled_in != Cell::default().bg && length < grid.columns() {
-                self.pen(&Cell::default());
-                self.out.push_str("\x1b[K");
-            }
-            // A line that the last one goes on in may scroll in, and has the colour of the pen then.
-            scrolled_in = if goes_on { grid[Line(row + 1)][Column(0)].bg } else { Cell::default().bg };
-            if follows && !goes_on {
-                // Blanks that scroll in take the colour of the pen.
-                self.pen(&Cell::default());
-                self.out.push_str("\r\n");
-            }
+        (-above..rows).for_each(|row| self.row(grid, row, row + 1 < rows));
+        self.goes_on = false;
+    }
+
+    /// Paints one line; whether another one follows.
+    pub(super) fn row(&mut self, grid: &Grid<Cell>, row: i32, follows: bool) {
+        let (line, columns) = (Line(row), grid.columns());
+        // A line that the one before goes on in may have scrolled in, and had the colour of the pen then.
+        let blank = Cell::default().bg;
+        let scrolled_in = if self.goes_on { grid[line][Column(0)].bg } else { blank };
+        let end = &grid[line][grid.last_column()];
+        // A line that goes on in the next one is painted to its end, and the next character wraps, be it a blank.
+        let wraps = end.flags.contains(Flags::WRAPLINE) && follows;
+        let least = usize::from(self.goes_on);
+        self.goes_on = wraps;
+        let length = if wraps { columns } else { used(grid, line).max(least) };
+        // A wide character that does not fit at the end of a line leaves the last cell to nobody. One that looks otherwise
+        // than the character was left by another character.
+        let made_by_next = wraps && {
+            let next = &grid[Line(row + 1)][Column(0)];
+            next.flags.contains(Flags::WIDE_CHAR) && look_alike(end, next)
+        };
+        for cell in cells(grid, line).take(length) {
+            self.cell(cell, made_by_next);
         }
+        if scrolled_in != blank && length < columns {
+            self.pen(&Cell::default());
+            self.out.push_str("\x1b[K");
+        }
+        if follows && !wraps {
+            self.end_line();
+        }
+    }
+
+    /// Ends a line. Blanks that scroll in take the colour of the pen.
+    pub(super) fn end_line(&mut self) {
+        self.plain();
+        self.out.push_str("\r\n");
+        self.goes_on = false;
+    }
+
+    /// What is written next looks as it does at first.
+    pub(super) fn plain(&mut self) {
+        self.pen(&Cell::default());
+    }
+
+    /// What was painted so far.
+    pub(super) fn text(&self) -> &str {
+        &self.out
+    }
+
+    /// Takes what was painted so far away, and goes on from there.
+    pub(super) fn take(&mut self) -> String {
+        self.links = 0;
+        std::mem::take(&mut self.out)
+    }
+
+    /// One that goes on from here after it painted this.
+    pub(super) fn after(&self, text: String) -> Self {
+        Self { links: 0, out: text, ..self.clone() }
+    }
+
+    /// Goes on after what another one painted, which ended where this one stands: at the beginning, with nothing changed.
+    pub(super) fn follow(&mut self, other: Self) {
+        self.out.push_str(&other.out);
+        (self.pen, self.goes_on) = (other.pen, other.goes_on);
     }
 
     fn cell(&mut self, cell: &Cell, made_by_next: bool) {
@@ -102,6 +151,10 @@ impl Painter {
             || (made_by_next && cell.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER))
         {
             // The character itself takes this cell too.
+            return;
+        }
+        if cell.extra.is_none() && self.pen.extra.is_none() && are_dressed_alike(&self.pen, cell) {
+            self.out.push(cell.c);
             return;
         }
         self.pen(cell);
@@ -116,6 +169,13 @@ impl Painter {
         self.plainly();
         // A cursor that waits at the end of a line wrote there.
         self.out.push_str(if grid.saved_cursor.input_needs_wrap { "\x1b[2K\x1b[H" } else { "\x1b[H" });
+    }
+
+    /// The same on the other screen, and comes back.
+    pub(super) fn saved_there(&mut self, grid: &Grid<Cell>) {
+        self.out.push_str("\x1b[?1049h");
+        self.saved(grid);
+        self.out.push_str("\x1b[?1049l");
     }
 
     /// Leaves the first screen for the other one as its program did: it comes back to the cursor that was left.
@@ -277,10 +337,7 @@ impl Painter {
             self.links += out.len() - before;
             pen.set_hyperlink(link);
         }
-        let same = pen.flags & LOOKS == cell.flags & LOOKS
-            && (pen.fg, pen.bg) == (cell.fg, cell.bg)
-            && pen.underline_color() == cell.underline_color();
-        if same {
+        if are_dressed_alike(pen, cell) {
             return;
         }
         let mut codes = vec!["0".to_owned()];
@@ -313,25 +370,28 @@ impl Painter {
     }
 }
 
-trait Used {
-    fn rposition_used(self) -> Option<usize>;
-}
+/// What says how a line ends, and shows nothing.
+const ENDS: Flags =
+    Flags::from_bits_truncate(Flags::WRAPLINE.bits() | Flags::LEADING_WIDE_CHAR_SPACER.bits());
 
-impl<'a, I: DoubleEndedIterator<Item = &'a Cell>> Used for I {
-    /// The last cell that is not as an empty terminal has it. One that shows nothing may have looks all the same, and is inside
-    /// the line once something is written behind it.
-    fn rposition_used(self) -> Option<usize> {
-        let blank = Cell::default();
-        let used = |cell: &&Cell| {
-            let flags = cell.flags & !Flags::WRAPLINE;
-            cell.c != ' '
-                || (cell.fg, cell.bg) != (blank.fg, blank.bg)
-                || !flags.is_empty()
-                || cell.extra.is_some()
-        };
-        let all: Vec<&Cell> = self.collect();
-        all.iter().rposition(used)
-    }
+/// How many cells of a line are not as an empty terminal has them, or stand before one that is not. One that shows nothing may
+/// have looks all the same, and is inside the line once something is written behind it.
+fn used(grid: &Grid<Cell>, line: Line) -> usize {
+    let blank = Cell::default();
+    // What is left of a wide character that was half written over may have room for more, and nothing in it.
+    let has_more = |cell: &Cell| {
+        cell.zerowidth().is_some_and(|it| !it.is_empty())
+            || cell.underline_color().is_some()
+            || cell.hyperlink().is_some()
+    };
+    let is_used = |cell: &Cell| {
+        cell.c != ' '
+            || (cell.fg, cell.bg) != (blank.fg, blank.bg)
+            || !(cell.flags & !ENDS).is_empty()
+            || cell.extra.is_some() && has_more(cell)
+    };
+    let row = &grid[line];
+    (0..grid.columns()).rev().find(|column| is_used(&row[Column(*column)])).map_or(0, |last| last + 1)
 }
 
 /// The code of a colour; `base` is 30 for what is written, 40 for what is behind it, 50 for the line below it.

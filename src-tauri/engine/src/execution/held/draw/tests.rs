@@ -1,11 +1,13 @@
 //! What is drawn of a log, from where, and that a model that breaks is one session's trouble alone.
 
+use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use pilothouse_holder::log;
 use pilothouse_holder::place::Mode;
 use tempfile::TempDir;
 
+use super::super::older::Older;
 use super::*;
 
 /// The folder of a session in a terminal of 40 × 10.
@@ -53,7 +55,7 @@ impl Told {
     }
 
     fn open(&self) -> Drawing {
-        Drawing::open(self.place.clone(), &self.place.asked().unwrap(), LIVE_LINES).unwrap()
+        Drawing::open(self.place.clone(), &self.place.asked().unwrap(), false).unwrap()
     }
 }
 
@@ -111,7 +113,8 @@ fn the_first_checkpoint_of_an_engine_waits_for_nothing() {
 }
 
 /// A model that breaks, and says so to whoever calls it.
-struct Breaks;
+#[derive(Default)]
+struct Breaks(Older);
 
 impl Model for Breaks {
     fn feed(&mut self, _: &[u8]) {
@@ -144,17 +147,35 @@ impl Model for Breaks {
         0
     }
 
+    fn reaches(&self, _: usize) -> bool {
+        true
+    }
+
+    fn hurry(&mut self, _: bool) {}
+
+    fn live(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn older(&mut self) -> &mut Older {
+        &mut self.0
+    }
+
     fn size(&self) -> (u16, u16) {
         (40, 10)
+    }
+
+    fn claim(&self) -> Option<&Claim> {
+        None
     }
 }
 
 #[tokio::test]
 async fn a_model_that_breaks_outwards_is_one_sessions_trouble_and_stops_no_thread() {
     let [broken, next] = [b"one\r\n".as_slice(), b"two\r\n"].map(Told::new);
-    let [broken, next] = [broken.place.clone(), next.place.clone()].map(|it| Screen::new(it, LIVE_LINES));
+    let [broken, next] = [broken.place.clone(), next.place.clone()].map(|it| Screen::new(it, false));
     let breaks = |it: &mut Drawing| {
-        it.model = Some(Box::new(Breaks));
+        it.model = Some(Box::new(Breaks::default()));
         Ok(())
     };
     broken.with(breaks).unwrap();

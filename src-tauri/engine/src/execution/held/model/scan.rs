@@ -4,10 +4,12 @@
 //!
 //! States after the parser of Paul Williams (vt100.net).
 
+use super::status::{HEAD, REPORT_MAX};
+
 /// An operating system command that is longer than this is none: its end is awaited and the rest thrown away.
 pub(super) const COMMAND_MAX: usize = 2 * 1024;
 /// Of what has not ended, so much is kept: enough to know again that a command is too long.
-const KEPT_MAX: usize = 2 * COMMAND_MAX;
+const KEPT_MAX: usize = REPORT_MAX + COMMAND_MAX;
 
 /// Where in what a program says we are.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub(super) struct Scan {
     state: State,
     /// What has begun and not ended.
     kept: Vec<u8>,
+    /// What the program said of its own state just now.
+    report: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,11 @@ impl Scan {
     /// What has begun and not ended.
     pub(super) fn kept(&self) -> &[u8] {
         &self.kept
+    }
+
+    /// What the program said of its own state, if that was at the end of what was taken last.
+    pub(super) fn report(&mut self) -> Option<Vec<u8>> {
+        self.report.take()
     }
 
     /// How many bytes from the front belong together, and whether the parser may have them.
@@ -68,8 +77,10 @@ impl Scan {
             };
             if let State::Command(length) = self.state {
                 let more = next.unwrap_or(rest.len());
-                if length + more > COMMAND_MAX {
-                    let passes = at + (COMMAND_MAX - length);
+                let is_report = length + more > COMMAND_MAX && self.is_report(bytes, begun);
+                let most = if is_report { REPORT_MAX } else { COMMAND_MAX };
+                if length + more > most {
+                    let passes = at + most.saturating_sub(length);
                     self.keep(bytes.get(begun.unwrap_or_default()..passes + 1).unwrap_or_default());
                     self.state = State::Dropped;
                     return (passes, true);
@@ -79,6 +90,12 @@ impl Scan {
             let Some(byte) = next.and_then(|next| rest.get(next)) else { break };
             at += next.unwrap_or_default() + 1;
             let was = self.state;
+            let ends = matches!(was, State::Command(_)) && matches!(byte, 0x07 | 0x1b);
+            if ends && self.is_report(bytes, begun) {
+                let said = bytes.get(begun.unwrap_or_default()..at - 1).unwrap_or_default();
+                let said = [self.kept.as_slice(), said].concat();
+                self.report = said.get(HEAD.len()..).map(<[u8]>::to_vec);
+            }
             self.state = match (was, *byte) {
                 (_, 0x1b) => State::Escape,
                 (_, 0x18 | 0x1a) => State::Ground,
@@ -98,12 +115,24 @@ impl Scan {
                 self.kept.clear();
                 begun = None;
             }
+            if self.report.is_some() {
+                // What is asked before it is answered before it, and what is asked behind it behind it.
+                break;
+            }
         }
+        let taken = if self.report.is_some() { at } else { bytes.len() };
+        let bytes = bytes.get(..taken).unwrap_or_default();
         match begun {
             Some(begun) => self.keep(bytes.get(begun..).unwrap_or_default()),
             None => self.keep_sign(bytes),
         }
-        (bytes.len(), true)
+        (taken, true)
+    }
+
+    /// Whether what has begun is what a program says of its own state.
+    fn is_report(&self, bytes: &[u8], begun: Option<usize>) -> bool {
+        let here = bytes.get(begun.unwrap_or_default()..).unwrap_or_default();
+        self.kept.iter().chain(here).take(HEAD.len()).eq(HEAD)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -187,5 +216,44 @@ mod tests {
             );
             assert_eq!(scan.kept(), b"");
         }
+    }
+
+    #[test]
+    fn what_a_program_says_of_itself_is_taken_out_however_it_is_cut() {
+        let long = [b"\x1b]7501;state=done:msg=".as_slice(), &[b'x'; 3000], b"\x07"].concat();
+        let says = [
+            b"a\x1b]7501;state=idle\x1b\\b\x1b[c".as_slice(),
+            &long,
+            b"\x1b]0;7501;\x07\x1b]7501;state=x\x18c",
+        ]
+        .concat();
+        for cut in [1, 2, 7, 100, says.len()] {
+            let (mut scan, mut reports, mut passed) = (Scan::default(), Vec::new(), Vec::new());
+            for piece in says.chunks(cut) {
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    let (length, passes) = scan.take(rest);
+                    assert!(passes, "cut to {cut}");
+                    passed.extend_from_slice(&rest[..length]);
+                    reports.extend(scan.report().map(|it| (passed.len(), it)));
+                    rest = &rest[length..];
+                }
+            }
+            assert_eq!(passed, says, "the parser has it all");
+            let ends =
+                |it: &str| says.windows(it.len()).position(|at| at == it.as_bytes()).unwrap() + it.len();
+            assert_eq!(reports.len(), 2, "cut to {cut}");
+            assert_eq!(reports[0], (ends("state=idle\u{1b}"), b"state=idle".to_vec()));
+            assert_eq!((reports[1].0, reports[1].1.len()), (ends("xx\u{7}"), 3015));
+            assert_eq!(scan.kept(), b"");
+        }
+        // One that is too long is none.
+        let mut scan = Scan::default();
+        let endless = [b"\x1b]7501;state=done:msg=".as_slice(), &[b'x'; 2 * REPORT_MAX]].concat();
+        let (taken, passes) = scan.take(&endless);
+        assert!(passes && taken < endless.len());
+        let (taken, passes) = scan.take(&[&endless[taken..], b"\x07".as_slice()].concat());
+        assert!(!passes && taken > REPORT_MAX);
+        assert_eq!((scan.report(), scan.kept()), (None, &b""[..]));
     }
 }

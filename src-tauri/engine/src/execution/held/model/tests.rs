@@ -2,6 +2,9 @@
 
 use super::*;
 
+mod older;
+mod reference;
+
 fn drawn(bytes: &[u8]) -> Alacritty {
     let mut model = Alacritty::new(40, 10);
     model.feed(bytes);
@@ -126,6 +129,22 @@ fn what_a_program_asks_is_answered_once() {
     // The clipboard is nobody's to read or write here.
     model.feed(b"\x1b]52;c;aGVsbG8=\x07\x1b]52;c;?\x07");
     assert!(model.answers().is_empty());
+}
+
+#[test]
+fn what_a_program_says_of_itself_is_heeded_and_painted() {
+    let mut model = drawn(b"\x1b[5n\x1b]7501;?\x1b\\\x1b[c");
+    let answers = String::from_utf8(model.answers()).unwrap();
+    let heeded = "\x1b]7501;?:states=idle,working,done,blocked,error:kinds=permission,question,auth\x1b\\";
+    assert_eq!(answers, format!("\x1b[0n{heeded}\x1b[?6c"), "in the order in which it was asked");
+    assert_eq!(model.claim(), None);
+    model.feed(b"\x1b]7501;state=blocked:kind=permission:msg=YXBwcm92ZQ==\x07");
+    let mut again = drawn(&model.snapshot(10));
+    assert_eq!(again.claim().map(|it| it.says.as_str()), Some("approve"));
+    same(&mut model, &mut again, "with a claim");
+    assert!(model.answers().is_empty(), "a report asks nothing");
+    model.feed(b"\x1bc");
+    assert_eq!(model.claim(), None);
 }
 
 #[test]
@@ -298,8 +317,19 @@ fn paints_itself(seed: u64) {
 
 #[test]
 fn a_model_and_what_its_painting_makes_are_the_same_and_go_on_alike() {
-    let seeds = std::env::var("PILOTHOUSE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2000);
-    (0..seeds).for_each(paints_itself);
+    let setting = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
+    let first: u64 = setting("PILOTHOUSE_SEED").unwrap_or(0);
+    let seeds = setting("PILOTHOUSE_SEEDS").unwrap_or(2000);
+    (first..first.saturating_add(seeds)).for_each(paints_itself);
+}
+
+/// Seeds that were not alike once.
+#[test]
+fn seeds_that_painted_something_else_once_do_so_no_more() {
+    // The blank that a wide character left at the end of a line, before another character of other looks that came there.
+    paints_itself(26_681);
+    // What is left of a wide character with signs on it, half of which was written over at the end of a line.
+    [38_291, 56_345, 81_601].into_iter().for_each(paints_itself);
 }
 
 #[test]
@@ -411,6 +441,12 @@ fn what_a_program_set_before_is_in_the_painting() {
         ("stops", "\x1b[3g\x1b[1;4H\x1bH\r", "\tx", ["   x", "", "", ""]),
         ("lines from where it scrolls", "\x1b[2;4r\x1b[?6h", "\x1b[1;1Hx", ["", "x", "", ""]),
         ("the saved cursor", "\x1b[3;5H\x1b(0\x1b7\x1b(B\x1b[H", "a\x1b8q", ["a", "", "    ─", ""]),
+        (
+            "the cursor saved on the other screen",
+            "\x1b[?1049h\x1b[3;5H\x1b(0\x1b7\x1b(B\x1b[?1049l\x1b[H",
+            "a\x1b[?1049h\x1b8q",
+            ["", "", "    ─", ""],
+        ),
         ("character sets", "\x1b)0\x0e", "q\x0fq", ["─q", "", "", ""]),
         ("no wrap", "\x1b[?7l\x1b[1;38H", "abcdef", ["                                     abf", "", "", ""]),
         ("insertion", "end\x1b[4h\r", "the ", ["the end", "", "", ""]),

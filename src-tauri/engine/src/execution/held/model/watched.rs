@@ -13,6 +13,10 @@ use alacritty_terminal::vte::ansi::{
     StandardCharset, TabulationClearMode,
 };
 
+use super::super::older::Older;
+use super::status::Status;
+use super::{LEFT_LIVE, LIVE_LINES};
+
 /// A cell takes so many signs without a width; more belong to no writing.
 const MARKS_MAX: usize = 16;
 /// For each byte a program may fill a quarter of a line, and so many cells at least, and in any case a screen at once: a character
@@ -32,6 +36,10 @@ pub(in super::super) struct Untold {
     pub(in super::super) tabs: Option<Vec<bool>>,
     /// Which character set is in use.
     pub(in super::super) charset: CharsetIndex,
+    /// What the program says of itself.
+    pub(super) status: Status,
+    /// Lines that are no live ones any more.
+    pub(super) older: Older,
     /// Whether there ever was a character that takes two cells.
     wide: bool,
     /// So many cells may still be filled.
@@ -112,6 +120,46 @@ impl<T> Watched<'_, T> {
         }
     }
 
+    /// Makes room for lines that are about to leave the screen: the oldest live ones are packed.
+    #[inline]
+    fn make_room(&mut self, lines: usize) {
+        // An editor's screen has nothing above it.
+        if self.term.grid().history_size() + lines > LIVE_LINES && self.untold.older.keeps() {
+            self.pack(LIVE_LINES.saturating_sub(lines).min(LEFT_LIVE));
+        }
+    }
+
+    #[inline(never)]
+    fn pack(&mut self, keep: usize) {
+        self.untold.older.take(self.term.grid_mut(), keep, LIVE_LINES);
+    }
+
+    /// Of the live lines those are packed that would not fit in any more.
+    pub(super) fn before_resize(&mut self, (columns, rows): (u16, u16)) {
+        let (was, is) = (self.term.columns(), usize::from(columns));
+        if !self.untold.older.keeps() {
+            return;
+        }
+        if is < was {
+            // Each, and each of the screen, may come to so many.
+            let times = was.div_ceil(is);
+            self.make_room(LIVE_LINES - (LIVE_LINES / times).saturating_sub(self.term.screen_lines()));
+        }
+        self.make_room(self.term.screen_lines().saturating_sub(usize::from(rows)));
+        if is != was {
+            self.untold.older.break_off();
+        }
+    }
+
+    /// What did not fit in is gone.
+    pub(super) fn after_resize(&mut self, narrows: bool) {
+        let is_below = self.term.mode().contains(TermMode::ALT_SCREEN);
+        if self.untold.older.keeps() && (self.term.grid().history_size() == LIVE_LINES || narrows && is_below)
+        {
+            self.untold.older.forget();
+        }
+    }
+
     fn column(&self) -> usize {
         self.term.grid().cursor.point.column.0
     }
@@ -188,14 +236,10 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         move_backward(columns: usize);
         backspace();
         carriage_return();
-        linefeed();
         bell();
         substitute();
-        newline();
-        scroll_up(rows: usize);
         scroll_down(rows: usize);
         insert_blank_lines(lines: usize);
-        delete_lines(lines: usize);
         move_forward_tabs(count: u16);
         save_cursor_position();
         reverse_index();
@@ -225,6 +269,28 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         insert_blank(count: usize);
         erase_chars(count: usize);
         clear_line(mode: LineClearMode);
+    }
+
+    #[inline]
+    fn linefeed(&mut self) {
+        self.make_room(1);
+        Handler::linefeed(self.term);
+    }
+
+    #[inline]
+    fn newline(&mut self) {
+        self.make_room(1);
+        Handler::newline(self.term);
+    }
+
+    fn scroll_up(&mut self, rows: usize) {
+        self.make_room(rows.min(self.term.screen_lines()));
+        Handler::scroll_up(self.term, rows);
+    }
+
+    fn delete_lines(&mut self, lines: usize) {
+        self.make_room(lines.min(self.term.screen_lines()));
+        Handler::delete_lines(self.term, lines);
     }
 
     fn goto_col(&mut self, column: usize) {
@@ -270,11 +336,17 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     fn input(&mut self, c: char) {
         let Some(left) = self.untold.cells.checked_sub(1) else { return };
         self.untold.cells = left;
+        if self.term.grid().cursor.input_needs_wrap {
+            self.make_room(1);
+        }
         // Those before it take one cell each.
         if c >= '\u{300}' {
             match unicode_width::UnicodeWidthChar::width(c) {
                 Some(0) if self.is_full() => return,
-                Some(2) => self.untold.wide = true,
+                Some(2) => {
+                    self.untold.wide = true;
+                    self.make_room(1);
+                }
                 _ => {}
             }
         }
@@ -297,6 +369,7 @@ impl<T: EventListener> Handler for Watched<'_, T> {
 
     fn put_tab(&mut self, count: u16) {
         if self.term.grid().cursor.input_needs_wrap {
+            self.make_room(1);
             Handler::put_tab(self.term, count);
         } else {
             // The same way, without a sign that is none in the cell.
@@ -309,6 +382,11 @@ impl<T: EventListener> Handler for Watched<'_, T> {
         if matches!(mode, ClearMode::Above) && cursor == 1 {
             // The emulator forgets the first line when the cursor is on the second.
             self.term.grid_mut().reset_region(..Line(1));
+        }
+        match mode {
+            ClearMode::All => self.make_room(self.term.screen_lines()),
+            ClearMode::Saved => self.untold.older.clear(),
+            ClearMode::Above | ClearMode::Below => {}
         }
         Handler::clear_screen(self.term, mode);
         self.mend_halves();
@@ -327,7 +405,9 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     fn restore_cursor_position(&mut self) {
         Handler::restore_cursor_position(self.term);
         self.keep_inside();
-        let grid = self.term.grid_mut();
+        let (end, grid) = (self.term.last_column(), self.term.grid_mut());
+        // It may have been saved on a screen that was not shown when the terminal got its size.
+        super::go_on_beyond(&mut grid.cursor, end);
         if grid.cursor.input_needs_wrap {
             // Whether the line goes on is decided by what comes.
             let point = grid.cursor.point;
@@ -336,14 +416,8 @@ impl<T: EventListener> Handler for Watched<'_, T> {
     }
 
     fn set_private_mode(&mut self, mode: PrivateMode) {
-        let was_other = self.term.mode().contains(TermMode::ALT_SCREEN);
         Handler::set_private_mode(self.term, mode);
         self.after_mode(mode);
-        if !was_other && self.term.mode().contains(TermMode::ALT_SCREEN) {
-            // What was saved when a program was here last is no business of the next one.
-            let grid = self.term.grid_mut();
-            grid.saved_cursor = grid.cursor.clone();
-        }
     }
 
     fn unset_private_mode(&mut self, mode: PrivateMode) {
@@ -377,6 +451,8 @@ impl<T: EventListener> Handler for Watched<'_, T> {
 
     fn reset_state(&mut self) {
         Handler::reset_state(self.term);
-        *self.untold = Untold { cells: self.untold.cells, ..Untold::default() };
+        let mut older = std::mem::take(&mut self.untold.older);
+        older.clear();
+        *self.untold = Untold { cells: self.untold.cells, older, ..Untold::default() };
     }
 }
