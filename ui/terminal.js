@@ -4,7 +4,7 @@
 import { Terminal } from "./vendor/xterm/xterm.mjs";
 import { SearchAddon } from "./vendor/xterm/addon-search.mjs";
 import { WebLinksAddon } from "./vendor/xterm/addon-web-links.mjs";
-import { attach, order } from "./bridge.js";
+import { attach, keep, kept, order } from "./bridge.js";
 
 const POOL = 6;
 const ABOVE = 500; // lines above the screen that are painted at first
@@ -317,10 +317,10 @@ export async function clip(text) {
 }
 
 // Whether screens are put into words for readers of the screen; it costs time for every line.
-function aloud() { try { return localStorage.getItem("ph.aloud") === "yes"; } catch { return false; } }
+const aloud = () => kept("ph.aloud") === "yes";
 export function read_aloud() {
   const now = !aloud();
-  try { localStorage.setItem("ph.aloud", now ? "yes" : ""); } catch { /* until the next start, then */ }
+  keep("ph.aloud", now ? "yes" : "");
   for (const it of pool) it.term.options.screenReaderMode = now;
 }
 

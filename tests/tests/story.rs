@@ -182,8 +182,8 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     window.wait("[data-name=plan] [data-task=T006]");
     window.wait(".item[data-key^='question']");
     let before = window.text(".head h1");
-    // Killed and opened again, the window shows the same place; what was chosen within its last moments may be lost, for the
-    // webview writes what a page keeps a little later.
+    // Killed and opened again, the window shows the same place.
+    window.keeps();
     window.kill();
     window.reopen();
     window.wait_text(".head h1", &before);

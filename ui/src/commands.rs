@@ -185,7 +185,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("remove-worktree", "Remove this worktree", &["shift+d"], Where::List, remove_worktree),
     command("acknowledge", "Acknowledge", &["a"], Where::Queue, |desk| {
         if let Some(key) = desk.place.alarm.get_untracked() {
-            desk.place.seen.update(|all| {
+            // What is over is forgotten, or what is kept would grow for ever.
+            let open = desk.mirror.alarms.with_untracked(|all| all.iter().map(|it| it.key.clone()).collect());
+            desk.place.seen.update(|all: &mut std::collections::BTreeSet<String>| {
+                *all = all.intersection(&open).cloned().collect();
                 all.insert(key);
             });
         }
@@ -356,8 +359,10 @@ fn shelve(desk: Desk) {
     // What is being damaged cannot be put off for long.
     let span =
         if alarm.priority == pilothouse_contract::attention::Priority::P1 { HOUR_MS / 2 } else { HOUR_MS };
-    let until = desk.mirror.now.get_untracked().plus_ms(span);
+    let now = desk.mirror.now.get_untracked();
+    let until = now.plus_ms(span);
     desk.place.shelved.update(|all| {
+        all.retain(|_, until| *until > now);
         all.insert(key, until);
     });
 }

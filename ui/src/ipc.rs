@@ -15,6 +15,10 @@ extern "C" {
     async fn shell_visit(address: &str) -> Result<JsValue, JsValue>;
     /// Closes the window; everything else goes on.
     pub(crate) fn close_window();
+    /// What is kept from one opening of the window to the next.
+    pub(crate) fn kept(name: &str) -> Option<String>;
+    /// Keeps it.
+    pub(crate) fn keep(name: &str, value: &str);
 }
 
 /// Calls the engine.

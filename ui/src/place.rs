@@ -232,20 +232,14 @@ pub(crate) struct Place {
     pub(crate) filtering: RwSignal<bool>,
 }
 
-fn storage() -> Option<web_sys::Storage> {
-    window().local_storage().ok().flatten()
-}
-
 /// What is kept under a name.
-pub(crate) fn kept(key: &str) -> Option<String> {
-    storage()?.get_item(key).ok().flatten()
+pub(crate) fn kept(name: &str) -> Option<String> {
+    crate::ipc::kept(name)
 }
 
 /// Keeps something under a name. What cannot be kept is forgotten: it is comfort and no more.
-pub(crate) fn keep(key: &str, value: &str) {
-    if let Some(storage) = storage() {
-        let _full = storage.set_item(key, value);
-    }
+pub(crate) fn keep(name: &str, value: &str) {
+    crate::ipc::keep(name, value);
 }
 
 impl Place {
