@@ -17,6 +17,7 @@ mod kit;
 mod lists;
 mod mirror;
 mod overlays;
+mod palette;
 mod place;
 mod project;
 mod pulls;

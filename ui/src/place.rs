@@ -115,6 +115,8 @@ pub(crate) enum Pane {
 pub(crate) enum Overlay {
     /// Find or run; what is typed there already.
     Palette(&'static str),
+    /// Go to an agent, a file or a worktree.
+    GoTo,
     /// Type into sessions; the one that is chosen first.
     Type(Option<SessionId>),
     /// Call a session something else.
@@ -228,6 +230,8 @@ pub(crate) struct Place {
     pub(crate) filter: RwSignal<String>,
     /// The item whose first agent is to be shown as soon as it works.
     pub(crate) following: RwSignal<Option<pilothouse_contract::ItemId>>,
+    /// The file to be brought into sight once the diff of its task is there.
+    pub(crate) file: RwSignal<Option<(Subject, String)>>,
     /// Whether the narrowing is being typed.
     pub(crate) filtering: RwSignal<bool>,
 }
@@ -268,6 +272,7 @@ impl Place {
             revealed: RwSignal::new(std::collections::BTreeSet::new()),
             queue_over: RwSignal::new(false),
             filter: RwSignal::new(String::new()),
+            file: RwSignal::new(None),
             filtering: RwSignal::new(false),
             following: RwSignal::new(None),
         };
