@@ -13,6 +13,7 @@ export const subscribe = (heed) => invoke("subscribe", { channel: channel(heed) 
 export const attach = (order, heed) => invoke("attach", { order: JSON.parse(order), channel: channel(heed) });
 export const order = (order) => invoke("attach", { order: JSON.parse(order) });
 export const visit = (address) => invoke("attach", { order: { do: "visit", address } });
+export const let_go = () => { order('{"do":"let-go"}').catch(() => {}); };
 export const close_window = () => { order('{"do":"leave"}'); };
 
 // What is kept from one opening to the next: the shell writes it down, one after the other, and of the same name only what

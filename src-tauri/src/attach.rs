@@ -62,6 +62,8 @@ enum Wish {
         /// What is kept of it.
         value: String,
     },
+    /// The machine may go down: nobody reads any more what stops with it.
+    LetGo,
     /// Closes the window, and every viewer with it.
     Leave,
 }
@@ -109,6 +111,13 @@ pub(crate) async fn attach<R: Runtime>(
                 return Ok(());
             }
             Wish::Visit { address } => return visit(&address),
+            Wish::LetGo => {
+                #[cfg(target_os = "linux")]
+                if let Some(machine) = webview.try_state::<crate::machine::Machine>() {
+                    machine.let_go();
+                }
+                return Ok(());
+            }
             Wish::Leave => {
                 open.viewers.clear();
                 webview.app_handle().exit(0);

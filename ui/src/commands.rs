@@ -131,6 +131,9 @@ const COMMANDS: &[Command] = &[
     command("close", "Close the window, and see what goes on", &["ctrl+q"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::Leaving));
     }),
+    command("upgrade", "Go over to the Pilothouse that is installed now", &[], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Upgrade));
+    }),
     command("undo", "Undo the last deed", &["z"], Where::Panes, Desk::undo_last),
     command("timeline", "Show the timeline", &["e"], Where::Panes, |desk| tab(desk, Tab::Timeline)),
     command("diff", "Show the diff", &["d"], Where::Panes, |desk| {

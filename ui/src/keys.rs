@@ -123,8 +123,13 @@ pub(crate) fn listen(desk: Desk) {
             crate::ipc::close_window();
         }
     });
+    // The machine is about to go down, or after all is not.
+    let machine = window_event_listener_untyped("ph-machine", move |event| {
+        let ends = event.dyn_ref::<web_sys::CustomEvent>().is_some_and(|it| it.detail().is_truthy());
+        crate::leaving::machine(desk, ends);
+    });
     // For as long as the page lives.
-    std::mem::forget((heard, asked));
+    std::mem::forget((heard, asked, machine));
     let _ = ev::keydown;
 }
 

@@ -14,6 +14,7 @@ mod diff;
 mod ipc;
 mod keys;
 mod kit;
+mod leaving;
 mod lists;
 mod mirror;
 mod overlays;

@@ -9,6 +9,7 @@ use crate::commands::{self, Where};
 use crate::desk::{Desk, desk};
 use crate::ipc;
 use crate::kit::{Key, on_enter};
+use crate::leaving::{Leaving, MachineEnds, Upgrade};
 use crate::palette::{GoTo, Palette};
 use crate::place::{Confirm, Overlay};
 use crate::project::AddRepository;
@@ -46,7 +47,8 @@ pub(crate) fn Overlays() -> impl IntoView {
         } else if !now && open == Some(true) {
             request_animation_frame(move || {
                 // Unless what was chosen has taken the focus meanwhile.
-                let idle = document().active_element().is_none_or(|it| it.tag_name() == "BODY");
+                let idle = desk.place.overlay.with_untracked(Option::is_none)
+                    && document().active_element().is_none_or(|it| it.tag_name() == "BODY");
                 before.with_value(|it| {
                     if let Some(it) = it.as_ref().filter(|_| idle) {
                         let _gone = it.focus();
@@ -67,6 +69,8 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
             Overlay::Leaving => view! { <Leaving/> }.into_any(),
+            Overlay::MachineEnds => view! { <MachineEnds/> }.into_any(),
+            Overlay::Upgrade => view! { <Upgrade/> }.into_any(),
             Overlay::Receipt(run) => view! { <Receipt run=run/> }.into_any(),
             Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
             Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
@@ -160,41 +164,6 @@ fn Reply(question: QuestionId) -> impl IntoView {
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
-        </div>
-    }
-}
-
-/// What goes on once the window is closed, and what stops when something else ends.
-#[component]
-fn Leaving() -> impl IntoView {
-    let desk = desk();
-    let button = NodeRef::<leptos::html::Button>::new();
-    crate::kit::focus_soon(button);
-    let live =
-        desk.mirror.fleet.with_untracked(|it| it.sessions.values().filter(|it| it.end.is_none()).count());
-    let title = match live {
-        0 => "Close the window?".to_owned(),
-        n => format!(
-            "Close the window? {} on.",
-            if n == 1 { "1 session goes".to_owned() } else { format!("{n} sessions go") }
-        ),
-    };
-    let lines = crate::kit::asked(
-        "what goes on",
-        || ipc::call(ask::engine::Survives {}),
-        |lines: Vec<ask::engine::Survival>| {
-            let rows = lines.into_iter().map(|it| view! {
-                <tr><th scope="row">{format!("When {}", it.when)}</th><td>{it.sessions.word()}</td><td>{it.loops.word()}</td></tr>
-                <tr class="quiet"><td colspan="3">{one(&it.why)}</td></tr>
-            }).collect_view();
-            view! { <table class="fates"><thead><tr><th></th><th>"Sessions"</th><th>"Loops"</th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
-        },
-    );
-    view! {
-        <div class="dialog" role="alertdialog" aria-modal="true" aria-label="Close the window?" data-name="leaving">
-            <h2>{title}</h2>{lines}
-            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="leave-window" on:click=move |_| ipc::close_window()>"Close the window" <Key says="↵"/></button>
-                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Stay" <Key says="Esc"/></button></div>
         </div>
     }
 }

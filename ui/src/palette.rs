@@ -100,12 +100,17 @@ impl Choice {
                 String::new(),
                 it.keys.first().map(|it| crate::keys::shown(it)),
             ),
-            Self::Open(_, call, title) => {
-                ("file", format!("{} {}", one(call), one(title)), "open".to_owned(), None)
+            Self::Open(subject, call, title) => {
+                let (icon, wher) = match subject {
+                    Subject::Task(..) => ("right", "agent"),
+                    Subject::Session(_) => ("terminal", "session"),
+                    _ => ("file", "open"),
+                };
+                (icon, format!("{} {}", one(call), one(title)), wher.to_owned(), None)
             }
             Self::Only(_, name) => ("search", format!("Show only {}", one(name)), "project".to_owned(), None),
             Self::Beside(..) => ("terminal", one(&self.title()), "session".to_owned(), None),
-            Self::Worktree(..) => ("right", one(&self.title()), "worktree".to_owned(), None),
+            Self::Worktree(..) => ("branch", one(&self.title()), "worktree".to_owned(), None),
             Self::File(_, call, path) => ("file", one(path), one(call), None),
         };
         view! {

@@ -135,6 +135,10 @@ pub(crate) enum Overlay {
     Receipt(pilothouse_contract::RunId),
     /// What goes on once the window is closed, and what would stop what.
     Leaving,
+    /// The machine goes down: what stops with it.
+    MachineEnds,
+    /// Go over to the programs that are installed now: what goes on through it.
+    Upgrade,
     /// Asks once before something that cannot simply be taken back.
     Confirm(Confirm),
 }

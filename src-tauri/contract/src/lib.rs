@@ -29,6 +29,7 @@ pub mod spec;
 pub mod text;
 pub mod time;
 pub mod trajectory;
+pub mod underway;
 pub mod who;
 pub mod wire;
 pub mod worktree;

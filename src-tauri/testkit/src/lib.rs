@@ -6,6 +6,7 @@ pub mod agent;
 pub mod chaos;
 pub mod feeder;
 pub mod home;
+pub mod logind;
 pub mod model;
 pub mod process;
 pub mod repo;
