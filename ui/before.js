@@ -1,7 +1,11 @@
-// Runs before anything is painted: the theme, so that nothing flashes, and the record of what the page may not do.
+// Runs before anything is painted: what was kept, the theme, so that nothing flashes, and the record of what the page may
+// not do.
 // A file of its own, because inline scripts are not allowed in the window.
 (() => {
-  const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  // What the shell had kept when it opened the window, and what was kept since. Kept is by `bridge.js`.
+  const opened = window.__opened ?? {};
+  const kept = (name) => { try { return sessionStorage.getItem(name) ?? opened[name] ?? null; } catch { return opened[name] ?? null; } };
+  window.__kept = kept;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
   const theme = () => {

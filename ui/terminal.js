@@ -4,7 +4,8 @@
 import { Terminal } from "./vendor/xterm/xterm.mjs";
 import { SearchAddon } from "./vendor/xterm/addon-search.mjs";
 import { WebLinksAddon } from "./vendor/xterm/addon-web-links.mjs";
-import { attach, order } from "./bridge.js";
+import { attach, keep, kept, order } from "./bridge.js";
+import { Mark } from "./mark.js";
 
 const POOL = 6;
 const ABOVE = 500; // lines above the screen that are painted at first
@@ -81,7 +82,7 @@ function make() {
   const it = { term, search, host, opened: false, key: pool.length + 1, id: 0, stamp: 0, session: null, keyboard: false, above: ABOVE };
   // While it is only watched no key is the program's. Said no to, xterm.js leaves a key to the page.
   const word = (event) => (event.ctrlKey || event.metaKey ? "ctrl+" : "") + (event.shiftKey ? "shift+" : "") + event.key.toLowerCase();
-  term.attachCustomKeyEventHandler((event) => it.keyboard && !ours.has(word(event)));
+  term.attachCustomKeyEventHandler((event) => it.keyboard && !it.mark && !ours.has(word(event)));
   // What a program asks its terminal the engine has answered: a second answer would be keys that nobody pressed.
   const quiet = () => true, asks = (data) => data.includes("?");
   for (const id of [{ final: "n" }, { prefix: "?", final: "n" }, { final: "c" }, { prefix: ">", final: "c" }, { prefix: "=", final: "c" }, { final: "t" }, { intermediates: "$", final: "p" }, { prefix: "?", intermediates: "$", final: "p" }]) term.parser.registerCsiHandler(id, quiet);
@@ -102,9 +103,9 @@ function take() {
 function close(it) {
   if (it.id) send(it, { do: "close", id: it.id }).catch(() => {});
   it.id = 0;
+  unmark(it);
   it.told = it.typed = it.paste = null;
   it.keyboard = it.granted = false;
-  it.end = undefined;
   it.host.dataset.keyboard = "";
   it.host.remove();
   // What nobody sees holds no lines; behind whatever still waits to be written.
@@ -126,13 +127,12 @@ export function keep_keys(words) { ours = new Set(words.split(" ")); }
 const decoder = new TextDecoder();
 
 // Shows a session in an element. `told` hears ("bytes" | "ended" | "fault" | "skipped" | "still" | "paste" | "lease" |
-// "refused" | "lost" | "link", words, number).
+// "refused" | "lost" | "link" | "left-out" | "mark" | "copied", words, number).
 export function show(element, session, told) {
   const it = take();
   it.stamp = ++used;
   it.session = session;
   it.above = ABOVE;
-  it.end = undefined;
   element.appendChild(it.host);
   if (!it.opened) {
     withoutStyles(() => it.term.open(it.host));
@@ -143,15 +143,18 @@ export function show(element, session, told) {
     it.term.onScroll(() => goesOn(it));
     it.term.onSelectionChange(() => goesOn(it));
     it.host.addEventListener("wheel", () => requestAnimationFrame(() => goesOn(it)), { passive: true });
-    // What is pasted with more than one line asks first.
+    // What is pasted with more than one line asks first. Nothing but text is pasted: a program that is told where a paste
+    // begins and ends must not be told that by the paste itself, nor take a sign of it for a key.
     it.host.addEventListener("paste", (event) => {
       const text = event.clipboardData?.getData("text") ?? "";
       if (!it.keyboard) return;
       event.preventDefault();
       event.stopPropagation();
-      // What would end the program's own bracket around a paste is not part of it.
-      const clean = text.replaceAll("\x1b[201~", "");
-      if (!/[\r\n]/.test(clean) || confirmPaste(it, clean)) it.term.paste(clean);
+      // What is only being read takes nothing.
+      if (it.mark) return;
+      const clean = plain(text);
+      it.told("left-out", "", text.replaceAll("\r\n", "\n").length - clean.length);
+      if (clean && (!clean.includes("\n") || confirmPaste(it, clean))) it.term.paste(clean);
     }, true);
   }
   it.term.options.theme = colours();
@@ -164,11 +167,14 @@ export function show(element, session, told) {
   return it.key;
 }
 
+// Every sign of control but tabs and ends of lines is left out, one by one: no two others can become one by that.
+const plain = (text) => text.replace(/\r\n?/g, "\n").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
+
 // Opens the viewer of the moment: from a byte that is shown already, or painted anew.
 function begin(it, from, despite) {
   const id = (it.id = nextId++);
   const { session, told } = it;
-  let expected = from;
+  it.expected = from;
   it.granted = it.still = false;
   const note = (offset) => {
     // It may have been put away meanwhile.
@@ -187,22 +193,25 @@ function begin(it, from, despite) {
     if (it.id !== id) return;
     const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
     const tag = message[0];
+    // In copy mode the lines stand still: what comes waits, and waits to be acknowledged.
+    if (it.mark && (tag === BYTES || tag === SCREEN)) return it.later.push(() => heed(message));
     if (tag === BYTES) {
-      const offset = Number(view.getBigUint64(1, true));
-      const bytes = message.subarray(9);
-      if (expected !== null && offset > expected) told("skipped", "", offset - expected);
-      it.end = expected = offset + bytes.length;
-      write(bytes, expected);
+      const offset = Number(view.getBigUint64(1, true)), end = offset + message.length - 9;
+      if (it.expected !== null && offset > it.expected) told("skipped", "", offset - it.expected);
+      // What was painted meanwhile is there already.
+      const known = Math.max(0, (it.expected ?? offset) - offset);
+      it.expected = Math.max(end, it.expected ?? end);
+      write(message.subarray(9 + known), end);
     } else if (tag === SCREEN) {
       // A painting would take away what is being read: it stands still until its end is looked at again.
-      if (expected !== null && reads(it)) {
+      if (it.expected !== null && reads(it)) {
         send(it, { do: "close", id }).catch(() => {});
         it.still = true;
         return told("still", "yes", 0);
       }
       const offset = Number(view.getBigUint64(1, true));
-      if (expected !== null && offset > expected) told("skipped", "", offset - expected);
-      it.end = expected = offset;
+      if (it.expected !== null && offset > it.expected) told("skipped", "", offset - it.expected);
+      it.expected = offset;
       // Who has the keyboard has set the size already.
       if (!it.keyboard) it.term.resize(view.getUint16(9, true), view.getUint16(11, true));
       it.term.write(AFRESH);
@@ -249,6 +258,7 @@ export function keyboard(key, taken, despite = false) {
   const it = of(key);
   if (!it || it.keyboard === taken) return;
   const id = it.id;
+  unmark(it);
   if (!taken) {
     it.term.blur();
     // As wide as an agent expects it; not if somebody else has it now.
@@ -275,18 +285,82 @@ export function focus(key) {
   return Boolean(it?.keyboard);
 }
 
-// Paints it again with as many lines above the screen as the engine has and the page can hold.
+// Paints it again with as many lines above the screen as the engine has and the page can hold. For who has the keyboard
+// they are read in copy mode, as another viewer sees them: the keyboard stays where it is.
 export function earlier(key) {
   const it = of(key);
-  if (!it || it.keyboard) return;
-  it.above = LINES;
-  send(it, { do: "close", id: it.id }).catch(() => {});
-  begin(it, null, false);
+  if (!it) return;
+  if (!it.keyboard) {
+    unmark(it);
+    it.above = LINES;
+    send(it, { do: "close", id: it.id }).catch(() => {});
+    return begin(it, null, false);
+  }
+  mark(key);
+  const id = nextId++, held = it.mark;
+  let over = false;
+  const done = () => { over = true; order(JSON.stringify({ do: "close", id })).catch(() => {}); };
+  const heed = (message) => {
+    // One painting: those that follow have fewer lines above.
+    if (over || (message[0] !== SCREEN && message[0] !== FAULT)) return;
+    done();
+    if (message[0] === FAULT || it.mark !== held) return;
+    const offset = Number(new DataView(message.buffer, message.byteOffset).getBigUint64(1, true));
+    it.expected = Math.max(offset, it.expected ?? 0);
+    it.term.write(AFRESH);
+    it.term.write(message.subarray(13), () => { if (it.mark === held) remark(it); });
+  };
+  const what = { do: "open", id, session: it.session, from: null, lines_above: LINES, keyboard: false, flood_ms: 0 };
+  attach(JSON.stringify(what), heed).catch(done);
+}
+
+// Copy mode begins: keys move a mark, what is marked can be copied, and no key is the program's.
+export function mark(key) {
+  const it = of(key);
+  if (!it || it.mark) return;
+  it.later = [];
+  remark(it);
+}
+
+function remark(it) {
+  it.mark?.end();
+  it.mark = new Mark(it.term);
+  tellMark(it);
+}
+
+function tellMark(it) {
+  inSight(it);
+  it.told("mark", JSON.stringify(it.mark.says()), 0);
+}
+
+// Copy mode is over: what came meanwhile is shown.
+function unmark(it) {
+  if (!it.mark) return;
+  it.mark.end();
+  it.mark = null;
+  it.term.scrollToBottom();
+  it.told?.("mark", "", 0);
+  for (const go of it.later.splice(0)) go();
+}
+
+// Heeds a key's word in copy mode. Returns whether it was one of its keys; every plain key is.
+export function press(key, word) {
+  const it = of(key);
+  if (!it?.mark || word.startsWith("ctrl+") || word.startsWith("alt+") || /f\d+$/.test(word) || word === "tab" || word === "?") return false;
+  if (word === "n" || word === "shift+n") { if (it.sought) find(key, it.sought, word !== "n"); return true; }
+  const came = it.mark.press(word);
+  if (came === "copy") {
+    it.told("copied", "", copy(key));
+    unmark(it);
+  } else if (came === "leave") unmark(it);
+  else if (came) tellMark(it);
+  return true;
 }
 
 // Scrolls by a key's word. Returns whether it was one that scrolls.
 export function scroll(key, word) {
   const it = of(key);
+  if (it?.mark) return false;
   const by = it && { arrowup: () => it.term.scrollLines(-1), arrowdown: () => it.term.scrollLines(1), k: () => it.term.scrollLines(-1), j: () => it.term.scrollLines(1), pageup: () => it.term.scrollPages(-1), pagedown: () => it.term.scrollPages(1), home: () => it.term.scrollToTop(), end: () => it.term.scrollToBottom() }[word];
   if (by) { by(); goesOn(it); }
   return Boolean(by);
@@ -297,8 +371,11 @@ export function scroll(key, word) {
 export function find(key, text, back) {
   const it = of(key);
   if (!it) return false;
+  it.sought = text;
   if (!text) { it.term.clearSelection(); return true; }
-  return back === undefined ? it.search.findNext(text, { incremental: true }) : back ? it.search.findPrevious(text) : it.search.findNext(text);
+  const found = back === undefined ? it.search.findNext(text, { incremental: true }) : back ? it.search.findPrevious(text) : it.search.findNext(text);
+  if (it.mark) tellMark(it);
+  return found;
 }
 
 // Copies what is selected. Returns how many signs that were. `clip` tells whether a text was copied.
@@ -322,10 +399,10 @@ export async function clip(text) {
 }
 
 // Whether screens are put into words for readers of the screen; it costs time for every line.
-function aloud() { try { return localStorage.getItem("ph.aloud") === "yes"; } catch { return false; } }
+const aloud = () => kept("ph.aloud") === "yes";
 export function read_aloud() {
   const now = !aloud();
-  try { localStorage.setItem("ph.aloud", now ? "yes" : ""); } catch { /* until the next start, then */ }
+  keep("ph.aloud", now ? "yes" : "");
   for (const it of pool) it.term.options.screenReaderMode = now;
 }
 
@@ -336,9 +413,16 @@ function confirmPaste(it, text) {
   return false;
 }
 
-// A screen that is higher than its place shows the row with the cursor.
+// A screen that is larger than its place shows the row with the cursor; in copy mode that with the mark, and its column.
 function inSight(it) {
-  const all = it.host.querySelector(".xterm-screen")?.clientHeight ?? 0;
+  const screen = it.host.querySelector(".xterm-screen"), all = screen?.clientHeight ?? 0;
+  if (it.mark && screen) {
+    const row = (it.mark.y - it.term.buffer.active.viewportY) / it.term.rows * all, column = it.mark.x / it.term.cols * screen.clientWidth;
+    const cell = { height: all / it.term.rows, width: screen.clientWidth / it.term.cols };
+    it.host.scrollTop = Math.min(row, Math.max(it.host.scrollTop, row + cell.height - it.host.clientHeight));
+    it.host.scrollLeft = Math.min(column, Math.max(it.host.scrollLeft, column + cell.width - it.host.clientWidth));
+    return;
+  }
   if (it.keyboard || reads(it) || all <= it.host.clientHeight) return;
   const foot = ((it.term.buffer.active.cursorY + 1) / it.term.rows) * all;
   it.host.scrollTop = Math.max(0, foot - it.host.clientHeight);

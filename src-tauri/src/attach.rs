@@ -1,6 +1,6 @@
 //! `attach`: what the page orders of its viewers, each a task of its own (see `viewer.rs`), and of the window around them.
 
-use pilothouse_client::Engine;
+use pilothouse_client::{Engine, Kept, Order};
 use pilothouse_contract::Fault;
 use pilothouse_contract::wire::{Size, View};
 use serde::Deserialize;
@@ -11,10 +11,10 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::page::{Page, Task, Viewer};
 use crate::viewer::show;
 
-/// An order; `id` is the page's own number for a viewer.
+/// What the page wishes; `id` is the page's own number for a viewer.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
-pub(crate) enum Order {
+enum Wish {
     /// Shows a session.
     Open {
         /// The viewer.
@@ -55,6 +55,15 @@ pub(crate) enum Order {
         /// Of the web, and nothing else.
         address: String,
     },
+    /// Keeps something of the page's from one opening to the next.
+    Keep {
+        /// What it is.
+        name: String,
+        /// What is kept of it.
+        value: String,
+    },
+    /// The machine may go down: nobody reads any more what stops with it.
+    LetGo,
     /// Closes the window, and every viewer with it.
     Leave,
 }
@@ -70,41 +79,58 @@ pub(crate) async fn attach<R: Runtime>(
     channel: Option<JavaScriptChannelId>,
     engine: State<'_, Engine>,
     page: State<'_, Page>,
+    keeps: State<'_, Kept>,
 ) -> Result<(), Fault> {
-    let order = serde_json::from_value(order)
+    let wish = serde_json::from_value(order)
         .map_err(|error| Fault::refused("that is no order for a viewer").because(error))?;
+    if let Wish::Keep { name, value } = wish {
+        let keeps = keeps.inner().clone();
+        let kept = tauri::async_runtime::spawn_blocking(move || keeps.keep(&name, &value)).await;
+        return kept.unwrap_or_else(|error| Err(Fault::bug(error.to_string())));
+    }
     let engine = engine.inner().clone();
     page.with(|open| {
         open.viewers.retain(|_, it| !it.orders.is_closed());
-        let (id, needed) = match &order {
-            Order::Open { id, view } => {
+        let (id, order) = match wish {
+            Wish::Open { id, view } => {
                 let Some(channel) = channel else {
                     return Err(Fault::refused(format!("viewer {id} has no channel for what it shows")));
                 };
-                if open.viewers.contains_key(id) {
+                if open.viewers.contains_key(&id) {
                     return Err(Fault::refused(format!("viewer {id} is open already"))
                         .hint("close it first, or choose another number"));
                 }
                 let (orders, come) = unbounded_channel();
-                let shows = show(engine, view.clone(), channel.channel_on(webview), come);
+                let shows = show(engine, view, channel.channel_on(webview), come);
                 let _task = Task(tauri::async_runtime::spawn(shows));
-                open.viewers.insert(*id, Viewer { orders, _task });
+                open.viewers.insert(id, Viewer { orders, _task });
                 return Ok(());
             }
-            Order::Close { id } => {
-                open.viewers.remove(id);
+            Wish::Close { id } => {
+                open.viewers.remove(&id);
                 return Ok(());
             }
-            Order::Visit { address } => return visit(address),
-            Order::Leave => {
+            Wish::Visit { address } => return visit(&address),
+            Wish::LetGo => {
+                #[cfg(target_os = "linux")]
+                if let Some(machine) = webview.try_state::<crate::machine::Machine>() {
+                    machine.let_go();
+                }
+                return Ok(());
+            }
+            Wish::Leave => {
                 open.viewers.clear();
                 webview.app_handle().exit(0);
                 return Ok(());
             }
-            // A session can end while the page takes note of its last bytes or fits its pane.
-            Order::Ack { id, .. } | Order::Resize { id, .. } => (*id, false),
-            Order::Input { id, .. } => (*id, true),
+            // Was followed above: it is no viewer's.
+            Wish::Keep { .. } => return Ok(()),
+            Wish::Ack { id, offset } => (id, Order::Ack(offset)),
+            Wish::Resize { id, size } => (id, Order::Resize(size)),
+            Wish::Input { id, bytes } => (id, Order::Input(bytes)),
         };
+        // A session can end while the page takes note of its last bytes or fits its pane.
+        let needed = matches!(order, Order::Input(_));
         let sent = open.viewers.get(&id).is_some_and(|it| it.orders.send(order).is_ok());
         if sent || !needed {
             return Ok(());

@@ -7,6 +7,8 @@ mod attach;
 mod call;
 #[cfg(target_os = "linux")]
 mod card;
+#[cfg(target_os = "linux")]
+mod machine;
 mod page;
 mod subscribe;
 mod viewer;
@@ -33,6 +35,8 @@ pub fn run() -> ExitCode {
     let app = build(tauri::Builder::default(), engine).build(tauri::generate_context!());
     match app.and_then(|app| window::open(&app).map(|()| app)) {
         Ok(app) => {
+            #[cfg(target_os = "linux")]
+            machine::listen(app.handle());
             let mut leaving = window::Leaving::default();
             app.run(move |app, event| leaving.heed(app, &event));
             ExitCode::SUCCESS

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use pilothouse_client::Order;
 use pilothouse_contract::wire::Tag;
 use tauri::async_runtime::JoinHandle;
 use tauri::ipc::{Channel, InvokeResponseBody};
 use tokio::sync::mpsc::UnboundedSender;
-
-use crate::attach::Order;
 
 /// Something that goes on for the page, and ends with this.
 #[derive(Debug)]

@@ -1,184 +1,29 @@
-//! One viewer: a session's screen and then its bytes from the engine to the page, each once and in order, over deaths of the
-//! engine too. Who falls far behind is painted anew by the engine; who has the keyboard is told as it comes.
+//! One viewer of the page: what the client shows of a session goes into a channel of the page.
 
-use std::future::pending;
-use std::time::{Duration, Instant};
+use std::future::Future;
 
-use pilothouse_client::{Engine, Heard, Line, Pace, Patience, Typed, Typing};
-use pilothouse_contract::wire::{self, Size, Tag, View};
-use pilothouse_contract::{Fault, FaultCode};
+use pilothouse_client::{Engine, Order};
+use pilothouse_contract::wire::View;
 use tauri::ipc::{Channel, InvokeResponseBody};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::attach::Order;
 use crate::page::send;
 
-async fn at(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => pending().await,
-    }
-}
-
 /// Shows a session to the page until it ends, is closed, or the page is gone.
-pub(crate) async fn show(
+pub(crate) fn show(
     engine: Engine,
     view: View,
     channel: Channel<InvokeResponseBody>,
-    mut orders: UnboundedReceiver<Order>,
-) {
-    let mut line = Line::dial(&engine.places, view.clone(), Duration::ZERO);
-    let mut viewer = Viewer {
-        engine,
-        view,
-        channel,
-        pace: Pace::default(),
-        patience: Patience::default(),
-        told: false,
-        typing: None,
-        early: Vec::new(),
-        size: None,
-        ended: None,
-    };
-    loop {
-        let goes_on = tokio::select! {
-            heard = line.next(), if viewer.pace.has_room() => viewer.heard(heard, &mut line),
-            order = orders.recv() => order.is_some_and(|order| viewer.ordered(order)),
-            () = at(viewer.pace.due(Instant::now())) => viewer.sends(),
-        };
-        if !goes_on {
-            return;
-        }
-        if let Some(ended) = viewer.ended.as_ref().filter(|_| viewer.pace.is_empty()) {
-            send(&viewer.channel, Tag::Ended, &[ended]);
-            return;
-        }
-    }
-}
-
-struct Viewer {
-    engine: Engine,
-    /// What is asked for when the line is called again.
-    view: View,
-    channel: Channel<InvokeResponseBody>,
-    pace: Pace,
-    patience: Patience,
-    /// Whether the page knows that the engine is gone.
-    told: bool,
-    typing: Option<Typing>,
-    /// What was typed before the line was up.
-    early: Vec<u8>,
-    /// As last set; a new line is told again.
-    size: Option<Size>,
-    ended: Option<Vec<u8>>,
-}
-
-/// Each returns whether the viewer goes on.
-impl Viewer {
-    fn heard(&mut self, heard: Result<Heard, Fault>, line: &mut Line) -> bool {
-        match heard {
-            Ok(Heard::Up(keyboard)) => {
-                let typing = Typing::begin(keyboard);
-                if let Some(size) = self.size {
-                    typing.send(Typed::Size(size));
-                }
-                if !self.early.is_empty() {
-                    typing.send(Typed::Bytes(std::mem::take(&mut self.early)));
-                }
-                self.typing = Some(typing);
-                true
-            }
-            Ok(Heard::Frame(Tag::Ended, payload)) => {
-                self.ended = Some(payload);
-                *line = Line::Over;
-                true
-            }
-            Ok(Heard::Frame(Tag::Lease, payload)) => {
-                self.hears();
-                send(&self.channel, Tag::Lease, &[&payload])
-            }
-            Ok(Heard::Frame(tag, payload)) => {
-                let Some((offset, bytes)) = payload.split_first_chunk::<8>() else {
-                    return self.fault(&Fault::bug("a piece of output came without its offset"));
-                };
-                let offset = u64::from_le_bytes(*offset);
-                self.hears();
-                if tag == Tag::Screen {
-                    self.pace.painted(offset, payload.len());
-                    self.view.from = Some(offset);
-                    return send(&self.channel, Tag::Screen, &[&payload]);
-                }
-                // Nothing new is no news, and would wake the page.
-                if !bytes.is_empty() {
-                    self.pace.came(offset, bytes);
-                    self.view.from = Some(self.pace.end());
-                }
-                true
-            }
-            Err(fault) if fault.code == FaultCode::Unreachable => {
-                // The feed starts the engine again; here it is only waited for.
-                let (wait, _) = self.patience.wait();
-                (self.typing, self.early) = (None, Vec::new());
-                self.view.again = true;
-                *line = Line::dial(&self.engine.places, self.view.clone(), wait);
-                std::mem::replace(&mut self.told, true) || self.fault_told(&fault)
-            }
-            Err(fault) => self.fault(&fault),
-        }
-    }
-
-    fn hears(&mut self) {
-        (self.patience, self.told) = (Patience::default(), false);
-    }
-
-    fn ordered(&mut self, order: Order) -> bool {
-        let typed = match order {
-            Order::Open { .. } | Order::Visit { .. } | Order::Leave => return true,
-            Order::Close { .. } => return false,
-            Order::Ack { offset, .. } => {
-                self.pace.acknowledged(offset);
-                return true;
-            }
-            // Once the page was told that there is no line: keys for a terminal that has gone on are better lost.
-            Order::Input { bytes, .. } if self.typing.is_none() => {
-                if !self.told {
-                    self.early.extend(bytes);
-                }
-                return true;
-            }
-            Order::Input { bytes, .. } => Typed::Bytes(bytes),
-            Order::Resize { size, .. } => {
-                self.size = Some(size);
-                Typed::Size(size)
-            }
-        };
-        if let Some(typing) = &self.typing {
-            typing.send(typed);
-        }
-        true
-    }
-
-    fn sends(&mut self) -> bool {
-        let (offset, bytes) = self.pace.take(Instant::now());
-        send(&self.channel, Tag::Bytes, &[&offset.to_le_bytes(), &bytes])
-    }
-
-    fn fault_told(&self, fault: &Fault) -> bool {
-        send(&self.channel, Tag::Fault, &[&wire::encode(fault).unwrap_or_default()])
-    }
-
-    /// Nothing will mend it here.
-    fn fault(&self, fault: &Fault) -> bool {
-        self.fault_told(fault);
-        false
-    }
+    orders: UnboundedReceiver<Order>,
+) -> impl Future<Output = ()> + Send {
+    pilothouse_client::show(engine, view, move |tag, parts| send(&channel, tag, parts), orders)
 }
 
 #[cfg(test)]
 mod tests {
     use pilothouse_client::WINDOW;
-    use pilothouse_contract::SessionId;
-    use pilothouse_contract::wire::{Ended, LeaseSeen};
+    use pilothouse_contract::wire::{self, Ended, LeaseSeen};
+    use pilothouse_contract::{Fault, FaultCode, SessionId};
     use pilothouse_testkit::home::kill_at_once;
     use serde_json::json;
     use tauri::Manager;
@@ -412,6 +257,11 @@ mod tests {
         {
             assert_eq!(rig.order(nonsense).unwrap_err()["message"], "that is no order for a viewer");
         }
+        let keep = |name: &str| rig.order(json!({ "do": "keep", "name": name, "value": "dark" }));
+        keep("ph.theme").unwrap();
+        assert_eq!(keep("x").unwrap_err()["message"], "nothing is kept by the name \"x\"");
+        let keeps = rig.app.state::<pilothouse_client::Kept>();
+        assert_eq!(keeps.all(), [("ph.theme".to_owned(), "dark".to_owned())].into());
         let channelless = rig.order(json!({ "do": "open", "id": 7, "session": "s1", "from": 0 }));
         assert_eq!(channelless.unwrap_err()["message"], "viewer 7 has no channel for what it shows");
         let view = shown(&rig, "read line", true);

@@ -6,7 +6,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::{Duration, Instant};
 
-use pilothouse_client::Engine;
+use pilothouse_client::{Engine, Kept};
 use tauri::utils::config::Color;
 use tauri::{
     App, AppHandle, Manager, RunEvent, Runtime, Theme, WebviewUrl, WebviewWindowBuilder, WindowEvent,
@@ -28,11 +28,16 @@ pub(crate) fn open<R: Runtime>(app: &App<R>) -> tauri::Result<()> {
     #[cfg(unix)]
     folder.mode(0o700);
     folder.recursive(true).create(&keeps)?;
+    let kept = Kept::below(keeps.clone());
+    // Before any script of a page runs; a page that is loaded anew knows by itself what it kept since.
+    let opened = format!("window.__opened = {};", serde_json::to_string(&kept.all())?);
+    app.manage(kept);
     let window = WebviewWindowBuilder::new(app, "main", WebviewUrl::default())
         .title("Pilothouse")
         .inner_size(1280.0, 800.0)
         .min_inner_size(960.0, 640.0)
         .data_directory(keeps)
+        .initialization_script(opened)
         .background_color(DARK)
         .visible(false)
         .build()?;

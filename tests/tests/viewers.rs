@@ -238,6 +238,47 @@ fn lines_that_were_not_kept_are_drawn_from_the_log_once() {
 }
 
 #[test]
+fn attach_at_a_terminal_paints_the_screen_at_once_and_says_who_has_the_keyboard() {
+    let home = Home::new();
+    let script = "seq 1 90000; echo all of it; stty -echo; while read -r word; do echo got $word; done";
+    let session = home.start(&["sh", "-c", script]);
+    Seat::view(&home, &View::of(session)).unwrap().until("all of it").unwrap();
+    // A terminal of ours is a terminal too.
+    let program = home.program("pilothouse").display().to_string();
+    let viewer = home.start(&[&program, "attach", &session.to_string()]);
+    let mut seen = Seat::view(&home, &View::of(viewer)).unwrap();
+    seen.until("all of it").unwrap();
+    let log = |session: &str| home.run(&["attach", session, "--no-follow"]).out;
+    let (whole, painted) = (log(&session.to_string()), log(&viewer.to_string()));
+    assert!(whole.starts_with("1\r\n2\r\n") && whole.len() > 500_000, "a pipe gets all: {}", whole.len());
+    assert!(painted.contains("89999") && !painted.contains("89000"), "{} bytes were shown", painted.len());
+    // From here on byte by byte; and who has the keyboard is said on the last row, beside what the program shows.
+    let mut typist = Seat::view(&home, &View::typing(session)).unwrap();
+    assert!(lease(&mut typist).1);
+    seen.until(" has the keyboard").unwrap();
+    typist.input(b"word\n").unwrap();
+    seen.until("got word").unwrap();
+    drop(typist);
+    seen.until("Nobody has the keyboard").unwrap();
+    // The engine dies, and it goes on where it was.
+    kill_at_once(home.engine_pid());
+    home.json(&["session", "steady"]);
+    home.json(&["session", "send", &session.to_string(), "--", "after", "Enter"]);
+    let mut seen = Seat::view(&home, &View::of(viewer)).unwrap();
+    seen.until("got after").unwrap();
+    // The usual key leaves it, and what was watched goes on.
+    home.json(&["session", "send", &viewer.to_string(), "--", "C-c"]);
+    let left = home.events(0).find_map(|it| match it.event {
+        Event::SessionEnded { session: it, end } if it == viewer => Some(end.how),
+        _ => None,
+    });
+    assert_eq!(left, Some(pilothouse_contract::session::Ending::Exited { code: 0 }));
+    let shown = log(&viewer.to_string());
+    assert!(shown.ends_with("Left running.\r\n") && shown.matches("got after").count() == 1, "{shown:?}");
+    assert_eq!(home.json(&["session", "list"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_viewer_that_falls_behind_is_painted_anew() {
     let home = Home::new();
     let go = home.path().join("go");

@@ -152,6 +152,10 @@ fn focus_follows(desk: Desk) {
             return;
         }
         request_animation_frame(move || {
+            // Something may lie over it again since.
+            if desk.place.overlay.with_untracked(Option::is_some) {
+                return;
+            }
             let within = document().active_element().and_then(|it| it.closest("[data-pane]").ok().flatten());
             if within.is_some_and(|it| it.get_attribute("data-pane").as_deref() == Some(name)) {
                 return;

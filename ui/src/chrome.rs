@@ -5,7 +5,8 @@ use pilothouse_contract::attention::{Family, Priority};
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::session::SessionKind;
-use pilothouse_contract::{Record, Who};
+use pilothouse_contract::underway::Plan;
+use pilothouse_contract::{Record, Request, Who};
 
 use crate::commands;
 use crate::desk::desk;
@@ -73,7 +74,9 @@ pub(crate) fn Annunciator() -> impl IntoView {
                 (count, worst)
             })
         });
-        let lost = move || family == Family::Engine && matches!(desk.mirror.link.get(), Link::Lost { .. });
+        // One that makes way for another, because a person said so, is not missed.
+        let makes_way = move || desk.doing.with(|all| all.iter().any(|it| matches!(it.0, Request::EngineStop(_))));
+        let lost = move || family == Family::Engine && matches!(desk.mirror.link.get(), Link::Lost { .. }) && !makes_way();
         let p = move || if lost() { Some("1") } else { open.get().1.map(Priority::digit) };
         let count = move || match (open.get().0, family) {
             (_, Family::Engine) if lost() => view! { "!" }.into_any(),
@@ -238,6 +241,10 @@ pub(crate) fn StatusLine() -> impl IntoView {
         desk.away.offer.get().map(|it| view! {
         <span class="ev offer" data-name="offer"><button class="button" data-size="small" data-command="brief" on:click=move |_| go_there(desk)>"Read it "<Key says=commands::shown("brief")/></button><span class="cut">{it}</span></span> })
     };
+    let newer = move || {
+        desk.mirror.upgrade.with(|it| it.as_ref().and_then(Plan::notice)).map(|says| view! {
+        <span class="ev offer" data-name="newer"><button class="button" data-size="small" data-command="upgrade" on:click=move |_| desk.place.overlay.set(Some(Overlay::Upgrade))>"Upgrade"</button><span class="cut">{says}</span></span> })
+    };
     let keys = move || {
         // Only keys that do something here.
         let ids: &[&str] = match (desk.place.pane.get(), desk.on_stage()) {
@@ -294,7 +301,7 @@ pub(crate) fn StatusLine() -> impl IntoView {
     };
     view! {
         <footer class="status">
-            {link}{terminal}{doing}{undo}{offer}{first}{events}
+            {link}{terminal}{doing}{undo}{newer}{offer}{first}{events}
             <span class="keys">{keys}</span>
         </footer>
     }

@@ -1,6 +1,8 @@
 //! The one registry of commands: id, title, key, where it counts, what it does. Keys, palette, tooltips and the sheet of
 //! keys are made from it; a test refuses clashes and verbs without a title.
 
+mod terminal;
+
 use leptos::prelude::*;
 use pilothouse_contract::ask;
 use pilothouse_contract::attention::{Deed, Family};
@@ -52,9 +54,17 @@ const fn command(
 }
 
 /// Every command.
-pub(crate) const COMMANDS: &[Command] = &[
+pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().chain(terminal::COMMANDS)
+}
+
+/// What has to do with the whole window, its lists and its queue.
+const COMMANDS: &[Command] = &[
     command("palette", "Find or run", &["ctrl+k", "ctrl+shift+k"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::Palette("")));
+    }),
+    command("goto", "Go to an agent, a file or a worktree", &["ctrl+p"], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::GoTo));
     }),
     command("keys", "Show all keys", &["ctrl+/", "?"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::Keys));
@@ -121,6 +131,9 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("close", "Close the window, and see what goes on", &["ctrl+q"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::Leaving));
     }),
+    command("upgrade", "Go over to the Pilothouse that is installed now", &[], Where::Anywhere, |desk| {
+        desk.place.overlay.set(Some(Overlay::Upgrade));
+    }),
     command("undo", "Undo the last deed", &["z"], Where::Panes, Desk::undo_last),
     command("timeline", "Show the timeline", &["e"], Where::Panes, |desk| tab(desk, Tab::Timeline)),
     command("diff", "Show the diff", &["d"], Where::Panes, |desk| {
@@ -144,48 +157,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         }
     }),
     command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
-    command("take", "Take the keyboard of this terminal", &["ctrl+shift+t"], Where::Anywhere, |desk| {
-        if let Some(session) = session_here(desk) {
-            look(desk, session);
-        }
-        tab(desk, Tab::Terminal);
-        crate::stage::terminal::take(false);
-    }),
-    command("find", "Find in this terminal", &["ctrl+shift+f"], Where::Anywhere, |_| {
-        crate::stage::terminal::find();
-    }),
-    command("copy", "Copy what is selected in this terminal", &["ctrl+shift+c"], Where::Anywhere, |_| {
-        crate::stage::terminal::copy();
-    }),
-    command("earlier", "Show earlier lines of this terminal", &["ctrl+shift+e"], Where::Anywhere, |_| {
-        crate::stage::terminal::earlier();
-    }),
-    command("split", "Put another terminal beside this one", &["ctrl+shift+d"], Where::Anywhere, |desk| {
-        desk.place.overlay.set(Some(Overlay::Palette(BESIDE)));
-    }),
-    command("next-terminal", "Go to the next terminal", &["ctrl+shift+n"], Where::Anywhere, |_| {
-        crate::stage::terminal::next();
-    }),
-    command("unsplit", "Put the terminals beside this one away", &[], Where::Anywhere, |desk| {
-        desk.place.beside.set(Vec::new());
-    }),
-    command("type", "Type into sessions", &["ctrl+shift+b"], Where::Anywhere, |desk| {
-        desk.place.overlay.set(Some(Overlay::Type(session_here(desk))));
-    }),
-    command("rename", "Call this session something else", &["f2"], Where::Anywhere, |desk| {
-        if let Some(session) = session_here(desk) {
-            desk.place.overlay.set(Some(Overlay::Rename(session)));
-        }
-    }),
-    command("aloud", "Put terminals into words for screen readers, or not", &[], Where::Anywhere, |_| {
-        crate::stage::terminal::read_aloud();
-    }),
     command("approve", "Approve this pull request", &["y"], Where::Panes, approve),
     command("land", "Land this pull request", &["l"], Where::Panes, land),
     command("remove-worktree", "Remove this worktree", &["shift+d"], Where::List, remove_worktree),
     command("acknowledge", "Acknowledge", &["a"], Where::Queue, |desk| {
         if let Some(key) = desk.place.alarm.get_untracked() {
-            desk.place.seen.update(|all| {
+            // What is over is forgotten, or what is kept would grow for ever.
+            let open = desk.mirror.alarms.with_untracked(|all| all.iter().map(|it| it.key.clone()).collect());
+            desk.place.seen.update(|all: &mut std::collections::BTreeSet<String>| {
+                *all = all.intersection(&open).cloned().collect();
                 all.insert(key);
             });
         }
@@ -242,7 +222,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// The command of an id.
 pub(crate) fn of(id: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|it| it.id == id)
+    all().find(|it| it.id == id)
 }
 
 /// The first key of a command as people read it.
@@ -356,8 +336,10 @@ fn shelve(desk: Desk) {
     // What is being damaged cannot be put off for long.
     let span =
         if alarm.priority == pilothouse_contract::attention::Priority::P1 { HOUR_MS / 2 } else { HOUR_MS };
-    let until = desk.mirror.now.get_untracked().plus_ms(span);
+    let now = desk.mirror.now.get_untracked();
+    let until = now.plus_ms(span);
     desk.place.shelved.update(|all| {
+        all.retain(|_, until| *until > now);
         all.insert(key, until);
     });
 }
@@ -549,7 +531,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
     match command.id {
         "remove-worktree" => view == View::Worktrees,
         "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
-        "find" | "copy" | "earlier" | "split" => crate::stage::terminal::is_shown(),
+        "find" | "copy" | "mark" | "earlier" | "split" => crate::stage::terminal::is_shown(),
         "next-terminal" | "unsplit" => crate::stage::terminal::are_several(),
         "rename" => session_here(desk).is_some(),
         "diff" => matches!(view, View::Board | View::Pulls),
@@ -566,9 +548,9 @@ mod tests {
 
     #[test]
     fn no_two_commands_share_a_key_where_both_count_and_each_has_a_title() {
-        for (n, one) in COMMANDS.iter().enumerate() {
+        for (n, one) in all().enumerate() {
             assert!(!one.title.is_empty() && !one.id.is_empty());
-            for other in COMMANDS.iter().skip(n + 1) {
+            for other in all().skip(n + 1) {
                 assert_ne!(one.id, other.id);
                 let both = one.place == other.place
                     || one.place == Where::Anywhere

@@ -2,6 +2,7 @@
 //! visibly, never silently.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use crate::words::one;
 
@@ -155,6 +156,20 @@ pub(crate) fn Diff(#[prop(into)] text: String, cut: bool) -> impl IntoView {
     let (added, removed) = files.iter().fold((0, 0), |sum, it| (sum.0 + it.added, sum.1 + it.removed));
     let total = lines.len();
     let most = RwSignal::new(AT_ONCE);
+    // Whoever went to a file wants to see it, however far down it stands.
+    let desk = crate::desk::desk();
+    let heads: Vec<(usize, String)> =
+        lines.iter().enumerate().filter_map(|(n, it)| head(it).map(|it| (n, it))).collect();
+    Effect::new(move |_| {
+        let Some((subject, path)) = desk.place.file.get() else { return };
+        let Some((at, _)) = heads.iter().find(|it| it.1 == path) else { return };
+        if untrack(|| desk.on_stage()) != Some(subject) {
+            return;
+        }
+        desk.place.file.set(None);
+        most.update(|it| *it = (*it).max(at + AT_ONCE));
+        request_animation_frame(move || show(&path));
+    });
     let rows = move || {
         let most = most.get();
         // The first hunk of a file needs no line of its own where git names no place.
@@ -187,9 +202,25 @@ pub(crate) fn Diff(#[prop(into)] text: String, cut: bool) -> impl IntoView {
     .into_any()
 }
 
+fn head(line: &Line) -> Option<String> {
+    match line {
+        Line::File { path, .. } => Some(path.clone()),
+        _ => None,
+    }
+}
+
+/// Brings a file's head to the top of what is seen.
+fn show(path: &str) {
+    let Ok(heads) = document().query_selector_all("[data-name=diff] [data-path]") else { return };
+    let heads = (0..heads.length()).filter_map(|n| heads.item(n)?.dyn_into::<web_sys::Element>().ok());
+    if let Some(head) = heads.into_iter().find(|it| it.get_attribute("data-path").as_deref() == Some(path)) {
+        head.scroll_into_view_with_bool(true);
+    }
+}
+
 fn row(line: &Line) -> AnyView {
     match line {
-        Line::File { path, note } => view! { <div class="wide file"><b>{one(path)}</b>{(!note.is_empty()).then(|| format!(" · {note}"))}</div> }.into_any(),
+        Line::File { path, note } => view! { <div class="wide file" data-path=path.clone()><b>{one(path)}</b>{(!note.is_empty()).then(|| format!(" · {note}"))}</div> }.into_any(),
         Line::Hunk(within) => view! { <div class="wide hunk">{if within.is_empty() { "…".to_owned() } else { one(within) }}</div> }.into_any(),
         Line::Text { sign, number, text } => {
             let d = match sign { '+' => Some("+"), '-' => Some("-"), _ => None };

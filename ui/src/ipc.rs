@@ -13,8 +13,14 @@ extern "C" {
     async fn shell_subscribe(heed: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = visit, catch)]
     async fn shell_visit(address: &str) -> Result<JsValue, JsValue>;
+    /// The machine may go down: nobody reads any more what stops with it.
+    pub(crate) fn let_go();
     /// Closes the window; everything else goes on.
     pub(crate) fn close_window();
+    /// What is kept from one opening of the window to the next.
+    pub(crate) fn kept(name: &str) -> Option<String>;
+    /// Keeps it.
+    pub(crate) fn keep(name: &str, value: &str);
 }
 
 /// Calls the engine.

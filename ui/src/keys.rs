@@ -5,7 +5,7 @@ use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use crate::commands::{self, COMMANDS, Where};
+use crate::commands::{self, Where};
 use crate::desk::Desk;
 use crate::place::{Overlay, Pane};
 use crate::{lists, overlays};
@@ -18,15 +18,18 @@ const PREVENTED: [&str; 12] = [
 
 /// What stays the window's while a program has the keyboard: the way out, the palette and the next that needs somebody, and
 /// what is done with a terminal. `terminal.js` is told of it.
-pub(crate) const OURS: [&str; 9] = [
+pub(crate) const OURS: [&str; 12] = [
     "shift+f6",
     "ctrl+shift+t",
     "ctrl+shift+k",
     "ctrl+shift+j",
     "ctrl+shift+f",
     "ctrl+shift+c",
+    "ctrl+shift+m",
+    "ctrl+shift+e",
     "ctrl+shift+d",
     "ctrl+shift+n",
+    "ctrl+shift+w",
     "ctrl+shift+b",
 ];
 
@@ -83,6 +86,15 @@ fn typing(event: &web_sys::KeyboardEvent) -> bool {
     !watched && matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
 }
 
+/// Whether a field of the page has the focus, and no terminal's.
+fn in_field(event: &web_sys::KeyboardEvent) -> bool {
+    let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|it| {
+        !it.class_list().contains("xterm-helper-textarea")
+            && matches!(it.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+    })
+}
+
 /// Whether a key is the focused button's own.
 fn is_buttons(event: &web_sys::KeyboardEvent, word: &str) -> bool {
     let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
@@ -111,13 +123,27 @@ pub(crate) fn listen(desk: Desk) {
             crate::ipc::close_window();
         }
     });
+    // The machine is about to go down, or after all is not.
+    let machine = window_event_listener_untyped("ph-machine", move |event| {
+        let ends = event.dyn_ref::<web_sys::CustomEvent>().is_some_and(|it| it.detail().is_truthy());
+        crate::leaving::machine(desk, ends);
+    });
     // For as long as the page lives.
-    std::mem::forget((heard, asked));
+    std::mem::forget((heard, asked, machine));
     let _ = ev::keydown;
 }
 
 fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
     let word = word(event);
+    // In copy mode plain keys move the mark, whoever has the keyboard.
+    if desk.place.overlay.get_untracked().is_none()
+        && desk.place.pane.get_untracked() == Pane::Stage
+        && !in_field(event)
+        && crate::stage::terminal::press(&word)
+    {
+        event.prevent_default();
+        return;
+    }
     // A program that has the keyboard gets every other key.
     if in_terminal(event) {
         if !OURS.contains(&word.as_str()) {
@@ -148,7 +174,7 @@ fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
         return;
     }
     let pane = desk.place.pane.get_untracked();
-    let found = COMMANDS.iter().find(|it| {
+    let found = commands::all().find(|it| {
         it.keys.contains(&word.as_str())
             && commands::able(desk, it)
             && match it.place {

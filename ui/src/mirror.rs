@@ -16,6 +16,7 @@ use pilothouse_contract::ask::session::SessionLine;
 use pilothouse_contract::attention::{Alarm, Sights, alarms};
 use pilothouse_contract::board::{Strip, Waits, strips};
 use pilothouse_contract::run::TaskState;
+use pilothouse_contract::underway::Plan;
 use pilothouse_contract::{At, Fleet, Record, SessionId, ask};
 
 use crate::ipc::{self, FromFeed};
@@ -67,6 +68,8 @@ pub(crate) struct Mirror {
     pub(crate) engine: RwSignal<Option<EngineStatus>>,
     /// Now, once a second: the one timer that moves ages.
     pub(crate) now: RwSignal<At>,
+    /// What an upgrade would do now.
+    pub(crate) upgrade: Memo<Option<Plan>>,
     /// Every strip.
     pub(crate) strips: Memo<Vec<Arc<Strip>>>,
     /// Every open alarm.
@@ -98,8 +101,13 @@ impl Mirror {
             let engine = engine.with(|it| it.as_ref().map(|it| it.alarms.clone()).unwrap_or_default());
             fleet.with(|fleet| alarms(fleet, &Sights { pulses, engine, now: slow.get() }))
         });
+        let upgrade = Memo::new(move |_| {
+            let lines = sessions.with(|all| all.values().cloned().collect::<Vec<_>>());
+            engine.with(|it| it.as_ref().map(|it| Plan::of(it, &lines)))
+        });
         let mirror = Self {
             fleet,
+            upgrade,
             link: RwSignal::new(Link::Opening),
             recent: RwSignal::new(VecDeque::new()),
             sessions,

@@ -1,19 +1,18 @@
-//! What lies over the panes: the palette, the sheet of keys, questions before a deed, an answer in words. The annunciator
+//! What lies over the panes: the sheet of keys, questions before a deed, an answer in words. The annunciator
 //! stays above. When it closes, the focus goes back to where it was.
 
 use leptos::prelude::*;
-use pilothouse_contract::board::Subject;
-use pilothouse_contract::project::Project;
-use pilothouse_contract::{Call, Fleet, ProjectId, QuestionId, SessionId, ask};
+use pilothouse_contract::{Call, QuestionId, ask};
 use wasm_bindgen::JsCast;
 
-use crate::commands::{self, BESIDE, COMMANDS, Command, Where};
+use crate::commands::{self, Where};
 use crate::desk::{Desk, desk};
 use crate::ipc;
-use crate::kit::{Icon, Key, on_enter};
+use crate::kit::{Key, on_enter};
+use crate::leaving::{Leaving, MachineEnds, Upgrade};
+use crate::palette::{GoTo, Palette};
 use crate::place::{Confirm, Overlay};
 use crate::project::AddRepository;
-use crate::stage::terminal::BESIDE_MOST;
 use crate::words::{many, one};
 
 /// Heeds the keys that close what lies over the panes. Returns whether it was one.
@@ -48,7 +47,8 @@ pub(crate) fn Overlays() -> impl IntoView {
         } else if !now && open == Some(true) {
             request_animation_frame(move || {
                 // Unless what was chosen has taken the focus meanwhile.
-                let idle = document().active_element().is_none_or(|it| it.tag_name() == "BODY");
+                let idle = desk.place.overlay.with_untracked(Option::is_none)
+                    && document().active_element().is_none_or(|it| it.tag_name() == "BODY");
                 before.with_value(|it| {
                     if let Some(it) = it.as_ref().filter(|_| idle) {
                         let _gone = it.focus();
@@ -62,12 +62,15 @@ pub(crate) fn Overlays() -> impl IntoView {
         desk.place.overlay.get().map(|overlay| {
         let inner = match overlay {
             Overlay::Palette(begins) => view! { <Palette begins=begins/> }.into_any(),
+            Overlay::GoTo => view! { <GoTo/> }.into_any(),
             Overlay::Type(session) => view! { <crate::typing::Type session=session/> }.into_any(),
             Overlay::Note(run) => view! { <crate::typing::LeaveNote run=run/> }.into_any(),
             Overlay::Rename(session) => view! { <crate::typing::Rename session=session/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
             Overlay::Leaving => view! { <Leaving/> }.into_any(),
+            Overlay::MachineEnds => view! { <MachineEnds/> }.into_any(),
+            Overlay::Upgrade => view! { <Upgrade/> }.into_any(),
             Overlay::Receipt(run) => view! { <Receipt run=run/> }.into_any(),
             Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
             Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
@@ -78,163 +81,35 @@ pub(crate) fn Overlays() -> impl IntoView {
     }
 }
 
-/// What the palette offers.
-#[derive(Clone)]
-enum Choice {
-    Command(&'static Command),
-    Open(Subject, String, String),
-    Only(ProjectId, String),
-    Beside(SessionId, String),
-}
-
-impl Choice {
-    fn title(&self) -> String {
-        match self {
-            Self::Command(it) => it.title.to_owned(),
-            Self::Open(_, call, title) => format!("{call} {title}"),
-            Self::Only(_, name) => format!("Show only {name}"),
-            Self::Beside(session, title) => format!("{BESIDE}{session} {title}"),
-        }
-    }
-}
-
-/// Whether all letters of what was typed come in this order, and how closely: less is closer.
-fn closeness(typed: &str, title: &str) -> Option<usize> {
-    let title = title.to_lowercase();
-    if let Some(at) = title.find(typed) {
-        return Some(at);
-    }
-    let mut from = 0;
-    let mut spread = 100;
-    for letter in typed.chars() {
-        let at = title.get(from..)?.find(letter)?;
-        spread += at;
-        from += at + letter.len_utf8();
-    }
-    Some(spread)
-}
-
-/// Sessions whose terminal could stand beside the one that is shown: those that live.
-fn could_stand_beside(fleet: &Fleet) -> Vec<Choice> {
-    let live = fleet.sessions.values().filter(|it| it.end.is_none() && it.running.is_some());
-    let other = live.filter(|it| Some(it.id) != crate::stage::terminal::active());
-    other.map(|it| Choice::Beside(it.id, it.title.clone())).collect()
-}
-
-#[component]
-fn Palette(begins: &'static str) -> impl IntoView {
-    let desk = desk();
-    let typed = RwSignal::new(begins.to_owned());
-    let chosen = RwSignal::new(0_usize);
-    let field = NodeRef::<leptos::html::Input>::new();
-    crate::kit::focus_soon(field);
-    let found = move || {
-        let typed = typed.get().to_lowercase();
-        let mut all: Vec<Choice> = desk
-            .mirror
-            .strips
-            .get_untracked()
-            .into_iter()
-            .map(|it| Choice::Open(it.subject.clone(), it.call.clone(), it.title.clone()))
-            .collect();
-        all.extend(desk.mirror.fleet.with_untracked(|it| {
-            let page =
-                |it: &Project| Choice::Open(Subject::Project(it.id), "Project".to_owned(), it.name.clone());
-            let only = |it: &Project| Choice::Only(it.id, it.name.clone());
-            it.listed().flat_map(|it| [page(it), only(it)]).collect::<Vec<_>>()
-        }));
-        if crate::stage::terminal::is_shown() {
-            all.extend(desk.mirror.fleet.with_untracked(could_stand_beside));
-        }
-        all.extend(
-            COMMANDS
-                .iter()
-                .filter(|it| it.place != Where::Queue && it.id != "palette" && commands::able(desk, it))
-                .map(Choice::Command),
-        );
-        let mut all: Vec<(usize, Choice)> =
-            all.into_iter().filter_map(|it| Some((closeness(&typed, &it.title())?, it))).collect();
-        // Commands first while nothing is typed; then whatever fits best.
-        all.sort_by_key(|(near, it)| {
-            (*near, usize::from(typed.is_empty() && !matches!(it, Choice::Command(_))))
-        });
-        if typed.is_empty() {
-            all.sort_by_key(|(_, it)| usize::from(!matches!(it, Choice::Command(_))));
-        }
-        all.into_iter().map(|it| it.1).take(12).collect::<Vec<_>>()
-    };
-    let run = move |it: &Choice| {
-        desk.place.overlay.set(None);
-        match it {
-            Choice::Command(command) => (command.run)(desk),
-            Choice::Open(subject, ..) => desk.place.open_subject(subject.clone()),
-            Choice::Only(project, _) => desk.place.project.set(Some(*project)),
-            Choice::Beside(session, _) => {
-                crate::commands::look(desk, *session);
-                desk.place.beside.update(|all| {
-                    all.retain(|it| it != session);
-                    all.insert(0, *session);
-                    all.truncate(BESIDE_MOST);
-                });
-            }
-        }
-    };
-    let heed = move |event: leptos::ev::KeyboardEvent| {
-        let count = found().len();
-        match event.key().as_str() {
-            "ArrowDown" => chosen.update(|it| *it = (*it + 1).min(count.saturating_sub(1))),
-            "ArrowUp" => chosen.update(|it| *it = it.saturating_sub(1)),
-            "Enter" => {
-                if let Some(it) = found().get(chosen.get_untracked()) {
-                    run(it)
-                }
-            }
-            _ => return,
-        }
-        event.prevent_default();
-        event.stop_propagation();
-    };
-    let rows = move || {
-        found().into_iter().enumerate().map(|(n, it)| {
-        let of = it.clone();
-        let (icon, title, wher, key) = match &it {
-            Choice::Command(it) => ("right", it.title.to_owned(), "", it.keys.first().map(|it| crate::keys::shown(it))),
-            Choice::Open(_, call, title) => ("file", format!("{} {}", one(call), one(title)), "open", None),
-            Choice::Only(_, name) => ("search", format!("Show only {}", one(name)), "project", None),
-            Choice::Beside(..) => ("terminal", one(&it.title()), "session", None),
-        };
-        view! {
-            <li role="option" aria-selected=move || (chosen.get() == n).to_string() on:click=move |_| run(&of)>
-                <Icon name=icon/><span class="cut">{title}</span><span class="where">{wher}</span><span>{key.map(|says| view! { <Key says=says/> })}</span>
-            </li>
-        }
-    }).collect_view()
-    };
-    let none = move || found().is_empty().then(|| view! { <p class="none">"Nothing matches."</p> });
-    view! {
-        <div class="palette" role="dialog" aria-modal="true" aria-label="Find or run" data-name="palette">
-            <div class="ask"><Icon name="search"/><input node_ref=field type="text" data-name="ask" aria-label="Find or run" placeholder="Find or run" prop:value=move || typed.get()
-                on:input=move |event| { typed.set(event_target_value(&event)); chosen.set(0); } on:keydown=heed/></div>
-            <ul role="listbox">{rows}</ul>{none}
-            <div class="foot"><span><Key says="↑ ↓"/>" choose"</span><span><Key says="↵"/>" run"</span><span><Key says="Esc"/>" close"</span></div>
-        </div>
-    }
-}
-
 #[component]
 fn Keys() -> impl IntoView {
     let group = |title: &'static str, place: Where| {
-        let rows = COMMANDS.iter().filter(|it| it.place == place && !it.keys.is_empty()).map(|it| view! {
+        let rows = commands::all().filter(|it| it.place == place && !it.keys.is_empty()).map(|it| view! {
             <li><span>{it.title}</span><span>{it.keys.iter().map(|key| view! { <Key says=crate::keys::shown(key)/>" " }).collect_view()}</span></li>
         }).collect_view();
         view! { <section><h3>{title}</h3><ul>{rows}</ul></section> }
     };
+    // Keys of a mode are no commands: `mark.js` heeds them.
+    let copying = [
+        ("Move", &["h", "j", "k", "l", "↑", "↓", "←", "→"][..]),
+        ("Word, line, everything", &["w", "b", "0", "$", "g", "G"]),
+        ("Set the anchor; of whole lines", &["v", "V"]),
+        ("Find; again", &["/", "n"]),
+        ("Copy; leave", &["y", "Esc"]),
+    ];
+    let copying = copying
+        .map(|(does, keys)| {
+            let keys = keys.iter().map(|key| view! { <Key says=*key/>" " }).collect_view();
+            view! { <li><span>{does}</span><span>{keys}</span></li> }
+        })
+        .collect_view();
     view! {
         <div class="dialog keysheet" tabindex="0" role="dialog" aria-modal="true" aria-label="Keys" data-name="keys">
             <h2>"Keys"</h2>
             <div class="keycols">{group("Everywhere", Where::Anywhere)}
                 <div>{group("In lists and on the stage", Where::Panes)}{group("In the list", Where::List)}{group("In the queue", Where::Queue)}
-                <section><h3>"In every list"</h3><ul><li><span>"Move"</span><span><Key says="j"/>" "<Key says="k"/>" "<Key says="↑"/>" "<Key says="↓"/></span></li><li><span>"Open"</span><Key says="↵"/></li><li><span>"Back"</span><Key says="Esc"/></li></ul></section></div>
+                <section><h3>"In every list"</h3><ul><li><span>"Move"</span><span><Key says="j"/>" "<Key says="k"/>" "<Key says="↑"/>" "<Key says="↓"/></span></li><li><span>"Open"</span><Key says="↵"/></li><li><span>"Back"</span><Key says="Esc"/></li></ul></section>
+                <section><h3>"In copy mode"</h3><ul>{copying}</ul></section></div>
             </div>
         </div>
     }
@@ -289,41 +164,6 @@ fn Reply(question: QuestionId) -> impl IntoView {
             {move || desk.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="send" on:click=move |_| send()>"Send" <Key says="Ctrl+↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
-        </div>
-    }
-}
-
-/// What goes on once the window is closed, and what stops when something else ends.
-#[component]
-fn Leaving() -> impl IntoView {
-    let desk = desk();
-    let button = NodeRef::<leptos::html::Button>::new();
-    crate::kit::focus_soon(button);
-    let live =
-        desk.mirror.fleet.with_untracked(|it| it.sessions.values().filter(|it| it.end.is_none()).count());
-    let title = match live {
-        0 => "Close the window?".to_owned(),
-        n => format!(
-            "Close the window? {} on.",
-            if n == 1 { "1 session goes".to_owned() } else { format!("{n} sessions go") }
-        ),
-    };
-    let lines = crate::kit::asked(
-        "what goes on",
-        || ipc::call(ask::engine::Survives {}),
-        |lines: Vec<ask::engine::Survival>| {
-            let rows = lines.into_iter().map(|it| view! {
-                <tr><th scope="row">{format!("When {}", it.when)}</th><td>{it.sessions.word()}</td><td>{it.loops.word()}</td></tr>
-                <tr class="quiet"><td colspan="3">{one(&it.why)}</td></tr>
-            }).collect_view();
-            view! { <table class="fates"><thead><tr><th></th><th>"Sessions"</th><th>"Loops"</th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
-        },
-    );
-    view! {
-        <div class="dialog" role="alertdialog" aria-modal="true" aria-label="Close the window?" data-name="leaving">
-            <h2>{title}</h2>{lines}
-            <div class="answers"><button node_ref=button class="button" data-kind="primary" type="button" data-name="leave-window" on:click=move |_| ipc::close_window()>"Close the window" <Key says="↵"/></button>
-                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Stay" <Key says="Esc"/></button></div>
         </div>
     }
 }

@@ -115,6 +115,8 @@ pub(crate) enum Pane {
 pub(crate) enum Overlay {
     /// Find or run; what is typed there already.
     Palette(&'static str),
+    /// Go to an agent, a file or a worktree.
+    GoTo,
     /// Type into sessions; the one that is chosen first.
     Type(Option<SessionId>),
     /// Call a session something else.
@@ -133,6 +135,10 @@ pub(crate) enum Overlay {
     Receipt(pilothouse_contract::RunId),
     /// What goes on once the window is closed, and what would stop what.
     Leaving,
+    /// The machine goes down: what stops with it.
+    MachineEnds,
+    /// Go over to the programs that are installed now: what goes on through it.
+    Upgrade,
     /// Asks once before something that cannot simply be taken back.
     Confirm(Confirm),
 }
@@ -228,24 +234,20 @@ pub(crate) struct Place {
     pub(crate) filter: RwSignal<String>,
     /// The item whose first agent is to be shown as soon as it works.
     pub(crate) following: RwSignal<Option<pilothouse_contract::ItemId>>,
+    /// The file to be brought into sight once the diff of its task is there.
+    pub(crate) file: RwSignal<Option<(Subject, String)>>,
     /// Whether the narrowing is being typed.
     pub(crate) filtering: RwSignal<bool>,
 }
 
-fn storage() -> Option<web_sys::Storage> {
-    window().local_storage().ok().flatten()
-}
-
 /// What is kept under a name.
-pub(crate) fn kept(key: &str) -> Option<String> {
-    storage()?.get_item(key).ok().flatten()
+pub(crate) fn kept(name: &str) -> Option<String> {
+    crate::ipc::kept(name)
 }
 
 /// Keeps something under a name. What cannot be kept is forgotten: it is comfort and no more.
-pub(crate) fn keep(key: &str, value: &str) {
-    if let Some(storage) = storage() {
-        let _full = storage.set_item(key, value);
-    }
+pub(crate) fn keep(name: &str, value: &str) {
+    crate::ipc::keep(name, value);
 }
 
 impl Place {
@@ -274,6 +276,7 @@ impl Place {
             revealed: RwSignal::new(std::collections::BTreeSet::new()),
             queue_over: RwSignal::new(false),
             filter: RwSignal::new(String::new()),
+            file: RwSignal::new(None),
             filtering: RwSignal::new(false),
             following: RwSignal::new(None),
         };

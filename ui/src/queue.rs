@@ -3,13 +3,14 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::At;
-use pilothouse_contract::attention::{Alarm, Deed, Priority};
+use pilothouse_contract::attention::{Alarm, Deed, Family, Priority};
+use pilothouse_contract::underway::Plan;
 
 use crate::board::AllQuiet;
 use crate::commands;
 use crate::desk::desk;
 use crate::kit::{Chip, Icon, Key};
-use crate::place::Pane;
+use crate::place::{Overlay, Pane};
 use crate::words::{age, many, one};
 
 /// What an alarm is called in the page, for whoever points to it.
@@ -51,6 +52,14 @@ pub(crate) fn Queue() -> impl IntoView {
         let n = desk.shelved.with(std::collections::BTreeSet::len);
         (n > 0).then(|| view! { <div><span>{format!("{n} put off")}</span><b>"bring back " <Key says=commands::shown("unshelve")/></b></div> })
     };
+    // No alarm: nothing is wrong, and nobody has to do anything about it in time.
+    let notice = move || {
+        let here = desk.place.family.get().is_none_or(|it| it == Family::Engine);
+        let says = desk.mirror.upgrade.with(|it| it.as_ref().and_then(Plan::notice)).filter(|_| here);
+        says.map(|says| view! {
+            <div data-name="notice"><span>"Engine: "{says}</span><button class="button" data-size="small" type="button" on:click=move |_| desk.place.overlay.set(Some(Overlay::Upgrade))>"Upgrade"</button></div>
+        })
+    };
     let quiet = move || (n() == 0).then(|| view! { <AllQuiet/> });
     view! {
         <section class="pane queue" data-pane="queue" aria-label="Queue" on:pointerenter=move |_| pointed.set(true) on:pointerleave=move |_| pointed.set(false)>
@@ -61,7 +70,7 @@ pub(crate) fn Queue() -> impl IntoView {
                 </For>
             </ul>
             {quiet}
-            <div class="foot">{shelved}</div>
+            <div class="foot">{notice}{shelved}</div>
         </section>
     }
 }

@@ -33,7 +33,9 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
     chosen.update(|it| it.retain(|it| all.contains(it)));
     let send = move || {
         let sessions: Vec<SessionId> = chosen.get_untracked().into_iter().collect();
-        let mut keys = keys::typed(&[words.get_untracked()]);
+        // What was pasted into the field may hold signs that no program may take for keys.
+        let words: String = words.get_untracked().chars().filter(|it| !it.is_control()).collect();
+        let mut keys = keys::typed(&[words]);
         if enter.get_untracked() {
             keys.extend(keys::typed(&["Enter"]));
         }
@@ -62,9 +64,17 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
     };
     let choose_all = {
         let all = all.clone();
-        move |_| {
+        move || {
             asked.set(false);
             chosen.update(|it| *it = if *it == all { BTreeSet::new() } else { all.clone() });
+        }
+    };
+    let all_or_none = choose_all.clone();
+    let heed = move |event: leptos::ev::KeyboardEvent| {
+        if crate::keys::word(&event) == "ctrl+shift+a" {
+            event.prevent_default();
+            event.stop_propagation();
+            all_or_none();
         }
     };
     let empty = live.is_empty();
@@ -94,7 +104,7 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
         (n, false) => format!("Goes to {}.", count(n, "session")),
     };
     view! {
-        <div class="dialog typing" role="dialog" aria-modal="true" aria-label="Type into sessions" data-name="type">
+        <div class="dialog typing" role="dialog" aria-modal="true" aria-label="Type into sessions" data-name="type" on:keydown=heed>
             <h2>"Type into sessions"</h2>
             <p class="quiet">"With an agent at a task this is recorded as an intervention. A name of a key alone is that key: C-c, Escape, Up."</p>
             <div class="input"><input node_ref=field type="text" data-name="keys" aria-label="What is typed" prop:value=move || words.get()
@@ -104,7 +114,7 @@ pub(crate) fn Type(session: Option<SessionId>) -> impl IntoView {
             <p role="status" data-name="to">{says}</p>
             {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
             <div class="answers"><button class="button" data-kind="primary" type="button" data-name="type-send" disabled=move || n() == 0 on:click=move |_| send()>{move || if asked.get() { format!("Type into {}", count(n(), "session")) } else { "Type".to_owned() }} <Key says="↵"/></button>
-                <button class="button" type="button" data-name="type-all" on:click=choose_all>"All or none"</button>
+                <button class="button" type="button" data-name="type-all" on:click=move |_| choose_all()>"All or none" <Key says="Ctrl+Shift+A"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
         </div>
     }

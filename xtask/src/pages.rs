@@ -32,7 +32,7 @@ pub(crate) fn build() -> Result<()> {
         .out_name("pilothouse_ui")
         .generate(&dist)
         .context("the bindings of the pages could not be made")?;
-    for file in ["index.html", "before.js", "start.js", "bridge.js", "terminal.js"] {
+    for file in ["index.html", "before.js", "start.js", "bridge.js", "terminal.js", "mark.js"] {
         fs::copy(step::top().join("ui").join(file), dist.join(file)).with_context(|| file.to_owned())?;
     }
     for folder in ["style", "vendor"] {

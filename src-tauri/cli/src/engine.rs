@@ -1,6 +1,8 @@
 //! The engine's own verbs. `engine watch` is the one-page parent that starts the engine again when it dies; `engine
 //! serve` is the engine. Both are started by the client on demand.
 
+mod before;
+
 use std::io::{Read, Seek, Write};
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::desk::{self, End, HOLDS};
-use crate::out::{Out, clock, table};
+use crate::out::{Out, clock};
 
 /// The engine ended because another one has the data folder.
 const ANOTHER: u8 = 3;
@@ -41,7 +43,11 @@ enum Verb {
     /// Stop and start, to give it another environment
     Restart,
     /// Go over to the programs that are installed now, engine and holders, while agents go on
-    Upgrade,
+    Upgrade {
+        /// Only say what would go on, which holders can make way and which cannot
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Say whether it runs, since when, and with what
     Status,
     /// Keep this machine awake while runs are carried, or not; without a word say which
@@ -91,7 +97,8 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             desk::engine().await?;
             status(out).await
         }
-        Some(Verb::Upgrade) => upgrade(out).await,
+        Some(Verb::Upgrade { dry_run: true }) => before::plan(out).await,
+        Some(Verb::Upgrade { dry_run: false }) => upgrade(out).await,
         Some(Verb::Status) => status(out).await,
         Some(Verb::KeepAwake { to }) => {
             if let Some(to) = to {
@@ -108,17 +115,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             Ok(HOLDS)
         }
         Some(Verb::Slots { total, runs, agent }) => slots(total, runs, agent, out).await,
-        Some(Verb::Survives) => {
-            let lines = desk::call(ask::engine::Survives {}).await?;
-            out.value(&lines, |lines| {
-                let row = |it: &ask::engine::Survival| {
-                    let fate = |it: ask::engine::Fate| it.word().to_owned();
-                    vec![it.when.clone(), fate(it.sessions), fate(it.loops), it.why.clone()]
-                };
-                table(&["WHEN", "SESSIONS", "LOOPS", "WHY"], &lines.iter().map(row).collect::<Vec<_>>())
-            });
-            Ok(HOLDS)
-        }
+        Some(Verb::Survives) => before::survives(out).await,
     }
 }
 

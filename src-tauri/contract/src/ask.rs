@@ -293,6 +293,23 @@ pub mod attempt {
             /// Which.
             attempt: AttemptId,
         }
+        /// The files that the newest attempts of runs under way and of parked ones changed.
+        Touched {
+            /// Of one item alone.
+            #[serde(default)]
+            item: Option<ItemId>,
+        }
+        /// What one attempt changed, by name.
+        TouchedFiles {
+            /// The attempt.
+            attempt: AttemptId,
+            /// Its run.
+            run: RunId,
+            /// Its task.
+            task: TaskId,
+            /// The paths, as git names them; at most 500.
+            paths: Vec<String>,
+        }
         /// An attempt's page.
         AttemptPage {
             /// The attempt.

@@ -481,6 +481,7 @@ mod tests {
                 lost_bytes: 0,
                 left_behind: Vec::new(),
                 left_running: Vec::new(),
+                native: None,
             }
         };
         let argv = argv.iter().map(|it| (*it).to_owned()).collect();

@@ -154,6 +154,8 @@ calls! {
     AttemptShow(ask::attempt::Show) -> ask::attempt::AttemptPage, Read;
     /// What it changed.
     AttemptDiff(ask::attempt::Diff) -> ask::attempt::AttemptDiff, Read;
+    /// The files that attempts changed.
+    AttemptTouched(ask::attempt::Touched) -> Vec<ask::attempt::TouchedFiles>, Read;
 
     /// Sessions.
     SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;

@@ -305,6 +305,7 @@ mod tests {
             lost_bytes: 0,
             left_behind: Vec::new(),
             left_running: Vec::new(),
+            native: None,
         });
         let it = session.derived(&Seen { claim: Some(&claim), ..Seen::default() }, At(9001));
         let exit = Fact { says: "exit code 3".to_owned(), source: Source::Holder, at: Some(At(9000)) };

@@ -36,6 +36,7 @@ pub mod stop;
 pub mod text;
 pub mod time;
 pub mod trajectory;
+pub mod underway;
 pub mod wait;
 pub mod who;
 pub mod window;

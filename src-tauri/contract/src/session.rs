@@ -189,6 +189,9 @@ pub struct End {
     /// Programs it left running when it ended by itself; they go on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_running: Vec<Left>,
+    /// The agent's own id for the session, where it was lost, we did not choose the id, and the agent's own notes tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
 }
 
 /// A process that outlived its session.
@@ -368,7 +371,9 @@ impl Session {
     /// The command that goes on with what its program did, by the program's own "resume".
     #[must_use]
     pub fn resume(&self) -> Option<Vec<String>> {
-        resume_of(&self.argv, self.running.as_ref().and_then(|it| it.native.as_deref()))
+        let chosen = self.running.as_ref().and_then(|it| it.native.as_deref());
+        let found = self.end.as_ref().and_then(|it| it.native.as_deref());
+        resume_of(&self.argv, chosen.or(found))
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::coordination::{Decision, Effect, EffectKey, Input, Outcome, PendingEffect, Schedules, decide};
+use crate::execution::agents::native;
 use crate::execution::attempts::Attempts;
 use crate::execution::checks::Checks;
 use crate::execution::held::{Key, Sessions, Told};
@@ -394,7 +395,11 @@ impl Engine {
                     let project = self.fleet().sessions.get(&session).and_then(|it| it.project);
                     self.tell(Input::Notice { project, says });
                 }
-                Told::Ended(end) if !check => self.tell(Input::SessionEnded { session, end }),
+                Told::Ended(mut end) if !check => {
+                    let lost = self.fleet().sessions.get(&session).cloned();
+                    end.native = native::of_lost(lost, &end).await;
+                    self.tell(Input::SessionEnded { session, end });
+                }
                 Told::Ended(_) => {}
             }
         }

@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod claude;
 pub mod feeder;
 pub mod home;
+pub mod logind;
 pub mod model;
 pub mod process;
 pub mod repo;

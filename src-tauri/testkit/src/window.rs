@@ -109,8 +109,18 @@ impl Window {
     /// If the window does not answer.
     pub fn theme(&mut self, theme: &'static str) {
         self.options.theme = theme;
-        self.eval(&format!("localStorage.setItem('ph.theme', '{theme}')"));
+        self.until("the page's scripts", || self.eval("return typeof window.__keep") == json!("function"));
+        self.eval(&format!("window.__keep('ph.theme', '{theme}')"));
+        self.keeps();
         self.reload();
+    }
+
+    /// Waits until everything is kept that the page wants to find again.
+    ///
+    /// # Panics
+    /// If that does not come to an end.
+    pub fn keeps(&self) {
+        self.until("everything is kept", || self.eval("return window.__keeping?.() === null") == json!(true));
     }
 
     /// Opens the window. Driver and window find each other by a port that the driver guesses to be free; where several

@@ -2,6 +2,7 @@
 //! xterm.js's; here is what stands around it.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use pilothouse_contract::wire::{Ended, LeaseSeen};
 use pilothouse_contract::{Fault, SessionId, ask};
 use wasm_bindgen::prelude::*;
 
-use crate::desk::desk;
+use crate::desk::{Desk, desk};
 use crate::ipc;
 use crate::kit::{CommandButton, Icon, Key};
 use crate::place::Overlay;
-use crate::words::{bytes, clock, one};
+use crate::words::{bytes, clock, count, one};
 
 #[wasm_bindgen(raw_module = "./terminal.js")]
 extern "C" {
@@ -34,6 +35,10 @@ extern "C" {
     fn focus_program(key: u32) -> bool;
     #[wasm_bindgen(js_name = copy)]
     fn copy_selected(key: u32) -> u32;
+    #[wasm_bindgen(js_name = mark)]
+    fn begin_mark(key: u32);
+    #[wasm_bindgen(js_name = press)]
+    fn press_in(key: u32, word: &str) -> bool;
     pub(crate) async fn clip(text: &str) -> JsValue;
     pub(crate) fn read_aloud();
     pub(crate) fn keep_keys(words: &str);
@@ -60,6 +65,8 @@ type Shared<T> = LazyLock<ArcRwSignal<T>>;
 static ACTIVE: Shared<Option<SessionId>> = LazyLock::new(|| ArcRwSignal::new(None));
 /// The session whose program has the keyboard.
 static TAKEN: Shared<Option<SessionId>> = LazyLock::new(|| ArcRwSignal::new(None));
+/// The sessions whose terminals are in copy mode.
+static MARKING: Shared<BTreeSet<SessionId>> = LazyLock::new(|| ArcRwSignal::new(BTreeSet::new()));
 static FINDING: Shared<bool> = LazyLock::new(|| ArcRwSignal::new(false));
 
 /// The terminal that the keys are for: the active one, or else the first.
@@ -117,6 +124,41 @@ pub(crate) fn earlier() {
     }
 }
 
+/// Begins copy mode in the terminal that the keys are for.
+pub(crate) fn mark() {
+    if let Some(it) = pane() {
+        begin_mark(it.key);
+        if !focus_program(it.key) {
+            focus_bar();
+        }
+    }
+}
+
+/// Heeds a key in copy mode. Returns whether there is one, and it was its key.
+pub(crate) fn press(word: &str) -> bool {
+    let Some(it) = pane().filter(|it| MARKING.with_untracked(|all| all.contains(&it.session))) else {
+        return false;
+    };
+    if word == "/" {
+        find();
+        return true;
+    }
+    press_in(it.key, word)
+}
+
+/// Puts the terminal that the keys are for away if it stands beside the first one, or else all that do.
+pub(crate) fn put_away(desk: Desk) {
+    let active = active();
+    leave();
+    desk.place.beside.update(|all| match all.iter().position(|it| Some(*it) == active) {
+        Some(at) => drop(all.remove(at)),
+        None => all.clear(),
+    });
+    let first = PANES.with_borrow(|all| all.first().map(|it| it.session));
+    ACTIVE.set(first);
+    focus_bar();
+}
+
 /// Scrolls a terminal that is only watched. Returns whether the key was one that scrolls.
 pub(crate) fn scroll(word: &str) -> bool {
     pane().is_some_and(|it| scroll_by(it.key, word))
@@ -167,6 +209,17 @@ fn give_back() {
     }
 }
 
+/// A terminal is in copy mode, or is no more.
+fn marks(session: SessionId, does: bool) {
+    if MARKING.with_untracked(|all| all.contains(&session)) != does {
+        MARKING.update(|all| {
+            if !all.remove(&session) {
+                all.insert(session);
+            }
+        });
+    }
+}
+
 /// A program has the keyboard no more, if it had it.
 fn taken_no_more(session: SessionId) {
     if TAKEN.get_untracked() == Some(session) {
@@ -184,6 +237,12 @@ struct Screen {
     ended: Option<String>,
     fault: Option<String>,
     paste: Option<String>,
+    /// Signs of control that were in a paste.
+    left_out: usize,
+    /// In copy mode: the line of the mark, how many there are, how many signs are marked.
+    mark: Option<(usize, usize, usize)>,
+    /// Signs that were copied last.
+    copied: Option<usize>,
     /// Who else has the keyboard.
     theirs: Option<Lease>,
     /// Why it was not given.
@@ -251,6 +310,15 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
                 "skipped" => it.skipped += number,
                 "still" => it.still = !words.is_empty(),
                 "paste" => it.paste = Some(words),
+                "left-out" => it.left_out = usize::try_from(number).unwrap_or(usize::MAX),
+                "copied" => it.copied = usize::try_from(number).ok(),
+                "mark" => {
+                    it.mark = serde_json::from_str(&words).ok();
+                    if it.mark.is_some() {
+                        it.copied = None;
+                    }
+                    marks(session, it.mark.is_some());
+                }
                 "ended" => it.ended = serde_json::from_str::<Ended>(&words).ok().map(|it| it.why),
                 _ => {
                     it.fault = serde_json::from_str::<Fault>(&words).ok().map(|it| it.message).or(Some(words))
@@ -271,6 +339,7 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
             hide(it.key);
         }
         taken_no_more(session);
+        marks(session, false);
         FINDING.set(false);
     });
     let facts = Memo::new(move |_| {
@@ -338,6 +407,12 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
         if let Some(lines) = it.paste.filter(|it| !it.is_empty()) {
             notes.push(format!("That paste has {lines} lines. Paste again to send it."));
         }
+        if it.left_out > 0 {
+            notes.push(format!("{} left out of the paste", count(it.left_out, "control sign")));
+        }
+        if let Some(copied) = it.copied {
+            notes.push(format!("Copied {}", count(copied, "sign")));
+        }
         if it.still {
             notes.push("It stands still while you read above; the last line goes on".to_owned());
         }
@@ -345,6 +420,18 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
             notes.push(format!("{} went by too fast to show; they are in the log", bytes(it.skipped)));
         }
         (!notes.is_empty()).then(|| view! { <p class="termnotes">{notes.join(" · ")}</p> })
+    };
+    let marks = move || {
+        let (line, of, marked) = screen.with(|it| it.mark)?;
+        let says = match marked {
+            0 => format!("Line {line} of {of}; nothing is marked yet. "),
+            n => format!("Line {line} of {of}; {} marked. ", count(n, "sign")),
+        };
+        let keys = [("↑ ↓ ← →", "move"), ("v", "anchor"), ("/", "find"), ("y", "copy"), ("Esc", "leave")];
+        let keys = keys.map(|(key, does)| view! { <span><Key says=key/>" "{does}</span> }).collect_view();
+        Some(
+            view! { <p class="termnotes" data-name="marking" role="status"><span><b>"Copy mode. "</b>{says}</span>{keys}</p> },
+        )
     };
     let refused = move || {
         screen.with(|it| it.refused.clone()).map(|fault| {
@@ -374,7 +461,7 @@ fn One(session: SessionId, first: bool, several: Signal<bool>) -> impl IntoView 
         <section class="termpane" data-active=move || (several.get() && active()).then_some("") aria-label=move || format!("Terminal of {session}")
             on:focusin=move |_| ACTIVE.set(Some(session)) on:pointerdown=move |_| ACTIVE.set(Some(session))>
             <div class="hands" data-taken=move || taken().then_some("")>{title}{bar}<Show when=live><Uses session=session/></Show><span class="quiet mono">{move || bytes(screen.with(|it| it.read))}</span>{away}</div>
-            {notes}{refused}
+            {notes}{marks}{refused}
             <Show when=move || FINDING.get() && active()><Find/></Show>
             <div class="term well" tabindex="-1" data-focus=move || active().then_some("stage") data-name="terminal" data-session=session.to_string() node_ref=host></div>
         </section>

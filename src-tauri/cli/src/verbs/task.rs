@@ -22,6 +22,11 @@ pub(crate) enum Verb {
         /// The task's id
         task: String,
     },
+    /// The files that the newest attempts changed, of runs under way and of parked ones
+    Touched {
+        /// Of one item alone: its id or short name
+        item: Option<String>,
+    },
     /// What the newest attempt at a task changed, as a diff: its commit, or its worktree as it is now
     Diff {
         /// The item's id or short name
@@ -41,6 +46,27 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Show { item, task } => {
             let page = desk::call(ask::attempt::Show { attempt: newest(&item, &task).await? }).await?;
             out.value(&page, attempt);
+        }
+        Verb::Touched { item } => {
+            let item = match item {
+                Some(item) => Some(desk::item(&item).await?.id),
+                None => None,
+            };
+            let all = desk::call(ask::attempt::Touched { item }).await?;
+            out.value(&all, |all| {
+                let rows = all.iter().flat_map(|it| {
+                    let row = move |path: &String| {
+                        vec![
+                            it.run.to_string(),
+                            it.task.to_string(),
+                            it.attempt.to_string(),
+                            short(path, 200),
+                        ]
+                    };
+                    it.paths.iter().map(row)
+                });
+                table(&["RUN", "TASK", "ATTEMPT", "FILE"], &rows.collect::<Vec<_>>())
+            });
         }
         Verb::Diff { item, task } => {
             let page = desk::call(ask::attempt::Diff { attempt: newest(&item, &task).await? }).await?;

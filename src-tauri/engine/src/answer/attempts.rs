@@ -1,5 +1,6 @@
 //! Attempts: shown with their sessions, brief and evidence; and what they changed.
 
+use pilothouse_contract::run::{Run, RunState};
 use pilothouse_contract::session::Session;
 use pilothouse_contract::worktree::WorktreeState;
 use pilothouse_contract::{Answer, AttemptId, Fault, Oid, ask};
@@ -10,6 +11,8 @@ use crate::ports::git::Git;
 
 /// A diff is shown up to this length, in bytes.
 const DIFF_MAX: usize = 1024 * 1024;
+/// So many paths of one attempt are named.
+const PATHS_MAX: usize = 500;
 
 impl Answer<ask::attempt::Show> for Desk {
     async fn answer(&self, call: ask::attempt::Show) -> Result<ask::attempt::AttemptPage, Fault> {
@@ -42,6 +45,42 @@ impl Answer<ask::attempt::Diff> for Desk {
         };
         let (diff, cut) = between(&matter.git(), &onto, &to).await?;
         Ok(ask::attempt::AttemptDiff { diff, cut, onto, commit })
+    }
+}
+
+impl Answer<ask::attempt::Touched> for Desk {
+    async fn answer(&self, call: ask::attempt::Touched) -> Result<Vec<ask::attempt::TouchedFiles>, Fault> {
+        let matters: Vec<Matter> = {
+            let fleet = self.engine.fleet();
+            let wanted = |it: &&Run| {
+                (it.state.is_live() || it.state == RunState::Parked)
+                    && call.item.is_none_or(|item| item == it.item)
+            };
+            let newest = |it: &Run| it.tasks.iter().filter_map(|it| it.attempts.last().copied()).collect();
+            let ids = fleet.runs.values().filter(wanted).flat_map(|it| -> Vec<AttemptId> { newest(it) });
+            ids.filter_map(|id| Matter::of(&fleet, id)).collect()
+        };
+        let mut all = Vec::new();
+        for matter in matters {
+            // One that cannot be looked at now, because its worktree comes or goes, is left out.
+            let Some(mut paths) = self.touched(&matter).await.filter(|it| !it.is_empty()) else { continue };
+            paths.truncate(PATHS_MAX);
+            let (attempt, run, task) = (matter.attempt.id, matter.attempt.run, matter.attempt.task.clone());
+            all.push(ask::attempt::TouchedFiles { attempt, run, task, paths });
+        }
+        Ok(all)
+    }
+}
+
+impl Desk {
+    /// The paths that an attempt changed.
+    async fn touched(&self, matter: &Matter) -> Option<Vec<String>> {
+        if let Some(made) = &matter.attempt.candidate {
+            return Some(made.paths.clone());
+        }
+        stands(matter).ok()?;
+        let tree = self.engine.inner.attempts.look_on(matter).await.ok()?;
+        matter.git().changed(&matter.attempt.base, &tree).await.ok()
     }
 }
 

@@ -63,6 +63,7 @@ impl Work<'_> {
                     lost_bytes: 0,
                     left_behind: Vec::new(),
                     left_running: Vec::new(),
+                    native: None,
                 };
                 self.session_ended(session, end);
             }

@@ -187,7 +187,15 @@ fn running() -> Running {
 }
 
 fn ended(how: Ending) -> End {
-    End { at: At(1), how, output_bytes: 0, lost_bytes: 0, left_behind: vec![], left_running: vec![] }
+    End {
+        at: At(1),
+        how,
+        output_bytes: 0,
+        lost_bytes: 0,
+        left_behind: vec![],
+        left_running: vec![],
+        native: None,
+    }
 }
 
 fn merged(onto: &Oid, head: &Oid) -> Outcome {

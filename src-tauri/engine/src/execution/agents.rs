@@ -3,6 +3,7 @@
 
 pub(crate) mod claude_log;
 pub(crate) mod elsewhere;
+pub(crate) mod native;
 pub(crate) mod rehearsal_log;
 mod said;
 

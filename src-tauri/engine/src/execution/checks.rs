@@ -207,6 +207,7 @@ impl Checks {
                 lost_bytes: 0,
                 left_behind: Vec::new(),
                 left_running: Vec::new(),
+                native: None,
             },
             running: None,
         }

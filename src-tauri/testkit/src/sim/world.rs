@@ -286,6 +286,7 @@ impl World {
                 lost_bytes: 0,
                 left_behind: vec![],
                 left_running: vec![],
+                native: None,
             };
             return Some(Input::SessionEnded { session: id, end });
         }
@@ -309,8 +310,15 @@ impl World {
             _ => Ending::Exited { code: 0 },
         };
         self.ended.insert(id, how.clone());
-        let end =
-            End { at: now, how, output_bytes: 1, lost_bytes: 0, left_behind: vec![], left_running: vec![] };
+        let end = End {
+            at: now,
+            how,
+            output_bytes: 1,
+            lost_bytes: 0,
+            left_behind: vec![],
+            left_running: vec![],
+            native: None,
+        };
         Some(Input::SessionEnded { session: id, end })
     }
 

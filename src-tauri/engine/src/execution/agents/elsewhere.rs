@@ -29,7 +29,7 @@ use running::Look;
 /// So many are told of: those that were written last.
 const MOST: usize = 200;
 /// What a session was asked first stands near the beginning of its log.
-const HEAD: u64 = 256 * 1024;
+pub(super) const HEAD: u64 = 256 * 1024;
 /// A title is cut after so many characters.
 const TITLE: usize = 200;
 /// No more of a log is read at once.
@@ -191,7 +191,7 @@ pub(crate) fn find(grounds: &Grounds) -> Vec<Elsewhere> {
     read.take(MOST).collect()
 }
 
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(super) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().filter_map(|it| Some(it.ok()?.path()))
 }
 
@@ -202,7 +202,7 @@ fn logs_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// Whether what a log calls its session may be the id of one. It becomes an argument of a program and a line that people copy,
 /// and any program of the user's can have written it. What begins with `agent-` is the log of a part of another session.
-fn is_id(name: &str) -> bool {
+pub(super) fn is_id(name: &str) -> bool {
     (1..=100).contains(&name.len())
         && name.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
         && !name.starts_with('-')
@@ -210,7 +210,7 @@ fn is_id(name: &str) -> bool {
 }
 
 /// Opens what is a file, and waits for nobody.
-fn open(file: &Path) -> io::Result<File> {
+pub(super) fn open(file: &Path) -> io::Result<File> {
     let nobody = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(nobody).open(file)?;
     if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no file")) }

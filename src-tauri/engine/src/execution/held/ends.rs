@@ -31,6 +31,7 @@ pub fn end_of(exit: &Exit) -> End {
         lost_bytes: exit.lost_bytes,
         left_behind: exit.left_behind.clone(),
         left_running: noted(&exit.left_running),
+        native: None,
     }
 }
 
@@ -96,6 +97,7 @@ impl Sessions {
             lost_bytes: 0,
             left_behind,
             left_running: Vec::new(),
+            native: None,
         }
     }
 }

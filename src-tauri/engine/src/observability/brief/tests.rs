@@ -185,6 +185,7 @@ fn what_it_took_is_of_the_stretch_and_without_sleep() {
             lost_bytes: 0,
             left_behind: Vec::new(),
             left_running: Vec::new(),
+            native: None,
         });
         fleet.sessions.insert(it.id, it);
     };
@@ -269,6 +270,7 @@ fn the_machines_own_story_is_told_and_landings_are_not_told_twice() {
         lost_bytes: 5,
         left_behind: Vec::new(),
         left_running: Vec::new(),
+        native: None,
     };
     add(&mut records, Event::SessionEnded { session: SessionId(3), end });
     let named = "bob \u{202e}<b>".to_owned();

@@ -69,6 +69,7 @@ impl World {
                 environment: "simulation".to_owned(),
             },
             end: End {
+                native: None,
                 at: now,
                 how: match verdict {
                     // Every other check that comes to nothing does so because its session is gone.

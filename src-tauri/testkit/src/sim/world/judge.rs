@@ -25,6 +25,7 @@ impl World {
             let how = if self.chance(8) { lost() } else { Ending::Exited { code: 0 } };
             let how = self.ended.entry(session.id).or_insert(how).clone();
             let end = End {
+                native: None,
                 at: now,
                 how,
                 output_bytes: 1,
