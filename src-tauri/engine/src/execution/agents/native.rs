@@ -29,7 +29,8 @@ struct Life {
 
 /// The id of a session that was lost; nothing of one that ended in another way, and nothing where none can be told.
 pub(crate) async fn of_lost(session: Option<Session>, end: &End) -> Option<String> {
-    let it = session.filter(|it| it.kind == SessionKind::Shell && it.argv.first().is_some_and(is_claude))?;
+    let it = session
+        .filter(|it| it.kind == SessionKind::Shell && it.argv.first().is_some_and(|it| is_claude(it)))?;
     let (running, claude) = (it.running.as_ref()?, claude_folder()?);
     if !matches!(end.how, Ending::Lost { .. }) {
         return None;
@@ -48,7 +49,7 @@ fn booted() -> Option<At> {
     Some(At(seconds.saturating_mul(1000)))
 }
 
-fn is_claude(program: &String) -> bool {
+fn is_claude(program: &str) -> bool {
     program.rsplit('/').next() == Some("claude")
 }
 

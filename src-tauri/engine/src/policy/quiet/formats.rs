@@ -77,10 +77,13 @@ impl Found {
     }
 }
 
+/// Finds what one tool's words say that failed.
+type Format = fn(&[&str], &mut Found);
+
 /// What failed, by the formats of a tool; by all of them, and then by words of failure, if that finds nothing.
 pub(super) fn find(lines: &[&str], lens: Lens) -> Found {
     let mut found = Found::default();
-    let all: [(Lens, fn(&[&str], &mut Found)); 5] = [
+    let all: [(Lens, Format); 5] = [
         (Lens::Cargo, cargo),
         (Lens::Python, python),
         (Lens::Node, node),
@@ -103,8 +106,8 @@ pub(super) fn find(lines: &[&str], lens: Lens) -> Found {
 
 /// From a line to the first one after it that ends the block, at most so many.
 fn until(lines: &[&str], at: usize, most: usize, ends: impl Fn(&str) -> bool) -> usize {
-    let rest = lines.iter().enumerate().skip(at + 1).take(most);
-    rest.clone().find(|(_, it)| ends(it)).map_or(rest.last().map_or(at, |(n, _)| n) + 1, |(n, _)| n)
+    let mut rest = lines.iter().enumerate().skip(at + 1).take(most);
+    rest.clone().find(|(_, it)| ends(it)).map_or(rest.next_back().map_or(at, |(n, _)| n) + 1, |(n, _)| n)
 }
 
 fn is_blank(line: &str) -> bool {
