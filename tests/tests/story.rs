@@ -133,9 +133,12 @@ fn a_newcomer_sees_a_fleet_at_work_answers_approves_and_sees_it_land_by_keyboard
     // What the agents said and did is there to read.
     window.keys("ctrl+4");
     window.wait("[data-trajectory][aria-selected=true]");
-    window.wait_text("[data-name=trajectory]", "I take T00");
+    // First the one that ended last: whoever held the requirements against the evidence.
+    window.wait_text("[data-trajectory][aria-selected=true]", "requirements met");
+    window.wait_text("[data-name=trajectory]", "I hold each requirement against the evidence");
     window.keys("j");
     window.wait("[data-trajectory]:nth-child(2)[aria-selected=true]");
+    window.wait_text("[data-name=trajectory]", "I take T00");
     // A fleet that is well is grey: no warm pixel outside of wells, in either theme.
     window.keys("ctrl+1");
     window.wait(".bays");
@@ -203,6 +206,7 @@ fn the_same_by_mouse_while_window_and_engine_are_killed() {
     window.click("[data-bay=Landed] h2");
     window.wait("[data-bay=Landed] .strip[data-subject=PR1]");
     window.click("[data-place=trajectories]");
+    window.click("[data-trajectory]:nth-child(2)");
     window.wait_text("[data-name=trajectory]", "I take T00");
     // A worktree that was removed comes back by a click.
     window.click("[data-place=worktrees]");

@@ -146,15 +146,18 @@ pub(crate) fn Trajectories() -> impl IntoView {
     });
     let outcome = move |session: SessionId| {
         desk.mirror.fleet.with(|fleet| {
-            let session = fleet.sessions.get(&session)?;
-            let attempt = session.attempt.and_then(|id| fleet.attempts.get(&id))?;
-            Some((
-                session.asked,
-                attempt.failure.as_ref().map_or_else(
-                    || attempt.state.word().replace('-', " "),
+            let of = fleet.sessions.get(&session)?;
+            let attempt = of.attempt.and_then(|id| fleet.attempts.get(&id));
+            let judged =
+                || fleet.runs.values().find_map(|it| it.audit.as_ref().filter(|it| it.session == session));
+            let came = match attempt {
+                Some(it) => it.failure.as_ref().map_or_else(
+                    || it.state.word().replace('-', " "),
                     |it| format!("failed: {}", it.word().replace('-', " ")),
                 ),
-            ))
+                None => judged().map(pilothouse_contract::audit::Audit::says).unwrap_or_default(),
+            };
+            Some((of.asked, came))
         })
     };
     // Only news of the one that is read load it anew.
@@ -183,16 +186,12 @@ pub(crate) fn Trajectories() -> impl IntoView {
         let says = move || {
             let it = it.get()?;
             let (asked_at, came) = about.get().unzip();
-            let ago = asked_at.map(|at| format!("{} ago · ", age(desk.mirror.now.get(), at)));
+            let ago = asked_at.map(|at| format!("{} ago", age(desk.mirror.now.get(), at)));
             let used = (it.read() + it.output > 0)
-                .then(|| format!("{} in, {} out · ", tokens(it.read()), tokens(it.output)));
-            let steps = count(it.steps as usize, "step");
-            Some(format!(
-                "{}{steps} · {}{}",
-                ago.unwrap_or_default(),
-                used.unwrap_or_default(),
-                one(&came.unwrap_or_default())
-            ))
+                .then(|| format!("{} in, {} out", tokens(it.read()), tokens(it.output)));
+            let came = came.filter(|it| !it.is_empty()).map(|it| one(&it));
+            let parts = [ago, Some(count(it.steps as usize, "step")), used, came];
+            Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" · "))
         };
         view! {
             <li role="option" data-trajectory=id.to_string() aria-selected=is_chosen on:click=move |_| desk.place.trajectory.set(Some(reads.clone()))>

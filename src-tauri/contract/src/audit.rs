@@ -50,6 +50,16 @@ pub enum Shown {
 }
 
 impl Audit {
+    /// How many requirements it found to be met so far, of how many it spoke of; that it has said nothing yet.
+    #[must_use]
+    pub fn says(&self) -> String {
+        if self.verdicts.is_empty() {
+            return "no verdict yet".to_owned();
+        }
+        let met = self.verdicts.len() - self.gaps().count();
+        format!("{met} of {} requirements met", self.verdicts.len())
+    }
+
     /// What was said of a requirement.
     #[must_use]
     pub fn verdict(&self, requirement: &str) -> &Shown {

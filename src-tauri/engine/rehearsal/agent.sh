@@ -249,7 +249,7 @@ diligent() {
 judge() {
     note "\"kind\":\"prompt\",\"text\":\"Is it complete?\""
     say 'I did not make this. I hold each requirement against the evidence.'
-    brief 's/^- \([A-Z]*-[0-9]*\): .*/\1/p' | while read -r requirement; do
+    for requirement in $(brief 's/^- \([A-Z]*-[0-9]*\): .*/\1/p'); do
         shown=$(brief "s/^- \(e[0-9]*\): .*meant for \(.*, \)\{0,1\}$requirement[:,].*/\1/p" | head -n 1)
         if [ -n "$shown" ] && ! { [ "$script" = forgetter ] && [ "$requirement" = FR-003 ]; }; then
             run "\"\$PILOTHOUSE_BIN\" hook verdict $requirement met $shown"
