@@ -64,7 +64,6 @@ pub(crate) fn Checks(run: RunId, task: TaskId) -> impl IntoView {
         if rows.with(Vec::is_empty) {
             return view! { <Calm title="Nothing was checked yet" says="The red check comes first: the proof must fail before the work."/> }.into_any();
         }
-        let list = list;
         view! {
             <div class="scroll pad" tabindex="0" data-focus="stage">
                 <ul class="proofs" data-name="checks">{list}</ul>
