@@ -119,9 +119,11 @@ fn a_newer_pilothouse_is_a_notice_and_its_dialog_says_what_goes_on_through_it() 
     let says = "A newer Pilothouse is installed than the engine and 1 holder that run";
     window.wait_text("[data-name=notice]", &format!("Engine: {says}"));
     // Where the queue is folded it stands below.
-    assert_eq!(window.text("[data-name=newer]"), "");
+    let below = "return document.querySelector('[data-name=newer]').getClientRects().length";
+    assert_eq!(window.eval(below), json!(0));
     window.keys("ctrl+\\");
-    window.wait_text("[data-name=newer]", says);
+    window.until("it stands below", || window.eval(below) == json!(1));
+    assert!(window.text("[data-name=newer]").contains(says));
     window.keys("ctrl+\\");
     assert!(!window.find(".tile[data-p]") && !window.find(".item"));
     window.keys("ctrl+k");

@@ -31,8 +31,8 @@ fn fleet(history: &[Record]) -> Fleet {
 /// sessions nobody knows.
 fn recounted(home: &Home) -> (u64, usize) {
     let page = home.json(&["run", "show", "r1"]);
-    let attempts = page["attempts"].as_array().unwrap();
-    let sessions: Vec<&str> = attempts.iter().filter_map(|it| it["session"].as_str()).collect();
+    let attempts = page["attempts"].as_array().unwrap().iter().filter_map(|it| it["session"].as_str());
+    let sessions: Vec<&str> = attempts.chain(page["run"]["audit"]["session"].as_str()).collect();
     let (mut micros, mut unknown) = (0, 0);
     for session in sessions {
         let steps = home.try_json(&["trajectory", "show", session, "--most", "10000"]);

@@ -1,6 +1,8 @@
 //! Viewers never matter: they watch, one of them may type, slow ones are painted anew, and what a program asks its terminal
 //! is answered once, whoever looks.
 
+use std::time::{Duration, Instant};
+
 use pilothouse_contract::Who;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::run::TouchKind;
@@ -243,6 +245,13 @@ fn attach_at_a_terminal_paints_the_screen_at_once_and_says_who_has_the_keyboard(
     let script = "seq 1 90000; echo all of it; stty -echo; while read -r word; do echo got $word; done";
     let session = home.start(&["sh", "-c", script]);
     Seat::view(&home, &View::of(session)).unwrap().until("all of it").unwrap();
+    // Who comes while it is drawn still is painted what there is, and then gets every byte.
+    let begun = Instant::now();
+    while home.json(&["session", "list"])[0]["cursor"]["drawn"].as_u64()
+        < home.json(&["session", "list"])[0]["cursor"]["logged"].as_u64()
+    {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is not drawn to its end");
+    }
     // A terminal of ours is a terminal too.
     let program = home.program("pilothouse").display().to_string();
     let viewer = home.start(&[&program, "attach", &session.to_string()]);

@@ -70,9 +70,12 @@ ask() {
     note "\"kind\":\"result\",\"call\":\"$call\",\"failed\":false,\"text\":\"$(quote "$answer")\""
     printf '    %s\n' "$answer"
 }
+used() {
+    note "\"kind\":\"tokens\",\"model\":\"scripted\",\"input\":$((count * 900)),\"cached\":$((count * 400)),\"output\":$((count * 60))"
+}
 finish() {
     run "git add -A && git commit -qm '$task: $title' && git log --oneline -1"
-    note "\"kind\":\"tokens\",\"model\":\"scripted\",\"input\":$((count * 900)),\"cached\":$((count * 400)),\"output\":$((count * 60))"
+    used
     say "$task is done: $1"
 }
 
@@ -257,6 +260,7 @@ judge() {
             run "\"\$PILOTHOUSE_BIN\" hook verdict $requirement missing 'no proof would fail without it'"
         fi
     done
+    used
     say 'That is all I have to say.'
     exit 0
 }

@@ -211,8 +211,12 @@ impl Sim {
         })));
     }
 
-    /// One in three runs is queued, for a time, or for the same hours of every day.
+    /// One in three runs is queued, for a time, or for the same hours of every day. In a long life none is: a day on which
+    /// everybody waits would be most of it.
     fn window(&mut self) -> Option<Window> {
+        if self.tries.is_some() {
+            return None;
+        }
         let rng = &mut self.rng;
         let kind = rng.u32(0..9);
         let opens = self.now.plus_ms(rng.i64(0..3_600_000));
