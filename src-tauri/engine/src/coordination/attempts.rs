@@ -323,6 +323,7 @@ impl Work<'_> {
             output_bytes: 0,
             session: None,
             flaky_after: None,
+            tests: None,
             environment: "engine".to_owned(),
         });
         if strayed.is_empty() {

@@ -16,6 +16,7 @@ use pilothouse_contract::{
 };
 
 mod budgets;
+mod touches;
 mod tries;
 
 use super::*;
@@ -28,6 +29,7 @@ struct Desk {
     next: u64,
     pending: VecDeque<Effect>,
     records: Vec<Event>,
+    now: At,
 }
 
 fn task(id: &str, verify: Verify) -> TaskSpec {
@@ -77,6 +79,7 @@ impl Desk {
             next: 0,
             pending: VecDeque::new(),
             records: vec![],
+            now: At(1),
         };
         desk.take(project("m0"));
         desk.take(Input::TrustProject { project: ProjectId(1), found: vec![] });
@@ -89,7 +92,7 @@ impl Desk {
     fn try_take(&mut self, input: Input) -> Result<Vec<Effect>, Fault> {
         let before = self.fleet.clone();
         let who = Who::Person("p".to_owned());
-        match decide(&mut self.fleet, &mut self.schedules, EffectKey(self.next), input, who, At(1)) {
+        match decide(&mut self.fleet, &mut self.schedules, EffectKey(self.next), input, who, self.now) {
             Ok(decision) => {
                 self.next += decision.effects.len() as u64;
                 let effects: Vec<Effect> = decision.effects.into_iter().map(|it| it.effect).collect();
@@ -244,6 +247,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
             output_bytes: 0,
             session: Some(asked.session),
             flaky_after: None,
+            tests: None,
             environment: String::new(),
         },
         end: ended(Ending::Exited { code: 0 }),
