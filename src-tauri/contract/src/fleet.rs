@@ -142,6 +142,26 @@ impl Fleet {
         runs().rfind(|run| run.state.is_live()).or_else(|| runs().next_back())
     }
 
+    /// A fleet of what belongs to a run, its project and its item among it: a copy of that is small, one of everything is not.
+    #[must_use]
+    pub fn of_run(&self, run: RunId) -> Self {
+        let Some(it) = self.runs.get(&run) else { return Self::default() };
+        fn some<K: Copy + Ord, V: Clone>(all: &BTreeMap<K, V>, of: impl Fn(&V) -> bool) -> BTreeMap<K, V> {
+            all.iter().filter(|it| of(it.1)).map(|(id, it)| (*id, it.clone())).collect()
+        }
+        Self {
+            seq: self.seq,
+            projects: some(&self.projects, |project| project.id == it.project),
+            items: some(&self.items, |item| item.id == it.item),
+            runs: some(&self.runs, |it| it.id == run),
+            attempts: some(&self.attempts, |it| it.run == run),
+            sessions: some(&self.sessions, |it| it.run == Some(run)),
+            pulls: some(&self.pulls, |it| it.run == run),
+            evidence: some(&self.evidence, |it| it.subject.run == run),
+            ..Self::default()
+        }
+    }
+
     /// Whether nothing of a run begins or lands for now: it is paused, or everything is.
     #[must_use]
     pub fn is_paused(&self, run: &Run) -> bool {

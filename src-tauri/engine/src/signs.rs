@@ -111,6 +111,11 @@ impl Engine {
     pub(crate) async fn rewatch(&self) {
         let engine = self.clone();
         let wanted = engine.wanted();
+        // What is not there any more shows no activity either.
+        {
+            let mut all = self.inner.activity.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            all.retain(|worktree, _| wanted.trees.contains_key(worktree));
+        }
         // Walks folders.
         let _panicked = tokio::task::spawn_blocking(move || engine.inner.watch.set(&wanted)).await;
         // What cleared the way of a landing before it was watched has given no sign.
