@@ -13,7 +13,7 @@ use crate::evidence::Evidence;
 use crate::ids::{
     AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, WorktreeId,
 };
-use crate::item::Item;
+use crate::item::{Item, ItemState};
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
@@ -160,6 +160,20 @@ impl Fleet {
             evidence: some(&self.evidence, |it| it.subject.run == run),
             ..Self::default()
         }
+    }
+
+    /// Whether the run of an item may be started now, or the parked one let go on: its project is trusted and on the list,
+    /// nothing carries it, and its spec has no fault and holds something to do. The engine looks again when it is asked.
+    #[must_use]
+    pub fn can_start(&self, item: &Item) -> bool {
+        let project = self.projects.get(&item.project);
+        let open = project.is_some_and(|it| !it.removed && it.trust != Trust::Undecided);
+        let run = self.run_of(item.id).map(|it| it.state);
+        let to_do = || item.spec.tasks.iter().any(|it| !it.done && !it.optional);
+        open && !matches!(item.state, ItemState::Landed | ItemState::Abandoned)
+            && run.is_none_or(|it| !it.is_live())
+            && item.spec.remarks.iter().all(|it| !it.blocking)
+            && (run == Some(RunState::Parked) || to_do())
     }
 
     /// Whether nothing of a run begins or lands for now: it is paused, or everything is.
