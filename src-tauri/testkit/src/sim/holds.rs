@@ -209,6 +209,7 @@ impl Sim {
             faults.push(BreachKind::Untrue.of("folding the history anew gives another fleet".to_owned()));
         }
         faults.extend(self.world.final_faults(fleet));
+        faults.extend(self.beside_holds());
         self.out.faults.extend(faults);
     }
 }
