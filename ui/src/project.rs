@@ -199,7 +199,18 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
         <p class="note"><Icon name=if it.blocking { "cross" } else { "dash" }/><span><span class="mono">{format!("{}:{}", one(&it.file), it.line)}</span>" "{one(&it.says)}</span></p>
     }).collect_view())
     };
-    view! { {head}<div>{remarks}</div>{plan_of(item)} }
+    let outside = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| fleet.run_of(item).and_then(|it| it.outside.clone()))
+    });
+    let changed = move || {
+        outside.get().filter(|it| !it.changes.is_empty()).map(|it| {
+            let says = it.changes.iter().map(|it| view! { <li>{one(&it.to_string())}</li> }).collect_view();
+            view! {
+                <details class="fold" data-name="outside"><summary>{format!("{} from outside while it was parked, from {} to {}", count(it.changes.len(), "change"), clock(it.since), clock(it.until))}</summary><ul>{says}</ul></details>
+            }
+        })
+    };
+    view! { {head}<div>{remarks}{changed}</div>{plan_of(item)} }
 }
 
 /// The folder of a repository, asked for.

@@ -14,6 +14,7 @@ use crate::ids::{
     AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, WorktreeId,
 };
 use crate::item::{Item, ItemState};
+use crate::outside::Outside;
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
@@ -225,7 +226,8 @@ impl Fleet {
                 self.runs.insert(run.id, run.as_ref().clone());
                 Some(Touched::Run(run.id))
             }
-            Event::RunResumed { run, approved, policy, tasks, phases } => self.run(*run, |it| {
+            Event::RunResumed { run, approved, policy, tasks, phases, outside } => self.run(*run, |it| {
+                it.outside = Some(Outside { since: it.moved, until: at, changes: outside.clone() });
                 it.state = RunState::Running;
                 it.stop = None;
                 it.stopped_by.clear();
@@ -261,6 +263,11 @@ impl Fleet {
             Event::RunRanked { run, rank } => self.run(*run, |it| it.rank = *rank),
             Event::HeadMoved { run, to, .. } => self.run(*run, |it| it.head = Some(to.clone())),
             Event::RunTouched { run, touch } => self.run(*run, |it| it.touches.push(touch.clone())),
+            Event::OutsideSeen { run, changes } => self.run(*run, |it| {
+                if let Some(outside) = &mut it.outside {
+                    outside.changes.extend(changes.iter().cloned());
+                }
+            }),
             Event::RunNoted { run, note } => self.run(*run, |it| it.notes.push(note.clone())),
             Event::RunPaused { run, paused } => self.run(*run, |it| {
                 it.paused = paused.then(|| Paused { by: record.who.clone(), at });

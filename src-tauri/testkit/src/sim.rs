@@ -213,6 +213,7 @@ impl Sim {
             policy,
             fresh: false,
             window,
+            edited: Vec::new(),
         })));
     }
 

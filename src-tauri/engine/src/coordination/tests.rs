@@ -58,6 +58,7 @@ fn facts(tasks: &[TaskSpec], base: &str, policy: Policy) -> Input {
         policy,
         fresh: false,
         window: None,
+        edited: Vec::new(),
     }))
 }
 

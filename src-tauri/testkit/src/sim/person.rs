@@ -82,6 +82,7 @@ impl Sim {
             policy: run.policy.clone(),
             fresh: false,
             window: None,
+            edited: Vec::new(),
         })))
     }
 
