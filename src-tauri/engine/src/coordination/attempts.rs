@@ -17,7 +17,9 @@ pub(super) const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
     pub(super) fn prepared(&mut self, attempt: AttemptId, made: Result<String, String>) {
-        let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Preparing]) else { return };
+        let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Preparing]) else {
+            return self.prepared_late(attempt, made);
+        };
         match made {
             Ok(hash) => {
                 self.engine(Event::WorktreeMade { worktree: it.worktree });

@@ -18,6 +18,7 @@ use pilothouse_contract::{
 mod budgets;
 mod touches;
 mod tries;
+mod worktrees;
 
 use super::*;
 use crate::policy::workflow::{Workflow, built_in};
