@@ -109,7 +109,12 @@ impl Sim {
 
     fn answer(&mut self) {
         let Some(question) = self.rng.choice(self.journal.fleet.questions.keys()).copied() else { return };
-        let was_open = self.journal.fleet.questions.get(&question).is_some_and(|it| it.is_open());
+        let was_open = self
+            .journal
+            .fleet
+            .questions
+            .get(&question)
+            .is_some_and(pilothouse_contract::question::Question::is_open);
         let answer = Input::AnswerQuestion { question, text: "yes".to_owned() };
         let new = self.told(answer, Self::a_person());
         let fits = match &new[..] {
