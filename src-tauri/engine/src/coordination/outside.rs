@@ -17,7 +17,7 @@ pub(super) fn changes(run: &Run, facts: &RunFacts) -> Vec<Change> {
     if *run.approved_at() != facts.base {
         changes.push(Change::Main { from: run.approved_at().clone(), to: facts.base.clone() });
     }
-    // Where it was read names a commit, and a person may choose the other two whenever they let it go on.
+    // Where it was read names a commit, and the others a person may choose whenever they let it go on.
     let chosen = |it: &Policy| Policy {
         source: String::new(),
         agent: run.policy.agent.clone(),
