@@ -144,7 +144,11 @@ impl Sim {
     }
 
     fn sleep(&mut self) {
-        let ms = self.rng.i64(60_000..8 * 3_600_000);
+        // Rarely and not for long: else a life would mostly wait for the next day's window.
+        if self.rng.u32(0..8) > 0 {
+            return;
+        }
+        let ms = self.rng.i64(60_000..3_600_000);
         self.now = self.now.plus_ms(ms);
         let new = self.told(Input::MachineSlept { ms }, Who::Engine);
         self.expect("a sleep", &new, matches!(&new[..], [Event::MachineSlept { .. }]));
