@@ -412,4 +412,11 @@ fn a_proof_that_fails_and_then_holds_on_the_same_tree_lands_and_is_called_a_flak
     assert_eq!(page["attempts"].as_array().unwrap().len(), 1, "the agent was not asked twice");
     let says = page["pull"]["body"]["verified"][0]["says"].as_str().unwrap();
     assert!(says.contains("a flake: it failed there at first"), "{says}");
+    // The receipt and the brief count it apart from what really failed.
+    let receipt = &scene.home.json(&["receipt", "r1"])["receipt"]["checks"];
+    let verified = receipt.as_array().unwrap().iter().find(|it| it["gate"] == "verify").unwrap();
+    let counted = ["passed", "failed", "flaky", "unknown"].map(|it| verified[it].as_u64().unwrap());
+    assert_eq!(counted, [1, 0, 1, 0], "{receipt}");
+    let totals = &scene.home.json(&["brief"])["totals"];
+    assert_eq!((&totals["broke"], totals["flaky"].as_array().unwrap().len()), (&serde_json::json!([]), 1));
 }

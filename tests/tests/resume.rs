@@ -126,6 +126,80 @@ fn what_a_person_verifies_is_ticked_by_the_person_and_the_run_goes_on() {
 }
 
 #[test]
+fn what_changed_from_outside_while_it_was_parked_is_listed_and_what_held_before_is_run_again() {
+    let proofs =
+        [task("T001", "`test -e T001`"), task("T002", "human, look"), task("T003", "`test -e T003`")];
+    let [one, two, three] = &proofs;
+    let three = three.replace("Depends: none", "Depends: T002");
+    let one = format!("- Checkpoint: `test -e T001`\n\n{one}");
+    let two = format!("## Phase 2: More\n\n{two}");
+    let scene = scene(&[one, two, three], "  approve: policy\n  attempts: 1\n", AGENT);
+    scene.start(&[]);
+    scene.wait_parked();
+    scene.home.at_rest();
+    let parked = scene.home.json(&["run", "show", "r1"]);
+    assert_eq!(parked["run"]["phases"][0]["state"]["state"], "passed", "{parked}");
+    assert!(parked["run"]["outside"].is_null());
+    // Somebody ticks, rewords, adds, changes policy, and goes on on the item branch.
+    let text = scene.repo.git(&["show", &format!("main:{TASKS}")]) + "\n\n" + &task("T004", "`test -e T004`");
+    let text = text.replace("- [ ] T002", "- [x] T002").replace("`test -e T003`", "`test -s T003`");
+    let workflow = "---\npilothouse:\n  approve: policy\n  attempts: 3\n---\n";
+    scene.repo.commit(&[(TASKS, &text), ("WORKFLOW.md", workflow)], "Mend");
+    let branch = "pilothouse/001-work/item";
+    let before = scene.repo.git(&["rev-parse", branch]);
+    scene.repo.git(&["switch", "--quiet", branch]);
+    scene.repo.commit(&[("by-hand", "here\n")], "By hand");
+    scene.repo.git(&["switch", "--quiet", "main"]);
+    let (by_hand, main) = (scene.repo.git(&["rev-parse", branch]), scene.repo.git(&["rev-parse", "main"]));
+    scene.start(&[]);
+    scene.wait_landed();
+    let page = scene.home.json(&["run", "show", "r1"]);
+    let outside = &page["run"]["outside"];
+    let base = parked["run"]["base"].as_str().unwrap();
+    let expected = serde_json::json!([
+        { "change": "main", "from": base, "to": main },
+        { "change": "policy" },
+        { "change": "ticked", "task": "T002" },
+        { "change": "reworded", "task": "T003" },
+        { "change": "added", "task": "T004" },
+        { "change": "branch", "from": before, "to": by_hand },
+        { "change": "checkpoint", "title": "Phase 1: Work" },
+    ]);
+    assert_eq!(outside["changes"], expected);
+    assert_eq!(outside["since"], parked["run"]["moved"]);
+    let said = scene.home.run(&["run", "show", "r1"]).out;
+    assert!(said.contains("  - T003 reads differently\n") && said.contains("went on from"), "{said}");
+    // The checkpoint ran again, on a commit that holds what was done by hand.
+    let checks: Vec<&str> = page["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["gate"] == "checkpoint")
+        .map(|it| it["commit"].as_str().unwrap())
+        .collect();
+    assert_eq!(checks.len(), 2, "{page}");
+    assert_eq!(scene.repo.git(&["merge-base", checks[1], &by_hand]), by_hand);
+}
+
+#[test]
+fn a_worktree_that_was_written_in_while_its_run_was_parked_is_named_when_it_goes_on() {
+    let scene = scene(&[task("T001", "`test -e nowhere`")], "  approve: policy\n  attempts: 1\n", AGENT);
+    scene.start(&[]);
+    scene.wait_parked();
+    scene.home.at_rest();
+    let trees = scene.home.json(&["worktree", "list"]);
+    let tree = trees.as_array().unwrap().iter().find(|it| it["state"]["state"] == "live").unwrap();
+    let path = std::path::Path::new(tree["path"].as_str().unwrap());
+    std::fs::write(path.join("by-hand"), "here\n").unwrap();
+    scene.mend("test -e nowhere", "test -e T001");
+    let run = scene.start(&[]);
+    let changes = run["outside"]["changes"].as_array().unwrap();
+    let written = changes.iter().find(|it| it["change"] == "worktree");
+    assert_eq!(written.map(|it| &it["worktree"]), Some(&tree["id"]), "{run}");
+    scene.wait_landed();
+}
+
+#[test]
 fn a_clash_with_the_default_branch_is_merged_by_hand_on_the_item_branch_and_adopted() {
     let tasks = [task("T001", "`test -e T001`"), task("T002", "human, look")];
     let scene = scene(&tasks, "  approve: policy\n", AGENT);

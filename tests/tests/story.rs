@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::TouchKind;
 use pilothouse_contract::{Event, Record};
+use pilothouse_testkit::agent::{ShellAgent, task_file};
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::{kill_at_once, lives};
 use pilothouse_testkit::repo::Repo;
@@ -491,5 +492,57 @@ fn terminals_stand_side_by_side_are_renamed_and_typed_into_at_once_by_keyboard_a
     window.reopen();
     window.wait(&pane(&ids[0]));
     window.wait(&pane(&ids[1]));
+    in_good_order(&window);
+}
+
+#[test]
+fn runs_are_started_by_key_and_by_click_and_which_is_asked_only_where_there_is_a_choice() {
+    let agent = ShellAgent::new("echo made > $task.txt");
+    let words: Vec<String> = agent.command().split(' ').map(|it| format!("'{it}'")).collect();
+    let workflow = format!(
+        "---\npilothouse:\n  agent: mine\n  agents:\n    mine: {{ command: [{}] }}\n  approve: policy\n---\n",
+        words.join(", ")
+    );
+    let mut files = vec![("WORKFLOW.md".to_owned(), workflow)];
+    for (n, name) in [(1, "Sails"), (2, "Oars"), (3, "Keel")] {
+        let (folder, id) = (format!("specs/00{n}-{}", name.to_lowercase()), format!("T00{n}"));
+        files.push((format!("{folder}/spec.md"), format!("# {name}\n\n## Summary\n\n{name}.\n")));
+        let tasks = task_file(&[(&id, &format!("{id}.txt"), &format!("test -s {id}.txt"))]);
+        files.push((format!("{folder}/tasks.md"), tasks));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let repo = Repo::new("shop", &files);
+    let home = Home::trusting(&repo);
+    let window = Window::open(&home, Options::default());
+    let lands = |n: usize| assert!(home.events(0).filter(landed).nth(n).is_some(), "run {n} lands");
+    // Several could be started: the palette asks which.
+    window.wait("[data-name=project] [data-item='003-keel']");
+    window.keys("ctrl+shift+s");
+    window.wait_text("[data-name=palette]", "Start the run of 001-sails Sails");
+    window.click("[data-name=palette] [role=option]:nth-child(3)");
+    lands(0);
+    // The one whose page is open is meant, whatever else there is.
+    window.keys("ctrl+k");
+    window.type_text("project shop");
+    window.keys("Enter");
+    window.click("[data-name=project] [data-item='002-oars'] button");
+    window.wait_text("[data-pane=stage] h1", "Oars");
+    window.click("[data-pane=stage] [data-command=start-run]");
+    lands(1);
+    // One is left: nothing is asked.
+    window.keys("ctrl+shift+s");
+    lands(2);
+    assert!(!window.find("[data-name=palette]"));
+    let runs = home.json(&["run", "list"]);
+    let runs: Vec<_> = runs.as_array().unwrap().iter().map(|it| (&it["item"], &it["by"]["kind"])).collect();
+    assert_eq!(json!(runs), json!([["i3", "person"], ["i2", "person"], ["i1", "person"]]));
+    for file in ["T001.txt", "T002.txt", "T003.txt"] {
+        assert_eq!(repo.read(file), "made\n");
+    }
+    // None is left: it is not offered any more.
+    window.keys("ctrl+k");
+    window.type_text("start a run");
+    window.wait_text("[data-name=palette]", "Nothing matches.");
+    window.keys("Escape");
     in_good_order(&window);
 }

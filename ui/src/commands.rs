@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use pilothouse_contract::ask;
 use pilothouse_contract::attention::{Deed, Family};
 use pilothouse_contract::board::Subject;
+use pilothouse_contract::item::Item;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::Approval;
 use pilothouse_contract::session::SessionKind;
@@ -112,6 +113,7 @@ const COMMANDS: &[Command] = &[
     command("interrupt", "End this agent's session", &["f8", "ctrl+."], Where::Anywhere, interrupt),
     command("stop-run", "Stop this run", &["shift+f8"], Where::Anywhere, stop_run),
     command("pause-all", "Pause every run, or let them go on", &["f9"], Where::Anywhere, pause_all),
+    command("start-run", "Start a run", &["ctrl+shift+s"], Where::Anywhere, start_run),
     command("receipt", "Show this run's receipt", &["ctrl+shift+p"], Where::Anywhere, |desk| {
         if let Some(run) = run_here(desk) {
             desk.place.overlay.set(Some(Overlay::Receipt(run)));
@@ -456,6 +458,32 @@ fn stop_run(desk: Desk) {
     })));
 }
 
+/// How the palette's choices begin that start a run.
+pub(crate) const START: &str = "Start the run of ";
+
+/// Items of the project that is shown whose run may be started, or let go on.
+pub(crate) fn startable(desk: Desk) -> Vec<Item> {
+    let project = desk.place.project.get_untracked();
+    desk.mirror.fleet.with_untracked(|fleet| {
+        let shown = fleet.items.values().filter(|it| project.is_none_or(|project| it.project == project));
+        shown.filter(|it| fleet.can_start(it)).cloned().collect()
+    })
+}
+
+/// Starts the run of the item on the stage, or of the only one there is; else the palette asks which.
+fn start_run(desk: Desk) {
+    let all = startable(desk);
+    let here = match subject(desk) {
+        Some(Subject::Item(item)) => Some(item),
+        _ => run_here(desk)
+            .and_then(|run| desk.mirror.fleet.with_untracked(|it| it.runs.get(&run).map(|it| it.item))),
+    };
+    match (all.iter().find(|it| Some(it.id) == here), all.as_slice()) {
+        (Some(item), _) | (None, [item]) => crate::project::start(desk, item.id),
+        _ => desk.place.overlay.set(Some(Overlay::Palette(START))),
+    }
+}
+
 /// Pauses what is carried; if all of it is paused, lets it go on. What is at work comes to its end first.
 fn pause_all(desk: Desk) {
     let paused = desk.mirror.fleet.with_untracked(|it| it.halt.is_none());
@@ -533,6 +561,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
         "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
         "find" | "copy" | "mark" | "earlier" | "split" => crate::stage::terminal::is_shown(),
         "next-terminal" | "unsplit" => crate::stage::terminal::are_several(),
+        "start-run" => !startable(desk).is_empty(),
         "rename" => session_here(desk).is_some(),
         "diff" => matches!(view, View::Board | View::Pulls),
         "approve" | "land" => {

@@ -5,11 +5,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pilothouse_contract::ask::attempt::TouchedFiles;
 use pilothouse_contract::board::{Strip, Subject, call_of};
+use pilothouse_contract::item::Item;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::worktree::WorktreeState;
-use pilothouse_contract::{Fleet, ProjectId, SessionId, WorktreeId, ask};
+use pilothouse_contract::{Fleet, ItemId, ProjectId, SessionId, WorktreeId, ask};
 
-use crate::commands::{self, BESIDE, Command, Where};
+use crate::commands::{self, BESIDE, Command, START, Where};
 use crate::desk::{Desk, desk};
 use crate::ipc;
 use crate::kit::{FaultNote, Icon, Key};
@@ -27,6 +28,8 @@ enum Choice {
     Open(Subject, String, String),
     Only(ProjectId, String),
     Beside(SessionId, String),
+    /// The run of an item, to be started or let go on: the item's short name and title.
+    Start(ItemId, String),
     /// A worktree: its callsign or name, and its branch.
     Worktree(WorktreeId, String, String),
     /// A file that an attempt changed: the task, its callsign, the path.
@@ -40,6 +43,7 @@ impl Choice {
             Self::Open(_, call, title) | Self::Worktree(_, call, title) => format!("{call} {title}"),
             Self::Only(_, name) => format!("Show only {name}"),
             Self::Beside(session, title) => format!("{BESIDE}{session} {title}"),
+            Self::Start(_, title) => format!("{START}{title}"),
             Self::File(_, _, path) => path.clone(),
         }
     }
@@ -76,6 +80,7 @@ impl Choice {
                     all.truncate(BESIDE_MOST);
                 });
             }
+            Self::Start(item, _) => crate::project::start(desk, *item),
             Self::Worktree(id, ..) => {
                 place.project.set(None);
                 place.filter.set(String::new());
@@ -110,6 +115,7 @@ impl Choice {
             }
             Self::Only(_, name) => ("search", format!("Show only {}", one(name)), "project".to_owned(), None),
             Self::Beside(..) => ("terminal", one(&self.title()), "session".to_owned(), None),
+            Self::Start(..) => ("right", one(&self.title()), "item".to_owned(), None),
             Self::Worktree(..) => ("branch", one(&self.title()), "worktree".to_owned(), None),
             Self::File(_, call, path) => ("file", one(path), one(call), None),
         };
@@ -154,6 +160,8 @@ fn everything(desk: Desk) -> Vec<Choice> {
         let only = |it: &Project| Choice::Only(it.id, it.name.clone());
         it.listed().flat_map(|it| [page(it), only(it)]).collect::<Vec<_>>()
     }));
+    let start = |it: Item| Choice::Start(it.id, format!("{} {}", it.slug, it.spec.title));
+    all.extend(commands::startable(desk).into_iter().map(start));
     if crate::stage::terminal::is_shown() {
         all.extend(desk.mirror.fleet.with_untracked(could_stand_beside));
     }

@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::board::{Subject, number_of};
-use pilothouse_contract::item::{Item, ItemState};
+use pilothouse_contract::item::Item;
 use pilothouse_contract::project::{Found, FoundKind, Line, Trust};
 use pilothouse_contract::run::RunState;
 use pilothouse_contract::{Call, ItemId, ProjectId, ask};
@@ -82,6 +82,7 @@ fn item_row(desk: Desk, item: &Item) -> AnyView {
     let id = item.id;
     let run =
         desk.mirror.fleet.with(|fleet| fleet.run_of(id).map(|it| (it.state, it.done(), it.tasks.len())));
+    let startable = desk.mirror.fleet.with(|fleet| fleet.can_start(item));
     let tasks = item.spec.tasks.iter().filter(|it| !it.done).count();
     let blocked = item.spec.remarks.iter().filter(|it| it.blocking).count();
     let says = match run {
@@ -91,9 +92,6 @@ fn item_row(desk: Desk, item: &Item) -> AnyView {
         _ if blocked > 0 => format!("{} before it can run", count(blocked, "remark")),
         _ => format!("{} · {}", item.state.word().replace('-', " "), count(tasks, "open task")),
     };
-    let live = run.is_some_and(|it| it.0.is_live());
-    let startable =
-        !live && blocked == 0 && tasks > 0 && !matches!(item.state, ItemState::Landed | ItemState::Abandoned);
     let label = if run.is_some_and(|it| it.0 == RunState::Parked) { "Go on" } else { "Start" };
     let moved = item.moved;
     view! {
@@ -181,13 +179,16 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
             fleet.run_of(item).map(|it| (it.id, it.state, it.why.clone(), it.done(), it.tasks.len()))
         })
     });
+    let can = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| fleet.items.get(&item).is_some_and(|it| fleet.can_start(it)))
+    });
     let head = move || {
         it.get().map(|it| {
         let run = state.get();
-        let can = run.as_ref().is_none_or(|run| !run.1.is_live()) && it.spec.remarks.iter().all(|it| !it.blocking) && it.state != ItemState::Landed;
+        let label = if run.as_ref().is_some_and(|it| it.1 == RunState::Parked) { "Go on" } else { "Start" };
         view! {
             <header class="head"><div class="line"><span class="call">{one(number_of(&it.slug)).to_owned()}</span><h1 class="cut">{one(&it.spec.title)}</h1>
-                {can.then(|| view! { <span class="push"><button class="button" data-kind="primary" type="button" data-name="start" on:click=move |_| start(desk, item)>"Start"</button></span> })}</div>
+                {can.get().then(|| view! { <span class="push"><crate::kit::CommandButton id="start-run" kind="primary" label=label/></span> })}</div>
                 <div class="facts"><span class="mono cut">{one(&it.spec.folder)}</span><span>"State "<b>{it.state.word().replace('-', " ")}</b></span>
                     {run.map(|(id, state, why, done, all)| view! { <span>{format!("Run {id} ")}<b>{state.word().replace('-', " ")}</b></span><span>{format!("{done} of {all} tasks done")}</span><span class="cut">{one(&why)}</span> })}</div></header>
         }
@@ -198,7 +199,18 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
         <p class="note"><Icon name=if it.blocking { "cross" } else { "dash" }/><span><span class="mono">{format!("{}:{}", one(&it.file), it.line)}</span>" "{one(&it.says)}</span></p>
     }).collect_view())
     };
-    view! { {head}<div>{remarks}</div>{plan_of(item)} }
+    let outside = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| fleet.run_of(item).and_then(|it| it.outside.clone()))
+    });
+    let changed = move || {
+        outside.get().filter(|it| !it.changes.is_empty()).map(|it| {
+            let says = it.changes.iter().map(|it| view! { <li>{one(&it.to_string())}</li> }).collect_view();
+            view! {
+                <details class="fold" data-name="outside"><summary>{format!("{} from outside while it was parked, from {} to {}", count(it.changes.len(), "change"), clock(it.since), clock(it.until))}</summary><ul>{says}</ul></details>
+            }
+        })
+    };
+    view! { {head}<div>{remarks}{changed}</div>{plan_of(item)} }
 }
 
 /// The folder of a repository, asked for.

@@ -33,6 +33,8 @@ pub(crate) fn Stage() -> impl IntoView {
     let subject = Memo::new(move |_| desk.on_stage());
     let empty = Memo::new(move |_| desk.mirror.fleet.with(|it| it.listed().next().is_none()));
     let heard = Memo::new(move |_| desk.mirror.link.get() != Link::Opening);
+    let startable =
+        Memo::new(move |_| desk.mirror.fleet.with(|it| it.items.values().any(|item| it.can_start(item))));
     let body = move || {
         match subject.get() {
         _ if !heard.get() => view! { <crate::kit::Reading what="the fleet"/> }.into_any(),
@@ -43,7 +45,7 @@ pub(crate) fn Stage() -> impl IntoView {
         Some(Subject::Session(session)) => view! { <head::SessionHead session=session/><terminal::Terminal session=session/> }.into_any(),
         None if empty.get() => view! { <FirstRun/> }.into_any(),
         None if desk.place.view.get() == View::Pulls => view! { <Calm title="No pull request yet" says="One is opened when every task of a run is done."/> }.into_any(),
-        None => view! { <Calm title="Nothing is chosen" says="Choose a strip, or start a run."/> }.into_any(),
+        None => view! { <Calm title="Nothing is chosen" says="Choose a strip, or start a run.">{startable.get().then(|| view! { <p class="acts"><crate::kit::CommandButton id="start-run"/></p> })}</Calm> }.into_any(),
     }
     };
     view! { <section class="pane stage" data-pane="stage" aria-label="Stage">{body}</section> }

@@ -292,6 +292,10 @@ async fn watch(detached: bool, out: Out) -> End {
             // Else each of its twenty threads keeps what the largest thing took that it ever did: measured, half of what an
             // engine held after five minutes of work.
             .env("MALLOC_ARENA_MAX", "2")
+            // And what is large comes from the system by itself and goes back there: by itself glibc raises both with the largest
+            // thing that was given back, and from then on the next ones lie between small ones that stay.
+            .env("MALLOC_MMAP_THRESHOLD_", "131072")
+            .env("MALLOC_TRIM_THRESHOLD_", "131072")
             .stdin(Stdio::null())
             // Only the first life tells whoever waits that it is ready.
             .stdout(match (restarts, detached) {

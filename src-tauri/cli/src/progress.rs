@@ -135,6 +135,7 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::RunMoved { run: it, .. }
         | Event::HeadMoved { run: it, .. }
         | Event::RunTouched { run: it, .. }
+        | Event::OutsideSeen { run: it, .. }
         | Event::RunNoted { run: it, .. }
         | Event::PhaseMoved { run: it, .. }
         | Event::AuditAsked { run: it, .. }
@@ -207,8 +208,10 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::RunStarted { run } => {
             format!("{} started by {} on {} with {}", run.id, run.by, run.base.short(), run.policy.agent.name)
         }
-        Event::RunResumed { run, approved, policy, .. } => {
-            format!("{run} goes on by {} with {}", approved.short(), policy.agent.name)
+        Event::RunResumed { run, approved, policy, outside, .. } => {
+            let outside = outside.iter().map(|it| format!("; {}", says(&it.to_string())));
+            let outside: String = outside.collect();
+            format!("{run} goes on by {} with {}{outside}", approved.short(), policy.agent.name)
         }
         Event::RunMoved { run, to, why, .. } => format!("{run} {}: {}", to.word(), says(why)),
         Event::HeadMoved { run, to, why, .. } => format!("{run} head {}: {}", to.short(), says(why)),
@@ -261,6 +264,10 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::RunRanked { run, .. } => format!("{run} put before every other queued run by {}", record.who),
         Event::RunPaused { run, paused: true } => format!("{run} paused by {}", record.who),
         Event::RunPaused { run, paused: false } => format!("{run} goes on, by {}", record.who),
+        Event::OutsideSeen { run, changes } => {
+            let changes: Vec<String> = changes.iter().map(|it| says(&it.to_string())).collect();
+            format!("{run} changed from outside: {}", changes.join("; "))
+        }
         Event::RunNoted { run, note } => format!("{run}: a note of {}: {}", note.by, short(&note.text, 200)),
         Event::RunTouched { run, touch } => format!("{run} touched by {}: {:?}", touch.by, touch.kind),
         Event::TaskMoved { task, to, why, evidence: ids, .. } => {

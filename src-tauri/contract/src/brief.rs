@@ -522,8 +522,11 @@ pub struct Totals {
     pub at_work: Vec<AttemptId>,
     /// Checks that ended in this time and hold.
     pub held: Vec<EvidenceId>,
-    /// Checks that ended in this time and do not hold.
+    /// Checks that ended in this time and do not hold, without first failures of flakes.
     pub broke: Vec<EvidenceId>,
+    /// Checks that failed at first in this time, and held when they were run again on the same commit.
+    #[serde(default)]
+    pub flaky: Vec<EvidenceId>,
     /// Checks that ended in this time, of which it could not be found out.
     pub unknown: Vec<EvidenceId>,
     /// Sessions of agents that ran in this time.

@@ -11,6 +11,7 @@ use crate::ids::{
     WorktreeId,
 };
 use crate::item::{Item, ItemState};
+use crate::outside::Change;
 use crate::phase::{Checkpoint, PhaseRun};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
@@ -70,7 +71,12 @@ pub enum Event {
         tasks: Vec<TaskRun>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         phases: Vec<PhaseRun>,
+        /// What changed from outside while it was parked; nothing in records of older versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outside: Vec<Change>,
     },
+    /// More was found that changed from outside while a run was parked.
+    OutsideSeen { run: RunId, changes: Vec<Change> },
     /// A person paused a run, or let it go on.
     RunPaused { run: RunId, paused: bool },
     /// A run went along. One that is parked says which of the closed list of reasons it is, and what shows it.
@@ -239,6 +245,7 @@ impl Event {
             Self::HeadMoved { .. } => "head-moved",
             Self::RunTouched { .. } => "run-touched",
             Self::RunNoted { .. } => "run-noted",
+            Self::OutsideSeen { .. } => "outside-seen",
             Self::RunPaused { .. } => "run-paused",
             Self::TaskMoved { .. } => "task-moved",
             Self::TaskRestarted { .. } => "task-restarted",

@@ -1,5 +1,7 @@
 //! Evidence: the record that a command ran on a tree and what came of it. Every gate's verdict points to one.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, EvidenceId, Oid, ProjectId, PullId, RunId, TaskId};
@@ -97,8 +99,16 @@ pub struct Evidence {
     /// It holds, and the same check on the same commit did not before: a flake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaky_after: Option<EvidenceId>,
+    /// How many tests its output says passed; nothing if it says nothing of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<u32>,
     /// What it ran on: operating system, architecture, git version.
     pub environment: String,
+}
+
+/// Of these records, the first failures of flakes: the same check held when it was run again on the same commit.
+pub fn flakes<'a>(all: impl Iterator<Item = &'a Evidence>) -> BTreeSet<EvidenceId> {
+    all.filter_map(|it| it.flaky_after).collect()
 }
 
 impl Evidence {

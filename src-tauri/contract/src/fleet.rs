@@ -13,7 +13,8 @@ use crate::evidence::Evidence;
 use crate::ids::{
     AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, WorktreeId,
 };
-use crate::item::Item;
+use crate::item::{Item, ItemState};
+use crate::outside::Outside;
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
@@ -142,6 +143,40 @@ impl Fleet {
         runs().rfind(|run| run.state.is_live()).or_else(|| runs().next_back())
     }
 
+    /// A fleet of what belongs to a run, its project and its item among it: a copy of that is small, one of everything is not.
+    #[must_use]
+    pub fn of_run(&self, run: RunId) -> Self {
+        let Some(it) = self.runs.get(&run) else { return Self::default() };
+        fn some<K: Copy + Ord, V: Clone>(all: &BTreeMap<K, V>, of: impl Fn(&V) -> bool) -> BTreeMap<K, V> {
+            all.iter().filter(|it| of(it.1)).map(|(id, it)| (*id, it.clone())).collect()
+        }
+        Self {
+            seq: self.seq,
+            projects: some(&self.projects, |project| project.id == it.project),
+            items: some(&self.items, |item| item.id == it.item),
+            runs: some(&self.runs, |it| it.id == run),
+            attempts: some(&self.attempts, |it| it.run == run),
+            sessions: some(&self.sessions, |it| it.run == Some(run)),
+            pulls: some(&self.pulls, |it| it.run == run),
+            evidence: some(&self.evidence, |it| it.subject.run == run),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the run of an item may be started now, or the parked one let go on: its project is trusted and on the list,
+    /// nothing carries it, and its spec has no fault and holds something to do. The engine looks again when it is asked.
+    #[must_use]
+    pub fn can_start(&self, item: &Item) -> bool {
+        let project = self.projects.get(&item.project);
+        let open = project.is_some_and(|it| !it.removed && it.trust != Trust::Undecided);
+        let run = self.run_of(item.id).map(|it| it.state);
+        let to_do = || item.spec.tasks.iter().any(|it| !it.done && !it.optional);
+        open && !matches!(item.state, ItemState::Landed | ItemState::Abandoned)
+            && run.is_none_or(|it| !it.is_live())
+            && item.spec.remarks.iter().all(|it| !it.blocking)
+            && (run == Some(RunState::Parked) || to_do())
+    }
+
     /// Whether nothing of a run begins or lands for now: it is paused, or everything is.
     #[must_use]
     pub fn is_paused(&self, run: &Run) -> bool {
@@ -191,7 +226,8 @@ impl Fleet {
                 self.runs.insert(run.id, run.as_ref().clone());
                 Some(Touched::Run(run.id))
             }
-            Event::RunResumed { run, approved, policy, tasks, phases } => self.run(*run, |it| {
+            Event::RunResumed { run, approved, policy, tasks, phases, outside } => self.run(*run, |it| {
+                it.outside = Some(Outside { since: it.moved, until: at, changes: outside.clone() });
                 it.state = RunState::Running;
                 it.stop = None;
                 it.stopped_by.clear();
@@ -227,6 +263,11 @@ impl Fleet {
             Event::RunRanked { run, rank } => self.run(*run, |it| it.rank = *rank),
             Event::HeadMoved { run, to, .. } => self.run(*run, |it| it.head = Some(to.clone())),
             Event::RunTouched { run, touch } => self.run(*run, |it| it.touches.push(touch.clone())),
+            Event::OutsideSeen { run, changes } => self.run(*run, |it| {
+                if let Some(outside) = &mut it.outside {
+                    outside.changes.extend(changes.iter().cloned());
+                }
+            }),
             Event::RunNoted { run, note } => self.run(*run, |it| it.notes.push(note.clone())),
             Event::RunPaused { run, paused } => self.run(*run, |it| {
                 it.paused = paused.then(|| Paused { by: record.who.clone(), at });

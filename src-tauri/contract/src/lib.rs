@@ -21,6 +21,7 @@ pub mod ids;
 pub mod item;
 pub mod keys;
 pub mod money;
+pub mod outside;
 pub mod pace;
 pub mod phase;
 pub mod project;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Gate;
-use crate::ids::{Oid, PullId, RunId};
+use crate::ids::{EvidenceId, Oid, PullId, RunId};
 use crate::money::MoneyCount;
 use crate::pace::{Pace, QuietCount};
 use crate::pull::Size;
@@ -71,6 +71,10 @@ pub struct Receipt {
     pub inner_loop_s: u32,
     /// Checks that were run, gate by gate.
     pub checks: Vec<GateCount>,
+    /// The check that told of the most tests among those that hold: of the newest merge result, or else of any. Nothing if none
+    /// told of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Tests>,
     /// What people did inside it, oldest first.
     pub touches: Vec<Touch>,
     /// The longest time between two of those, the start and the end, in milliseconds, without sleep of the machine.
@@ -86,10 +90,34 @@ pub struct GateCount {
     pub gate: Gate,
     /// Checks that hold.
     pub passed: u32,
-    /// Checks that do not.
+    /// Checks that do not, without first failures of flakes.
     pub failed: u32,
+    /// Checks that failed at first and held when they were run again on the same commit.
+    #[serde(default)]
+    pub flaky: u32,
     /// Checks of which that could not be found out.
     pub unknown: u32,
+}
+
+impl GateCount {
+    /// All of them, each flake once.
+    #[must_use]
+    pub fn all(&self) -> u32 {
+        self.passed + self.failed + self.unknown
+    }
+}
+
+/// How many tests a check said passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tests {
+    /// So many.
+    pub passed: u32,
+    /// The check's record.
+    pub evidence: EvidenceId,
+    /// Its gate.
+    pub gate: Gate,
+    /// Its command.
+    pub command: String,
 }
 
 /// The change of a run.

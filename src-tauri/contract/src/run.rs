@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Audit;
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
 use crate::money::{Money, Price};
+use crate::outside::Outside;
 use crate::phase::PhaseRun;
 use crate::session::Limits;
 use crate::spec::TaskSpec;
@@ -70,6 +71,9 @@ pub struct Run {
     /// The attempt that is being brought onto the item branch, one at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrating: Option<AttemptId>,
+    /// What had changed from outside when a person let it go on last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
     /// The pull request, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<PullId>,

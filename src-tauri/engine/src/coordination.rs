@@ -14,6 +14,7 @@ mod effect;
 mod flakes;
 mod input;
 mod line;
+mod outside;
 mod pulls;
 mod questions;
 mod rests;

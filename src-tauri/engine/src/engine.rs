@@ -167,7 +167,8 @@ impl Engine {
                 alarm: Mutex::default(),
                 pending: Mutex::new(pending.len()),
                 orders,
-                records: broadcast::channel(1024).0,
+                // Whoever falls behind by more reads it from the store: meanwhile all of it would be kept in memory.
+                records: broadcast::channel(256).0,
                 stop: tokio::sync::watch::channel(false).0,
                 options: Options { worktrees, ..options },
                 store,
@@ -461,7 +462,10 @@ impl Core {
         let decision = match decided {
             Ok(decision) => decision,
             Err(fault) => {
-                self.fleet = self.engine.fleet().clone();
+                // Most of what is refused is refused before anything moved.
+                if self.fleet.seq != self.engine.fleet().seq {
+                    self.fleet = self.engine.fleet().clone();
+                }
                 match order.reply {
                     Some(reply) => {
                         let _nobody = reply.send(Err(fault));

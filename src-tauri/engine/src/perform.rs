@@ -115,7 +115,7 @@ impl Engine {
                 None => None,
             },
             Effect::WriteRecord { run, head } => {
-                let fleet = self.fleet().clone();
+                let fleet = self.fleet().of_run(*run);
                 let scratch = self.scratch(&format!("record-{run}"));
                 match fleet.runs.get(run) {
                     Some(it) => Some(Outcome::RecordWritten(

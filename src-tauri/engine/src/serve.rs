@@ -259,9 +259,13 @@ impl Connection {
         let mut last = match asked.after {
             Some(after) => after,
             None => {
-                let fleet = self.desk.engine.fleet().clone();
-                self.send_value(Tag::Snapshot, &fleet).await?;
-                fleet.seq
+                // As bytes, and not as a copy that would be made into bytes.
+                let (seq, payload) = {
+                    let fleet = self.desk.engine.fleet();
+                    (fleet.seq, wire::encode(&*fleet).unwrap_or_default())
+                };
+                self.send(Tag::Snapshot, &payload).await?;
+                seq
             }
         };
         last = self.catch_up(last).await?;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pilothouse_contract::fuse::{self, Fuse, Minds};
+use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::run::Run;
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::worktree::{Seen, Worktree, WorktreeState};
 use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, PullId, SessionId, WorktreeId};
@@ -111,6 +113,11 @@ impl Engine {
     pub(crate) async fn rewatch(&self) {
         let engine = self.clone();
         let wanted = engine.wanted();
+        // What is not there any more shows no activity either.
+        {
+            let mut all = self.inner.activity.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            all.retain(|worktree, _| wanted.trees.contains_key(worktree));
+        }
         // Walks folders.
         let _panicked = tokio::task::spawn_blocking(move || engine.inner.watch.set(&wanted)).await;
         // What cleared the way of a landing before it was watched has given no sign.
@@ -332,6 +339,23 @@ impl Engine {
     pub(crate) fn is_news(&self, project: ProjectId, commit: &Oid) -> bool {
         let mut read = self.inner.specs_read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         read.insert(project, commit.clone()).as_ref() != Some(commit)
+    }
+
+    /// Worktrees of a parked run in which files were written since it was parked.
+    pub(crate) async fn edited_since(&self, run: &Run) -> Vec<Change> {
+        let worktrees: Vec<WorktreeId> = {
+            let fleet = self.fleet();
+            fleet.attempts.values().filter(|it| it.run == run.id).map(|it| it.worktree).collect()
+        };
+        let mut edited = Vec::new();
+        for worktree in worktrees {
+            let Some((seen, Some(written))) = self.look_at_worktree(worktree).await else { continue };
+            if written > run.moved {
+                let Seen { changed, untracked, .. } = seen;
+                edited.push(Change::Worktree { worktree, changed, untracked, written });
+            }
+        }
+        edited
     }
 
     /// Looks at a worktree and hands in what is seen. Returns that, and when a changed file was written last.

@@ -25,6 +25,10 @@ pub use error::StoreError;
 pub use quiet::QuietRun;
 pub use trajectories::{Accounts, NewStep, Read as TrajectoryRead, Spent};
 
+/// So many pages each connection keeps, as KiB: less than SQLite would by itself, for there are four of them, they fill as history
+/// grows, and the system keeps the file in memory as well.
+const CACHE_KIB: &str = "-512";
+
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// The database.
@@ -101,6 +105,7 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
+            .pragma("cache_size", CACHE_KIB)
             .busy_timeout(Duration::from_secs(10));
         let write = SqlitePoolOptions::new()
             .max_connections(1)

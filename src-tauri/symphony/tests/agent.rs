@@ -363,6 +363,40 @@ async fn row_5_14_signals_are_read_as_the_protocol_has_them() {
 }
 
 #[tokio::test]
+async fn row_5_14_approvals_questions_usage_and_limits_are_told_apart_within_one_turn() {
+    // In both spellings of the protocol's versions, among each other, and each once.
+    let counted = |total: u64| json!({"inputTokens": total, "outputTokens": 0, "totalTokens": total});
+    let usage = json!({"send": {"method": "thread/tokenUsage/updated", "params": {"threadId": "th",
+        "tokenUsage": {"total": counted(5), "last": counted(900)}}}});
+    let of_old = json!({"send": {"method": "codex/event/token_count", "params": {"threadId": "th", "msg": {
+        "type": "token_count", "rate_limits": {"primary": {"used_percent": 9}},
+        "info": {"total_token_usage": {"input_tokens": 7, "output_tokens": 1, "total_tokens": 8}}}}}});
+    let limits = json!({"send": {"method": "account/rateLimits/updated", "params": {"rateLimits": {"primary": {"usedPercent": 4}}}}});
+    let approval = request("item/commandExecution/requestApproval", &json!({"command": "rm -rf /"}));
+    let question = json!({"send": {"id": 78, "method": "item/tool/requestUserInput",
+        "params": {"questions": [{"question": "Which one?"}]}}});
+    // A limit and a count are no questions, and an approval that is declined ends nothing: only the question does.
+    let steps = [usage, limits, approval, json!({"hear": 1}), of_old, question, json!({"hang": true})];
+    let mut stage = Stage::new("", &steps);
+    let error = stage.play().await.unwrap_err();
+    assert!(matches!(&error, AgentError::InputRequired(says) if says.contains("Which one?")), "{error}");
+    assert_eq!(answered(&stage)["result"]["decision"], "decline");
+    let (mut totals, mut told, mut named) = (Vec::new(), Vec::new(), Vec::new());
+    for it in stage.said() {
+        match it {
+            WorkerEvent::Usage { thread, total } => totals.push((thread, total.total)),
+            WorkerEvent::RateLimits(it) => told.push(it),
+            WorkerEvent::Agent { name, .. } => named.push(name),
+            _ => {}
+        }
+    }
+    assert_eq!(totals, [("th".to_owned(), 5), ("th".to_owned(), 8)], "what was added last is no total");
+    assert_eq!(told, [json!({"primary": {"usedPercent": 4}}), json!({"primary": {"used_percent": 9}})]);
+    let count = |event: &str| named.iter().filter(|it| *it == event).count();
+    assert_eq!((count("approval_declined"), count("turn_input_required")), (1, 1), "{named:?}");
+}
+
+#[tokio::test]
 async fn the_end_of_another_threads_or_another_turn_ends_nothing() {
     let end = |thread: &str, turn: &str, status: &str| {
         let turn = json!({"id": turn, "status": status, "error": {"message": "not ours"}});

@@ -130,6 +130,26 @@ fn down() -> TrackerError {
 }
 
 #[test]
+fn row_5_5_the_start_of_a_session_is_told_once_with_its_thread_and_turn() {
+    let mut world = World::new("");
+    world.poll(&[], &[issue("1", "Todo")]);
+    let mut told = Vec::new();
+    for turn in ["t1", "t2"] {
+        world.said("1", WorkerEvent::Turn { thread: "th".to_owned(), turn: turn.to_owned(), pid: 7 });
+        told.extend(world.out.iter().filter_map(|it| match it {
+            Effect::Log(record) => {
+                let of = |name: &str| record.fields.iter().find(|it| it.0 == name).map(|it| it.1.clone());
+                Some((record.event.clone(), of("issue_id"), of("session_id")))
+            }
+            _ => None,
+        }));
+        assert_eq!(world.state.running["1"].session.pid, Some(7));
+    }
+    let one = |event: &str, session: &str| (event.to_owned(), Some("1".to_owned()), Some(session.to_owned()));
+    assert_eq!(told, [one("session_started", "th-t1"), one("turn_started", "th-t2")]);
+}
+
+#[test]
 fn row_4_1_the_urgent_come_first_then_the_oldest_then_by_key() {
     let mut world = World::new("");
     let one = |id: &str, priority: Option<i64>, at: Option<&str>| Issue {

@@ -377,6 +377,7 @@ fn fleet(strips: u32) -> Fleet {
                 by: person(),
                 started: at,
                 moved: at,
+                outside: None,
                 touches: Vec::new(),
                 notes: Vec::new(),
             },

@@ -3,8 +3,10 @@
 //! seed is a whole run; the same seed is the same run.
 //!
 //! What is real: every decision, every record, the fold. What is made up: git, agents, checks - as objects that hold
-//! sets of marks - and the person at the desk, who stops, ends, removes, brings back, mends specs and lets runs go on.
+//! sets of marks - and the person at the desk, who stops, ends, removes, brings back, mends specs and lets runs go on; and looks,
+//! leaves notes and answers, while holders are replaced, the machine sleeps and worktrees go away.
 
+mod beside;
 mod engine;
 mod holds;
 mod life;
@@ -92,6 +94,8 @@ struct Sim {
     caps: Caps,
     /// In a long life, how often each run was let go on: at some time its person stops it.
     tries: Option<BTreeMap<RunId, u32>>,
+    /// What came beside the road.
+    beside: beside::Beside,
 }
 
 /// Runs one seed to its end.
@@ -133,6 +137,7 @@ impl Sim {
             passed_ms: 0,
             caps: Caps::default(),
             tries: None,
+            beside: beside::Beside::default(),
         }
     }
 
@@ -208,6 +213,7 @@ impl Sim {
             policy,
             fresh: false,
             window,
+            edited: Vec::new(),
         })));
     }
 
@@ -363,6 +369,7 @@ impl Sim {
             self.look_at_main();
         }
         self.cut_in();
+        self.come_beside();
         if self.deeds_left > 0 && self.rng.u32(0..25) == 0 {
             self.deeds_left -= 1;
             self.deed();

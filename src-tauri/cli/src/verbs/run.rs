@@ -302,6 +302,13 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
     if let Some(pull) = &page.pull {
         says.push_str(&format!("{} {}: {}\n", pull.id, pull.state.word(), short(&pull.why, 200)));
     }
+    if let Some(outside) = it.outside.as_ref().filter(|it| !it.changes.is_empty()) {
+        let (from, to) = (clock(outside.since), clock(outside.until));
+        says.push_str(&format!("changed from outside while it was parked, from {from} to {to}:\n"));
+        for change in &outside.changes {
+            says.push_str(&format!("  - {}\n", short(&change.to_string(), 200)));
+        }
+    }
     let looks = it.touches.iter().filter(|it| it.kind == TouchKind::Peek).count();
     if looks > 0 {
         says.push_str(&format!("looked at by people {looks} times while its agents worked\n"));

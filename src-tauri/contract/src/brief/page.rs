@@ -358,13 +358,18 @@ fn took(it: &Brief, rows: &mut Vec<Row>) {
     rows.extend(totals.money.against_told().map(|says| detail("counted", &says)));
     rows.extend(totals.quiet.line().map(|says| detail("quiet", &says)));
     let says = format!(
-        "{} ran: {} hold, {} do not, {} unknown",
+        "{} ran: {} hold, {} do not, {} unknown{}",
         many(checks, "check"),
         totals.held.len(),
         totals.broke.len(),
-        totals.unknown.len()
+        totals.unknown.len(),
+        match totals.flaky.len() {
+            0 => String::new(),
+            n => format!("; {} failed at first", many(n, "flake")),
+        }
     );
-    rows.push(detail("checks", &says).ids(totals.broke.iter().chain(&totals.unknown).chain(&totals.held)));
+    let ids = totals.broke.iter().chain(&totals.unknown).chain(&totals.flaky).chain(&totals.held);
+    rows.push(detail("checks", &says).ids(ids));
     let says = match totals.touches {
         0 => "none by people".to_owned(),
         1 => "1 by a person".to_owned(),

@@ -89,8 +89,12 @@ impl Desk {
             Fault::refused(why)
                 .hint("take memory_max and cpu_max out of WORKFLOW.md, or work where they can be kept")
         })?;
-        let facts =
-            RunFacts { item: item.id, spec, base: project.main, branch, policy, fresh: call.fresh, window };
+        let edited = match &parked {
+            Some(run) => self.engine.edited_since(run).await,
+            None => Vec::new(),
+        };
+        let base = project.main;
+        let facts = RunFacts { item: item.id, spec, base, branch, policy, fresh: call.fresh, window, edited };
         self.act(Input::StartRun(Box::new(facts))).await?;
         let run = self.engine.fleet().run_of(item.id).cloned();
         run.ok_or_else(|| Fault::bug("the run was started and is not there"))

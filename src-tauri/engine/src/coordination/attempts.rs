@@ -17,7 +17,9 @@ pub(super) const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
     pub(super) fn prepared(&mut self, attempt: AttemptId, made: Result<String, String>) {
-        let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Preparing]) else { return };
+        let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Preparing]) else {
+            return self.prepared_late(attempt, made);
+        };
         match made {
             Ok(hash) => {
                 self.engine(Event::WorktreeMade { worktree: it.worktree });
@@ -323,6 +325,7 @@ impl Work<'_> {
             output_bytes: 0,
             session: None,
             flaky_after: None,
+            tests: None,
             environment: "engine".to_owned(),
         });
         if strayed.is_empty() {

@@ -207,6 +207,7 @@ impl Work<'_> {
             session: Some(audit.session),
             took_ms: None,
             flaky_after: None,
+            tests: None,
             environment: "engine".to_owned(),
         });
         let gaps: Vec<String> = missing.into_iter().chain(unsaid).collect();

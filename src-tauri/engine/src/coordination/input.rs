@@ -2,6 +2,7 @@
 
 use pilothouse_contract::audit::Shown;
 use pilothouse_contract::fuse::Fuse;
+use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Found;
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::Policy;
@@ -319,6 +320,8 @@ pub struct RunFacts {
     pub fresh: bool,
     /// When it begins; at once if none.
     pub window: Option<Window>,
+    /// Worktrees of a parked run that were written in since it was parked.
+    pub edited: Vec<Change>,
 }
 
 /// Everything that a person's session needs to know.

@@ -15,6 +15,7 @@ use super::Work;
 use super::checkpoint::phases;
 use super::effect::{Effect, HeadChange, Merged};
 use super::input::RunFacts;
+use super::outside::changes;
 use super::runs::task_run;
 
 impl Work<'_> {
@@ -27,6 +28,7 @@ impl Work<'_> {
             ))
             .command("try again in a moment", format!("pilothouse run start {}", item.slug)));
         }
+        let outside = changes(run, &facts);
         let tasks = merged(&run.tasks, facts.spec.tasks.clone());
         if tasks.iter().all(|task| matches!(task.state, TaskState::DoneBefore | TaskState::Skipped)) {
             return Err(Fault::refused(format!(
@@ -53,6 +55,7 @@ impl Work<'_> {
             policy: facts.policy,
             tasks,
             phases,
+            outside,
         });
         for task in parked {
             self.emit(Event::TaskRestarted { run: run.id, task });
@@ -86,6 +89,8 @@ impl Work<'_> {
             self.engine(Event::HeadMoved { run, from: it.head.clone(), to: stands.clone(), why });
             if let Some(attempt) = self.put_there(&it, &stands) {
                 self.task_done(run, attempt);
+            } else if let Some(head) = &it.head {
+                self.branch_was_moved(run, head, &stands);
             }
         }
         if it.settling {

@@ -4,7 +4,7 @@ use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::phase::{Checkpoint, PhaseRun};
 use pilothouse_contract::project::{Line, Project, Trust};
-use pilothouse_contract::run::{NOTE_MAX, Note, Run, RunState, TaskRun, TaskState, Touch, TouchKind};
+use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState};
 use pilothouse_contract::spec::{TaskSpec, Verify};
 use pilothouse_contract::stop::Stop;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
@@ -157,6 +157,7 @@ impl Work<'_> {
             by: self.who.clone(),
             started: self.now,
             moved: self.now,
+            outside: None,
             touches: Vec::new(),
             notes: Vec::new(),
         };
@@ -222,30 +223,6 @@ impl Work<'_> {
             self.land_next(project);
             self.begin_queued();
         }
-        Ok(())
-    }
-
-    /// A person leaves a note. Agents at work are left alone: whoever begins after it reads it.
-    pub(super) fn note_run(&mut self, run: RunId, text: &str) -> Result<(), Fault> {
-        let it = self.run(run)?;
-        let text = text.trim();
-        if !it.state.is_live() && it.state != RunState::Parked {
-            return Err(Fault::refused(format!(
-                "{run} is {}: no agent of it begins any more",
-                it.state.word()
-            )));
-        }
-        if text.is_empty() {
-            return Err(Fault::refused("a note without words says nothing"));
-        }
-        if text.chars().count() > NOTE_MAX {
-            return Err(Fault::refused(format!("a note holds at most {NOTE_MAX} signs"))
-                .hint("put what is longer into the spec, commit it, and let the run go on"));
-        }
-        let note = Note { at: self.now, by: self.who.clone(), text: text.to_owned() };
-        let touch = Touch { at: self.now, by: self.who.clone(), kind: TouchKind::Noted, session: None };
-        self.emit(Event::RunNoted { run, note });
-        self.emit(Event::RunTouched { run, touch });
         Ok(())
     }
 

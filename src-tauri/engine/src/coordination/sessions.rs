@@ -4,10 +4,10 @@ use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::money::Money;
-use pilothouse_contract::run::{Touch, TouchKind};
+use pilothouse_contract::run::{NOTE_MAX, Note, RunState, Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::stop::Stop;
-use pilothouse_contract::{Event, Fault, ProjectId, SessionId, text};
+use pilothouse_contract::{Event, Fault, ProjectId, RunId, SessionId, text};
 
 use super::Work;
 use super::effect::Effect;
@@ -160,6 +160,30 @@ impl Work<'_> {
         if works && it.end.is_none() && !still {
             self.touch(&it, TouchKind::Peek);
         }
+    }
+
+    /// A person leaves a note. Agents at work are left alone: whoever begins after it reads it.
+    pub(super) fn note_run(&mut self, run: RunId, text: &str) -> Result<(), Fault> {
+        let it = self.run(run)?;
+        let text = text.trim();
+        if !it.state.is_live() && it.state != RunState::Parked {
+            return Err(Fault::refused(format!(
+                "{run} is {}: no agent of it begins any more",
+                it.state.word()
+            )));
+        }
+        if text.is_empty() {
+            return Err(Fault::refused("a note without words says nothing"));
+        }
+        if text.chars().count() > NOTE_MAX {
+            return Err(Fault::refused(format!("a note holds at most {NOTE_MAX} signs"))
+                .hint("put what is longer into the spec, commit it, and let the run go on"));
+        }
+        let note = Note { at: self.now, by: self.who.clone(), text: text.to_owned() };
+        let touch = Touch { at: self.now, by: self.who.clone(), kind: TouchKind::Noted, session: None };
+        self.emit(Event::RunNoted { run, note });
+        self.emit(Event::RunTouched { run, touch });
+        Ok(())
     }
 
     fn touch(&mut self, session: &Session, kind: TouchKind) {

@@ -16,7 +16,9 @@ use pilothouse_contract::{
 };
 
 mod budgets;
+mod touches;
 mod tries;
+mod worktrees;
 
 use super::*;
 use crate::policy::workflow::{Workflow, built_in};
@@ -28,6 +30,7 @@ struct Desk {
     next: u64,
     pending: VecDeque<Effect>,
     records: Vec<Event>,
+    now: At,
 }
 
 fn task(id: &str, verify: Verify) -> TaskSpec {
@@ -56,6 +59,7 @@ fn facts(tasks: &[TaskSpec], base: &str, policy: Policy) -> Input {
         policy,
         fresh: false,
         window: None,
+        edited: Vec::new(),
     }))
 }
 
@@ -77,6 +81,7 @@ impl Desk {
             next: 0,
             pending: VecDeque::new(),
             records: vec![],
+            now: At(1),
         };
         desk.take(project("m0"));
         desk.take(Input::TrustProject { project: ProjectId(1), found: vec![] });
@@ -89,7 +94,7 @@ impl Desk {
     fn try_take(&mut self, input: Input) -> Result<Vec<Effect>, Fault> {
         let before = self.fleet.clone();
         let who = Who::Person("p".to_owned());
-        match decide(&mut self.fleet, &mut self.schedules, EffectKey(self.next), input, who, At(1)) {
+        match decide(&mut self.fleet, &mut self.schedules, EffectKey(self.next), input, who, self.now) {
             Ok(decision) => {
                 self.next += decision.effects.len() as u64;
                 let effects: Vec<Effect> = decision.effects.into_iter().map(|it| it.effect).collect();
@@ -244,6 +249,7 @@ fn checked(asked: &CheckAsked, verdict: Verdict) -> Outcome {
             output_bytes: 0,
             session: Some(asked.session),
             flaky_after: None,
+            tests: None,
             environment: String::new(),
         },
         end: ended(Ending::Exited { code: 0 }),

@@ -1,7 +1,7 @@
 //! Worktrees: removed so that they can be brought back, and only when nobody works in them.
 
 use pilothouse_contract::worktree::{Recovery, Seen, Worktree, WorktreeState};
-use pilothouse_contract::{Event, Fault, WorktreeId};
+use pilothouse_contract::{AttemptId, Event, Fault, WorktreeId};
 
 use super::Work;
 use super::effect::Effect;
@@ -54,6 +54,21 @@ impl Work<'_> {
         let live = self.fleet.worktrees.get(&worktree).filter(|it| it.state == WorktreeState::Live).cloned();
         if live.is_some_and(|it| self.user_of(&it).is_none()) {
             self.effect(Effect::Discard { worktree });
+        }
+    }
+
+    /// A worktree was made, or could not be, after its attempt had ended: it comes to its end too, for nobody worked in it.
+    pub(super) fn prepared_late(&mut self, attempt: AttemptId, made: Result<String, String>) {
+        let of = self.fleet.attempts.get(&attempt).and_then(|it| self.fleet.worktrees.get(&it.worktree));
+        let Some(worktree) = of.filter(|it| it.state == WorktreeState::Making).map(|it| it.id) else {
+            return;
+        };
+        match made {
+            Ok(_) => {
+                self.engine(Event::WorktreeMade { worktree });
+                self.discard(worktree);
+            }
+            Err(why) => self.engine(Event::WorktreeGone { worktree, why }),
         }
     }
 

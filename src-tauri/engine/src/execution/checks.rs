@@ -21,6 +21,7 @@ use super::env;
 use super::held::{Key, Sessions, Stage, ToHold};
 use super::trees::{Tree, TreeError, Trees};
 use crate::coordination::{CheckAsked, Checked};
+use crate::policy::quiet::{self, Lens};
 use crate::ports::clock;
 
 /// Runs each argument by a shell of its own. It does not say which: what `Expect` is looked for in must come from the
@@ -116,7 +117,8 @@ impl Checks {
         let exit = place.exit().ok().flatten().unwrap_or_default();
         let log = self.sessions.log(session);
         let expect = asked.expect.clone();
-        let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref()))
+        let lens = Lens::of(&asked.commands.join(" && "));
+        let read = tokio::task::spawn_blocking(move || read_output(log, expect.as_deref(), lens))
             .await
             .unwrap_or_default();
         let (verdict, mut why) = judge(&end, exit.over_limit, &read, asked.expect.as_deref(), policy.check_s);
@@ -162,6 +164,7 @@ impl Checks {
                 output_bytes: read.bytes,
                 session: Some(asked.session),
                 flaky_after: None,
+                tests: read.tests.filter(|_| verdict == Verdict::Passed),
                 environment: self.environment.clone(),
             },
             end,
@@ -198,6 +201,7 @@ impl Checks {
                 output_bytes: 0,
                 session: Some(asked.session),
                 flaky_after: None,
+                tests: None,
                 environment: self.environment.clone(),
             },
             end: End {
@@ -379,9 +383,11 @@ struct Output {
     bytes: u64,
     last_line: String,
     fits: bool,
+    /// How many tests it says passed.
+    tests: Option<u32>,
 }
 
-fn read_output(mut log: LogReader, expect: Option<&str>) -> Output {
+fn read_output(mut log: LogReader, expect: Option<&str>, lens: Lens) -> Output {
     let mut hash = Sha256::new();
     let mut bytes = 0;
     let mut piece = vec![0; 256 * 1024];
@@ -393,9 +399,10 @@ fn read_output(mut log: LogReader, expect: Option<&str>) -> Output {
     let tail = log.read_from(bytes.saturating_sub(EXPECT_BYTES), usize::MAX).unwrap_or_default();
     let tail = String::from_utf8_lossy(&tail);
     let last_line = tail.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or_default();
+    let tests = quiet::tests_passed(tail.as_bytes(), lens);
     let fits = expect.is_none_or(|expect| regex::Regex::new(expect).is_ok_and(|it| it.is_match(&tail)));
     let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Output { hash, bytes, last_line: text::line(last_line, 200), fits }
+    Output { hash, bytes, last_line: text::line(last_line, 200), fits, tests }
 }
 
 fn judge(

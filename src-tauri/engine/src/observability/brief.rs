@@ -12,7 +12,7 @@ use pilothouse_contract::brief::{
     AtWork, Brief, Chosen, FailedAttempt, Need, ParkedTask, PersonsDeed, Proof, PullNews, PullProof, Risk,
     RunNews, Story, StoryKind, TaskDone, Totals, intervenes, longest_untouched, overlap_ms,
 };
-use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
+use pilothouse_contract::evidence::{self, Evidence, Gate, Verdict};
 use pilothouse_contract::money::{MoneyCount, Prices};
 use pilothouse_contract::pace::{self, QuietCount};
 use pilothouse_contract::project::{Line, Move};
@@ -109,8 +109,11 @@ pub fn of(facts: &Facts<'_>) -> Brief {
         let size = it.pull.as_ref().map_or(0, |it| it.size.added + it.size.removed);
         (it.risk, Reverse(size), it.run)
     });
-    let ended = |verdict| {
-        let of = |it: &&Evidence| it.ended >= facts.since && it.verdict == verdict;
+    let flakes = evidence::flakes(fleet.evidence.values());
+    let ended = |verdict, flaky| {
+        let of = |it: &&Evidence| {
+            it.ended >= facts.since && it.verdict == verdict && flakes.contains(&it.id) == flaky
+        };
         fleet.evidence.values().filter(of).map(|it| it.id).collect::<Vec<EvidenceId>>()
     };
     let landed = |it: &&Pull| it.moved >= facts.since && matches!(it.state, PullState::Landed { .. });
@@ -120,9 +123,10 @@ pub fn of(facts: &Facts<'_>) -> Brief {
         done: all.iter().flat_map(|it| &it.tasks_done).map(|it| it.attempt).collect(),
         failed: all.iter().flat_map(|it| &it.failed).map(|it| it.attempt).collect(),
         at_work: all.iter().flat_map(|it| &it.at_work).map(|it| it.attempt).collect(),
-        held: ended(Verdict::Passed),
-        broke: ended(Verdict::Failed),
-        unknown: ended(Verdict::Unknown),
+        held: ended(Verdict::Passed, false),
+        broke: ended(Verdict::Failed, false),
+        flaky: ended(Verdict::Failed, true),
+        unknown: ended(Verdict::Unknown, false),
         sessions: all.iter().flat_map(|it| &it.sessions).copied().collect(),
         agents_ms: all.iter().map(|it| it.agents_ms).sum(),
         tokens: all.iter().fold(TokenCount::default(), |mut sum, it| {

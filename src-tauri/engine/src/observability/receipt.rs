@@ -7,10 +7,10 @@ use std::fmt::Write;
 use pilothouse_contract::ask::run::ReceiptLine;
 use pilothouse_contract::ask::took::Took;
 use pilothouse_contract::brief::{longest_untouched, overlap_ms};
-use pilothouse_contract::evidence::{Gate, Verdict};
+use pilothouse_contract::evidence::{self, Evidence, Gate, Verdict};
 use pilothouse_contract::pace;
 use pilothouse_contract::pull::PullState;
-use pilothouse_contract::receipt::{Change, GateCount, Receipt, TokenCount};
+use pilothouse_contract::receipt::{Change, GateCount, Receipt, Tests, TokenCount};
 use pilothouse_contract::run::{self, Run, RunState, TaskState};
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::{At, Fleet, text};
@@ -40,18 +40,21 @@ pub fn of(fleet: &Fleet, run: &Run, took: Took, asleep: &[(At, At)], now: At) ->
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let own =
         || run.tasks.iter().filter(|it| !matches!(it.state, TaskState::DoneBefore | TaskState::Skipped));
+    let evidence = || fleet.evidence.values().filter(|it| it.subject.run == run.id);
+    let flakes = evidence::flakes(evidence());
     let checks = GATES.iter().filter_map(|(gate, _)| {
-        let of = |verdict| {
-            let all = fleet.evidence.values().filter(|it| it.subject.run == run.id && it.gate == *gate);
+        let of = |verdict, flaky| {
+            let all = evidence().filter(|it| it.gate == *gate && flakes.contains(&it.id) == flaky);
             count(all.filter(|it| it.verdict == verdict).count())
         };
         let found = GateCount {
             gate: *gate,
-            passed: of(Verdict::Passed),
-            failed: of(Verdict::Failed),
-            unknown: of(Verdict::Unknown),
+            passed: of(Verdict::Passed, false),
+            failed: of(Verdict::Failed, false),
+            flaky: of(Verdict::Failed, true),
+            unknown: of(Verdict::Unknown, false),
         };
-        (found.passed + found.failed + found.unknown > 0).then_some(found)
+        (found.all() + found.flaky > 0).then_some(found)
     });
     let change = run.pull.and_then(|pull| fleet.pulls.get(&pull)).map(|pull| Change {
         pull: pull.id,
@@ -89,10 +92,20 @@ pub fn of(fleet: &Fleet, run: &Run, took: Took, asleep: &[(At, At)], now: At) ->
         paces: took.paces,
         inner_loop_s: took.inner_loop_s,
         checks: checks.collect(),
+        tests: tests(evidence()),
         touches: run.touches.clone(),
         untouched_ms: longest_untouched(run.started, until, &run.touches, asleep).awake_ms(),
         change,
     }
+}
+
+/// The check that told of the most tests: on the newest merge result that was checked, or else anywhere.
+fn tests<'a>(all: impl Iterator<Item = &'a Evidence> + Clone) -> Option<Tests> {
+    let told = all.filter(|it| it.passed() && it.tests.is_some());
+    let merged = told.clone().filter(|it| it.gate == Gate::Landing).max_by_key(|it| it.id).map(|it| &it.tree);
+    let of = |it: &&Evidence| merged.is_none_or(|tree| it.gate == Gate::Landing && it.tree == *tree);
+    let most = told.filter(of).max_by_key(|it| (it.tests, it.id))?;
+    Some(Tests { passed: most.tests?, evidence: most.id, gate: most.gate, command: most.command.clone() })
 }
 
 fn stop_of(it: &Receipt) -> String {
@@ -136,6 +149,10 @@ pub fn lines(it: &Receipt) -> Vec<ReceiptLine> {
     );
     rows.push(("Agents", agents));
     rows.push(("Verified", if it.checks.is_empty() { "nothing yet".to_owned() } else { checks(it) }));
+    rows.extend(it.tests.as_ref().map(|it| {
+        let on = if it.gate == Gate::Landing { "the merge result" } else { "the exact tree" };
+        ("Tests", format!("{} passed on {on}: `{}` ({})", it.passed, it.command, it.evidence))
+    }));
     if let Some(change) = &it.change {
         let size = &change.size;
         let landed =
@@ -180,7 +197,11 @@ fn checks(it: &Receipt) -> String {
     let of = |it: &GateCount| {
         let name = GATES.iter().find(|(gate, _)| *gate == it.gate).map_or("", |(_, name)| *name);
         let unknown = if it.unknown == 0 { String::new() } else { format!(", {} unknown", it.unknown) };
-        format!("{name} {} of {}{unknown}", it.passed, it.passed + it.failed + it.unknown)
+        let flaky = match it.flaky {
+            0 => String::new(),
+            n => format!(", {} failed at first", many(n, "flake")),
+        };
+        format!("{name} {} of {}{unknown}{flaky}", it.passed, it.all())
     };
     it.checks.iter().map(of).collect::<Vec<_>>().join("; ")
 }

@@ -63,6 +63,21 @@ pub fn distil(output: &[u8], ran: &Ran<'_>, lens: Lens) -> Distilled {
     Distilled { whole_bytes: ran.bytes, shown_bytes: shown.len() as u64, shown }
 }
 
+/// How many tests passed by what a command says that went well; nothing if it says nothing of the kind.
+#[must_use]
+pub fn tests_passed(output: &[u8], lens: Lens) -> Option<u32> {
+    let lines = clean(output);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let says = formats::counts(&lines, lens)?;
+    // "12 passed, 1 ignored", "3 tests run: 3 passed"; Python's own says "Ran 5 tests in 0.1s", and that none failed by its exit.
+    let before = says.split_once(" passed").map(|(before, _)| before);
+    let number = |it: &str| it.parse().ok();
+    match before {
+        Some(before) => before.rsplit([' ', '\u{a0}']).next().and_then(number),
+        None => says.strip_prefix("Ran ")?.split(' ').next().and_then(number),
+    }
+}
+
 /// What went well is told on one line: what the command said, if that is one line; else how many tests it counted.
 fn one_line(lines: &[&str], ran: &Ran<'_>, lens: Lens) -> String {
     let mut said = lines.iter().filter(|it| !it.trim().is_empty());

@@ -45,6 +45,7 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::RunMoved { run, .. }
         | Event::HeadMoved { run, .. }
         | Event::RunTouched { run, .. }
+        | Event::OutsideSeen { run, .. }
         | Event::RunNoted { run, .. }
         | Event::PhaseMoved { run, .. }
         | Event::AuditAsked { run, .. }

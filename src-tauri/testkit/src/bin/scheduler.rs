@@ -131,6 +131,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         by: Who::Engine,
         started: At(0),
         moved: At(0),
+        outside: None,
         touches: vec![],
         notes: vec![],
     }

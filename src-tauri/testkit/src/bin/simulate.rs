@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         "disk_full": sum(|it| it.disk_full),
         "jumps": sum(|it| it.jumps),
         "failed_effects": sum(|it| it.failed),
+        "beside": sum(|it| it.beside),
         "decisions": sum(|it| it.decisions),
         "effects": sum(|it| it.effects),
         "faulty": faulty.iter().map(|it| serde_json::json!({ "seed": it.seed, "faults": said(it) })).collect::<Vec<_>>(),

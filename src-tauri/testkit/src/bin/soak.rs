@@ -72,6 +72,7 @@ fn simulated(hours: u32, seed: u64, json: bool) -> ExitCode {
         "disk_full": out.disk_full,
         "jumps": out.jumps,
         "failed_effects": out.failed,
+        "beside": out.beside,
         "decisions": out.decisions,
         "effects": out.effects,
         "lost": count(BreachKind::Lost),

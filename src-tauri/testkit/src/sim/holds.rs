@@ -1,5 +1,6 @@
 //! What must hold in a simulation: after every decision, and at the end.
 
+use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_engine::policy::tiers;
 
 use super::*;
@@ -201,6 +202,14 @@ impl Sim {
         faults.extend(
             self.journal.pending.keys().map(|key| BreachKind::Lost.of(format!("{key} was never done"))),
         );
+        let making = |it: &&Worktree| it.state == WorktreeState::Making;
+        faults.extend(
+            fleet
+                .worktrees
+                .values()
+                .filter(making)
+                .map(|it| BreachKind::UntypedEnd.of(format!("{} is being made for ever", it.id))),
+        );
         let mut anew = Fleet::default();
         for record in &self.journal.records {
             anew.apply(record);
@@ -209,6 +218,7 @@ impl Sim {
             faults.push(BreachKind::Untrue.of("folding the history anew gives another fleet".to_owned()));
         }
         faults.extend(self.world.final_faults(fleet));
+        faults.extend(self.beside_holds());
         self.out.faults.extend(faults);
     }
 }

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub jumps: u32,
     /// Effects that failed.
     pub failed: u32,
+    /// Notes, looks, questions, answers, replaced holders, sleeps and lost worktrees that were stored.
+    pub beside: u32,
     /// Decisions taken.
     pub decisions: u32,
     /// Effects performed, those done again after a kill included.

@@ -73,7 +73,7 @@ impl Sim {
     }
 
     /// Lets a run go on by what the task file says now.
-    fn go_on(&self, run: &Run) -> Option<Input> {
+    pub(super) fn go_on(&self, run: &Run) -> Option<Input> {
         Some(Input::StartRun(Box::new(RunFacts {
             item: run.item,
             spec: self.specs.get(&run.item)?.clone(),
@@ -82,6 +82,7 @@ impl Sim {
             policy: run.policy.clone(),
             fresh: false,
             window: None,
+            edited: Vec::new(),
         })))
     }
 

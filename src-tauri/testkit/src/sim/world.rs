@@ -65,6 +65,8 @@ pub struct World {
     ended: BTreeMap<SessionId, Ending>,
     checks: BTreeMap<SessionId, Checked>,
     worktrees: BTreeMap<WorktreeId, bool>,
+    /// Worktrees that somebody else took away.
+    lost: BTreeSet<WorktreeId>,
     manners: BTreeMap<AttemptId, Manner>,
     moves: BTreeMap<(RefName, Oid), u32>,
     checkout_dirty: bool,
@@ -112,6 +114,7 @@ impl World {
             ended: BTreeMap::new(),
             checks: BTreeMap::new(),
             worktrees: BTreeMap::new(),
+            lost: BTreeSet::new(),
             manners: BTreeMap::new(),
             moves: BTreeMap::new(),
             checkout_dirty: false,
@@ -168,6 +171,11 @@ impl World {
     /// One time in so many, while the world is not kind.
     pub(super) fn chance(&mut self, one_in: u32) -> bool {
         !self.kind && self.rng.u32(0..one_in) == 0
+    }
+
+    /// Somebody else takes a worktree away.
+    pub(super) fn lose(&mut self, worktree: WorktreeId) {
+        self.lost.insert(worktree);
     }
 
     /// A session that has not ended ends so.
@@ -369,7 +377,11 @@ impl World {
                 self.start(asked.session, pending.key);
                 Outcome::Checked(Box::new(self.check(asked, fleet, now)))
             }
-            Effect::Read { attempt } => Outcome::Read(Ok(self.read(*attempt, fleet))),
+            Effect::Read { attempt } => {
+                let lost = fleet.attempts.get(attempt).is_some_and(|it| self.lost.contains(&it.worktree));
+                let gone = || Err("its worktree is gone".to_owned());
+                Outcome::Read(if lost { gone() } else { Ok(self.read(*attempt, fleet)) })
+            }
             Effect::Integrate { attempt, head } => Outcome::Integrated(self.integrate(*attempt, head, fleet)),
             Effect::Advance { run, old, new, change } => {
                 Outcome::Advanced(self.advance(*run, old, new, change, fleet))
@@ -529,6 +541,9 @@ impl World {
             fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
         if owner.is_some_and(|it| !it.state.is_over()) {
             self.faults.push(BreachKind::Lost.of(format!("{worktree} was removed under its attempt")));
+        }
+        if self.lost.contains(&worktree) {
+            return Err(Fault::environment("it is not there"));
         }
         self.worktrees.insert(worktree, false);
         Ok(Recovery {

@@ -118,7 +118,7 @@ fn figures(it: &Receipt) -> [(&'static str, String, String); 8] {
     let (held, broke, unknown) = (sum(|it| it.passed), sum(|it| it.failed), sum(|it| it.unknown));
     let merge = it.checks.iter().find(|it| it.gate == Gate::Landing);
     let merge = merge.map_or("merge result unchecked".to_owned(), |it| {
-        format!("merge result {} of {}", it.passed, it.passed + it.failed + it.unknown)
+        format!("merge result {} of {}", it.passed, it.all())
     });
     let caught = match (broke, unknown) {
         (0, 0) => merge,

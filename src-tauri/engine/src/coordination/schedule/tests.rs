@@ -52,6 +52,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         by: Who::Engine,
         started: At(0),
         moved: At(0),
+        outside: None,
         touches: vec![],
         notes: vec![],
     }

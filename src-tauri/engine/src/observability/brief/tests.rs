@@ -63,6 +63,7 @@ fn evidence(id: u32, run: u32, gate: Gate, verdict: Verdict, tree: &str, hour: i
         output_bytes: 0,
         session: None,
         flaky_after: None,
+        tests: None,
         environment: String::new(),
     }
 }
@@ -295,4 +296,30 @@ fn the_machines_own_story_is_told_and_landings_are_not_told_twice() {
     assert!(Brief { last_deed: deed(5), ..it.clone() }.is_worth_offering());
     assert!(!Brief { last_deed: deed(3), ..it.clone() }.is_worth_offering());
     assert!(!it.is_worth_offering() && !Brief { last_deed: deed(5), ..quiet }.is_worth_offering());
+}
+
+#[test]
+fn the_first_failure_of_a_flake_is_no_failure() {
+    let mut fleet = Fleet::default();
+    landed(&mut fleet, 1, "the-tree", "merged-tree");
+    let held = super::of(&facts(&fleet)).totals.held.len();
+    let again = Evidence {
+        flaky_after: Some(EvidenceId(91)),
+        ..evidence(92, 1, Gate::Verify, Verdict::Passed, "the-tree", 2)
+    };
+    for it in [
+        evidence(90, 1, Gate::Verify, Verdict::Failed, "other-tree", 1),
+        evidence(91, 1, Gate::Verify, Verdict::Failed, "the-tree", 1),
+        again,
+    ] {
+        fleet.evidence.insert(it.id, it);
+    }
+    let it = super::of(&facts(&fleet));
+    assert_eq!((&it.totals.broke[..], &it.totals.flaky[..]), (&[EvidenceId(90)][..], &[EvidenceId(91)][..]));
+    assert_eq!(it.totals.held.len(), held + 1);
+    let says = pilothouse_contract::brief::page::rows(&it);
+    let says: Vec<String> = says.iter().map(|it| format!("{it:?}")).collect();
+    let wanted =
+        format!("{} checks ran: {} hold, 1 do not, 0 unknown; 1 flake failed at first", held + 2, held + 1);
+    assert!(says.iter().any(|it| it.contains(&wanted)), "{wanted}: {says:#?}");
 }

@@ -194,6 +194,23 @@ fn an_unknown_output_is_looked_through_for_words_of_failure_and_else_shown_from_
 }
 
 #[test]
+fn tests_that_passed_are_counted_where_the_output_tells_of_them() {
+    let told = |command: &str, output: &str| tests_passed(output.as_bytes(), Lens::of(command));
+    let one =
+        "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+    assert_eq!(told("cargo test", &format!("{one}Doc-tests x\n{one}")), Some(10), "of all programs");
+    assert_eq!(told("cargo nextest run", "Summary [   0.005s] 3 tests run: 3 passed, 0 skipped\n"), Some(3));
+    assert_eq!(told("pytest -q", "===== 12 passed, 1 skipped in 0.12s =====\n"), Some(12));
+    assert_eq!(told("python3 -m unittest", "Ran 7 tests in 0.001s\n\nOK\n"), Some(7));
+    assert_eq!(told("npx jest", "Tests:       1 skipped, 8 passed, 9 total\n"), Some(8));
+    assert_eq!(told("node --test", "ℹ tests 4\nℹ pass 4\nℹ fail 0\n"), Some(4));
+    assert_eq!(told("sh -c 'npm test'", "\u{1b}[32m Tests  6 passed (6)\u{1b}[0m\n"), Some(6));
+    for silent in ["ok  \tx/sum\t0.003s\n", "all good\n", "", "3 passed the gate\n"] {
+        assert_eq!(told("./check", silent), None, "{silent:?}");
+    }
+}
+
+#[test]
 fn colours_overwritten_lines_and_repeats_are_gone() {
     let output = format!(
         "{}\u{1b}]0;title\u{7}\u{1b}[31merror\u{1b}[0m: it broke\r\n 10 %\r 50 %\r100 %\r\n{}\u{1b}[2",

@@ -66,6 +66,7 @@ impl World {
                 session: Some(asked.session),
                 took_ms: Some(1),
                 flaky_after: None,
+                tests: None,
                 environment: "simulation".to_owned(),
             },
             end: End {
