@@ -18,6 +18,10 @@ pub struct Attempt {
     /// It is one of several that try the same at once: the first one of them, which may be itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contest: Option<AttemptId>,
+    /// It goes on where an earlier try of the task stood, in that one's worktree and, unless that one was handed over, in its own
+    /// session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<AttemptId>,
     /// The how-manieth try of this task, from 1.
     pub number: u32,
     /// Where it stands.
@@ -50,6 +54,17 @@ pub struct Attempt {
     pub started: At,
     /// When it last moved.
     pub moved: At,
+}
+
+impl Attempt {
+    /// The how-manieth try it is, and from which one it goes on, in words.
+    #[must_use]
+    pub fn nth(&self) -> String {
+        match self.continues {
+            Some(before) => format!("{}, goes on from {before}", self.number),
+            None => self.number.to_string(),
+        }
+    }
 }
 
 /// Where an attempt stands. The order is that of the road.
@@ -155,6 +170,8 @@ pub enum Failure {
     },
     /// Its session is gone and nobody knows how it ended.
     Lost,
+    /// It was to go on in its own session, and the program ended before it did anything.
+    NotResumed,
     /// It said done and changed nothing.
     NothingMade,
     /// It said done and the proof failed.
@@ -197,6 +214,7 @@ impl Failure {
             Self::Repeats => "repeats",
             Self::AgentExit { .. } => "agent-exit",
             Self::Lost => "lost",
+            Self::NotResumed => "not-resumed",
             Self::NothingMade => "nothing-made",
             Self::VerifyFailed => "verify-failed",
             Self::ScopeDrift { .. } => "scope-drift",

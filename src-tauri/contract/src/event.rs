@@ -103,6 +103,8 @@ pub enum Event {
     TaskRests { run: RunId, task: TaskId, until: At },
     /// Its rest is over, or a person lifted it.
     TaskRested { run: RunId, task: TaskId },
+    /// Its next try goes on where that one stood, and the worktree is kept for it.
+    TaskGoesOn { run: RunId, task: TaskId, attempt: AttemptId },
     /// The checkpoint of a phase is run, held, or did not.
     PhaseMoved { run: RunId, phase: usize, to: Checkpoint, why: String },
     /// A fresh session is asked to hold each requirement against the evidence.
@@ -154,6 +156,8 @@ pub enum Event {
     WorktreeMade { worktree: WorktreeId },
     /// It could not be made, or is gone without us.
     WorktreeGone { worktree: WorktreeId, why: String },
+    /// Another attempt has it from now on.
+    WorktreePassed { worktree: WorktreeId, attempt: AttemptId },
     /// What it looks like was seen to change.
     WorktreeSeen { worktree: WorktreeId, seen: Seen },
     /// It was removed, and can be brought back.
@@ -244,6 +248,7 @@ impl Event {
             Self::TaskRestarted { .. } => "task-restarted",
             Self::TaskRests { .. } => "task-rests",
             Self::TaskRested { .. } => "task-rested",
+            Self::TaskGoesOn { .. } => "task-goes-on",
             Self::PhaseMoved { .. } => "phase-moved",
             Self::AuditAsked { .. } => "audit-asked",
             Self::Judged { .. } => "judged",
@@ -267,6 +272,7 @@ impl Event {
             Self::WorktreeAsked { .. } => "worktree-asked",
             Self::WorktreeMade { .. } => "worktree-made",
             Self::WorktreeGone { .. } => "worktree-gone",
+            Self::WorktreePassed { .. } => "worktree-passed",
             Self::WorktreeSeen { .. } => "worktree-seen",
             Self::WorktreeRemoved { .. } => "worktree-removed",
             Self::WorktreeRestored { .. } => "worktree-restored",

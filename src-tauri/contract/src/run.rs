@@ -185,6 +185,9 @@ pub struct TaskRun {
     /// It is tried again, and not before this: its last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rests: Option<At>,
+    /// Its next try goes on where this one stood; its worktree is kept for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes_on: Option<AttemptId>,
 }
 
 /// Where a task stands.
@@ -435,6 +438,17 @@ pub struct AgentChoice {
     pub adapter: Adapter,
     /// The command, with `{brief}`, `{brief_file}` and `{uuid}` as places to fill in.
     pub command: Vec<String>,
+    /// The command that goes on with a session of it, with `{native}` for the session's own id besides; empty if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<String>,
+}
+
+impl AgentChoice {
+    /// Whether a session of it that ended can be gone on with.
+    #[must_use]
+    pub fn can_resume(&self) -> bool {
+        self.adapter == Adapter::ClaudeCode || !self.resume.is_empty()
+    }
 }
 
 /// The adapters that are built in.

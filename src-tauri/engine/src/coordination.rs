@@ -6,6 +6,7 @@
 
 mod admit;
 mod attempts;
+mod begin;
 mod budgets;
 mod checkpoint;
 mod complete;
@@ -114,7 +115,9 @@ pub fn decide(
         Input::HolderUpgraded { session, holder } => {
             work.engine(Event::HolderUpgraded { session, holder });
         }
-        Input::SessionEnded { session, end } => work.session_ended(session, end),
+        Input::SessionEnded { session, end, did_nothing } => {
+            work.session_ended(session, end, did_nothing);
+        }
         Input::FuseBlown { session, fuse } => work.fuse_blown(session, fuse),
         Input::OverBudget { run, fuse } => work.over_budget(run, fuse),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,

@@ -83,7 +83,12 @@ pub(crate) async fn start(
     let item = item.ok_or_else(|| Fault::bug("the rehearsal's spec was not found"))?;
     let speed = call.speed.clamp(1, 100);
     let command = ["sh", "{agent_file}", &call.script, &speed.to_string()].map(str::to_owned).to_vec();
-    let agent = AgentChoice { name: "rehearsal".to_owned(), adapter: Adapter::Rehearsal, command };
+    let agent = AgentChoice {
+        name: "rehearsal".to_owned(),
+        adapter: Adapter::Rehearsal,
+        command,
+        resume: Vec::new(),
+    };
     let ask = ask::run::Start {
         item,
         agent: None,

@@ -19,6 +19,7 @@ use crate::execution::held::{Key, Sight};
 use crate::execution::trees::{admin_of, name_of};
 use crate::execution::watch::{SWEEP, Sign, Wanted};
 use crate::execution::{agents, repository};
+use crate::going_on;
 use crate::integration::lander::{self, Obstacles};
 use crate::observability::trajectories::{self, Followed};
 use crate::perform::{git_of, now};
@@ -430,16 +431,17 @@ impl Engine {
         }
     }
 
-    fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
+    pub(crate) fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
         let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent)?;
         let policy = &fleet.runs.get(&it.run?)?.policy;
         let judge = policy.judge.as_ref().filter(|_| it.gate.is_some());
         let adapter = judge.unwrap_or(&policy.agent).adapter;
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
-        let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;
+        let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_of(fleet, it))?;
+        let goes_on = going_on::earlier(fleet, it).map(|it| it.id);
         let (read_line, prices) = (agents::reader(adapter), self.prices(policy));
-        Some(Followed { session, file, read_line, repeats: policy.repeats, prices })
+        Some(Followed { session, goes_on, file, read_line, repeats: policy.repeats, prices })
     }
 
     /// Sessions that ended while no engine ran, or just before one was killed: the rest of their logs is read.

@@ -283,6 +283,7 @@ fn fleet(strips: u32) -> Fleet {
         attempts: vec![AttemptId(n)],
         failures: 0,
         rests: None,
+        goes_on: None,
     };
     let tasks: Vec<TaskRun> = specs.iter().zip(1..).map(task).collect();
     let attempt = |(spec, n): (&TaskSpec, u32)| {
@@ -292,6 +293,7 @@ fn fleet(strips: u32) -> Fleet {
             task: spec.id.clone(),
             number: 1,
             contest: None,
+            continues: None,
             state: AttemptState::Working,
             waits: None,
             why: "the stand-in began".to_owned(),
@@ -400,6 +402,7 @@ fn policy(slots: u32) -> Policy {
             name: "stand-in".to_owned(),
             adapter: Adapter::Command,
             command: vec!["true".to_owned()],
+            resume: Vec::new(),
         },
         checks: Vec::new(),
         approve: Approval::Person,

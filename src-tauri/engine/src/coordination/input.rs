@@ -189,6 +189,8 @@ pub enum Input {
         session: SessionId,
         /// How.
         end: End,
+        /// By its own log it did nothing at all. Nobody knows that of a program whose log is not read.
+        did_nothing: bool,
     },
     /// A fuse of an attempt's session blew.
     FuseBlown {

@@ -32,6 +32,7 @@ pub(super) fn rest_ms(policy: &Policy, failure: &Failure, failures: u32) -> i64 
         Failure::OverTokens
         | Failure::OverMoney
         | Failure::Repeats
+        | Failure::NotResumed
         | Failure::NothingMade
         | Failure::VerifyFailed
         | Failure::ScopeDrift { .. }

@@ -65,13 +65,13 @@ impl Work<'_> {
                     left_running: Vec::new(),
                     native: None,
                 };
-                self.session_ended(session, end);
+                self.session_ended(session, end, false);
             }
         }
     }
 
     /// A session ended. The first word counts.
-    pub(super) fn session_ended(&mut self, session: SessionId, end: End) {
+    pub(super) fn session_ended(&mut self, session: SessionId, end: End, did_nothing: bool) {
         let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
             return;
         };
@@ -80,7 +80,7 @@ impl Work<'_> {
         self.withdraw_questions(session);
         // What a check's end means comes with the check's own outcome.
         if let (SessionKind::Agent, Some(attempt)) = (it.kind, it.attempt) {
-            self.agent_ended(attempt, &how);
+            self.agent_ended(attempt, &how, did_nothing);
         } else if it.gate == Some(Gate::Completeness) {
             self.judge_ended(&it);
         }

@@ -1,7 +1,7 @@
 //! Worktrees: removed so that they can be brought back, and only when nobody works in them.
 
 use pilothouse_contract::worktree::{Recovery, Seen, Worktree, WorktreeState};
-use pilothouse_contract::{Event, Fault, WorktreeId};
+use pilothouse_contract::{AttemptId, Event, Fault, WorktreeId};
 
 use super::Work;
 use super::effect::Effect;
@@ -108,6 +108,14 @@ impl Work<'_> {
             worktree.attempt.and_then(|id| self.fleet.attempts.get(&id)).filter(|it| !it.state.is_over());
         if let Some(attempt) = attempt {
             return Some(format!("attempt {} of {}", attempt.id, attempt.task));
+        }
+        let kept_for = |id: AttemptId| {
+            let it = self.fleet.attempts.get(&id)?;
+            let task = self.fleet.runs.get(&it.run)?.task(&it.task)?;
+            (task.goes_on == Some(id)).then_some(&it.task)
+        };
+        if let Some(task) = worktree.attempt.and_then(kept_for) {
+            return Some(format!("the next try of {task}, which goes on there"));
         }
         let sessions = self.fleet.sessions.values();
         let mut live = sessions.filter(|it| it.end.is_none() && it.worktree == Some(worktree.id));

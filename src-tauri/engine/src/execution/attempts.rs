@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pilothouse_contract::attempt::{Attempt, Candidate};
+use pilothouse_contract::attempt::{Attempt, Candidate, Failure};
 use pilothouse_contract::evidence::{Evidence, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Run;
@@ -36,6 +36,8 @@ pub struct Matter {
     pub spec: pilothouse_contract::spec::Spec,
     /// How the attempt before it failed, and what says so.
     pub before: Option<(Before, Option<Said>)>,
+    /// Whether it goes on in its own session.
+    pub resumes: bool,
 }
 
 /// The session whose output tells of a failure.
@@ -60,6 +62,8 @@ impl Matter {
         // Those that try the same at once are no earlier tries.
         let earlier = task.attempts.get(..place)?.iter().rev().filter_map(|id| fleet.attempts.get(id));
         let earlier = earlier.filter(|it| it.contest.is_none() || it.contest != attempt.contest);
+        // One that could not even begin tells nothing of the work.
+        let earlier = earlier.filter(|it| it.failure != Some(Failure::NotResumed));
         let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
             let mut evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
             // Only of the last one: what failed before that held when it was run again.
@@ -78,7 +82,8 @@ impl Matter {
                 .and_then(|(id, check)| Some(Said { session: fleet.sessions.get(&id)?.into(), check }));
             (words, said)
         });
-        Some(Self { attempt, run, project, worktree, spec, before })
+        let resumes = fleet.resumed_by(&attempt).is_some();
+        Some(Self { attempt, run, project, worktree, spec, before, resumes })
     }
 
     /// The repository.
@@ -122,7 +127,12 @@ impl Attempts {
     pub async fn prepare(&self, matter: &Matter) -> Result<String, TreeError> {
         let git_dir = Path::new(&matter.project.git_dir);
         let (tree, attempt) = (&matter.worktree, &matter.attempt);
-        self.trees.make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &attempt.base).await?;
+        if attempt.continues.is_some() {
+            // What it goes on with is there, or nothing is.
+            self.trees.find(git_dir, &name_of(tree), &tree.path).await?;
+        } else {
+            self.trees.make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &attempt.base).await?;
+        }
         let text = self.brief(matter).await?;
         let file = self.brief_file(matter);
         if let Some(folder) = file.parent() {
@@ -157,7 +167,8 @@ impl Attempts {
         });
         // Only what was there when it began, so that a brief that is written again is the same.
         let notes: Vec<_> = matter.run.notes.iter().filter(|it| it.at <= matter.attempt.started).collect();
-        Ok(brief::write(&brief::Sources {
+        let write = if matter.resumes { brief::write_on } else { brief::write };
+        Ok(write(&brief::Sources {
             spec: &matter.spec,
             task: &task.spec,
             policy: &matter.run.policy,
@@ -192,6 +203,7 @@ impl Attempts {
             brief: &brief,
             brief_file: &brief_file,
             uuid,
+            resumes: matter.resumes,
             rehearsal: &self.rehearsal,
         };
         let mut names = agents::variables(agent);

@@ -93,6 +93,23 @@ pub fn write(from: &Sources<'_>) -> String {
     cut(brief)
 }
 
+/// Writes the brief of an agent that goes on in its own session: it knows its task, and is told what became of its work.
+#[must_use]
+pub fn write_on(from: &Sources<'_>) -> String {
+    let mut brief = String::from(
+        "You go on in your own session, in the same worktree: every file is as you left it. The task is not done yet. The rules are \
+         the same: change only files in its scope, and end your session when its proof holds.\n\n",
+    );
+    write_task(&mut brief, from.task, from.policy);
+    if let Some(before) = from.before {
+        let _ =
+            write!(brief, "\n## What you did so far was not enough ({})\n\n{}\n", before.word, before.why);
+        write_output(&mut brief, before);
+    }
+    write_notes(&mut brief, from.notes);
+    cut(brief)
+}
+
 fn write_phase(brief: &mut String, phase: &Phase) {
     let _ = write!(brief, "## {}\n\n", phase.title);
     if let Some(done_when) = &phase.done_when {
@@ -151,6 +168,10 @@ fn write_before(brief: &mut String, before: &Before) {
         "\n## An earlier try failed ({})\n\n{}\nIts work is not here: you start from a clean tree. Do not repeat what it did wrong.\n",
         before.word, before.why
     );
+    write_output(brief, before);
+}
+
+fn write_output(brief: &mut String, before: &Before) {
     if !before.output.is_empty() {
         let what = if before.distilled { "What it said of the failure" } else { "The end of its output" };
         let _ = write!(brief, "\n{what}:\n\n{}\n", indented(&before.output));

@@ -66,7 +66,8 @@ impl Store {
         }))
     }
 
-    /// Stores steps and how far the log was read. A native id that is known keeps its place and gets the new words.
+    /// Stores steps and how far the log was read. A native id that is known keeps its place and gets the new words. A log that was
+    /// read whole is not read any further.
     ///
     /// # Errors
     /// See [`StoreError`]; then nothing of it is stored.
@@ -79,6 +80,15 @@ impl Store {
         let in_words = |error| StoreError::of(&self.path, error);
         let id = i64::from(session.0);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
+        let whole: Option<i64> = sqlx::query_scalar("SELECT whole FROM trajectory WHERE session = ?")
+            .bind(id)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(in_words)?;
+        // Read to its end: what is in the file by now is the log of a session that goes on with this one.
+        if whole == Some(1) {
+            return Ok(());
+        }
         sqlx::query(
             "INSERT INTO trajectory (session, file, read_to, damaged, whole) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (session) DO UPDATE SET file = excluded.file, read_to = excluded.read_to,
@@ -188,6 +198,36 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// What a session's program said last that all of it cost.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn told_cost(&self, session: SessionId) -> Result<Option<StepKind>, StoreError> {
+        let body: Option<String> = sqlx::query_scalar(
+            "SELECT body FROM step WHERE session = ? AND kind = 'cost' ORDER BY ordinal DESC LIMIT 1",
+        )
+        .bind(i64::from(session.0))
+        .fetch_optional(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(body.and_then(|it| serde_json::from_str(&it).ok()))
+    }
+
+    /// Whether a log was read in which its agent did anything: said or called something.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn has_done_nothing(&self, session: SessionId) -> Result<bool, StoreError> {
+        let done: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM step WHERE session = ? AND kind IN ('message', 'reasoning', 'call', 'tokens'))",
+        )
+        .bind(i64::from(session.0))
+        .fetch_one(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(done == 0)
     }
 
     /// Steps of a session from an ordinal on, at most so many.

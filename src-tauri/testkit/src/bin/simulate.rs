@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         "parked": sum(|it| it.parked),
         "stopped": sum(|it| it.stopped),
         "resumed": sum(|it| it.resumed),
+        "went_on": sum(|it| it.went_on),
         "kills": sum(|it| it.kills),
         "reboots": sum(|it| it.reboots),
         "disk_full": sum(|it| it.disk_full),

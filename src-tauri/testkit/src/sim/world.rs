@@ -5,6 +5,7 @@ mod back;
 mod checks;
 mod desk;
 mod judge;
+mod sitting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,10 @@ pub struct World {
     told_to_end: BTreeSet<SessionId>,
     ended: BTreeMap<SessionId, Ending>,
     checks: BTreeMap<SessionId, Checked>,
+    /// Under which id of its own each agent works.
+    natives: BTreeMap<SessionId, String>,
+    /// Which were to go on with a session, and did nothing.
+    could_not_go_on: BTreeSet<SessionId>,
     worktrees: BTreeMap<WorktreeId, bool>,
     manners: BTreeMap<AttemptId, Manner>,
     moves: BTreeMap<(RefName, Oid), u32>,
@@ -90,6 +95,11 @@ fn main_ref() -> RefName {
     RefName::branch("main")
 }
 
+/// The id that an agent's own session has if it goes on with no other.
+fn own_id(session: SessionId) -> String {
+    format!("own-{session}")
+}
+
 fn tree(marks: &Marks) -> Oid {
     Oid(format!("tree-{:016x}", hash(marks.iter().flat_map(|it| it.bytes().chain([0])))))
 }
@@ -111,6 +121,8 @@ impl World {
             told_to_end: BTreeSet::new(),
             ended: BTreeMap::new(),
             checks: BTreeMap::new(),
+            natives: BTreeMap::new(),
+            could_not_go_on: BTreeSet::new(),
             worktrees: BTreeMap::new(),
             manners: BTreeMap::new(),
             moves: BTreeMap::new(),
@@ -288,13 +300,21 @@ impl World {
                 left_running: vec![],
                 native: None,
             };
-            return Some(Input::SessionEnded { session: id, end });
+            let did_nothing = self.could_not_go_on.contains(&id);
+            return Some(Input::SessionEnded { session: id, end, did_nothing });
         }
         if session.kind != SessionKind::Agent {
             return None;
         }
         let attempt = session.attempt?;
+        // Its program does not find what it is to go on with.
+        let is_on = self.natives.get(&id).is_some_and(|native| *native != own_id(id));
+        let did_nothing = is_on && self.chance(6);
+        if did_nothing {
+            self.could_not_go_on.insert(id);
+        }
         let how = match self.manner(attempt) {
+            _ if did_nothing => Ending::Exited { code: 1 },
             Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
             Manner::Vanishes => lost(),
@@ -319,7 +339,7 @@ impl World {
             left_running: vec![],
             native: None,
         };
-        Some(Input::SessionEnded { session: id, end })
+        Some(Input::SessionEnded { session: id, end, did_nothing })
     }
 
     /// Does what is asked, or finds it done.
@@ -353,6 +373,11 @@ impl World {
                 Outcome::TakenIn(Merged::Made { result })
             }
             Effect::Prepare { attempt } => {
+                let goes_on = fleet.attempts.get(attempt).filter(|it| it.continues.is_some());
+                if let Some(it) = goes_on.filter(|it| self.worktrees.get(&it.worktree) != Some(&true)) {
+                    let says = format!("{attempt} goes on in {}, which is not there", it.worktree);
+                    self.faults.push(BreachKind::Lost.of(says));
+                }
                 if let Some(attempt) = fleet.attempts.get(attempt) {
                     self.worktrees.insert(attempt.worktree, true);
                 }
@@ -363,7 +388,8 @@ impl World {
             }
             Effect::Launch { session } => {
                 self.start(*session, pending.key);
-                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native: None }))
+                let native = self.sit_down(*session, fleet);
+                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native }))
             }
             Effect::Check(asked) => {
                 self.start(asked.session, pending.key);
@@ -525,10 +551,15 @@ impl World {
     }
 
     fn discard(&mut self, worktree: WorktreeId, fleet: &Fleet, now: At) -> Result<Recovery, Fault> {
-        let owner =
-            fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
+        let tree = fleet.worktrees.get(&worktree);
+        let owner = tree.and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
         if owner.is_some_and(|it| !it.state.is_over()) {
             self.faults.push(BreachKind::Lost.of(format!("{worktree} was removed under its attempt")));
+        }
+        let task = owner.and_then(|it| fleet.runs.get(&it.run)?.task(&it.task));
+        if task.is_some_and(|it| it.goes_on.is_some() && it.goes_on == owner.map(|it| it.id)) {
+            let says = format!("{worktree} was removed, and the next try was to go on there");
+            self.faults.push(BreachKind::Lost.of(says));
         }
         self.worktrees.insert(worktree, false);
         Ok(Recovery {
