@@ -152,6 +152,7 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         Event::AttemptStarted { attempt: it } => it.run == run,
         Event::AttemptMoved { attempt: it, .. }
         | Event::AttemptWaits { attempt: it, .. }
+        | Event::AttemptHandsOver { attempt: it, .. }
         | Event::AttemptFailed { attempt: it, .. } => attempt(it),
         Event::EvidenceGathered { evidence } => evidence.subject.run == run,
         Event::QuestionAsked { question: it } => it.run == Some(run),
@@ -280,6 +281,9 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::AttemptWaits { attempt, wait: None } => format!("{attempt} goes on"),
         Event::AttemptMoved { attempt, to, why, evidence: ids } => {
             format!("{attempt} {}: {}{}", to.word(), says(why), evidence(ids))
+        }
+        Event::AttemptHandsOver { attempt, fill } => {
+            format!("{attempt} hands over: its context is full of {fill} tokens")
         }
         Event::AttemptFailed { attempt, failure, why, evidence: ids } => {
             format!("{attempt} FAILED ({}): {}{}", failure.word(), says(why), evidence(ids))

@@ -50,6 +50,9 @@ pub struct Attempt {
     /// How it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Its context is full, of so many tokens: its session is being ended, and a fresh one goes on where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hands_over: Option<u64>,
     /// When it was leased.
     pub started: At,
     /// When it last moved.
@@ -163,6 +166,13 @@ pub enum Failure {
     OverMoney,
     /// It made the same call with the same answer over and over.
     Repeats,
+    /// Its context was full: a fresh session goes on where it stood. That is no failure of the task.
+    HandedOver {
+        /// Of so many tokens.
+        fill: u64,
+    },
+    /// Its context was full once more, after one session after the other had handed the task over.
+    HandedOverTooOften,
     /// The agent program ended badly.
     AgentExit {
         /// Its exit code, if it had one.
@@ -212,6 +222,8 @@ impl Failure {
             Self::OverTokens => "over-tokens",
             Self::OverMoney => "over-money",
             Self::Repeats => "repeats",
+            Self::HandedOver { .. } => "handed-over",
+            Self::HandedOverTooOften => "handed-over-too-often",
             Self::AgentExit { .. } => "agent-exit",
             Self::Lost => "lost",
             Self::NotResumed => "not-resumed",

@@ -124,6 +124,8 @@ pub enum Event {
     AttemptWaits { attempt: AttemptId, wait: Option<Wait> },
     /// An attempt failed: the bad end.
     AttemptFailed { attempt: AttemptId, failure: Failure, why: String, evidence: Vec<EvidenceId> },
+    /// Its context is full: its session is ended, and a fresh one is to go on.
+    AttemptHandsOver { attempt: AttemptId, fill: u64 },
     /// Its brief was written.
     BriefWritten { attempt: AttemptId, hash: String },
     /// What it made was read.
@@ -258,6 +260,7 @@ impl Event {
             Self::AttemptMoved { .. } => "attempt-moved",
             Self::AttemptWaits { .. } => "attempt-waits",
             Self::AttemptFailed { .. } => "attempt-failed",
+            Self::AttemptHandsOver { .. } => "attempt-hands-over",
             Self::BriefWritten { .. } => "brief-written",
             Self::CandidateRead { .. } => "candidate-read",
             Self::SessionAsked { .. } => "session-asked",

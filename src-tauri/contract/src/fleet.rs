@@ -295,10 +295,10 @@ impl Fleet {
                     it.evidence.extend(evidence);
                     it.moved = at;
                 });
-                // Being stopped or outdone says nothing about the task; nor does one of several while others try on, nor a
-                // session that could not be gone on with, once.
+                // Being stopped, outdone or handed over says nothing about the task; nor does one of several while others try
+                // on, nor a session that could not be gone on with, once.
                 let said = match failure {
-                    Failure::Stopped | Failure::Outdone { .. } => true,
+                    Failure::Stopped | Failure::Outdone { .. } | Failure::HandedOver { .. } => true,
                     Failure::NotResumed => self.is_first_of(*attempt, failure),
                     _ => false,
                 };
@@ -306,6 +306,9 @@ impl Fleet {
                 let of = self.attempts.get(attempt).map(|failed| (failed.run, failed.task.clone()));
                 let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += counts));
                 return [touched, run];
+            }
+            Event::AttemptHandsOver { attempt, fill } => {
+                self.attempt(*attempt, |it| it.hands_over = Some(*fill))
             }
             Event::BriefWritten { attempt, hash } => {
                 self.attempt(*attempt, |it| it.brief = Some(hash.clone()))
@@ -441,10 +444,12 @@ impl Fleet {
         all.map(|(_, it)| it).filter(of)
     }
 
-    /// The session that an attempt goes on with: that of the try it continues.
+    /// The session that an attempt goes on with: that of the try it continues, unless that one was handed over to a fresh one.
     #[must_use]
     pub fn resumed_by(&self, attempt: &Attempt) -> Option<&Session> {
-        self.sessions.get(&self.attempts.get(&attempt.continues?)?.session?)
+        let before = self.attempts.get(&attempt.continues?)?;
+        let is_full = matches!(before.failure, Some(Failure::HandedOver { .. }));
+        self.sessions.get(&before.session.filter(|_| !is_full)?)
     }
 
     /// Whether no other attempt at its task failed like this.

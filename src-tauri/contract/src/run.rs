@@ -388,6 +388,13 @@ pub struct Policy {
     /// So often the same call may bring the same answer, one after the other, by the agent's own log; 0 is without end.
     #[serde(default)]
     pub repeats: u32,
+    /// A session whose model read so many tokens for one call is full, and a fresh one goes on with the task; 0 is never.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub context: u64,
+    /// So long may the whole run take by the clock on the wall, from its start or from when it was let go on, in seconds; 0 is
+    /// without end.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub run_s: u64,
     /// How long one check may take, in seconds.
     pub check_s: u32,
     /// Whether a check that fails is run once more on the same tree, to tell a flake.

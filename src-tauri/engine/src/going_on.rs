@@ -3,11 +3,21 @@
 //!
 //! Refuses to count twice: what stood in the log before the program began is the earlier session's.
 
+use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::session::{Session, SessionKind};
-use pilothouse_contract::{Fleet, SessionId};
+use pilothouse_contract::trajectory::StepKind;
+use pilothouse_contract::{AttemptId, Fleet, SessionId, text};
 
 use crate::engine::Engine;
+use crate::execution::brief::Handed;
 use crate::observability::trajectories;
+
+/// Of the steps of a session that is handed over the newest are looked through, so many.
+const STEPS: u32 = 400;
+/// So many of the things that it said last are handed over, each at most so long; and so much of what a command said.
+const SAID: usize = 3;
+const SAID_MAX: usize = 2_000;
+const FAILED_MAX: usize = 6_000;
 
 /// The session that another one goes on with, if it does.
 pub(crate) fn earlier<'a>(fleet: &'a Fleet, session: &Session) -> Option<&'a Session> {
@@ -48,5 +58,46 @@ impl Engine {
         let Some(followed) = followed else { return false };
         trajectories::finish(&self.inner.store, &followed).await;
         self.inner.store.has_done_nothing(session).await.unwrap_or(false)
+    }
+
+    /// What the session before left to an attempt that goes on for it in a fresh one; nothing if that is not so.
+    pub(crate) async fn handed(&self, attempt: AttemptId) -> Option<Handed> {
+        let (fill, session, followed) = {
+            let fleet = self.fleet();
+            let before = fleet.attempts.get(&fleet.attempts.get(&attempt)?.continues?)?;
+            let Some(Failure::HandedOver { fill }) = before.failure else { return None };
+            let session = before.session?;
+            (fill, session, self.followed(&fleet, session))
+        };
+        if let Some(followed) = followed {
+            trajectories::finish(&self.inner.store, &followed).await;
+        }
+        let steps = self.inner.store.newest_steps(session, STEPS).await.unwrap_or_default();
+        Some(Handed { fill, ..left(&steps) })
+    }
+}
+
+/// What the last steps of a session leave to the next one.
+fn left(steps: &[StepKind]) -> Handed {
+    let cut = |it: &str, most: usize| text::plain(it.chars().take(most).collect::<String>().as_str(), true);
+    let messages = steps.iter().filter_map(|it| match it {
+        StepKind::Message { text } => Some(cut(text, SAID_MAX)),
+        _ => None,
+    });
+    let said: Vec<String> = messages.collect();
+    let failed = steps.iter().rev().find_map(|it| match it {
+        StepKind::Result { call, failed: true, text } => Some((call, text)),
+        _ => None,
+    });
+    let called = |of: &str| {
+        steps.iter().rev().find_map(|it| match it {
+            StepKind::Call { call, says, .. } if call == of => Some(text::line(says, 300)),
+            _ => None,
+        })
+    };
+    Handed {
+        failed: failed.and_then(|(call, said)| Some((called(call)?, cut(said, FAILED_MAX)))),
+        said: said.get(said.len().saturating_sub(SAID)..).unwrap_or_default().to_vec(),
+        ..Handed::default()
     }
 }

@@ -83,7 +83,8 @@ impl Engine {
                 None => None,
             },
             Effect::Prepare { attempt } => match self.matter(*attempt) {
-                Some(matter) => {
+                Some(mut matter) => {
+                    matter.handed = self.handed(*attempt).await;
                     let made = self.inner.attempts.prepare(&matter).await;
                     Some(Outcome::Prepared(made.map_err(|error| error.to_string())))
                 }

@@ -416,6 +416,7 @@ impl Engine {
             let tell = move |spent: Spent| {
                 sessions.tell_pulse(key, |it| {
                     (it.tokens, it.micros, it.repeats) = (spent.tokens, spent.micros, spent.repeats);
+                    it.context = spent.context;
                 });
                 let engine = engine.clone();
                 tokio::spawn(async move {
@@ -484,7 +485,7 @@ impl Engine {
             let spent = |it: Fuse| match it.minds {
                 Minds::Silence => Fuse { spent: awake.silent.as_secs(), ..it },
                 Minds::Time => Fuse { spent: awake.work.as_secs(), ..it },
-                Minds::Tokens | Minds::Money | Minds::Repeats => it,
+                _ => it,
             };
             let fuses: Vec<Fuse> = fuses.into_iter().map(spent).collect();
             if let Some(blown) = fuses.iter().find(|it| it.is_blown()) {
@@ -501,7 +502,7 @@ impl Engine {
             }
             let timed = fuses.iter().filter(|it| matches!(it.minds, Minds::Silence | Minds::Time));
             let left = timed.map(|it| Duration::from_secs(it.limit - it.spent)).min().unwrap_or(SLOWLY);
-            let spent = |it: &Sight| (it.pulse.tokens, it.pulse.micros, it.pulse.repeats);
+            let spent = |it: &Sight| (it.pulse.tokens, it.pulse.micros, it.pulse.repeats, it.pulse.context);
             let known = spent(&seen);
             let news = |it: &Sight| it.end.is_some() || spent(it) != known;
             let ended = match tokio::time::timeout(left.min(SLOWLY), sight.wait_for(news)).await {

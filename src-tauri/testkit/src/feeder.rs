@@ -304,6 +304,7 @@ fn fleet(strips: u32) -> Fleet {
             candidate: None,
             evidence: Vec::new(),
             failure: None,
+            hands_over: None,
             started: at,
             moved: at,
         };
@@ -418,6 +419,8 @@ fn policy(slots: u32) -> Policy {
         quiet: Vec::new(),
         inner_loop_s: 60,
         repeats: 12,
+        context: 0,
+        run_s: 0,
         retry_s: 10,
         retry_max_s: 300,
         check_s: 600,

@@ -220,7 +220,7 @@ impl Work<'_> {
                 worktree: Some(attempt.worktree),
                 kind: SessionKind::Agent,
                 title: format!("{} {title}", attempt.task),
-                argv: match (attempt.continues, run.policy.agent.resume.as_slice()) {
+                argv: match (self.fleet.resumed_by(attempt), run.policy.agent.resume.as_slice()) {
                     (Some(_), resume @ [_, ..]) => resume.to_vec(),
                     _ => run.policy.agent.command.clone(),
                 },
@@ -243,7 +243,13 @@ impl Work<'_> {
             return;
         }
         let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Working]) else { return };
-        let could_not = did_nothing && it.continues.is_some();
+        if let Some(fill) = it.hands_over {
+            let why =
+                format!("its context was full of {fill} tokens: a fresh session goes on where it stood");
+            self.fail_attempt(attempt, Failure::HandedOver { fill }, &why, &[]);
+            return;
+        }
+        let could_not = did_nothing && self.fleet.resumed_by(&it).is_some();
         match how {
             Ending::Exited { code } if could_not && *code != 0 => {
                 let why =

@@ -11,11 +11,14 @@ use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::run::{Run, TaskState};
 use pilothouse_contract::spec::{TaskSpec, Verify};
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
-use pilothouse_contract::{AttemptId, Event, EvidenceId, Oid, RefName, RunId, TaskId};
+use pilothouse_contract::{AttemptId, Event, EvidenceId, Oid, RefName, RunId, SessionId, TaskId};
 
 use super::Work;
 use super::effect::Effect;
 use crate::policy::tiers;
+
+/// A try is handed over so many times, from one session to the next.
+pub(super) const HAND_OVERS_MAX: usize = 8;
 
 impl Work<'_> {
     /// Begins an attempt at a task, or parks the task if it is for a person.
@@ -88,6 +91,7 @@ impl Work<'_> {
                 candidate: None,
                 evidence: Vec::new(),
                 failure: None,
+                hands_over: None,
                 started: self.now,
                 moved: self.now,
             },
@@ -126,6 +130,7 @@ impl Work<'_> {
                 candidate: None,
                 evidence: Vec::new(),
                 failure: None,
+                hands_over: None,
                 started: self.now,
                 moved: self.now,
             },
@@ -145,28 +150,54 @@ impl Work<'_> {
         let red = evidence.filter(|it| it.gate == Gate::RedCheck && it.passed()).map(|it| it.id);
         let red: Vec<EvidenceId> = red.collect();
         let why = match before {
-            Some(before) => format!("goes on in the session of {}, in its worktree", before.id),
+            Some(before) if self.fleet.resumed_by(it).is_some() => {
+                format!("goes on in the session of {}, in its worktree", before.id)
+            }
+            Some(before) => format!("goes on in a fresh session, in the worktree of {}", before.id),
             None => String::new(),
         };
         self.move_attempt(it.id, AttemptState::Working, &why, &red);
         self.launch_agent(it, run);
     }
 
-    /// Keeps the worktree of a try that just failed, if the next one can go on there in the agent's own session. One that went on
-    /// already and failed again is not gone on with: whoever begins afresh may see what it does not.
+    /// Keeps the worktree of a try that just ended, if the next one can go on there: in a fresh session if it was handed over, else in
+    /// the agent's own. One that went on in that already and failed again is not gone on with: whoever begins afresh may see what it
+    /// does not.
     pub(super) fn keep_for_next(&mut self, it: &Attempt, failure: &Failure) {
         let Some(run) = self.fleet.runs.get(&it.run) else { return };
-        let mends = matches!(
-            failure,
-            Failure::AgentExit { .. } | Failure::Stalled | Failure::Lost | Failure::VerifyFailed
-        );
-        let session = it.session.and_then(|id| self.fleet.sessions.get(&id));
-        let is_known = session.and_then(|it| it.running.as_ref()).is_some_and(|it| it.native.is_some());
-        let alone = it.contest.is_none() && it.continues.is_none();
-        if mends && alone && is_known && run.policy.agent.can_resume() && self.stands(it) {
+        let goes_on = match failure {
+            Failure::HandedOver { .. } => true,
+            Failure::AgentExit { .. } | Failure::Stalled | Failure::Lost | Failure::VerifyFailed => {
+                let session = it.session.and_then(|id| self.fleet.sessions.get(&id));
+                let native = session.and_then(|it| it.running.as_ref()?.native.as_ref());
+                native.is_some() && run.policy.agent.can_resume() && self.fleet.resumed_by(it).is_none()
+            }
+            _ => false,
+        };
+        if goes_on && it.contest.is_none() && self.stands(it) {
             let (run, task, attempt) = (run.id, it.task.clone(), it.id);
             self.engine(Event::TaskGoesOn { run, task, attempt });
         }
+    }
+
+    /// The context of an attempt's session is full: the session is ended, and once it is over a fresh one goes on where it stands. After
+    /// so many that got nowhere the attempt fails.
+    pub(super) fn hand_over(&mut self, attempt: AttemptId, session: SessionId, fill: u64) {
+        let Some(it) = self.fleet.attempts.get(&attempt) else { return };
+        if it.state != AttemptState::Working || it.hands_over.is_some() {
+            return;
+        }
+        let before = |it: &Attempt| it.continues.and_then(|id| self.fleet.attempts.get(&id));
+        let tries = std::iter::successors(before(it), |it| before(it));
+        let handed = tries.filter(|it| matches!(it.failure, Some(Failure::HandedOver { .. }))).count();
+        if handed >= HAND_OVERS_MAX {
+            let why =
+                format!("its context is full of {fill} tokens, after it was handed over {handed} times");
+            self.fail_attempt(attempt, Failure::HandedOverTooOften, &why, &[]);
+            return;
+        }
+        self.engine(Event::AttemptHandsOver { attempt, fill });
+        self.effect(Effect::EndSession { session });
     }
 
     /// Whether the worktree of an attempt is there, and its own.

@@ -179,8 +179,14 @@ impl Work<'_> {
             Minds::Tokens => format!("it used {} tokens of {}", fuse.spent, fuse.limit),
             Minds::Money => format!("it cost {} of {}", Money(fuse.spent), Money(fuse.limit)),
             Minds::Repeats => format!("the same call brought the same answer {} times", fuse.spent),
+            Minds::Context | Minds::Tries | Minds::Paths => fuse.to_string(),
         };
-        self.fail_attempt(attempt, fuse.failure(), &why, &[]);
+        match fuse.failure() {
+            Some(failure) => self.fail_attempt(attempt, failure, &why, &[]),
+            None if fuse.minds == Minds::Context => self.hand_over(attempt, session, fuse.spent),
+            // Told elsewhere.
+            None => {}
+        }
     }
 
     pub(super) fn live_session_of(&self, project: ProjectId) -> Option<SessionId> {

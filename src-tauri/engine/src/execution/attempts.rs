@@ -13,7 +13,7 @@ use pilothouse_contract::{At, Fleet, Oid, RefName};
 use pilothouse_holder::log::LogReader;
 use sha2::{Digest, Sha256};
 
-use super::brief::{self, Before};
+use super::brief::{self, Before, Handed};
 use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at, name_of};
@@ -38,6 +38,8 @@ pub struct Matter {
     pub before: Option<(Before, Option<Said>)>,
     /// Whether it goes on in its own session.
     pub resumes: bool,
+    /// What the session before left, if a fresh one goes on for it. That stands in the agent's log, which the fleet does not hold.
+    pub handed: Option<Handed>,
 }
 
 /// The session whose output tells of a failure.
@@ -83,7 +85,7 @@ impl Matter {
             (words, said)
         });
         let resumes = fleet.resumed_by(&attempt).is_some();
-        Some(Self { attempt, run, project, worktree, spec, before, resumes })
+        Some(Self { attempt, run, project, worktree, spec, before, resumes, handed: None })
     }
 
     /// The repository.
@@ -142,6 +144,16 @@ impl Attempts {
         Ok(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// What an attempt that goes on finds changed in its worktree, file by file.
+    async fn changed(&self, matter: &Matter) -> Result<String, TreeError> {
+        let folder = self.folder.join(matter.attempt.id.to_string());
+        tokio::fs::create_dir_all(&folder).await.map_err(at(&folder))?;
+        let tree = self.look_on(matter).await?;
+        let args = ["diff", "--stat=100", matter.attempt.base.as_str(), tree.as_str()];
+        let stat = matter.git().text(&args).await?;
+        Ok(brief::last_lines(stat.as_bytes(), CHANGED_MAX))
+    }
+
     async fn brief(&self, matter: &Matter) -> Result<String, TreeError> {
         let Some(task) = matter.run.task(&matter.attempt.task) else { return Ok(String::new()) };
         let phase = task.spec.phase.and_then(|number| matter.spec.phases.get(number));
@@ -167,6 +179,10 @@ impl Attempts {
         });
         // Only what was there when it began, so that a brief that is written again is the same.
         let notes: Vec<_> = matter.run.notes.iter().filter(|it| it.at <= matter.attempt.started).collect();
+        let mut handed = matter.handed.clone();
+        if let Some(it) = &mut handed {
+            it.changed = self.changed(matter).await?;
+        }
         let write = if matter.resumes { brief::write_on } else { brief::write };
         Ok(write(&brief::Sources {
             spec: &matter.spec,
@@ -174,6 +190,7 @@ impl Attempts {
             policy: &matter.run.policy,
             phase_text: phase_text.as_deref(),
             before: before.as_ref(),
+            handed: handed.as_ref(),
             notes: &notes,
         }))
     }
@@ -288,6 +305,8 @@ impl Attempts {
     }
 }
 
+/// So many lines of what is changed are told to whoever goes on.
+const CHANGED_MAX: usize = 60;
 /// Of an output that is longer so much of its beginning and of its end is looked through, in bytes.
 const HEAD: u64 = 2 * 1024 * 1024;
 const TAIL: u64 = 14 * 1024 * 1024;

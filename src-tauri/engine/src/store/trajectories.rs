@@ -33,6 +33,8 @@ pub struct Spent {
     pub micros: Option<u64>,
     /// How often the last call that was answered brought the same answer, one after the other.
     pub repeats: u32,
+    /// Tokens that its model read for the newest call, from wherever.
+    pub context: u64,
 }
 
 /// What a session used.
@@ -158,12 +160,23 @@ impl Store {
         .fetch_all(&self.read)
         .await
         .map_err(in_words)?;
+        let newest: Option<String> = sqlx::query_scalar(
+            "SELECT body FROM step WHERE session = ? AND kind = 'tokens' ORDER BY ordinal DESC LIMIT 1",
+        )
+        .bind(i64::from(session.0))
+        .fetch_optional(&self.read)
+        .await
+        .map_err(in_words)?;
         let steps = bodies.iter().filter_map(|it| serde_json::from_str(it).ok());
         let cost = account.cost(prices);
         Ok(Spent {
             tokens: account.tokens().spent(),
             micros: (cost.whole || !cost.known.is_zero()).then_some(cost.known.0),
             repeats: repeats(steps),
+            context: match newest.as_deref().map(serde_json::from_str) {
+                Some(Ok(StepKind::Tokens { tokens, .. })) => tokens.read(),
+                _ => 0,
+            },
         })
     }
 
@@ -228,6 +241,21 @@ impl Store {
         .await
         .map_err(|error| StoreError::of(&self.path, error))?;
         Ok(done == 0)
+    }
+
+    /// The newest steps of a session, oldest first, at most so many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn newest_steps(&self, session: SessionId, most: u32) -> Result<Vec<StepKind>, StoreError> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM step WHERE session = ? ORDER BY ordinal DESC LIMIT ?")
+                .bind(i64::from(session.0))
+                .bind(i64::from(most))
+                .fetch_all(&self.read)
+                .await
+                .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(bodies.iter().rev().filter_map(|it| serde_json::from_str(it).ok()).collect())
     }
 
     /// Steps of a session from an ordinal on, at most so many.

@@ -28,6 +28,8 @@ use pilothouse_engine::coordination::{
     Outcome, PendingEffect,
 };
 
+/// The fuse of an agent whose context is full.
+const FULL: Fuse = Fuse { minds: Minds::Context, spent: 170_000, limit: 160_000 };
 /// The fuse of an agent that hangs.
 const HUNG: Fuse = Fuse { minds: Minds::Silence, spent: 600, limit: 600 };
 
@@ -52,6 +54,7 @@ enum Manner {
     Hangs,
     MovesMain,
     Vanishes,
+    Fills,
 }
 
 /// The world.
@@ -282,6 +285,7 @@ impl World {
                 4 => Manner::Hangs,
                 5 => Manner::MovesMain,
                 6 => Manner::Vanishes,
+                7 | 8 => Manner::Fills,
                 _ => Manner::Honest,
             }
         })
@@ -315,6 +319,7 @@ impl World {
         }
         let how = match self.manner(attempt) {
             _ if did_nothing => Ending::Exited { code: 1 },
+            Manner::Fills => return Some(Input::FuseBlown { session: id, fuse: FULL }),
             Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
             Manner::Vanishes => lost(),

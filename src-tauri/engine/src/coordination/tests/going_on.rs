@@ -1,6 +1,7 @@
 //! Tries that go on where the last one stood: when they do, when they do not, and what of that counts.
 
 use pilothouse_contract::attempt::Attempt;
+use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::run::TaskRun;
 use pilothouse_contract::{SessionId, WorktreeId};
 
@@ -105,6 +106,49 @@ fn a_worktree_that_is_kept_for_the_next_try_is_nobodys_to_remove_and_is_let_go_w
     desk.take(Input::StopRun { run: RunId(1) });
     assert_eq!(desk.the_task().goes_on, None);
     assert_eq!(desk.take(remove), [Effect::Discard { worktree: WorktreeId(1) }]);
+}
+
+#[test]
+fn a_full_context_is_handed_over_to_a_fresh_session_and_counts_as_no_try() {
+    // An agent that cannot go on in a session of its own can be handed over all the same.
+    let mut desk = Desk::new(&[task("T001", proof())], Policy { attempts: 1, ..policy() });
+    let full = |session| Input::FuseBlown {
+        session,
+        fuse: Fuse { minds: Minds::Context, spent: 170_000, limit: 160_000 },
+    };
+    for handed in 0..begin::HAND_OVERS_MAX {
+        let session = desk.agent_runs();
+        assert_eq!(desk.take(full(session)), [Effect::EndSession { session }], "its session is ended first");
+        assert!(desk.take(full(session)).is_empty(), "once");
+        assert_eq!(desk.newest().state, AttemptState::Working);
+        // Whatever exit code it ends with: it was asked to.
+        desk.ends(session, 0, false);
+        let it = desk.newest();
+        assert_eq!(it.id, AttemptId(u32::try_from(handed).unwrap() + 2));
+        assert_eq!((it.worktree, desk.the_task().failures), (WorktreeId(1), 0));
+        assert!(it.continues.is_some() && desk.fleet.resumed_by(it).is_none(), "in a session of its own");
+        let before = &desk.fleet.attempts[&it.continues.unwrap()];
+        assert_eq!(before.failure, Some(Failure::HandedOver { fill: 170_000 }));
+    }
+    let session = desk.agent_runs();
+    desk.take(full(session));
+    assert_eq!(desk.newest().failure, Some(Failure::HandedOverTooOften));
+    assert_eq!((desk.states(), desk.the_task().failures), (vec![("T001", "parked")], 1));
+}
+
+#[test]
+fn who_is_handed_over_waits_while_the_run_is_paused_and_lands_afterwards() {
+    let mut desk = Desk::new(&[task("T001", proof())], policy());
+    let session = desk.agent_runs();
+    desk.take(Input::PauseRun { run: RunId(1), paused: true });
+    let fuse = Fuse { minds: Minds::Context, spent: 2, limit: 1 };
+    desk.take(Input::FuseBlown { session, fuse });
+    desk.ends(session, 143, false);
+    assert_eq!((desk.states(), desk.the_task().goes_on), (vec![("T001", "waiting")], Some(AttemptId(1))));
+    desk.take(Input::PauseRun { run: RunId(1), paused: false });
+    assert_eq!(desk.newest().continues, Some(AttemptId(1)));
+    desk.go_to_the_end();
+    assert_eq!((desk.states(), desk.the_task().failures), (vec![("T001", "done")], 0));
 }
 
 #[test]
