@@ -118,6 +118,7 @@ pub fn decide(
         Input::SessionEnded { session, end, did_nothing } => {
             work.session_ended(session, end, did_nothing);
         }
+        Input::PathsTouched { attempt, paths } => work.paths_touched(attempt, paths),
         Input::FuseBlown { session, fuse } => work.fuse_blown(session, fuse),
         Input::OverBudget { run, fuse } => work.over_budget(run, fuse),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,

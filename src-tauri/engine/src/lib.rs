@@ -8,6 +8,7 @@ pub mod coordination;
 mod drift;
 pub mod engine;
 pub mod execution;
+mod fuses;
 mod going_on;
 pub mod integration;
 mod night;

@@ -1,13 +1,13 @@
 //! Sessions: asked for, started, ended. What their end means is for whoever asked for them.
 
-use pilothouse_contract::attempt::Failure;
+use pilothouse_contract::attempt::{AttemptState, Failure};
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::money::Money;
 use pilothouse_contract::run::{Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::stop::Stop;
-use pilothouse_contract::{Event, Fault, ProjectId, SessionId, text};
+use pilothouse_contract::{AttemptId, Event, Fault, ProjectId, SessionId, text};
 
 use super::Work;
 use super::effect::Effect;
@@ -186,6 +186,14 @@ impl Work<'_> {
             None if fuse.minds == Minds::Context => self.hand_over(attempt, session, fuse.spent),
             // Told elsewhere.
             None => {}
+        }
+    }
+
+    /// It changed what no task may: it is ended at once, and not only told so when it is done.
+    pub(super) fn paths_touched(&mut self, attempt: AttemptId, paths: Vec<String>) {
+        if self.fleet.attempts.get(&attempt).is_some_and(|it| it.state == AttemptState::Working) {
+            let why = format!("it changed protected paths while it worked: {}", paths.join(", "));
+            self.fail_attempt(attempt, Failure::ScopeDrift { paths }, &why, &[]);
         }
     }
 

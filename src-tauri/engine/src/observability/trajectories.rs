@@ -102,7 +102,10 @@ pub async fn begin_after(store: &Store, earlier: &Followed, session: SessionId) 
         return Ok(());
     }
     finish(store, earlier).await;
-    let read = store.trajectory_read(earlier.session).await?.unwrap_or_default();
+    let mut read = store.trajectory_read(earlier.session).await?.unwrap_or_default();
+    read.file = earlier.file.display().to_string();
+    // Also if there is no log, or it cannot be read: from here on it is another one's.
+    store.put_steps(earlier.session, &TrajectoryRead { whole: true, ..read.clone() }, &[]).await?;
     store.put_steps(session, &TrajectoryRead { damaged: 0, whole: false, ..read }, &[]).await
 }
 

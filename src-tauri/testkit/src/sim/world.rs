@@ -55,6 +55,7 @@ enum Manner {
     MovesMain,
     Vanishes,
     Fills,
+    Trespasses,
 }
 
 /// The world.
@@ -286,6 +287,7 @@ impl World {
                 5 => Manner::MovesMain,
                 6 => Manner::Vanishes,
                 7 | 8 => Manner::Fills,
+                9 => Manner::Trespasses,
                 _ => Manner::Honest,
             }
         })
@@ -320,6 +322,9 @@ impl World {
         let how = match self.manner(attempt) {
             _ if did_nothing => Ending::Exited { code: 1 },
             Manner::Fills => return Some(Input::FuseBlown { session: id, fuse: FULL }),
+            Manner::Trespasses => {
+                return Some(Input::PathsTouched { attempt, paths: vec!["specs/x".to_owned()] });
+            }
             Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
             Manner::Vanishes => lost(),
