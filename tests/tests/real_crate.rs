@@ -56,7 +56,7 @@ fn script() -> Script {
             { "text": "Now the proof.", "actions": [{ "shell": "cargo test --offline --lib prefix:: 2>&1 | tail -n 3" }],
               "usage": { "input": 1200, "cached": 800, "output": 40 } },
             { "text": "Done: `common_prefix` counts characters." } ] },
-        { "name": "tests, second try", "when": "Your task: T002(?s:.*)An earlier try failed", "steps": [
+        { "name": "tests, gone on with", "when": "Your task: T002(?s:.*)What you did so far was not enough", "steps": [
             { "text": "The report says three, not four.", "actions": [{ "write_file": { "path": "tests/prefix.rs", "content": tests(3) } }] },
             { "actions": [{ "shell": "cargo test --offline --test prefix 2>&1 | tail -n 3 && git add -A && git -c user.name=A -c user.email=a@example.invalid commit -qm tests" }] },
             { "text": "Done, and committed." } ] },
@@ -198,7 +198,7 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     );
     assert!(said.contains("test result: ok. 89 passed"), "the crate's own 88 and one more: {said}");
 
-    // Three tasks, three commits; the wrong try was caught and mended in a fresh session.
+    // Three tasks, three commits; the wrong try was caught and mended, in its own session and its own worktree.
     let tasks = repo.git(&["log", "--format=%(trailers:key=Pilothouse-Task,valueonly,separator=)", "main"]);
     let mut tasks: Vec<&str> = tasks.lines().filter(|it| !it.is_empty()).collect();
     tasks.sort_unstable();
@@ -213,8 +213,31 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
         .collect();
     assert_eq!(failures, [Failure::VerifyFailed], "{}", story());
 
-    // What the program said and did, from its own log.
     let page = home.json(&["run", "show", "r1"]);
+    let of = |it: &&serde_json::Value| it["task"] == "T002";
+    let tries: Vec<&serde_json::Value> = page["attempts"].as_array().unwrap().iter().filter(of).collect();
+    assert_eq!(tries.len(), 2, "{}", story());
+    assert_eq!((&tries[1]["continues"], &tries[1]["worktree"]), (&tries[0]["id"], &tries[0]["worktree"]));
+    let own: Vec<String> = home
+        .history()
+        .into_iter()
+        .filter_map(|it| match it.event {
+            Event::SessionRuns { session, running } => {
+                tries.iter().any(|it| it["session"] == session.to_string()).then(|| running.native.unwrap())
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(own.len() == 2 && own[0] == own[1], "one session of its own: {own:?}");
+    // Each of the two has its own part of the one log, and none of the other's.
+    let said = |it: &serde_json::Value| {
+        home.json(&["trajectory", "show", it["session"].as_str().unwrap()])["steps"].to_string()
+    };
+    let (first, second) = (said(tries[0]), said(tries[1]));
+    assert!(first.contains("An obvious test.") && !first.contains("three, not four"), "{first}");
+    assert!(second.contains("three, not four") && !second.contains("An obvious test."), "{second}");
+
+    // What the program said and did, from its own log.
     let first = page["attempts"].as_array().unwrap().iter().find(|it| it["task"] == "T001").unwrap();
     let steps = home.json(&["trajectory", "show", first["session"].as_str().unwrap()]);
     let steps: Vec<&serde_json::Value> =
@@ -260,5 +283,5 @@ fn a_real_agent_program_carries_a_real_crate_to_landed() {
     assert!(tokens.iter().any(|it| it["cached"] == 800 && it["output"] == 40), "{tokens:?}");
     assert!(steps.iter().all(|it| it["kind"] != "error"), "{steps:#?}");
     let seen = seat.model().seen();
-    assert!(seen.iter().any(|it| it.scenario.as_deref() == Some("tests, second try")), "{seen:?}");
+    assert!(seen.iter().any(|it| it.scenario.as_deref() == Some("tests, gone on with")), "{seen:?}");
 }

@@ -238,6 +238,53 @@ fn the_looper_and_the_spender_are_ended_by_their_fuses_and_the_next_try_lands() 
 }
 
 #[test]
+fn the_filler_is_followed_by_a_fresh_session_that_goes_on_in_its_worktree() {
+    let ended = rehearse("filler");
+    assert_eq!((ended.code, &ended.summary["landed"]), (0, &Value::from(1)), "{}", ended.summary);
+    let tries: Vec<_> = ended.fleet.attempts.values().filter(|it| it.task.as_str() == "T002").collect();
+    let [first, second] = tries.as_slice() else { panic!("{tries:?}") };
+    let Some(Failure::HandedOver { fill }) = first.failure else { panic!("{:?}", first.failure) };
+    assert_eq!(fill, 165_010, "what its model read for the newest call, from wherever");
+    assert_eq!(
+        (second.continues, second.worktree, &second.base),
+        (Some(first.id), first.worktree, &first.base)
+    );
+    assert!(first.session != second.session && ended.fleet.sessions[&first.session.unwrap()].end.is_some());
+    let task = ended.fleet.runs.values().next().unwrap().task(&"T002".into()).unwrap().clone();
+    assert_eq!(task.failures, 0, "it is no failure of the task");
+    // What the first one left is told to the second: what changed, what failed, what it said.
+    let brief = ended.home.data().join("attempts").join(second.id.to_string()).join("brief.md");
+    let brief = std::fs::read_to_string(brief).unwrap();
+    for part in [
+        "## Handed over",
+        "full of 165010 tokens",
+        "lib/height.sh |",
+        "failed: `rm tests/t-height.sh && sh tests/t-height.sh`",
+        "The cases are still to be written.",
+        "## Your task: T002",
+    ] {
+        assert!(brief.contains(part), "{part} is missing:\n{brief}");
+    }
+    assert!(!brief.contains("An earlier try failed"), "{brief}");
+    let shown = ended.home.run(&["run", "show", "r1"]).out;
+    assert!(shown.contains("failed: handed-over") && shown.contains("2, goes on from"), "{shown}");
+}
+
+#[test]
+fn of_a_dirty_worktree_what_lies_in_the_scope_counts_and_what_does_not_is_refused() {
+    let ended = rehearse("dirty");
+    assert_eq!((ended.code, &ended.summary["landed"]), (0, &Value::from(1)), "{}", ended.summary);
+    let strayed = Failure::ScopeDrift { paths: vec!["scratch/notes.txt".to_owned()] };
+    assert_eq!(ended.failures("T002"), [&strayed]);
+    // The second one committed nothing and staged half: the engine's one commit holds all of it, and nothing else.
+    let TaskState::Done { commit } = ended.task("T002") else { panic!("{:?}", ended.task("T002")) };
+    let paths = ended.git(&["diff-tree", "--no-commit-id", "--name-only", "-r", commit.as_str()]);
+    assert_eq!(paths, "lib/height.sh\ntests/t-height.sh");
+    assert!(!ended.git(&["ls-tree", "-r", "--name-only", "main"]).contains("scratch"));
+    assert_eq!(ended.git(&["status", "--porcelain"]), "", "the checkout is as clean as it was");
+}
+
+#[test]
 fn the_crasher_is_seen_and_the_next_try_lands() {
     let ended = rehearse("crasher");
     assert_eq!(ended.failures("T002"), [&Failure::AgentExit { code: None }]);

@@ -45,6 +45,10 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
     assert!(kills > ran, "only {kills} kills in {ran} seeds");
     assert!(resumed > ran / 5, "only {resumed} parked runs went on in {ran} seeds");
     assert!(stopped > 0, "no run was stopped in {ran} seeds");
+    let went_on = sum(|it| it.went_on);
+    assert!(went_on > ran / 5, "only {went_on} tries went on where the last one stood, in {ran} seeds");
+    let handed_over = sum(|it| it.handed_over);
+    assert!(handed_over > ran / 5, "only {handed_over} sessions were handed over in {ran} seeds");
     let troubles = [
         ("effects that failed", sum(|it| it.failed)),
         ("full disks", sum(|it| it.disk_full)),

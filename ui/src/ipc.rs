@@ -99,6 +99,7 @@ pub(crate) fn tells(record: &Record) -> bool {
             | Event::BriefWritten { .. }
             | Event::SessionAsked { .. }
             | Event::WorktreeAsked { .. }
+            | Event::WorktreePassed { .. }
             | Event::ItemRead { .. }
     )
 }

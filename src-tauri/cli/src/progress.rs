@@ -148,10 +148,12 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::TaskMoved { run: it, .. }
         | Event::TaskRestarted { run: it, .. }
         | Event::TaskRests { run: it, .. }
-        | Event::TaskRested { run: it, .. } => *it == run,
+        | Event::TaskRested { run: it, .. }
+        | Event::TaskGoesOn { run: it, .. } => *it == run,
         Event::AttemptStarted { attempt: it } => it.run == run,
         Event::AttemptMoved { attempt: it, .. }
         | Event::AttemptWaits { attempt: it, .. }
+        | Event::AttemptHandsOver { attempt: it, .. }
         | Event::AttemptFailed { attempt: it, .. } => attempt(it),
         Event::EvidenceGathered { evidence } => evidence.subject.run == run,
         Event::QuestionAsked { question: it } => it.run == Some(run),
@@ -276,13 +278,19 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::TaskRestarted { task, .. } => format!("{task} gets new tries"),
         Event::TaskRests { task, until, .. } => format!("{task} rests until {}", clock(*until)),
         Event::TaskRested { task, .. } => format!("{task} has rested"),
+        Event::TaskGoesOn { task, attempt, .. } => {
+            format!("{task}: the next try goes on where {attempt} stood")
+        }
         Event::AttemptStarted { attempt } => {
-            format!("{} {} started, try {}", attempt.task, attempt.id, attempt.number)
+            format!("{} {} started, try {}", attempt.task, attempt.id, attempt.nth())
         }
         Event::AttemptWaits { attempt, wait: Some(wait) } => format!("{attempt} {wait}"),
         Event::AttemptWaits { attempt, wait: None } => format!("{attempt} goes on"),
         Event::AttemptMoved { attempt, to, why, evidence: ids } => {
             format!("{attempt} {}: {}{}", to.word(), says(why), evidence(ids))
+        }
+        Event::AttemptHandsOver { attempt, fill } => {
+            format!("{attempt} hands over: its context is full of {fill} tokens")
         }
         Event::AttemptFailed { attempt, failure, why, evidence: ids } => {
             format!("{attempt} FAILED ({}): {}{}", failure.word(), says(why), evidence(ids))
@@ -366,6 +374,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         | Event::BriefWritten { .. }
         | Event::CandidateRead { .. }
         | Event::WorktreeAsked { .. }
+        | Event::WorktreePassed { .. }
         | Event::WorktreeSeen { .. }
         | Event::PullMerged { .. } => return None,
     })

@@ -18,6 +18,10 @@ pub struct Attempt {
     /// It is one of several that try the same at once: the first one of them, which may be itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contest: Option<AttemptId>,
+    /// It goes on where an earlier try of the task stood, in that one's worktree and, unless that one was handed over, in its own
+    /// session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<AttemptId>,
     /// The how-manieth try of this task, from 1.
     pub number: u32,
     /// Where it stands.
@@ -46,10 +50,24 @@ pub struct Attempt {
     /// How it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Its context is full, of so many tokens: its session is being ended, and a fresh one goes on where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hands_over: Option<u64>,
     /// When it was leased.
     pub started: At,
     /// When it last moved.
     pub moved: At,
+}
+
+impl Attempt {
+    /// The how-manieth try it is, and from which one it goes on, in words.
+    #[must_use]
+    pub fn nth(&self) -> String {
+        match self.continues {
+            Some(before) => format!("{}, goes on from {before}", self.number),
+            None => self.number.to_string(),
+        }
+    }
 }
 
 /// Where an attempt stands. The order is that of the road.
@@ -148,6 +166,13 @@ pub enum Failure {
     OverMoney,
     /// It made the same call with the same answer over and over.
     Repeats,
+    /// Its context was full: a fresh session goes on where it stood. That is no failure of the task.
+    HandedOver {
+        /// Of so many tokens.
+        fill: u64,
+    },
+    /// Its context was full once more, after one session after the other had handed the task over.
+    HandedOverTooOften,
     /// The agent program ended badly.
     AgentExit {
         /// Its exit code, if it had one.
@@ -155,6 +180,8 @@ pub enum Failure {
     },
     /// Its session is gone and nobody knows how it ended.
     Lost,
+    /// It was to go on in its own session, and the program ended before it did anything.
+    NotResumed,
     /// It said done and changed nothing.
     NothingMade,
     /// It said done and the proof failed.
@@ -195,8 +222,11 @@ impl Failure {
             Self::OverTokens => "over-tokens",
             Self::OverMoney => "over-money",
             Self::Repeats => "repeats",
+            Self::HandedOver { .. } => "handed-over",
+            Self::HandedOverTooOften => "handed-over-too-often",
             Self::AgentExit { .. } => "agent-exit",
             Self::Lost => "lost",
+            Self::NotResumed => "not-resumed",
             Self::NothingMade => "nothing-made",
             Self::VerifyFailed => "verify-failed",
             Self::ScopeDrift { .. } => "scope-drift",

@@ -437,9 +437,9 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
         };
         // Silence has a rule of its own below.
         let fuses = fuse::of(fleet, session, sights.pulses.get(&session.id), sights.now);
-        for near in fuses.iter().filter(|it| it.minds != Minds::Silence && it.is_near()) {
+        for near in fuses.iter().filter(|it| is_news(it.minds) && it.is_near()) {
             list.push(alarm(
-                format!("fuse {} {}", session.id, near.failure().word()),
+                format!("fuse {} {}", session.id, near.failure().map_or("near", |it| it.word())),
                 running.at,
                 format!("A fuse of {} is about to blow: {near}", run.policy.agent.name),
                 "Then it is ended and tried again, as often as the policy allows".to_owned(),
@@ -464,6 +464,11 @@ fn stalled(fleet: &Fleet, sights: &Sights, list: &mut Vec<Alarm>) {
             ),
         ));
     }
+}
+
+/// Whether somebody wants to hear that such a fuse is about to blow: silence comes and goes, and by a full context nothing is lost.
+fn is_news(minds: Minds) -> bool {
+    !matches!(minds, Minds::Silence | Minds::Context | Minds::Tries | Minds::Paths)
 }
 
 #[cfg(test)]

@@ -109,6 +109,8 @@ pub enum Event {
     TaskRests { run: RunId, task: TaskId, until: At },
     /// Its rest is over, or a person lifted it.
     TaskRested { run: RunId, task: TaskId },
+    /// Its next try goes on where that one stood, and the worktree is kept for it.
+    TaskGoesOn { run: RunId, task: TaskId, attempt: AttemptId },
     /// The checkpoint of a phase is run, held, or did not.
     PhaseMoved { run: RunId, phase: usize, to: Checkpoint, why: String },
     /// A fresh session is asked to hold each requirement against the evidence.
@@ -128,6 +130,8 @@ pub enum Event {
     AttemptWaits { attempt: AttemptId, wait: Option<Wait> },
     /// An attempt failed: the bad end.
     AttemptFailed { attempt: AttemptId, failure: Failure, why: String, evidence: Vec<EvidenceId> },
+    /// Its context is full: its session is ended, and a fresh one is to go on.
+    AttemptHandsOver { attempt: AttemptId, fill: u64 },
     /// Its brief was written.
     BriefWritten { attempt: AttemptId, hash: String },
     /// What it made was read.
@@ -160,6 +164,8 @@ pub enum Event {
     WorktreeMade { worktree: WorktreeId },
     /// It could not be made, or is gone without us.
     WorktreeGone { worktree: WorktreeId, why: String },
+    /// Another attempt has it from now on.
+    WorktreePassed { worktree: WorktreeId, attempt: AttemptId },
     /// What it looks like was seen to change.
     WorktreeSeen { worktree: WorktreeId, seen: Seen },
     /// It was removed, and can be brought back.
@@ -251,6 +257,7 @@ impl Event {
             Self::TaskRestarted { .. } => "task-restarted",
             Self::TaskRests { .. } => "task-rests",
             Self::TaskRested { .. } => "task-rested",
+            Self::TaskGoesOn { .. } => "task-goes-on",
             Self::PhaseMoved { .. } => "phase-moved",
             Self::AuditAsked { .. } => "audit-asked",
             Self::Judged { .. } => "judged",
@@ -260,6 +267,7 @@ impl Event {
             Self::AttemptMoved { .. } => "attempt-moved",
             Self::AttemptWaits { .. } => "attempt-waits",
             Self::AttemptFailed { .. } => "attempt-failed",
+            Self::AttemptHandsOver { .. } => "attempt-hands-over",
             Self::BriefWritten { .. } => "brief-written",
             Self::CandidateRead { .. } => "candidate-read",
             Self::SessionAsked { .. } => "session-asked",
@@ -274,6 +282,7 @@ impl Event {
             Self::WorktreeAsked { .. } => "worktree-asked",
             Self::WorktreeMade { .. } => "worktree-made",
             Self::WorktreeGone { .. } => "worktree-gone",
+            Self::WorktreePassed { .. } => "worktree-passed",
             Self::WorktreeSeen { .. } => "worktree-seen",
             Self::WorktreeRemoved { .. } => "worktree-removed",
             Self::WorktreeRestored { .. } => "worktree-restored",

@@ -251,6 +251,10 @@ impl Fleet {
                 it.settling = false;
                 it.why.clone_from(why);
                 it.moved = at;
+                // What a person lets go on begins anew.
+                if !to.is_live() {
+                    it.tasks.iter_mut().for_each(|task| task.goes_on = None);
+                }
             }),
             Event::RunBegun { run, base } => self.run(*run, |it| {
                 it.state = RunState::Running;
@@ -272,14 +276,21 @@ impl Fleet {
             Event::RunPaused { run, paused } => self.run(*run, |it| {
                 it.paused = paused.then(|| Paused { by: record.who.clone(), at });
             }),
-            Event::TaskMoved { run, task, to, .. } => self.task(*run, task, |it| it.state = to.clone()),
+            Event::TaskMoved { run, task, to, .. } => self.task(*run, task, |it| {
+                it.state = to.clone();
+                it.goes_on = it.goes_on.filter(|_| *to == TaskState::Waiting);
+            }),
             Event::TaskRestarted { run, task } => self.task(*run, task, |it| {
                 it.state = TaskState::Waiting;
                 it.failures = 0;
                 it.rests = None;
+                it.goes_on = None;
             }),
             Event::TaskRests { run, task, until } => self.task(*run, task, |it| it.rests = Some(*until)),
             Event::TaskRested { run, task } => self.task(*run, task, |it| it.rests = None),
+            Event::TaskGoesOn { run, task, attempt } => {
+                self.task(*run, task, |it| it.goes_on = Some(*attempt))
+            }
             Event::PhaseMoved { run, phase, to, .. } => self.run(*run, |it| {
                 if let Some(of) = it.phases.iter_mut().find(|it| it.phase == *phase) {
                     of.state = to.clone();
@@ -301,6 +312,7 @@ impl Fleet {
                 let leads = attempt.contest.is_none_or(|first| first == attempt.id);
                 let run = self.task(attempt.run, &attempt.task, |it| {
                     it.attempts.push(attempt.id);
+                    it.goes_on = None;
                     if leads {
                         it.state = TaskState::Active { attempt: attempt.id };
                     }
@@ -324,12 +336,20 @@ impl Fleet {
                     it.evidence.extend(evidence);
                     it.moved = at;
                 });
-                // Being stopped or outdone says nothing about the task; nor does one of several while others try on.
-                let said = matches!(failure, Failure::Stopped | Failure::Outdone { .. });
+                // Being stopped, outdone or handed over says nothing about the task; nor does one of several while others try
+                // on, nor a session that could not be gone on with, once.
+                let said = match failure {
+                    Failure::Stopped | Failure::Outdone { .. } | Failure::HandedOver { .. } => true,
+                    Failure::NotResumed => self.is_first_of(*attempt, failure),
+                    _ => false,
+                };
                 let counts = u32::from(!said && self.beside(*attempt).next().is_none());
                 let of = self.attempts.get(attempt).map(|failed| (failed.run, failed.task.clone()));
                 let run = of.and_then(|(run, task)| self.task(run, &task, |it| it.failures += counts));
                 return [touched, run];
+            }
+            Event::AttemptHandsOver { attempt, fill } => {
+                self.attempt(*attempt, |it| it.hands_over = Some(*fill))
             }
             Event::BriefWritten { attempt, hash } => {
                 self.attempt(*attempt, |it| it.brief = Some(hash.clone()))
@@ -378,6 +398,9 @@ impl Fleet {
             }
             Event::WorktreeGone { worktree, why } => {
                 self.worktree(*worktree, |it| it.state = WorktreeState::Gone { why: why.clone() })
+            }
+            Event::WorktreePassed { worktree, attempt } => {
+                self.worktree(*worktree, |it| it.attempt = Some(*attempt))
             }
             Event::WorktreeSeen { worktree, seen } => {
                 self.worktree(*worktree, |it| it.seen = Some(seen.clone()))
@@ -460,6 +483,22 @@ impl Fleet {
         let all = contest.into_iter().flat_map(|first| self.attempts.range(first..));
         let of = move |it: &&Attempt| it.contest == contest && it.id != attempt && !it.state.is_over();
         all.map(|(_, it)| it).filter(of)
+    }
+
+    /// The session that an attempt goes on with: that of the try it continues, unless that one was handed over to a fresh one.
+    #[must_use]
+    pub fn resumed_by(&self, attempt: &Attempt) -> Option<&Session> {
+        let before = self.attempts.get(&attempt.continues?)?;
+        let is_full = matches!(before.failure, Some(Failure::HandedOver { .. }));
+        self.sessions.get(&before.session.filter(|_| !is_full)?)
+    }
+
+    /// Whether no other attempt at its task failed like this.
+    fn is_first_of(&self, attempt: AttemptId, failure: &Failure) -> bool {
+        let Some(it) = self.attempts.get(&attempt) else { return false };
+        let tries = self.runs.get(&it.run).and_then(|run| run.task(&it.task)).map(|it| &it.attempts);
+        let mut others = tries.into_iter().flatten().filter(|id| **id != attempt);
+        !others.any(|id| self.attempts.get(id).is_some_and(|it| it.failure.as_ref() == Some(failure)))
     }
 
     fn project(&mut self, id: ProjectId, change: impl FnOnce(&mut Project)) -> Option<Touched> {

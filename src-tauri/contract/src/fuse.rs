@@ -24,6 +24,12 @@ pub enum Minds {
     Money,
     /// How often the same call brought the same answer, one after the other, by the agent's own log.
     Repeats,
+    /// Tokens that its model read for the newest call, from wherever, by the agent's own log.
+    Context,
+    /// How often its task failed.
+    Tries,
+    /// Protected paths that it changed.
+    Paths,
 }
 
 /// A fuse of a session.
@@ -50,16 +56,17 @@ impl Fuse {
         self.spent.saturating_mul(5) >= self.limit.saturating_mul(4)
     }
 
-    /// How an attempt fails by it.
+    /// How an attempt fails by it, where it is the fuse that ends it.
     #[must_use]
-    pub fn failure(&self) -> Failure {
-        match self.minds {
+    pub fn failure(&self) -> Option<Failure> {
+        Some(match self.minds {
             Minds::Silence => Failure::Stalled,
             Minds::Time => Failure::OverTime,
             Minds::Tokens => Failure::OverTokens,
             Minds::Money => Failure::OverMoney,
             Minds::Repeats => Failure::Repeats,
-        }
+            Minds::Context | Minds::Tries | Minds::Paths => return None,
+        })
     }
 }
 
@@ -72,6 +79,10 @@ impl fmt::Display for Fuse {
             Minds::Tokens => write!(f, "{} of {} tokens", thousands(spent), thousands(limit)),
             Minds::Money => write!(f, "{} of {}", Money(spent), Money(limit)),
             Minds::Repeats => write!(f, "same call {spent} of {limit} times"),
+            Minds::Context => write!(f, "context {} of {} tokens", thousands(spent), thousands(limit)),
+            Minds::Tries => write!(f, "{spent} of {limit} tries failed"),
+            Minds::Paths if spent == 0 => write!(f, "no protected path changed"),
+            Minds::Paths => write!(f, "{spent} protected paths changed"),
         }
     }
 }
@@ -112,6 +123,10 @@ pub fn of(fleet: &Fleet, session: &Session, pulse: Option<&Pulse>, now: At) -> V
     let seconds = |since: At, until: At| u64::try_from(until.since_ms(since) / 1000).unwrap_or_default();
     let policy = &run.policy;
     let fuse = |minds, spent, limit| Fuse { minds, spent, limit };
+    let attempt = session.attempt.and_then(|id| fleet.attempts.get(&id));
+    let task = attempt.and_then(|it| run.task(&it.task));
+    // Of several that try it at once none is handed over: each is one try, and so are they all.
+    let context = attempt.filter(|it| it.contest.is_none()).map_or(0, |_| policy.context);
     let all = [
         fuse(Minds::Silence, seconds(last, now), policy.stall_s.into()),
         fuse(Minds::Time, seconds(pulse.work_from.unwrap_or(running.at), until), policy.attempt_s.into()),
@@ -119,6 +134,13 @@ pub fn of(fleet: &Fleet, session: &Session, pulse: Option<&Pulse>, now: At) -> V
         fuse(Minds::Money, pulse.micros.unwrap_or_default(), pulse.micros.map_or(0, |_| policy.money.0)),
         fuse(Minds::Tokens, pulse.tokens, policy.tokens),
         fuse(Minds::Repeats, pulse.repeats.into(), policy.repeats.into()),
+        fuse(Minds::Context, pulse.context, context),
+        fuse(
+            Minds::Tries,
+            task.map_or(0, |it| it.failures.into()),
+            task.map_or(0, |_| policy.attempts.into()),
+        ),
+        fuse(Minds::Paths, 0, task.map_or(0, |_| 1)),
     ];
     // A limit of 0 is none.
     all.into_iter().filter(|it| it.limit > 0).collect()
@@ -139,6 +161,10 @@ mod tests {
         assert_eq!(said(Minds::Tokens, 9_999, 500_000), ("9999 of 500 k tokens".to_owned(), false, false));
         let money = said(Minds::Money, 1_600_000, 2_000_000);
         assert_eq!(money, ("$1.60 of $2.00".to_owned(), true, false));
+        let context = said(Minds::Context, 130_000, 160_000);
+        assert_eq!(context, ("context 130 k of 160 k tokens".to_owned(), true, false));
+        assert_eq!(said(Minds::Tries, 1, 2), ("1 of 2 tries failed".to_owned(), false, false));
+        assert_eq!(said(Minds::Paths, 0, 1), ("no protected path changed".to_owned(), false, false));
         assert_eq!(said(Minds::Repeats, 10, 10), ("same call 10 of 10 times".to_owned(), true, true));
     }
 }

@@ -189,6 +189,9 @@ pub struct TaskRun {
     /// It is tried again, and not before this: its last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rests: Option<At>,
+    /// Its next try goes on where this one stood; its worktree is kept for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes_on: Option<AttemptId>,
 }
 
 /// Where a task stands.
@@ -389,6 +392,13 @@ pub struct Policy {
     /// So often the same call may bring the same answer, one after the other, by the agent's own log; 0 is without end.
     #[serde(default)]
     pub repeats: u32,
+    /// A session whose model read so many tokens for one call is full, and a fresh one goes on with the task; 0 is never.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub context: u64,
+    /// So long may the whole run take by the clock on the wall, from its start or from when it was let go on, in seconds; 0 is
+    /// without end.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub run_s: u64,
     /// How long one check may take, in seconds.
     pub check_s: u32,
     /// Whether a check that fails is run once more on the same tree, to tell a flake.
@@ -439,6 +449,17 @@ pub struct AgentChoice {
     pub adapter: Adapter,
     /// The command, with `{brief}`, `{brief_file}` and `{uuid}` as places to fill in.
     pub command: Vec<String>,
+    /// The command that goes on with a session of it, with `{native}` for the session's own id besides; empty if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<String>,
+}
+
+impl AgentChoice {
+    /// Whether a session of it that ended can be gone on with.
+    #[must_use]
+    pub fn can_resume(&self) -> bool {
+        self.adapter == Adapter::ClaudeCode || !self.resume.is_empty()
+    }
 }
 
 /// The adapters that are built in.

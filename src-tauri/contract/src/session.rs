@@ -318,6 +318,9 @@ pub struct Pulse {
     /// How often its last call brought the same answer as the one before, by the agent's own log.
     #[serde(default)]
     pub repeats: u32,
+    /// Tokens that its model read for the newest call, from wherever.
+    #[serde(default)]
+    pub context: u64,
 }
 
 /// What keeps a session from being held as it should be; seen by the engine now, never stored.

@@ -164,6 +164,27 @@ pub enum StepKind {
 }
 
 impl StepKind {
+    /// What a program says of a cost that it goes on counting from what it said before it was gone on with; everything else as it is.
+    #[must_use]
+    pub fn since(self, before: &Self) -> Self {
+        let (Self::Cost { micros, models }, Self::Cost { micros: told, models: counted }) = (&self, before)
+        else {
+            return self;
+        };
+        // One that began to count anew did not go on from there.
+        let of = |model: &String| models.get(model).copied().unwrap_or_default();
+        if counted.iter().any(|(model, tokens)| !tokens.without(&of(model)).is_empty()) {
+            return self;
+        }
+        let rest = |(model, tokens): (&String, &Tokens)| {
+            (model.clone(), tokens.without(&counted.get(model).copied().unwrap_or_default()))
+        };
+        Self::Cost {
+            micros: micros.zip(*told).map(|(all, before)| all.saturating_sub(before)),
+            models: models.iter().map(rest).filter(|(_, tokens)| !tokens.is_empty()).collect(),
+        }
+    }
+
     /// The word shown to people.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -212,5 +233,30 @@ impl Trajectory {
     #[must_use]
     pub fn read(&self) -> u64 {
         self.input + self.cached + self.cache_write
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_gone_on_with_costs_what_it_cost_since() {
+        let tokens = |input, output| Tokens { input, output, ..Tokens::default() };
+        let told = |micros, of: &[(&str, Tokens)]| StepKind::Cost {
+            micros,
+            models: of.iter().map(|(model, tokens)| ((*model).to_owned(), *tokens)).collect(),
+        };
+        let before = told(Some(5_000), &[("opus", tokens(1000, 50))]);
+        let after = told(Some(10_760), &[("opus", tokens(2200, 90)), ("haiku", tokens(7, 1))]);
+        let since = told(Some(5_760), &[("opus", tokens(1200, 40)), ("haiku", tokens(7, 1))]);
+        assert_eq!(after.since(&before), since);
+        let nobody_knows = told(None, &[("opus", tokens(2200, 90))]);
+        assert_eq!(nobody_knows.since(&before), told(None, &[("opus", tokens(1200, 40))]));
+        // It counts from nothing.
+        let anew = told(Some(300), &[("opus", tokens(60, 3))]);
+        assert_eq!(anew.clone().since(&before), anew);
+        let said = StepKind::Message { text: "x".to_owned() };
+        assert_eq!(said.clone().since(&before), said);
     }
 }

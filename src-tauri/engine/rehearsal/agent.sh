@@ -10,6 +10,7 @@ brief() { sed -n "$1" "$PILOTHOUSE_BRIEF"; }
 task=$(brief 's/^## Your task: \(T[0-9]*\) .*/\1/p')
 title=$(brief 's/^## Your task: T[0-9]* \(.*\)/\1/p')
 if grep -q '^## An earlier try failed' "$PILOTHOUSE_BRIEF"; then again=yes; else again=no; fi
+if grep -q '^## Handed over' "$PILOTHOUSE_BRIEF"; then handed=yes; else handed=no; fi
 
 pause() {
     ms=$(($1 * 100 / speed))
@@ -306,6 +307,30 @@ spender-T002-no)
         run "wc -c README.md; echo page $count"
         note "\"kind\":\"tokens\",\"model\":\"scripted\",\"input\":9000,\"cached\":4000,\"output\":600"
     done
+    ;;
+filler-T002-*)
+    if [ "$handed" = no ]; then
+        work sound
+        run 'rm tests/t-height.sh && sh tests/t-height.sh'
+        say 'The cases are still to be written.'
+        while :; do
+            run "cat lib/height.sh; echo page $count"
+            note "\"kind\":\"tokens\",\"model\":\"scripted\",\"input\":10,\"cached\":165000,\"output\":6"
+        done
+    fi
+    [ -s lib/height.sh ] || { say 'Nothing was left to me.'; exit 6; }
+    think 'Somebody began before me; the brief says what is left.'
+    diligent
+    ;;
+dirty-T002-no)
+    work sound
+    run 'mkdir -p scratch && date > scratch/notes.txt'
+    say 'T002 is done; I leave everything as it lies.'
+    ;;
+dirty-T002-yes)
+    work sound
+    run 'git add lib/height.sh && git status --short'
+    say 'T002 is done; half of it is staged, nothing is committed.'
     ;;
 crasher-T002-no)
     work sound

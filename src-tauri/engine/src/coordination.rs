@@ -6,6 +6,7 @@
 
 mod admit;
 mod attempts;
+mod begin;
 mod budgets;
 mod checkpoint;
 mod complete;
@@ -115,7 +116,10 @@ pub fn decide(
         Input::HolderUpgraded { session, holder } => {
             work.engine(Event::HolderUpgraded { session, holder });
         }
-        Input::SessionEnded { session, end } => work.session_ended(session, end),
+        Input::SessionEnded { session, end, did_nothing } => {
+            work.session_ended(session, end, did_nothing);
+        }
+        Input::PathsTouched { attempt, paths } => work.paths_touched(attempt, paths),
         Input::FuseBlown { session, fuse } => work.fuse_blown(session, fuse),
         Input::OverBudget { run, fuse } => work.over_budget(run, fuse),
         Input::RemoveWorktree { worktree } => work.remove_worktree(worktree)?,

@@ -399,7 +399,8 @@ impl Engine {
                 Told::Ended(mut end) if !check => {
                     let lost = self.fleet().sessions.get(&session).cloned();
                     end.native = native::of_lost(lost, &end).await;
-                    self.tell(Input::SessionEnded { session, end });
+                    let did_nothing = self.did_nothing(session).await;
+                    self.tell(Input::SessionEnded { session, end, did_nothing });
                 }
                 Told::Ended(_) => {}
             }

@@ -8,6 +8,8 @@ pub mod coordination;
 mod drift;
 pub mod engine;
 pub mod execution;
+mod fuses;
+mod going_on;
 pub mod integration;
 mod night;
 pub mod observability;

@@ -83,7 +83,8 @@ impl Engine {
                 None => None,
             },
             Effect::Prepare { attempt } => match self.matter(*attempt) {
-                Some(matter) => {
+                Some(mut matter) => {
+                    matter.handed = self.handed(*attempt).await;
                     let made = self.inner.attempts.prepare(&matter).await;
                     Some(Outcome::Prepared(made.map_err(|error| error.to_string())))
                 }
@@ -244,7 +245,10 @@ impl Engine {
                 Err(error) => Err(error.to_string()),
             }));
         }
-        let native = self.native_id(session);
+        let native = self.native_of(&self.fleet(), &it);
+        if matter.as_ref().is_some_and(|it| it.resumes) {
+            self.take_up(session).await;
+        }
         let started = match (&matter, it.kind) {
             (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
             (None, SessionKind::Agent) => match &case {

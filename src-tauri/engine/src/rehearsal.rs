@@ -33,13 +33,18 @@ const FILES: [(&str, &str); 9] = [
 ];
 
 /// The scripts, and what their agents do.
-pub const SCRIPTS: [(&str, &str); 12] = [
+pub const SCRIPTS: [(&str, &str); 14] = [
     ("voyage", "honest agents; one is careless at first, is caught, and mends it"),
     ("liar", "one says that its proof passes, and it does not"),
     ("failer", "one gives up with an exit code"),
     ("staller", "one hangs at first"),
     ("looper", "one makes the same call over and over at first"),
     ("spender", "one uses more tokens than it may at first"),
+    ("filler", "one fills its context at first, and a fresh session goes on where it stood"),
+    (
+        "dirty",
+        "one leaves its worktree dirty: with a file outside its scope at first, then with nothing committed",
+    ),
     ("crasher", "one is killed at first"),
     ("strayer", "one edits files outside its scope"),
     ("ticker", "one ticks its own box"),
@@ -83,7 +88,12 @@ pub(crate) async fn start(
     let item = item.ok_or_else(|| Fault::bug("the rehearsal's spec was not found"))?;
     let speed = call.speed.clamp(1, 100);
     let command = ["sh", "{agent_file}", &call.script, &speed.to_string()].map(str::to_owned).to_vec();
-    let agent = AgentChoice { name: "rehearsal".to_owned(), adapter: Adapter::Rehearsal, command };
+    let agent = AgentChoice {
+        name: "rehearsal".to_owned(),
+        adapter: Adapter::Rehearsal,
+        command,
+        resume: Vec::new(),
+    };
     let ask = ask::run::Start {
         item,
         agent: None,

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use pilothouse_contract::fuse::{self, Fuse, Minds};
 use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::{Pull, PullState};
@@ -17,10 +15,11 @@ use tokio::sync::mpsc;
 
 use crate::coordination::Input;
 use crate::engine::Engine;
-use crate::execution::held::{Key, Sight};
+use crate::execution::held::Sight;
 use crate::execution::trees::{admin_of, name_of};
 use crate::execution::watch::{SWEEP, Sign, Wanted};
 use crate::execution::{agents, repository};
+use crate::going_on;
 use crate::integration::lander::{self, Obstacles};
 use crate::observability::trajectories::{self, Followed};
 use crate::perform::{git_of, now};
@@ -44,9 +43,6 @@ pub(crate) fn changes_what_is_watched(event: &Event) -> bool {
 
 /// A landing that was refused for no reason that we know is tried again on a sign, but not within this long.
 const TRY_AGAIN_MS: i64 = 30_000;
-
-/// So often at least the fuses of a session are looked at.
-const SLOWLY: Duration = Duration::from_secs(30);
 
 /// The folders where a change may clear the way of a landing: where its paths are or would be, and where git notes what
 /// is under way in the checkout.
@@ -74,38 +70,6 @@ fn written_last(top: &Path, status: &[String]) -> Option<At> {
         Some(At(i64::try_from(since.as_millis()).ok()?))
     });
     times.max()
-}
-
-/// How long a session was silent and at work, not counting while the machine slept: clocks on the wall go on then, and the one
-/// that is asked here does not. It begins with each engine anew, so it says too little rather than too much.
-#[derive(Debug)]
-struct Awake {
-    looked: Instant,
-    /// The last sign of work that was seen.
-    last: Option<At>,
-    silent: Duration,
-    work: Duration,
-}
-
-impl Awake {
-    fn new() -> Self {
-        Self { looked: Instant::now(), last: None, silent: Duration::ZERO, work: Duration::ZERO }
-    }
-
-    /// Goes on to now, with the last sign of work, and until when a person was waited for, if at all.
-    fn look(&mut self, last: Option<At>, waited: Option<At>, now: At) {
-        let ago = |at: At| Duration::from_millis(u64::try_from(now.since_ms(at)).unwrap_or_default());
-        let since = self.looked.elapsed().min(waited.map_or(Duration::MAX, ago));
-        self.looked = Instant::now();
-        self.work += since;
-        self.silent += since;
-        let last = last.max(waited);
-        // Another one is a newer one, also if the clock on the wall was set back.
-        if last != self.last {
-            self.last = last;
-            self.silent = self.silent.min(last.map_or(Duration::ZERO, ago));
-        }
-    }
 }
 
 impl Engine {
@@ -234,7 +198,7 @@ impl Engine {
 
     /// Looks at a worktree that is not watched: what was written there since the last look is a sign of work, as old as
     /// the files say.
-    async fn sweep_worktree(&self, worktree: WorktreeId) {
+    pub(crate) async fn sweep_worktree(&self, worktree: WorktreeId) {
         let before = self.fleet().worktrees.get(&worktree).and_then(|it| it.seen.clone());
         let Some((seen, touched)) = self.look_at_worktree(worktree).await else { return };
         if let Some(touched) = touched {
@@ -390,6 +354,7 @@ impl Engine {
                     at: now(),
                     watched: self.inner.watch.words(worktree),
                 };
+                self.mind_paths(&it, &git, seen.head.as_ref(), &lines).await;
                 self.tell(Input::WorktreeSeen { worktree, seen: seen.clone() });
                 Some((seen, written_last(&tree.path, &lines)))
             }
@@ -439,6 +404,7 @@ impl Engine {
             let tell = move |spent: Spent| {
                 sessions.tell_pulse(key, |it| {
                     (it.tokens, it.micros, it.repeats) = (spent.tokens, spent.micros, spent.repeats);
+                    it.context = spent.context;
                 });
                 let engine = engine.clone();
                 tokio::spawn(async move {
@@ -449,21 +415,24 @@ impl Engine {
             };
             tokio::spawn(trajectories::follow(store, followed, sight.clone(), ended, tell));
         }
-        if self.fleet().sessions.get(&session).is_some_and(|it| it.kind == SessionKind::Agent) {
+        let has_fuses =
+            |it: &pilothouse_contract::session::Session| it.kind == SessionKind::Agent && it.run.is_some();
+        if self.fleet().sessions.get(&session).is_some_and(has_fuses) {
             tokio::spawn(self.clone().mind_fuses(session, key, sight));
         }
     }
 
-    fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
+    pub(crate) fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
         let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent)?;
         let policy = &fleet.runs.get(&it.run?)?.policy;
         let judge = policy.judge.as_ref().filter(|_| it.gate.is_some());
         let adapter = judge.unwrap_or(&policy.agent).adapter;
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
-        let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_id(session))?;
+        let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_of(fleet, it))?;
+        let goes_on = going_on::earlier(fleet, it).map(|it| it.id);
         let (read_line, prices) = (agents::reader(adapter), self.prices(policy));
-        Some(Followed { session, file, read_line, repeats: policy.repeats, prices })
+        Some(Followed { session, goes_on, file, read_line, repeats: policy.repeats, prices })
     }
 
     /// Sessions that ended while no engine ran, or just before one was killed: the rest of their logs is read.
@@ -477,95 +446,13 @@ impl Engine {
             trajectories::finish(&self.inner.store, &followed).await;
         }
     }
-
-    /// Hands in the first fuse of a session that blows. Neither sleep of the machine nor waiting for a person is counted.
-    async fn mind_fuses(self, session: SessionId, key: Key, mut sight: tokio::sync::watch::Receiver<Sight>) {
-        let mut awake = Awake::new();
-        loop {
-            let seen = sight.borrow_and_update().clone();
-            let now = now();
-            let (fuses, worktree, waited) = {
-                let fleet = self.fleet();
-                let Some(it) = fleet.sessions.get(&session) else { return };
-                let waited = fleet.waited_until(session, now);
-                (fuse::of(&fleet, it, Some(&seen.pulse), now), it.worktree, waited)
-            };
-            let last = self.last_sign(&seen, worktree);
-            awake.look(last, waited, now);
-            let back = |by: Duration| Some(now.plus_ms(-i64::try_from(by.as_millis()).unwrap_or_default()));
-            let (silent_from, work_from) = (back(awake.silent), back(awake.work));
-            self.inner.sessions.tell_pulse(key, |it| {
-                // What is a second off is not told again.
-                let is_off = |told: Option<At>, is: Option<At>| {
-                    told.zip(is).is_none_or(|(told, is)| (is.0 - told.0).abs() > 1000)
-                };
-                if is_off(it.silent_from, silent_from) || is_off(it.work_from, work_from) {
-                    (it.silent_from, it.work_from) = (silent_from, work_from);
-                }
-            });
-            let spent = |it: Fuse| match it.minds {
-                Minds::Silence => Fuse { spent: awake.silent.as_secs(), ..it },
-                Minds::Time => Fuse { spent: awake.work.as_secs(), ..it },
-                Minds::Tokens | Minds::Money | Minds::Repeats => it,
-            };
-            let fuses: Vec<Fuse> = fuses.into_iter().map(spent).collect();
-            if let Some(blown) = fuses.iter().find(|it| it.is_blown()) {
-                // What is only swept may have been written to since the last look.
-                let unseen = worktree.filter(|it| self.inner.watch.unwatched().contains(it));
-                if let Some(unseen) = unseen.filter(|_| blown.minds == Minds::Silence) {
-                    self.sweep_worktree(unseen).await;
-                    if self.last_sign(&sight.borrow().clone(), worktree) != last {
-                        continue;
-                    }
-                }
-                self.tell(Input::FuseBlown { session, fuse: *blown });
-                return;
-            }
-            let timed = fuses.iter().filter(|it| matches!(it.minds, Minds::Silence | Minds::Time));
-            let left = timed.map(|it| Duration::from_secs(it.limit - it.spent)).min().unwrap_or(SLOWLY);
-            let spent = |it: &Sight| (it.pulse.tokens, it.pulse.micros, it.pulse.repeats);
-            let known = spent(&seen);
-            let news = |it: &Sight| it.end.is_some() || spent(it) != known;
-            let ended = match tokio::time::timeout(left.min(SLOWLY), sight.wait_for(news)).await {
-                Ok(Ok(it)) => it.end.is_some(),
-                Ok(Err(_)) => true,
-                Err(_) => false,
-            };
-            if ended {
-                return;
-            }
-        }
-    }
-
-    fn last_sign(&self, sight: &Sight, worktree: Option<WorktreeId>) -> Option<At> {
-        let activity = self.inner.activity.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let touched = worktree.and_then(|it| activity.get(&it).copied());
-        sight.pulse.last_output.into_iter().chain(touched).max()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn neither_waiting_nor_a_clock_that_is_set_back_makes_a_session_silent() {
-        let now = At(1_000_000);
-        let mut awake = Awake::new();
-        let mut after = |s: u64, last: i64, waited: Option<i64>| {
-            awake.looked = Instant::now().checked_sub(Duration::from_secs(s)).unwrap();
-            let at = |ago: i64| now.plus_ms(-ago * 1000);
-            awake.look(Some(at(last)), waited.map(at), now);
-            (awake.silent.as_secs(), awake.work.as_secs())
-        };
-        assert_eq!(after(10, 3, None), (3, 10));
-        assert_eq!(after(10, 3, None), (13, 20), "the same sign is no new one");
-        assert_eq!(after(10, 20, Some(0)), (0, 20), "it waits for a person");
-        assert_eq!(after(10, 20, Some(4)), (4, 24), "the answer came four seconds ago");
-        // A sign from what is now the future.
-        assert_eq!(after(10, -500, None), (0, 34));
-        assert_eq!(after(10, 2, None), (2, 44), "the clock was set back: this one is new");
-    }
+    use super::*;
 
     #[test]
     fn what_may_clear_the_way_of_a_landing_is_watched() {

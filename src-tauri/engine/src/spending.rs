@@ -11,7 +11,7 @@ use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::money::{MoneyCount, Prices};
 use pilothouse_contract::pace::{self, Sample};
 use pilothouse_contract::receipt::TokenCount;
-use pilothouse_contract::run::{Policy, Run, RunState};
+use pilothouse_contract::run::{Policy, Run, RunState, TouchKind};
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::{At, RunId, SessionId, ask, text};
 
@@ -68,7 +68,7 @@ impl Engine {
             paces: pace::paces(samples, run.policy.inner_loop_s),
             inner_loop_s: run.policy.inner_loop_s,
             quiet: observed::counted(&ran),
-            budget: budget(&run.policy, &tokens, &money),
+            budget: budget(run, &tokens, &money),
             tokens,
             money,
         })
@@ -90,12 +90,14 @@ impl Engine {
     /// Holds what a run's agents used against what they may, and hands in what is over. Whether something is.
     pub(crate) async fn mind_budget(&self, run: RunId) -> bool {
         let it = self.fleet().runs.get(&run).filter(|it| it.state == RunState::Running).cloned();
-        let Some(it) = it.filter(|it| it.policy.run_tokens > 0 || !it.policy.run_money.is_zero()) else {
+        let is_minded =
+            |it: &Run| it.policy.run_tokens > 0 || !it.policy.run_money.is_zero() || it.policy.run_s > 0;
+        let Some(it) = it.filter(is_minded) else {
             return false;
         };
         match self.spent(&it, &self.agents_of(run)).await {
             Ok((tokens, money)) => {
-                let blown = budget(&it.policy, &tokens, &money).into_iter().find(Fuse::is_blown);
+                let blown = budget(&it, &tokens, &money).into_iter().find(Fuse::is_blown);
                 if let Some(fuse) = blown {
                     // Whoever asks wants it parked before going on.
                     let told =
@@ -160,11 +162,22 @@ impl Engine {
 }
 
 /// What would park a run for what all of its attempts use.
-fn budget(policy: &Policy, tokens: &TokenCount, money: &MoneyCount) -> Vec<Fuse> {
+fn budget(run: &Run, tokens: &TokenCount, money: &MoneyCount) -> Vec<Fuse> {
+    let policy = &run.policy;
+    let seconds = under_way_s(run);
     let spent = tokens.input + tokens.cache_write + tokens.output;
     let all = [
         Fuse { minds: Minds::Tokens, spent, limit: policy.run_tokens },
         Fuse { minds: Minds::Money, spent: money.known.0, limit: policy.run_money.0 },
+        Fuse { minds: Minds::Time, spent: seconds, limit: policy.run_s },
     ];
     all.into_iter().filter(|it| it.limit > 0).collect()
+}
+
+/// So long a run has been under way, in seconds by the clock on the wall. Whoever lets it go on gives it its time anew; what is over takes
+/// none any more.
+pub(crate) fn under_way_s(run: &Run) -> u64 {
+    let until = if run.state.is_live() { now() } else { run.moved };
+    let let_on = run.touches.iter().rev().find(|it| it.kind == TouchKind::Restarted);
+    u64::try_from(until.since_ms(let_on.map_or(run.started, |it| it.at)) / 1000).unwrap_or_default()
 }

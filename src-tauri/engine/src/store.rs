@@ -10,6 +10,7 @@ pub mod opencode;
 mod outbox;
 mod quiet;
 mod trajectories;
+mod worked;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use sqlx::sqlite::{
 pub use error::StoreError;
 pub use quiet::QuietRun;
 pub use trajectories::{Accounts, NewStep, Read as TrajectoryRead, Spent};
+pub use worked::Worked;
 
 /// So many pages each connection keeps, as KiB: less than SQLite would by itself, for there are four of them, they fill as history
 /// grows, and the system keeps the file in memory as well.

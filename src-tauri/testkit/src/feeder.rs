@@ -283,6 +283,7 @@ fn fleet(strips: u32) -> Fleet {
         attempts: vec![AttemptId(n)],
         failures: 0,
         rests: None,
+        goes_on: None,
     };
     let tasks: Vec<TaskRun> = specs.iter().zip(1..).map(task).collect();
     let attempt = |(spec, n): (&TaskSpec, u32)| {
@@ -292,6 +293,7 @@ fn fleet(strips: u32) -> Fleet {
             task: spec.id.clone(),
             number: 1,
             contest: None,
+            continues: None,
             state: AttemptState::Working,
             waits: None,
             why: "the stand-in began".to_owned(),
@@ -302,6 +304,7 @@ fn fleet(strips: u32) -> Fleet {
             candidate: None,
             evidence: Vec::new(),
             failure: None,
+            hands_over: None,
             started: at,
             moved: at,
         };
@@ -401,6 +404,7 @@ fn policy(slots: u32) -> Policy {
             name: "stand-in".to_owned(),
             adapter: Adapter::Command,
             command: vec!["true".to_owned()],
+            resume: Vec::new(),
         },
         checks: Vec::new(),
         approve: Approval::Person,
@@ -416,6 +420,8 @@ fn policy(slots: u32) -> Policy {
         quiet: Vec::new(),
         inner_loop_s: 60,
         repeats: 12,
+        context: 0,
+        run_s: 0,
         retry_s: 10,
         retry_max_s: 300,
         check_s: 600,

@@ -189,7 +189,10 @@ impl Sim {
         self.person(Input::ItemsFound { project: ProjectId(1), items: found });
         let workflow =
             Workflow::read(None, "").unwrap_or_else(|_| unreachable!("invariant: no file has no faults"));
-        let Some(agent) = built_in("rehearsal") else { return };
+        let Some(mut agent) = built_in("rehearsal") else { return };
+        if self.rng.bool() {
+            agent.resume = agent.command.clone();
+        }
         let policy = Policy {
             approve: if self.rng.bool() { Approval::Policy } else { Approval::Person },
             slots: self.rng.u32(1..=4),

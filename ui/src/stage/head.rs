@@ -52,7 +52,10 @@ pub(crate) fn TaskHead(run: RunId, task: TaskId) -> impl IntoView {
                 place: format!("{} of {}", at + 1, run.tasks.len()),
                 tries: attempt.map_or_else(
                     || "none".to_owned(),
-                    |it| format!("{} of {}", it.number, run.policy.attempts.max(it.number)),
+                    |it| {
+                        let of = format!("{} of {}", it.number, run.policy.attempts.max(it.number));
+                        it.continues.map_or(of.clone(), |before| format!("{of}, goes on from {before}"))
+                    },
                 ),
                 agent: run.policy.agent.name.clone(),
                 branch: attempt

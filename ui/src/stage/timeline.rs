@@ -273,7 +273,7 @@ fn row_of(fleet: &Fleet, record: &Record, run: RunId, task: &TaskId, attempts: &
                 .map(|it| format!("In worktree {}", it.branch.short()))
                 .unwrap_or_default(),
             result: format!("base {}", attempt.base.short()),
-            ..row("branch", format!("Attempt {} started", attempt.number))
+            ..row("branch", format!("Attempt {} started", attempt.nth()))
         },
         Event::AttemptMoved { attempt, to, why, .. } if ours(attempt) => {
             Row { why: why.clone(), ..row("right", format!("{} {}", attempt, to.word().replace('-', " "))) }

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// How many times faster than comfortable to watch, 1 to 100
     #[arg(long, default_value_t = 1)]
     speed: u32,
-    /// Who misbehaves, and how: voyage (one is careless, is caught and mends it), liar, failer, staller, looper, spender, crasher,
+    /// Who misbehaves, and how: voyage (one is careless, is caught and mends it), liar, failer, staller, looper, spender, filler, crasher, dirty,
     /// strayer, ticker, self-approver, main-mover
     #[arg(long, default_value = "voyage")]
     script: String,

@@ -342,7 +342,7 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
             vec![
                 it.task.to_string(),
                 it.id.to_string(),
-                it.number.to_string(),
+                it.nth(),
                 it.failure.as_ref().map_or_else(
                     || it.state.word().to_owned(),
                     |failure| format!("failed: {}", failure.word()),

@@ -82,7 +82,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
 fn attempt(page: &ask::attempt::AttemptPage) -> String {
     let it = &page.attempt;
     let mut says =
-        format!("{} {}, try {}: {}: {}\n", it.id, it.task, it.number, it.state.word(), short(&it.why, 300));
+        format!("{} {}, try {}: {}: {}\n", it.id, it.task, it.nth(), it.state.word(), short(&it.why, 300));
     for line in &page.sessions {
         let of = &line.session;
         says.push_str(&format!(

@@ -83,5 +83,5 @@ impl Answer<ask::task::List> for Desk {
 
 fn not_run(spec: &pilothouse_contract::spec::TaskSpec) -> TaskRun {
     let state = if spec.done { TaskState::DoneBefore } else { TaskState::Waiting };
-    TaskRun { spec: spec.clone(), state, attempts: Vec::new(), failures: 0, rests: None }
+    TaskRun { spec: spec.clone(), state, attempts: Vec::new(), failures: 0, rests: None, goes_on: None }
 }

@@ -50,6 +50,7 @@ impl Desk {
                 name: command.first().cloned().unwrap_or_default(),
                 adapter: Adapter::Command,
                 command,
+                resume: Vec::new(),
             },
             (None, _) => match kept {
                 Some(run) => run.policy.agent.clone(),

@@ -17,10 +17,14 @@ pub(super) const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
     pub(super) fn prepared(&mut self, attempt: AttemptId, made: Result<String, String>) {
-        let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Preparing]) else {
+        let Some((it, run)) = self.attempt_in(attempt, &[AttemptState::Preparing]) else {
             return self.prepared_late(attempt, made);
         };
         match made {
+            Ok(hash) if it.continues.is_some() => {
+                self.engine(Event::BriefWritten { attempt, hash });
+                self.go_on_working(&it, &run);
+            }
             Ok(hash) => {
                 self.engine(Event::WorktreeMade { worktree: it.worktree });
                 self.engine(Event::BriefWritten { attempt, hash });
@@ -33,7 +37,10 @@ impl Work<'_> {
                 self.check_attempt(attempt, Gate::RedCheck, &it.base);
             }
             Err(why) => {
-                self.engine(Event::WorktreeGone { worktree: it.worktree, why: why.clone() });
+                // That of one that goes on holds work, whatever kept it from being used.
+                if it.continues.is_none() {
+                    self.engine(Event::WorktreeGone { worktree: it.worktree, why: why.clone() });
+                }
                 self.fail_attempt(attempt, Failure::NotStarted, &why, &[]);
             }
         }
@@ -215,7 +222,10 @@ impl Work<'_> {
                 worktree: Some(attempt.worktree),
                 kind: SessionKind::Agent,
                 title: format!("{} {title}", attempt.task),
-                argv: run.policy.agent.command.clone(),
+                argv: match (self.fleet.resumed_by(attempt), run.policy.agent.resume.as_slice()) {
+                    (Some(_), resume @ [_, ..]) => resume.to_vec(),
+                    _ => run.policy.agent.command.clone(),
+                },
                 cwd: String::new(),
                 mode: Mode::Pty,
                 limits: run.policy.limits,
@@ -228,16 +238,26 @@ impl Work<'_> {
     }
 
     /// The session of an attempt came to its end. Ending well is a claim and no more.
-    pub(super) fn agent_ended(&mut self, attempt: AttemptId, how: &Ending) {
+    pub(super) fn agent_ended(&mut self, attempt: AttemptId, how: &Ending, did_nothing: bool) {
         if let Some(it) = self.fleet.attempts.get(&attempt).filter(|it| it.state.is_over()) {
             let it = it.clone();
             self.clear_away(&it);
             return;
         }
-        if self.attempt_in(attempt, &[AttemptState::Working]).is_none() {
+        let Some((it, _)) = self.attempt_in(attempt, &[AttemptState::Working]) else { return };
+        if let Some(fill) = it.hands_over {
+            let why =
+                format!("its context was full of {fill} tokens: a fresh session goes on where it stood");
+            self.fail_attempt(attempt, Failure::HandedOver { fill }, &why, &[]);
             return;
         }
+        let could_not = did_nothing && self.fleet.resumed_by(&it).is_some();
         match how {
+            Ending::Exited { code } if could_not && *code != 0 => {
+                let why =
+                    format!("its session could not be gone on with: exit code {code} before it did anything");
+                self.fail_attempt(attempt, Failure::NotResumed, &why, &[]);
+            }
             Ending::Exited { code: 0 } => {
                 self.move_attempt(
                     attempt,
@@ -464,6 +484,7 @@ impl Work<'_> {
                 self.fleet.attempts.get(&attempt).map(|it| it.evidence.clone()).unwrap_or_default();
             self.engine(Event::TaskMoved { run: run.id, task: it.task.clone(), to, why: says, evidence });
             if again {
+                self.keep_for_next(&it, &failure);
                 self.rest(&run, &it.task, &failure, failures);
             }
         }
@@ -498,7 +519,7 @@ impl Work<'_> {
     }
 
     /// Removes the worktree of an attempt that is over (it can be brought back). That of a last attempt that failed
-    /// and is not tried again stays: a person will want to look at it.
+    /// and is not tried again stays: a person will want to look at it. So does one that the next try goes on in.
     fn clear_away(&mut self, attempt: &Attempt) {
         let run = self.fleet.runs.get(&attempt.run);
         let task = run.and_then(|run| run.task(&attempt.task));

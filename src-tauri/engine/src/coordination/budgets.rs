@@ -23,10 +23,14 @@ impl Work<'_> {
         if !open.is_empty() && attempts.filter(spends).count() == 0 {
             return;
         }
-        let key = if fuse.minds == Minds::Money { "run_money" } else { "run_tokens" };
+        let (key, used) = match fuse.minds {
+            Minds::Money => ("run_money", "its attempts together used"),
+            Minds::Time => ("run_s", "it has been under way for too long,"),
+            _ => ("run_tokens", "its attempts together used"),
+        };
         let slug = self.fleet.items.get(&it.item).map(|it| it.slug.clone()).unwrap_or_default();
         let why = format!(
-            "its attempts together used {fuse}; raise {key} in WORKFLOW.md, commit that, and let it go on: pilothouse run start \
+            "{used} {fuse}; raise {key} in WORKFLOW.md, commit that, and let it go on: pilothouse run start \
              {slug}"
         );
         self.park_run(run, Stop::Budget { fuse }, &why, &[]);

@@ -190,6 +190,15 @@ pub enum Input {
         session: SessionId,
         /// How.
         end: End,
+        /// By its own log it did nothing at all. Nobody knows that of a program whose log is not read.
+        did_nothing: bool,
+    },
+    /// An attempt at work changed protected paths.
+    PathsTouched {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Which paths.
+        paths: Vec<String>,
     },
     /// A fuse of an attempt's session blew.
     FuseBlown {

@@ -32,12 +32,18 @@ pub(super) fn rest_ms(policy: &Policy, failure: &Failure, failures: u32) -> i64 
         Failure::OverTokens
         | Failure::OverMoney
         | Failure::Repeats
+        | Failure::NotResumed
+        | Failure::HandedOverTooOften
         | Failure::NothingMade
         | Failure::VerifyFailed
         | Failure::ScopeDrift { .. }
         | Failure::Conflict { .. } => AFTER_A_GATE_MS,
         // Not tried again, or for no fault of its own.
-        Failure::Vacuous | Failure::MovedRef { .. } | Failure::Outdone { .. } | Failure::Stopped => 0,
+        Failure::Vacuous
+        | Failure::MovedRef { .. }
+        | Failure::Outdone { .. }
+        | Failure::HandedOver { .. }
+        | Failure::Stopped => 0,
     }
 }
 

@@ -181,7 +181,14 @@ fn merged(known: &[TaskRun], found: Vec<TaskSpec>) -> Vec<TaskRun> {
                     (TaskState::Parked { .. }, TaskState::Waiting) => task.state.clone(),
                     _ => fresh.state,
                 };
-                TaskRun { spec: fresh.spec, state, attempts: task.attempts.clone(), failures: 0, rests: None }
+                TaskRun {
+                    spec: fresh.spec,
+                    state,
+                    attempts: task.attempts.clone(),
+                    failures: 0,
+                    rests: None,
+                    goes_on: None,
+                }
             }
         });
     }

@@ -1,22 +1,21 @@
 //! Runs: started, scheduled, parked, assembled into a pull request.
 
-use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
+use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::phase::{Checkpoint, PhaseRun};
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState};
-use pilothouse_contract::spec::{TaskSpec, Verify};
+use pilothouse_contract::spec::TaskSpec;
 use pilothouse_contract::stop::Stop;
-use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{
-    AttemptId, Event, EvidenceId, Fault, ItemId, Oid, ProjectId, PullId, RefName, RunId, TaskId, Who,
+    AttemptId, Event, EvidenceId, Fault, ItemId, Oid, ProjectId, PullId, RunId, TaskId, Who,
 };
 
 use super::checkpoint::phases;
 use super::effect::{Advanced, Effect, HeadChange};
 use super::input::{ItemFound, RunFacts};
 use super::{Work, schedule};
-use crate::policy::{resources, tiers};
+use crate::policy::resources;
 
 impl Work<'_> {
     /// Spec folders as they stand at the tip of the default branch. Items that are under way keep what they were
@@ -286,94 +285,6 @@ impl Work<'_> {
         self.park_run(run, Stop::Tasks { tasks }, &whys.join("; "), &evidence);
     }
 
-    /// Begins an attempt at a task, or parks the task if it is for a person.
-    fn start_task(&mut self, run: RunId, task: &TaskId) {
-        let Some(it) = self.fleet.runs.get(&run) else { return };
-        let (Some(head), Some(spec)) = (it.head.clone(), it.task(task).map(|task| task.spec.clone())) else {
-            return;
-        };
-        if let Some(why) = for_a_person(&spec) {
-            let to = TaskState::Parked { why: why.clone() };
-            self.engine(Event::TaskMoved { run, task: task.clone(), to, why, evidence: Vec::new() });
-            return;
-        }
-        let places = tiers::places(&spec, &it.policy);
-        let first = self.fleet.next_attempt();
-        for n in 0..places {
-            let contest = (places > 1).then_some(first);
-            let why = match places {
-                1 => format!("of {}", it_tries(self.fleet.runs.get(&run))),
-                _ => format!("{} of {places} that try it at once", n + 1),
-            };
-            self.begin_attempt(run, task, head.clone(), contest, &why);
-        }
-        self.clear_earlier(run, task);
-    }
-
-    fn begin_attempt(&mut self, run: RunId, task: &TaskId, head: Oid, contest: Option<AttemptId>, why: &str) {
-        let Some(it) = self.fleet.runs.get(&run) else { return };
-        let number = it.task(task).map_or(0, |task| task.attempts.len()) + 1;
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let (project, branch) = (it.project, it.branch.clone());
-        let slug = self.fleet.items.get(&it.item).map(|item| item.slug.clone()).unwrap_or_default();
-        let project_name = self.fleet.projects.get(&project).map(|it| it.name.clone()).unwrap_or_default();
-        let id = self.fleet.next_attempt();
-        let worktree = self.fleet.next_worktree();
-        let name = format!("{slug}-{}-{id}", task.as_str().to_lowercase().replace('.', "-"));
-        self.engine(Event::WorktreeAsked {
-            worktree: Worktree {
-                id: worktree,
-                project,
-                attempt: Some(id),
-                // Relative to the folder of worktrees; whoever makes it knows where that is.
-                path: format!("{project_name}/{name}"),
-                branch: attempt_branch(&branch, task, id),
-                base: head.clone(),
-                state: WorktreeState::Making,
-                seen: None,
-                asked: self.now,
-            },
-        });
-        self.engine(Event::AttemptStarted {
-            attempt: Attempt {
-                id,
-                run,
-                task: task.clone(),
-                contest,
-                number,
-                state: AttemptState::Leased,
-                waits: None,
-                why: format!("try {number} {why}"),
-                base: head,
-                worktree,
-                session: None,
-                brief: None,
-                candidate: None,
-                evidence: Vec::new(),
-                failure: None,
-                started: self.now,
-                moved: self.now,
-            },
-        });
-        self.move_attempt(id, AttemptState::Preparing, "its worktree and its brief are being made", &[]);
-        self.effect(Effect::Prepare { attempt: id });
-    }
-
-    /// A new attempt needs no look at the ones before it: their worktrees go (and can be brought back).
-    fn clear_earlier(&mut self, run: RunId, task: &TaskId) {
-        let Some(attempts) =
-            self.fleet.runs.get(&run).and_then(|it| it.task(task)).map(|it| it.attempts.clone())
-        else {
-            return;
-        };
-        let earlier =
-            attempts.iter().filter_map(|id| self.fleet.attempts.get(id)).filter(|it| it.state.is_over());
-        let worktrees: Vec<_> = earlier.map(|it| it.worktree).collect();
-        for worktree in worktrees {
-            self.discard(worktree);
-        }
-    }
-
     /// Every task is done: the evidence is written down on the item branch, before the pull request's checks, so that
     /// landing changes no checked tree.
     fn assemble(&mut self, run: RunId) {
@@ -547,10 +458,6 @@ pub(super) fn line_open(project: &Project) -> Result<(), Fault> {
     })
 }
 
-fn it_tries(run: Option<&Run>) -> u32 {
-    run.map_or(0, |run| run.policy.attempts)
-}
-
 /// A task as a run begins with it.
 pub(super) fn task_run(spec: TaskSpec) -> TaskRun {
     let state = if spec.done {
@@ -560,24 +467,5 @@ pub(super) fn task_run(spec: TaskSpec) -> TaskRun {
     } else {
         TaskState::Waiting
     };
-    TaskRun { spec, state, attempts: Vec::new(), failures: 0, rests: None }
-}
-
-/// Why a task is not for an agent; nothing if it is.
-fn for_a_person(spec: &TaskSpec) -> Option<String> {
-    if let Some(gate) = spec.gate.as_ref().filter(|gate| gate.contains("human")) {
-        return Some(format!("its gate is '{gate}'"));
-    }
-    match &spec.verify {
-        Verify::Commands(_) => None,
-        Verify::Manual(why) => Some(format!("it is verified by hand: {why}")),
-        Verify::Human(what) => Some(format!("a person verifies it: {what}")),
-        Verify::Unsaid => Some("it has no Verify".to_owned()),
-    }
-}
-
-/// `pilothouse/001-tide/item` → `pilothouse/001-tide/t003-a7`.
-fn attempt_branch(item: &RefName, task: &TaskId, attempt: AttemptId) -> RefName {
-    let folder = item.as_str().rsplit_once('/').map_or(item.as_str(), |(folder, _)| folder);
-    RefName(format!("{folder}/{}-{attempt}", task.as_str().to_lowercase().replace(['.', ' '], "-")))
+    TaskRun { spec, state, attempts: Vec::new(), failures: 0, rests: None, goes_on: None }
 }

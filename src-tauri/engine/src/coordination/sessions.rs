@@ -1,13 +1,13 @@
 //! Sessions: asked for, started, ended. What their end means is for whoever asked for them.
 
-use pilothouse_contract::attempt::Failure;
+use pilothouse_contract::attempt::{AttemptState, Failure};
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::money::Money;
 use pilothouse_contract::run::{NOTE_MAX, Note, RunState, Touch, TouchKind};
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::stop::Stop;
-use pilothouse_contract::{Event, Fault, ProjectId, RunId, SessionId, text};
+use pilothouse_contract::{AttemptId, Event, Fault, ProjectId, RunId, SessionId, text};
 
 use super::Work;
 use super::effect::Effect;
@@ -65,13 +65,13 @@ impl Work<'_> {
                     left_running: Vec::new(),
                     native: None,
                 };
-                self.session_ended(session, end);
+                self.session_ended(session, end, false);
             }
         }
     }
 
     /// A session ended. The first word counts.
-    pub(super) fn session_ended(&mut self, session: SessionId, end: End) {
+    pub(super) fn session_ended(&mut self, session: SessionId, end: End, did_nothing: bool) {
         let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
             return;
         };
@@ -80,7 +80,7 @@ impl Work<'_> {
         self.withdraw_questions(session);
         // What a check's end means comes with the check's own outcome.
         if let (SessionKind::Agent, Some(attempt)) = (it.kind, it.attempt) {
-            self.agent_ended(attempt, &how);
+            self.agent_ended(attempt, &how, did_nothing);
         } else if it.gate == Some(Gate::Completeness) {
             self.judge_ended(&it);
         }
@@ -203,8 +203,22 @@ impl Work<'_> {
             Minds::Tokens => format!("it used {} tokens of {}", fuse.spent, fuse.limit),
             Minds::Money => format!("it cost {} of {}", Money(fuse.spent), Money(fuse.limit)),
             Minds::Repeats => format!("the same call brought the same answer {} times", fuse.spent),
+            Minds::Context | Minds::Tries | Minds::Paths => fuse.to_string(),
         };
-        self.fail_attempt(attempt, fuse.failure(), &why, &[]);
+        match fuse.failure() {
+            Some(failure) => self.fail_attempt(attempt, failure, &why, &[]),
+            None if fuse.minds == Minds::Context => self.hand_over(attempt, session, fuse.spent),
+            // Told elsewhere.
+            None => {}
+        }
+    }
+
+    /// It changed what no task may: it is ended at once, and not only told so when it is done.
+    pub(super) fn paths_touched(&mut self, attempt: AttemptId, paths: Vec<String>) {
+        if self.fleet.attempts.get(&attempt).is_some_and(|it| it.state == AttemptState::Working) {
+            let why = format!("it changed protected paths while it worked: {}", paths.join(", "));
+            self.fail_attempt(attempt, Failure::ScopeDrift { paths }, &why, &[]);
+        }
     }
 
     pub(super) fn live_session_of(&self, project: ProjectId) -> Option<SessionId> {

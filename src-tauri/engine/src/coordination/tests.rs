@@ -16,6 +16,7 @@ use pilothouse_contract::{
 };
 
 mod budgets;
+mod going_on;
 mod touches;
 mod tries;
 mod worktrees;
@@ -151,7 +152,7 @@ impl Desk {
             Effect::Launch { session } => {
                 self.done(effect.clone(), Outcome::Launched(Ok(running())));
                 let end = ended(Ending::Exited { code: 0 });
-                self.take(Input::SessionEnded { session: *session, end });
+                self.take(Input::SessionEnded { session: *session, end, did_nothing: false });
                 return;
             }
             Effect::Check(asked) => {

@@ -124,6 +124,14 @@ impl Work<'_> {
         if let Some(attempt) = attempt {
             return Some(format!("attempt {} of {}", attempt.id, attempt.task));
         }
+        let kept_for = |id: AttemptId| {
+            let it = self.fleet.attempts.get(&id)?;
+            let task = self.fleet.runs.get(&it.run)?.task(&it.task)?;
+            (task.goes_on == Some(id)).then_some(&it.task)
+        };
+        if let Some(task) = worktree.attempt.and_then(kept_for) {
+            return Some(format!("the next try of {task}, which goes on there"));
+        }
         let sessions = self.fleet.sessions.values();
         let mut live = sessions.filter(|it| it.end.is_none() && it.worktree == Some(worktree.id));
         live.next().map(|it| format!("session {}", it.id))

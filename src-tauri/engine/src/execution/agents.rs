@@ -31,8 +31,10 @@ pub struct Sitting<'a> {
     pub brief: &'a str,
     /// The file that holds the brief.
     pub brief_file: &'a Path,
-    /// The id that we choose for the agent's own session.
+    /// The id of the agent's own session: the one that we choose, or that of the session it goes on with.
     pub uuid: &'a str,
+    /// Whether it goes on with a session that ended.
+    pub resumes: bool,
     /// The script of the rehearsal's agents.
     pub rehearsal: &'a Path,
 }
@@ -70,13 +72,16 @@ pub fn command(agent: &AgentChoice, at: &Sitting<'_>) -> Vec<String> {
         word.replace("{brief_file}", &at.brief_file.to_string_lossy())
             .replace("{agent_file}", &at.rehearsal.to_string_lossy())
             .replace("{uuid}", at.uuid)
+            .replace("{native}", at.uuid)
             .replace("{brief}", at.brief)
     };
-    let mut argv: Vec<String> = agent.command.iter().map(fill).collect();
+    let words = if at.resumes && !agent.resume.is_empty() { &agent.resume } else { &agent.command };
+    let mut argv: Vec<String> = words.iter().map(fill).collect();
     if agent.adapter == Adapter::ClaudeCode {
+        // A session that is gone on with keeps its id.
+        let of = if at.resumes { "--resume" } else { "--session-id" };
         argv.extend(
-            ["-p", "--output-format", "stream-json", "--verbose", "--session-id", at.uuid, "--"]
-                .map(str::to_owned),
+            ["-p", "--output-format", "stream-json", "--verbose", of, at.uuid, "--"].map(str::to_owned),
         );
         argv.push(at.brief.to_owned());
     }
@@ -163,6 +168,7 @@ mod tests {
             brief: "--dangerous {uuid}",
             brief_file: Path::new("/s/brief.md"),
             uuid: "u-1",
+            resumes: false,
             rehearsal: Path::new("/r/agent.sh"),
         };
         let argv = command(&built_in("claude").unwrap(), &at);
@@ -171,8 +177,14 @@ mod tests {
             name: "x".to_owned(),
             adapter: Adapter::Command,
             command: ["x", "{brief_file}"].map(str::to_owned).to_vec(),
+            resume: Vec::new(),
         };
         assert_eq!(command(&own, &at), ["x", "/s/brief.md"]);
+        let on = Sitting { resumes: true, ..at };
+        let argv = command(&built_in("claude").unwrap(), &on);
+        assert_eq!(argv[argv.len() - 4..], ["--resume", "u-1", "--", "--dangerous {uuid}"]);
+        let own = AgentChoice { resume: ["x", "--on", "{native}"].map(str::to_owned).to_vec(), ..own };
+        assert_eq!(command(&own, &on), ["x", "--on", "u-1"]);
         assert!(is_there("sh") && !is_there("no-such-agent-program"));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pilothouse_contract::attempt::{Attempt, Candidate};
+use pilothouse_contract::attempt::{Attempt, Candidate, Failure};
 use pilothouse_contract::evidence::{Evidence, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Run;
@@ -13,7 +13,7 @@ use pilothouse_contract::{At, Fleet, Oid, RefName};
 use pilothouse_holder::log::LogReader;
 use sha2::{Digest, Sha256};
 
-use super::brief::{self, Before};
+use super::brief::{self, Before, Handed};
 use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at, name_of};
@@ -36,6 +36,10 @@ pub struct Matter {
     pub spec: pilothouse_contract::spec::Spec,
     /// How the attempt before it failed, and what says so.
     pub before: Option<(Before, Option<Said>)>,
+    /// Whether it goes on in its own session.
+    pub resumes: bool,
+    /// What the session before left, if a fresh one goes on for it. That stands in the agent's log, which the fleet does not hold.
+    pub handed: Option<Handed>,
 }
 
 /// The session whose output tells of a failure.
@@ -60,6 +64,8 @@ impl Matter {
         // Those that try the same at once are no earlier tries.
         let earlier = task.attempts.get(..place)?.iter().rev().filter_map(|id| fleet.attempts.get(id));
         let earlier = earlier.filter(|it| it.contest.is_none() || it.contest != attempt.contest);
+        // One that could not even begin tells nothing of the work.
+        let earlier = earlier.filter(|it| it.failure != Some(Failure::NotResumed));
         let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
             let mut evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
             // Only of the last one: what failed before that held when it was run again.
@@ -78,7 +84,8 @@ impl Matter {
                 .and_then(|(id, check)| Some(Said { session: fleet.sessions.get(&id)?.into(), check }));
             (words, said)
         });
-        Some(Self { attempt, run, project, worktree, spec, before })
+        let resumes = fleet.resumed_by(&attempt).is_some();
+        Some(Self { attempt, run, project, worktree, spec, before, resumes, handed: None })
     }
 
     /// The repository.
@@ -122,7 +129,12 @@ impl Attempts {
     pub async fn prepare(&self, matter: &Matter) -> Result<String, TreeError> {
         let git_dir = Path::new(&matter.project.git_dir);
         let (tree, attempt) = (&matter.worktree, &matter.attempt);
-        self.trees.make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &attempt.base).await?;
+        if attempt.continues.is_some() {
+            // What it goes on with is there, or nothing is.
+            self.trees.find(git_dir, &name_of(tree), &tree.path).await?;
+        } else {
+            self.trees.make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &attempt.base).await?;
+        }
         let text = self.brief(matter).await?;
         let file = self.brief_file(matter);
         if let Some(folder) = file.parent() {
@@ -130,6 +142,16 @@ impl Attempts {
         }
         tokio::fs::write(&file, &text).await.map_err(at(&file))?;
         Ok(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// What an attempt that goes on finds changed in its worktree, file by file.
+    async fn changed(&self, matter: &Matter) -> Result<String, TreeError> {
+        let folder = self.folder.join(matter.attempt.id.to_string());
+        tokio::fs::create_dir_all(&folder).await.map_err(at(&folder))?;
+        let tree = self.look_on(matter).await?;
+        let args = ["diff", "--stat=100", matter.attempt.base.as_str(), tree.as_str()];
+        let stat = matter.git().text(&args).await?;
+        Ok(brief::last_lines(stat.as_bytes(), CHANGED_MAX))
     }
 
     async fn brief(&self, matter: &Matter) -> Result<String, TreeError> {
@@ -157,12 +179,18 @@ impl Attempts {
         });
         // Only what was there when it began, so that a brief that is written again is the same.
         let notes: Vec<_> = matter.run.notes.iter().filter(|it| it.at <= matter.attempt.started).collect();
-        Ok(brief::write(&brief::Sources {
+        let mut handed = matter.handed.clone();
+        if let Some(it) = &mut handed {
+            it.changed = self.changed(matter).await?;
+        }
+        let write = if matter.resumes { brief::write_on } else { brief::write };
+        Ok(write(&brief::Sources {
             spec: &matter.spec,
             task: &task.spec,
             policy: &matter.run.policy,
             phase_text: phase_text.as_deref(),
             before: before.as_ref(),
+            handed: handed.as_ref(),
             notes: &notes,
         }))
     }
@@ -192,6 +220,7 @@ impl Attempts {
             brief: &brief,
             brief_file: &brief_file,
             uuid,
+            resumes: matter.resumes,
             rehearsal: &self.rehearsal,
         };
         let mut names = agents::variables(agent);
@@ -276,6 +305,8 @@ impl Attempts {
     }
 }
 
+/// So many lines of what is changed are told to whoever goes on.
+const CHANGED_MAX: usize = 60;
 /// Of an output that is longer so much of its beginning and of its end is looked through, in bytes.
 const HEAD: u64 = 2 * 1024 * 1024;
 const TAIL: u64 = 14 * 1024 * 1024;

@@ -26,6 +26,19 @@ pub struct Before {
     pub output: String,
 }
 
+/// What a session leaves to the one that goes on in its worktree, because its own context is full.
+#[derive(Debug, Clone, Default)]
+pub struct Handed {
+    /// Of so many tokens.
+    pub fill: u64,
+    /// What changed there since its base, file by file.
+    pub changed: String,
+    /// The last command that failed, and what it said.
+    pub failed: Option<(String, String)>,
+    /// What the agent said last, oldest first.
+    pub said: Vec<String>,
+}
+
 /// Everything a brief is made of.
 #[derive(Debug, Clone)]
 pub struct Sources<'a> {
@@ -39,6 +52,8 @@ pub struct Sources<'a> {
     pub phase_text: Option<&'a str>,
     /// The last failure of an earlier attempt.
     pub before: Option<&'a Before>,
+    /// What the session before left, if this one goes on for it; that is no failure.
+    pub handed: Option<&'a Handed>,
     /// What people want every agent of the run to know, oldest first.
     pub notes: &'a [&'a Note],
 }
@@ -68,8 +83,10 @@ pub fn write(from: &Sources<'_>) -> String {
     }
     let mut rest = String::new();
     write_task(&mut rest, from.task, from.policy);
-    if let Some(before) = from.before {
-        write_before(&mut rest, before);
+    match (from.handed, from.before) {
+        (Some(handed), _) => write_handed(&mut rest, handed),
+        (None, Some(before)) => write_before(&mut rest, before),
+        (None, None) => {}
     }
     if write_notes(&mut rest, from.notes) {
         left_out.push("older notes");
@@ -90,6 +107,23 @@ pub fn write(from: &Sources<'_>) -> String {
             from.spec.folder
         );
     }
+    cut(brief)
+}
+
+/// Writes the brief of an agent that goes on in its own session: it knows its task, and is told what became of its work.
+#[must_use]
+pub fn write_on(from: &Sources<'_>) -> String {
+    let mut brief = String::from(
+        "You go on in your own session, in the same worktree: every file is as you left it. The task is not done yet. The rules are \
+         the same: change only files in its scope, and end your session when its proof holds.\n\n",
+    );
+    write_task(&mut brief, from.task, from.policy);
+    if let Some(before) = from.before {
+        let _ =
+            write!(brief, "\n## What you did so far was not enough ({})\n\n{}\n", before.word, before.why);
+        write_output(&mut brief, before);
+    }
+    write_notes(&mut brief, from.notes);
     cut(brief)
 }
 
@@ -151,6 +185,31 @@ fn write_before(brief: &mut String, before: &Before) {
         "\n## An earlier try failed ({})\n\n{}\nIts work is not here: you start from a clean tree. Do not repeat what it did wrong.\n",
         before.word, before.why
     );
+    write_output(brief, before);
+}
+
+fn write_handed(brief: &mut String, handed: &Handed) {
+    let _ = write!(
+        brief,
+        "\n## Handed over\n\nAn agent worked on this task before you, in this very worktree, until its context was full of {} tokens. What it \
+         changed is here, committed or not: look at it first, go on from there, and do not begin anew. What follows is what it left, in \
+         its words and not checked.\n",
+        handed.fill
+    );
+    if handed.changed.is_empty() {
+        brief.push_str("\nNothing is changed yet.\n");
+    } else {
+        let _ = write!(brief, "\nChanged so far:\n\n{}\n", indented(&handed.changed));
+    }
+    if let Some((command, said)) = &handed.failed {
+        let _ = write!(brief, "\nThe last command that failed: `{command}`\n\n{}\n", indented(said));
+    }
+    if !handed.said.is_empty() {
+        let _ = write!(brief, "\nWhat it said last:\n\n{}\n", indented(&handed.said.join("\n\n")));
+    }
+}
+
+fn write_output(brief: &mut String, before: &Before) {
     if !before.output.is_empty() {
         let what = if before.distilled { "What it said of the failure" } else { "The end of its output" };
         let _ = write!(brief, "\n{what}:\n\n{}\n", indented(&before.output));
@@ -223,6 +282,7 @@ mod tests {
             policy: &policy(),
             phase_text: Some("Read docs/csv.md first."),
             before: Some(&before),
+            handed: None,
             notes: &[],
         };
         let brief = write(&sources);
@@ -244,6 +304,41 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_on_for_another_is_told_what_that_one_left() {
+        let handed = Handed {
+            fill: 165_000,
+            changed: "src/csv.rs | 12 +++".to_owned(),
+            failed: Some(("cargo test".to_owned(), "FAILED: quotes".to_owned())),
+            said: vec!["Quotes are left.".to_owned()],
+        };
+        let note = Note {
+            at: pilothouse_contract::At(1),
+            by: pilothouse_contract::Who::Person("p".to_owned()),
+            text: "No new crates.".to_owned(),
+        };
+        let brief = write(&Sources {
+            spec: &Spec { folder: "specs/001-x".to_owned(), ..Spec::default() },
+            task: &TaskSpec::default(),
+            policy: &policy(),
+            phase_text: None,
+            before: None,
+            handed: Some(&handed),
+            notes: &[&note],
+        });
+        for part in [
+            "## Handed over",
+            "full of 165000 tokens",
+            "    src/csv.rs | 12 +++",
+            "failed: `cargo test`\n\n    FAILED: quotes",
+            "    Quotes are left.",
+            "    No new crates.",
+        ] {
+            assert!(brief.contains(part), "{part} is missing:\n{brief}");
+        }
+        assert!(!brief.contains("An earlier try failed"), "{brief}");
+    }
+
+    #[test]
     fn a_long_phase_file_is_left_out_and_said_so() {
         let spec = Spec { folder: "specs/001-x".to_owned(), ..Spec::default() };
         let long = "x".repeat(LENGTH_MAX);
@@ -254,6 +349,7 @@ mod tests {
             policy: &policy(),
             phase_text: Some(&long),
             before: None,
+            handed: None,
             notes: &[],
         });
         assert!(brief.contains("Left out here: the phase file"));
@@ -263,6 +359,7 @@ mod tests {
             policy: &policy(),
             phase_text: None,
             before: None,
+            handed: None,
             notes: &[],
         });
         assert!(cut.len() <= LENGTH_MAX && cut.contains("Cut here"));

@@ -80,6 +80,7 @@ impl Attempts {
             brief: &case.brief,
             brief_file: &brief_file,
             uuid,
+            resumes: false,
             rehearsal: &self.rehearsal,
         };
         let mut names = agents::variables(agent);

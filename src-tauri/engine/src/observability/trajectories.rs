@@ -10,7 +10,7 @@ use pilothouse_contract::trajectory::StepKind;
 use pilothouse_contract::{At, SessionId};
 use tokio::sync::watch;
 
-use crate::store::{NewStep, Spent, Store, TrajectoryRead};
+use crate::store::{NewStep, Spent, Store, StoreError, TrajectoryRead};
 
 /// Output comes in bursts; a log is read this long after the first of one.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -27,6 +27,8 @@ pub type ReadLine = fn(&str) -> Option<Vec<(String, Option<At>, StepKind)>>;
 pub struct Followed {
     /// The session.
     pub session: SessionId,
+    /// The one that it goes on with, whose log is the same file.
+    pub goes_on: Option<SessionId>,
     /// Its log; it need not be there yet.
     pub file: PathBuf,
     /// How a line is read.
@@ -47,22 +49,24 @@ pub async fn follow<T: Send + Sync>(
     tell: impl Fn(Spent) + Send,
 ) {
     let mut told_at = None;
-    let mut read = match store.trajectory_read(followed.session).await {
-        Ok(Some(read)) if read.whole => return,
-        Ok(read) => read.unwrap_or_default(),
+    let (mut read, before) = match so_far(&store, &followed).await {
+        Ok((read, _)) if read.whole => return,
+        Ok(known) => known,
         Err(error) => {
             tracing::warn!(session = %followed.session, %error, "its trajectory cannot be stored");
             return;
         }
     };
-    read.file = followed.file.display().to_string();
+    let followed = Following { of: &followed, before };
     loop {
         let over = ended(&signs.borrow_and_update());
         if let Err(error) = take(&store, &followed, &mut read, over).await {
-            tracing::warn!(session = %followed.session, %error, "its trajectory could not be read further");
+            let session = followed.of.session;
+            tracing::warn!(%session, %error, "its trajectory could not be read further");
         }
+        let of = followed.of;
         if told_at != Some(read.to)
-            && let Ok(spent) = store.spent(followed.session, followed.repeats, &followed.prices).await
+            && let Ok(spent) = store.spent(of.session, of.repeats, &of.prices).await
         {
             told_at = Some(read.to);
             tell(spent);
@@ -82,21 +86,54 @@ pub async fn follow<T: Send + Sync>(
 
 /// Reads a log that nobody writes any more to its end.
 pub async fn finish(store: &Store, followed: &Followed) {
-    let Ok(read) = store.trajectory_read(followed.session).await else { return };
-    let mut read = read.unwrap_or_default();
+    let Ok((mut read, before)) = so_far(store, followed).await else { return };
     if read.whole {
         return;
     }
-    read.file = followed.file.display().to_string();
-    if let Err(error) = take(store, followed, &mut read, true).await {
+    if let Err(error) = take(store, &Following { of: followed, before }, &mut read, true).await {
         tracing::warn!(session = %followed.session, %error, "its trajectory could not be read to its end");
     }
+}
+
+/// Notes where the log of a session begins that goes on with another one, before its program adds to it: what there is now is all the
+/// other one's, and is read whole. A session that has begun keeps its beginning.
+pub async fn begin_after(store: &Store, earlier: &Followed, session: SessionId) -> Result<(), StoreError> {
+    if store.trajectory_read(session).await?.is_some() {
+        return Ok(());
+    }
+    finish(store, earlier).await;
+    let mut read = store.trajectory_read(earlier.session).await?.unwrap_or_default();
+    read.file = earlier.file.display().to_string();
+    // Also if there is no log, or it cannot be read: from here on it is another one's.
+    store.put_steps(earlier.session, &TrajectoryRead { whole: true, ..read.clone() }, &[]).await?;
+    store.put_steps(session, &TrajectoryRead { damaged: 0, whole: false, ..read }, &[]).await
+}
+
+/// Something is read of a log with this in mind.
+struct Following<'a> {
+    of: &'a Followed,
+    /// What the program said that the session cost before it was gone on with: it goes on counting from there.
+    before: Option<StepKind>,
+}
+
+/// How far a log was read, and what its program counts from.
+async fn so_far(
+    store: &Store,
+    followed: &Followed,
+) -> Result<(TrajectoryRead, Option<StepKind>), StoreError> {
+    let mut read = store.trajectory_read(followed.session).await?.unwrap_or_default();
+    read.file = followed.file.display().to_string();
+    let before = match followed.goes_on {
+        Some(earlier) => store.told_cost(earlier).await?,
+        None => None,
+    };
+    Ok((read, before))
 }
 
 /// Takes what is new of a log. The last line may be half written: it is left for the next time, unless the log is over.
 async fn take(
     store: &Store,
-    followed: &Followed,
+    Following { of: followed, before }: &Following<'_>,
     read: &mut TrajectoryRead,
     over: bool,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -121,7 +158,13 @@ async fn take(
         let mut steps: Vec<NewStep> = Vec::new();
         for line in String::from_utf8_lossy(piece.get(..whole).unwrap_or_default()).lines() {
             match (followed.read_line)(line) {
-                Some(new) => steps.extend(new),
+                Some(new) => steps.extend(new.into_iter().map(|(native, at, kind)| {
+                    let kind = match before {
+                        Some(before) => kind.since(before),
+                        None => kind,
+                    };
+                    (native, at, kind)
+                })),
                 None => read.damaged += 1,
             }
         }
@@ -168,12 +211,14 @@ mod tests {
         let file = folder.path().join("log");
         let followed = Followed {
             session: SessionId(1),
+            goes_on: None,
             file: file.clone(),
             read_line,
             repeats: 9,
             prices: Prices::default(),
         };
         let mut read = TrajectoryRead::default();
+        let following = Following { of: &followed, before: None };
         let add = |text: &str| {
             std::fs::OpenOptions::new()
                 .create(true)
@@ -183,21 +228,21 @@ mod tests {
                 .write_all(text.as_bytes())
                 .unwrap();
         };
-        take(&store, &followed, &mut read, false).await.unwrap();
+        take(&store, &following, &mut read, false).await.unwrap();
         add("a:one\nb:tw");
-        take(&store, &followed, &mut read, false).await.unwrap();
+        take(&store, &following, &mut read, false).await.unwrap();
         assert_eq!(words(&store).await.len(), 1);
         add("o\nnonsense\nc:thr");
-        take(&store, &followed, &mut read, false).await.unwrap();
-        take(&store, &followed, &mut read, false).await.unwrap();
+        take(&store, &following, &mut read, false).await.unwrap();
+        take(&store, &following, &mut read, false).await.unwrap();
         assert_eq!(words(&store).await.len(), 2);
-        take(&store, &followed, &mut read, true).await.unwrap();
+        take(&store, &following, &mut read, true).await.unwrap();
         let all = words(&store).await;
         assert_eq!(all.len(), 3, "a log that is over is read to its last byte");
         assert_eq!((read.damaged, read.whole), (1, true));
         // An engine that lost its mind about how far it had read.
         let mut anew = TrajectoryRead::default();
-        take(&store, &followed, &mut anew, true).await.unwrap();
+        take(&store, &following, &mut anew, true).await.unwrap();
         assert_eq!(words(&store).await, all);
     }
 }

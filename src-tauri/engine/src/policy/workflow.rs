@@ -64,6 +64,8 @@ struct Settings {
     quiet: Vec<String>,
     inner_loop_s: Option<u32>,
     repeats: Option<u32>,
+    context: Option<u64>,
+    run_s: Option<u64>,
     check_s: Option<u32>,
     rerun: Option<bool>,
     completeness: Option<Completeness>,
@@ -79,8 +81,11 @@ struct Settings {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Command {
     command: Vec<String>,
+    #[serde(default)]
+    resume: Vec<String>,
 }
 
 /// A sum that is written in dollars.
@@ -113,6 +118,8 @@ pub fn built_in(name: &str) -> Option<AgentChoice> {
             name: name.to_owned(),
             adapter,
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            // What goes on with a session of these is the adapter's to say.
+            resume: Vec::new(),
         })
     };
     match name {
@@ -171,6 +178,14 @@ impl Workflow {
                 return Err(BadWorkflow(format!("{name}: must be at least 1")));
             }
         }
+        let has = |words: &[String], place: &str| words.iter().any(|it| it.contains(place));
+        let unknown =
+            |(_, it): &(&String, &Command)| has(&it.resume, "{native}") && !has(&it.command, "{uuid}");
+        if let Some((name, _)) = settings.agents.iter().find(unknown) {
+            return Err(BadWorkflow(format!(
+                "agents.{name}: resume goes on with {{native}}, and nobody knows that id: give it to the command as {{uuid}}"
+            )));
+        }
         let zero = |(name, n): (&String, &u32)| (*n == 0).then(|| name.clone());
         if let Some(name) = settings.state_slots.iter().chain(&settings.resources).find_map(zero) {
             return Err(BadWorkflow(format!("{name}: must be at least 1")));
@@ -192,6 +207,8 @@ impl Workflow {
     pub fn commands(&self) -> Vec<(String, String)> {
         let agents =
             self.settings.agents.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
+        let resumes = self.settings.agents.iter().filter(|(_, it)| !it.resume.is_empty());
+        let resumes = resumes.map(|(name, it)| (format!("agents.{name}.resume"), it.resume.join(" ")));
         let checks = self.settings.checks.iter().map(|it| ("checks".to_owned(), it.clone()));
         let env = (!self.settings.env.is_empty())
             .then(|| ("env".to_owned(), format!("agents and checks get {}", self.settings.env.join(", "))));
@@ -201,7 +218,7 @@ impl Workflow {
             );
             ("quiet".to_owned(), says)
         });
-        agents.chain(checks).chain(env).chain(quiet).collect()
+        agents.chain(resumes).chain(checks).chain(env).chain(quiet).collect()
     }
 
     /// What each agent may use at most.
@@ -234,6 +251,7 @@ impl Workflow {
                 name: name.to_owned(),
                 adapter: Adapter::Command,
                 command: own.command.clone(),
+                resume: own.resume.clone(),
             });
         }
         built_in(name).ok_or_else(|| {
@@ -273,6 +291,8 @@ impl Workflow {
             quiet: settings.quiet,
             inner_loop_s: settings.inner_loop_s.unwrap_or(60),
             repeats: settings.repeats.unwrap_or(30),
+            context: settings.context.unwrap_or(160_000),
+            run_s: settings.run_s.unwrap_or_default(),
             check_s: settings.check_s.unwrap_or(600),
             rerun: settings.rerun.unwrap_or(true),
             completeness: settings.completeness.unwrap_or(Completeness::Report),
@@ -357,6 +377,8 @@ mod tests {
         assert!(bad("aprove: policy").contains("aprove"), "{}", bad("aprove: policy"));
         assert!(bad("protected: ['../x']").contains("../x"));
         assert!(bad("memory_max: lots").contains("memory_max: 'lots'"), "{}", bad("memory_max: lots"));
+        let resume = bad("agents: { a: { command: [a], resume: [a, '{native}'] } }");
+        assert!(resume.contains("agents.a: resume goes on with {native}"), "{resume}");
         assert!(bad("attempts: 0").contains("at least 1"));
         assert!(bad("money: -2").contains("no sum in dollars"), "{}", bad("money: -2"));
         assert!(

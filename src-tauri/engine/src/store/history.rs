@@ -59,6 +59,7 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::TaskRestarted { run, .. }
         | Event::TaskRests { run, .. }
         | Event::TaskRested { run, .. }
+        | Event::TaskGoesOn { run, .. }
         | Event::Integrating { run, .. } => (None, Some(run.0)),
         Event::AttemptStarted { attempt } => (None, Some(attempt.run.0)),
         Event::SessionAsked { session } => (session.project.map(|it| it.0), session.run.map(|it| it.0)),

@@ -33,6 +33,8 @@ pub struct Spent {
     pub micros: Option<u64>,
     /// How often the last call that was answered brought the same answer, one after the other.
     pub repeats: u32,
+    /// Tokens that its model read for the newest call, from wherever.
+    pub context: u64,
 }
 
 /// What a session used.
@@ -66,7 +68,8 @@ impl Store {
         }))
     }
 
-    /// Stores steps and how far the log was read. A native id that is known keeps its place and gets the new words.
+    /// Stores steps and how far the log was read. A native id that is known keeps its place and gets the new words. A log that was
+    /// read whole is not read any further.
     ///
     /// # Errors
     /// See [`StoreError`]; then nothing of it is stored.
@@ -79,6 +82,15 @@ impl Store {
         let in_words = |error| StoreError::of(&self.path, error);
         let id = i64::from(session.0);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
+        let whole: Option<i64> = sqlx::query_scalar("SELECT whole FROM trajectory WHERE session = ?")
+            .bind(id)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(in_words)?;
+        // Read to its end: what is in the file by now is the log of a session that goes on with this one.
+        if whole == Some(1) {
+            return Ok(());
+        }
         sqlx::query(
             "INSERT INTO trajectory (session, file, read_to, damaged, whole) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (session) DO UPDATE SET file = excluded.file, read_to = excluded.read_to,
@@ -148,12 +160,23 @@ impl Store {
         .fetch_all(&self.read)
         .await
         .map_err(in_words)?;
+        let newest: Option<String> = sqlx::query_scalar(
+            "SELECT body FROM step WHERE session = ? AND kind = 'tokens' ORDER BY ordinal DESC LIMIT 1",
+        )
+        .bind(i64::from(session.0))
+        .fetch_optional(&self.read)
+        .await
+        .map_err(in_words)?;
         let steps = bodies.iter().filter_map(|it| serde_json::from_str(it).ok());
         let cost = account.cost(prices);
         Ok(Spent {
             tokens: account.tokens().spent(),
             micros: (cost.whole || !cost.known.is_zero()).then_some(cost.known.0),
             repeats: repeats(steps),
+            context: match newest.as_deref().map(serde_json::from_str) {
+                Some(Ok(StepKind::Tokens { tokens, .. })) => tokens.read(),
+                _ => 0,
+            },
         })
     }
 
@@ -188,6 +211,51 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// What a session's program said last that all of it cost.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn told_cost(&self, session: SessionId) -> Result<Option<StepKind>, StoreError> {
+        let body: Option<String> = sqlx::query_scalar(
+            "SELECT body FROM step WHERE session = ? AND kind = 'cost' ORDER BY ordinal DESC LIMIT 1",
+        )
+        .bind(i64::from(session.0))
+        .fetch_optional(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(body.and_then(|it| serde_json::from_str(&it).ok()))
+    }
+
+    /// Whether a log was read in which its agent did anything: said or called something.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn has_done_nothing(&self, session: SessionId) -> Result<bool, StoreError> {
+        let done: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM step WHERE session = ? AND kind IN ('message', 'reasoning', 'call', 'tokens'))",
+        )
+        .bind(i64::from(session.0))
+        .fetch_one(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(done == 0)
+    }
+
+    /// The newest steps of a session, oldest first, at most so many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn newest_steps(&self, session: SessionId, most: u32) -> Result<Vec<StepKind>, StoreError> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM step WHERE session = ? ORDER BY ordinal DESC LIMIT ?")
+                .bind(i64::from(session.0))
+                .bind(i64::from(most))
+                .fetch_all(&self.read)
+                .await
+                .map_err(|error| StoreError::of(&self.path, error))?;
+        Ok(bodies.iter().rev().filter_map(|it| serde_json::from_str(it).ok()).collect())
     }
 
     /// Steps of a session from an ordinal on, at most so many.

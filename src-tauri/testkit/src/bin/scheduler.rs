@@ -104,6 +104,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         attempts: vec![],
         failures: 0,
         rests: None,
+        goes_on: None,
     });
     let policy = Workflow::read(None, "").ok().zip(built_in("rehearsal")).map(|(it, agent)| it.policy(agent));
     Run {

@@ -54,6 +54,8 @@ fn main() -> ExitCode {
         "parked": sum(|it| it.parked),
         "stopped": sum(|it| it.stopped),
         "resumed": sum(|it| it.resumed),
+        "went_on": sum(|it| it.went_on),
+        "handed_over": sum(|it| it.handed_over),
         "kills": sum(|it| it.kills),
         "reboots": sum(|it| it.reboots),
         "disk_full": sum(|it| it.disk_full),

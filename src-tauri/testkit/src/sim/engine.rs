@@ -67,6 +67,12 @@ impl Sim {
         for record in &decision.records {
             self.journal.fleet.apply(record);
             self.out.resumed += u32::from(matches!(record.event, Event::RunResumed { .. }));
+            if let Event::AttemptStarted { attempt } = &record.event {
+                self.out.went_on += u32::from(attempt.continues.is_some());
+                self.out.handed_over += u32::from(
+                    attempt.continues.is_some() && self.journal.fleet.resumed_by(attempt).is_none(),
+                );
+            }
             let live =
                 |it: &&Attempt| self.journal.fleet.runs.get(&it.run).is_some_and(|it| it.state.is_live());
             let at_work = self

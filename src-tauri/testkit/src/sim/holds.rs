@@ -78,6 +78,13 @@ impl Sim {
         }
         let tried = |it: &Touched| if let Touched::Attempt(id) = it { fleet.attempts.get(id) } else { None };
         let both = |it: &&Attempt| it.state == AttemptState::Merged && it.failure.is_some();
+        for attempt in touched.iter().filter_map(tried).filter(|it| !it.state.is_over()) {
+            let tree = fleet.worktrees.get(&attempt.worktree).and_then(|it| it.attempt);
+            if tree != Some(attempt.id) {
+                let says = format!("{} works in {}, which is that of {tree:?}", attempt.id, attempt.worktree);
+                faults.push(BreachKind::Doubled.of(says));
+            }
+        }
         for attempt in touched.iter().filter_map(tried).filter(both) {
             faults.push(BreachKind::Untrue.of(format!("{} is merged and failed", attempt.id)));
         }

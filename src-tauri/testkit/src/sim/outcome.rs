@@ -13,6 +13,10 @@ pub struct Outcome {
     pub stopped: u32,
     /// Parked runs that were let go on.
     pub resumed: u32,
+    /// Tries that went on where the last one stood.
+    pub went_on: u32,
+    /// Those of them that did so in a fresh session, for the one before was full.
+    pub handed_over: u32,
     /// Kills of the engine.
     pub kills: u32,
     /// Kills after which nothing ran any more.

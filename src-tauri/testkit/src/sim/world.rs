@@ -5,6 +5,7 @@ mod back;
 mod checks;
 mod desk;
 mod judge;
+mod sitting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ use pilothouse_engine::coordination::{
     Outcome, PendingEffect,
 };
 
+/// The fuse of an agent whose context is full.
+const FULL: Fuse = Fuse { minds: Minds::Context, spent: 170_000, limit: 160_000 };
 /// The fuse of an agent that hangs.
 const HUNG: Fuse = Fuse { minds: Minds::Silence, spent: 600, limit: 600 };
 
@@ -51,6 +54,8 @@ enum Manner {
     Hangs,
     MovesMain,
     Vanishes,
+    Fills,
+    Trespasses,
 }
 
 /// The world.
@@ -64,6 +69,10 @@ pub struct World {
     told_to_end: BTreeSet<SessionId>,
     ended: BTreeMap<SessionId, Ending>,
     checks: BTreeMap<SessionId, Checked>,
+    /// Under which id of its own each agent works.
+    natives: BTreeMap<SessionId, String>,
+    /// Which were to go on with a session, and did nothing.
+    could_not_go_on: BTreeSet<SessionId>,
     worktrees: BTreeMap<WorktreeId, bool>,
     /// Worktrees that somebody else took away.
     lost: BTreeSet<WorktreeId>,
@@ -92,6 +101,11 @@ fn main_ref() -> RefName {
     RefName::branch("main")
 }
 
+/// The id that an agent's own session has if it goes on with no other.
+fn own_id(session: SessionId) -> String {
+    format!("own-{session}")
+}
+
 fn tree(marks: &Marks) -> Oid {
     Oid(format!("tree-{:016x}", hash(marks.iter().flat_map(|it| it.bytes().chain([0])))))
 }
@@ -113,6 +127,8 @@ impl World {
             told_to_end: BTreeSet::new(),
             ended: BTreeMap::new(),
             checks: BTreeMap::new(),
+            natives: BTreeMap::new(),
+            could_not_go_on: BTreeSet::new(),
             worktrees: BTreeMap::new(),
             lost: BTreeSet::new(),
             manners: BTreeMap::new(),
@@ -278,6 +294,8 @@ impl World {
                 4 => Manner::Hangs,
                 5 => Manner::MovesMain,
                 6 => Manner::Vanishes,
+                7 | 8 => Manner::Fills,
+                9 => Manner::Trespasses,
                 _ => Manner::Honest,
             }
         })
@@ -296,13 +314,25 @@ impl World {
                 left_running: vec![],
                 native: None,
             };
-            return Some(Input::SessionEnded { session: id, end });
+            let did_nothing = self.could_not_go_on.contains(&id);
+            return Some(Input::SessionEnded { session: id, end, did_nothing });
         }
         if session.kind != SessionKind::Agent {
             return None;
         }
         let attempt = session.attempt?;
+        // Its program does not find what it is to go on with.
+        let is_on = self.natives.get(&id).is_some_and(|native| *native != own_id(id));
+        let did_nothing = is_on && self.chance(6);
+        if did_nothing {
+            self.could_not_go_on.insert(id);
+        }
         let how = match self.manner(attempt) {
+            _ if did_nothing => Ending::Exited { code: 1 },
+            Manner::Fills => return Some(Input::FuseBlown { session: id, fuse: FULL }),
+            Manner::Trespasses => {
+                return Some(Input::PathsTouched { attempt, paths: vec!["specs/x".to_owned()] });
+            }
             Manner::Hangs => return Some(Input::FuseBlown { session: id, fuse: HUNG }),
             Manner::Crashes => Ending::Exited { code: 1 },
             Manner::Vanishes => lost(),
@@ -327,7 +357,7 @@ impl World {
             left_running: vec![],
             native: None,
         };
-        Some(Input::SessionEnded { session: id, end })
+        Some(Input::SessionEnded { session: id, end, did_nothing })
     }
 
     /// Does what is asked, or finds it done.
@@ -361,6 +391,11 @@ impl World {
                 Outcome::TakenIn(Merged::Made { result })
             }
             Effect::Prepare { attempt } => {
+                let goes_on = fleet.attempts.get(attempt).filter(|it| it.continues.is_some());
+                if let Some(it) = goes_on.filter(|it| self.worktrees.get(&it.worktree) != Some(&true)) {
+                    let says = format!("{attempt} goes on in {}, which is not there", it.worktree);
+                    self.faults.push(BreachKind::Lost.of(says));
+                }
                 if let Some(attempt) = fleet.attempts.get(attempt) {
                     self.worktrees.insert(attempt.worktree, true);
                 }
@@ -371,7 +406,8 @@ impl World {
             }
             Effect::Launch { session } => {
                 self.start(*session, pending.key);
-                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native: None }))
+                let native = self.sit_down(*session, fleet);
+                Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native }))
             }
             Effect::Check(asked) => {
                 self.start(asked.session, pending.key);
@@ -537,10 +573,15 @@ impl World {
     }
 
     fn discard(&mut self, worktree: WorktreeId, fleet: &Fleet, now: At) -> Result<Recovery, Fault> {
-        let owner =
-            fleet.worktrees.get(&worktree).and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
+        let tree = fleet.worktrees.get(&worktree);
+        let owner = tree.and_then(|it| it.attempt).and_then(|id| fleet.attempts.get(&id));
         if owner.is_some_and(|it| !it.state.is_over()) {
             self.faults.push(BreachKind::Lost.of(format!("{worktree} was removed under its attempt")));
+        }
+        let task = owner.and_then(|it| fleet.runs.get(&it.run)?.task(&it.task));
+        if task.is_some_and(|it| it.goes_on.is_some() && it.goes_on == owner.map(|it| it.id)) {
+            let says = format!("{worktree} was removed, and the next try was to go on there");
+            self.faults.push(BreachKind::Lost.of(says));
         }
         if self.lost.contains(&worktree) {
             return Err(Fault::environment("it is not there"));

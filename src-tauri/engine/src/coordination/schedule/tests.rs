@@ -45,6 +45,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
                 attempts: vec![],
                 failures: 0,
                 rests: None,
+                goes_on: None,
             })
             .collect(),
         integrating: None,

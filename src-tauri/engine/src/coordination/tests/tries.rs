@@ -11,7 +11,8 @@ fn crashed(times: u32, policy: Policy) -> (Desk, Effect) {
             panic!()
         };
         desk.done(Effect::Launch { session }, Outcome::Launched(Ok(running())));
-        let effects = desk.take(Input::SessionEnded { session, end: ended(Ending::Exited { code: 1 }) });
+        let end = ended(Ending::Exited { code: 1 });
+        let effects = desk.take(Input::SessionEnded { session, end, did_nothing: false });
         rest = effects.into_iter().find(|it| matches!(it, Effect::Rest { .. }));
         desk.pending.retain(|it| !matches!(it, Effect::Rest { .. }));
         if let Some(rest) = rest.clone().filter(|_| desk.run().tasks[0].failures < times) {

@@ -33,7 +33,7 @@ impl World {
                 left_behind: vec![],
                 left_running: vec![],
             };
-            return Some(Input::SessionEnded { session: session.id, end });
+            return Some(Input::SessionEnded { session: session.id, end, did_nothing: false });
         };
         let shown = match proof_of(fleet, run) {
             Some(_) if self.chance(15) => Shown::Missing { why: "it is not there".to_owned() },
