@@ -25,6 +25,12 @@ pub fn glob(text: &str) -> Result<Glob, BadGlob> {
     Ok(Glob { exact: exact.compile_matcher(), below: below.compile_matcher() })
 }
 
+/// What is wrong with a glob, if anything is.
+#[must_use]
+pub fn bad(text: &str) -> Option<BadGlob> {
+    read(text).err()
+}
+
 /// What one glob matches itself, and what lies below that.
 fn read(text: &str) -> Result<(globset::Glob, globset::Glob), BadGlob> {
     let bad = |why: &str| BadGlob { glob: text.to_owned(), why: why.to_owned() };
