@@ -62,13 +62,13 @@ impl Adapter for Bmad {
         match serde_saphyr::from_str::<Ledger>(&yaml) {
             Ok(it) => {
                 let theirs = it.development_status.get(&found.name);
-                if let (Some(theirs), Some((ours, at))) = (theirs, status) {
-                    if *theirs != ours {
-                        let says = format!(
-                            "the story says {ours} and {ledger} says {theirs}: bring both to the same word"
-                        );
-                        item.diagnostics.push(text.diagnostic(at, &says, false));
-                    }
+                if let (Some(theirs), Some((ours, at))) = (theirs, status)
+                    && *theirs != ours
+                {
+                    let says = format!(
+                        "the story says {ours} and {ledger} says {theirs}: bring both to the same word"
+                    );
+                    item.diagnostics.push(text.diagnostic(at, &says, false));
                 }
             }
             Err(error) => {

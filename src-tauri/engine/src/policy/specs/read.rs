@@ -330,10 +330,11 @@ pub(in crate::policy) fn placed(text: &str, grammar: &Grammar<'_>) -> Placed {
         if let Some((key, value)) = meta::line(words) {
             if let Some(task) = own.and_then(|it| all.file.tasks.get_mut(it)) {
                 meta::put(task, key, value, number, grammar, &mut all.file.remarks);
-            } else if in_phase_head && indent == 0 {
-                if let Some(phase) = all.file.phases.last_mut() {
-                    meta::put_phase(phase, key, value);
-                }
+            } else if in_phase_head
+                && indent == 0
+                && let Some(phase) = all.file.phases.last_mut()
+            {
+                meta::put_phase(phase, key, value);
             }
         } else if looks_broken(words) {
             let says = "looks like a task whose box is broken: a task line is '- [ ] T001 title'";
