@@ -61,7 +61,7 @@ impl Desk {
         let fits = |it: &&LaidItem| {
             within(&it.path, &self.asked)
                 || within(&self.asked, &it.path) && !self.asked.is_empty()
-                || it.files.iter().any(|file| *file == self.asked)
+                || it.files.contains(&self.asked)
         };
         let found: Vec<&LaidItem> = self.all.iter().filter(fits).collect();
         if found.is_empty() {
