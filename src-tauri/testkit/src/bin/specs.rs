@@ -94,10 +94,15 @@ fn tasks(count: usize, named: usize) -> String {
 fn desk_of(count: usize) -> Files {
     let mut files = Files::new();
     for n in 0..count {
-        let spec = format!(
-            "# Spec {n}\n\n{}",
-            "- **FR-001**: It MUST hold what it says, in a line as long as lines are.\n".repeat(400)
-        );
+        let mut spec = format!("# Spec {n}\n\n");
+        for line in 0..400 {
+            // One line in ten wants something.
+            if line % 10 == 0 {
+                let _ = writeln!(spec, "- **FR-{line:03}**: It MUST hold what it says here.");
+            } else {
+                spec.push_str("A line of prose - as long as lines are - that says how it is meant.\n");
+            }
+        }
         files.insert(format!("specs/{n:03}-part/spec.md"), spec.into_bytes());
         files.insert(format!("specs/{n:03}-part/tasks.md"), tasks(25, 3).into_bytes());
     }

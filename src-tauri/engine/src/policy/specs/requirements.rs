@@ -18,13 +18,18 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern compiles")
 });
 
+/// What an id begins with, and so many bytes from a line's beginning it stands at most, but for blanks.
+const KINDS: [&str; 5] = ["FR-", "SC-", "NFR-", "AC-", "REQ-"];
+const HEAD: usize = 48;
+
 /// Reads them. An id that stands twice counts once, with the words of its first place.
 pub(in crate::policy) fn requirements(spec: &str) -> Vec<Requirement> {
     let mut all: Vec<Requirement> = Vec::new();
     let mut seen = HashSet::new();
     for line in lines(spec).filter(|it| !it.hidden) {
         // Most lines hold no id, and the pattern is slow to say so.
-        if !line.text.contains('-') {
+        let begins = line.text.trim_start().split_at_checked(HEAD).map_or(line.text, |(it, _)| it);
+        if !KINDS.iter().any(|it| begins.contains(it)) {
             continue;
         }
         let Some(found) = LINE.captures(line.text) else { continue };
