@@ -26,6 +26,8 @@ pub(crate) enum Name {
     Idle,
     /// Finding the tasks that may begin, beside what the design allows
     Scheduler,
+    /// Reading specs and plans, and laying a plan into waves, beside what the design allows
+    Specs,
 }
 
 /// One figure.
@@ -77,6 +79,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
             step::release_of_testkit("terminals")?;
         }
         Name::Scheduler => drop(step::release_with("scheduler")?),
+        Name::Specs => drop(step::release_of_testkit("specs")?),
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
     }
     let rows = match name {
@@ -86,6 +89,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Terminal => samples(&bin, &bin.join("terminals"), &["terminal"])?,
         Name::Idle => samples(&bin, &bin.join("terminals"), &["idle"])?,
         Name::Scheduler => samples(&bin, &bin.join("scheduler"), &[])?,
+        Name::Specs => samples(&bin, &bin.join("specs"), &[])?,
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);

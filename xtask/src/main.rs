@@ -5,6 +5,7 @@
 mod bench;
 mod chaos;
 mod conformance;
+mod fuzz;
 mod need;
 #[cfg(feature = "pages")]
 mod pages;
@@ -76,6 +77,15 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Feed what reads other people's bytes - specs, plans, terminals - with broken ones; a seed that breaks it prints itself
+    Fuzz {
+        /// So long for each reader
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// From this seed on
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Let a fleet work for long, in the real world or a simulated one; say what was lost, and whether anything grows
     Soak(soak::Args),
     /// Run the tests of the Symphony specification's rows and write src-tauri/symphony/CONFORMANCE.md
@@ -108,6 +118,7 @@ fn main() -> ExitCode {
         Task::Conformance { json } => conformance::run(json),
         Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
         Task::Soak(args) => soak::run(args),
+        Task::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
         Task::Pages => pages(),
     };
     match done {

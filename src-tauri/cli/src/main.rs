@@ -70,6 +70,15 @@ enum Verb {
     Hold(verbs::attach::HoldArgs),
     /// Run a command and show what of its output is worth reading: one line if it went well, else what failed; the whole is kept
     Quiet(verbs::quiet::Args),
+    /// Items, phases and tasks of a repository's own layout: spec-kit, OpenSpec, Kiro and others
+    #[command(subcommand)]
+    Spec(verbs::spec::Verb),
+    /// Hold a spec or a plan against the gates that files can tell of
+    #[command(subcommand)]
+    Check(verbs::check::Verb),
+    /// Which tasks of a plan may run at once, and why the others wait
+    #[command(subcommand)]
+    Plan(verbs::plan::Verb),
     /// Let scripted agents carry a small spec to a landed change
     Rehearse(verbs::rehearse::Args),
     /// Work a tracker's issues by a repository's WORKFLOW.md, here in the foreground, until Ctrl-C
@@ -120,6 +129,9 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Attach(args) => verbs::attach::run(args, out).await,
         Verb::Hold(args) => verbs::attach::hold(args, out).await,
         Verb::Quiet(args) => verbs::quiet::run(args, out).await,
+        Verb::Spec(verb) => verbs::spec::run(verb, out),
+        Verb::Check(verb) => verbs::check::run(verb, out),
+        Verb::Plan(verb) => verbs::plan::run(verb, out),
         Verb::Rehearse(args) => verbs::rehearse::run(args, out).await,
         Verb::Symphony(args) => verbs::symphony::run(args, out).await,
         Verb::Doctor(args) => verbs::doctor::run(args, out).await,

@@ -2,11 +2,13 @@
 
 pub(crate) mod attach;
 pub(crate) mod brief;
+pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod evidence;
 pub(crate) mod hook;
 pub(crate) mod item;
+pub(crate) mod plan;
 pub(crate) mod pr;
 pub(crate) mod project;
 pub(crate) mod question;
@@ -15,6 +17,7 @@ pub(crate) mod receipt;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod spec;
 pub(crate) mod symphony;
 pub(crate) mod task;
 pub(crate) mod trajectory;

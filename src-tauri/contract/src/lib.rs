@@ -20,6 +20,7 @@ pub mod fuse;
 pub mod ids;
 pub mod item;
 pub mod keys;
+pub mod layout;
 pub mod money;
 pub mod outside;
 pub mod pace;

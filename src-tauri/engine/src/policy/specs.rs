@@ -2,6 +2,8 @@
 //! bytes out. The task grammar is that of the design's spec format: phases are headings, a task is a checkbox line
 //! with an id, its meta lines are bullets below it.
 
+mod check;
+mod lines;
 mod meta;
 mod read;
 mod requirements;
@@ -9,5 +11,10 @@ mod requirements;
 mod tests;
 mod tick;
 
-pub use read::{Sources, TaskFile, gates, holds_up, needs, read_spec, read_tasks};
+pub(in crate::policy) use check::{Graph, proofs, shape};
+pub use check::{gates, holds_up, needs};
+pub(in crate::policy) use lines::{Line, lines};
+pub(in crate::policy) use read::{Grammar, OURS, Placed, checkbox, heading, placed, remark};
+pub use read::{Sources, TaskFile, read_spec, read_tasks};
+pub(in crate::policy) use requirements::requirements;
 pub use tick::{Done, TickError, tick};

@@ -4,7 +4,7 @@
 use pilothouse_contract::TaskId;
 use pilothouse_contract::spec::{Phase, Remark, Scope, TaskSpec, Verify};
 
-use super::read::remark;
+use super::read::{Grammar, remark};
 
 /// Takes a meta line apart.
 pub(super) fn line(text: &str) -> Option<(&str, &str)> {
@@ -56,14 +56,23 @@ pub(super) fn put_phase(phase: &mut Phase, key: &str, value: &str) {
 }
 
 /// Puts a meta line into its task.
-pub(super) fn put(task: &mut TaskSpec, key: &str, value: &str, number: usize, remarks: &mut Vec<Remark>) {
+pub(super) fn put(
+    task: &mut TaskSpec,
+    key: &str,
+    value: &str,
+    number: usize,
+    grammar: &Grammar<'_>,
+    remarks: &mut Vec<Remark>,
+) {
     let twice = match key.to_lowercase().as_str() {
         "files" | "owned_files" | "owned files" => {
             let twice = task.files.is_some();
             task.files = Some(scope(value));
             twice
         }
-        "verify" | "verification" | "run" | "test" | "test strategy" | "commands" => {
+        "verify" | "verification" | "run" | "test" | "test strategy" | "commands"
+            if grammar.ours || value.contains('`') =>
+        {
             let twice = task.verify != Verify::Unsaid;
             task.verify = verify(value);
             twice
@@ -88,7 +97,7 @@ pub(super) fn put(task: &mut TaskSpec, key: &str, value: &str, number: usize, re
     };
     if twice {
         let says = format!("{} has {key} twice: the last one counts", task.id);
-        remarks.push(remark("tasks.md", number, &says, false));
+        remarks.push(remark(grammar.file, number, &says, false));
     }
 }
 

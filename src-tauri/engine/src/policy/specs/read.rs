@@ -1,14 +1,14 @@
 //! Reads a task file line by line. Never fails: what is odd becomes a remark with its line, and a task that cannot be
 //! worked makes the remark blocking.
 
-use std::collections::BTreeMap;
-
 use pilothouse_contract::TaskId;
-use pilothouse_contract::spec::{Phase, Remark, Spec, TaskSpec, Verify};
+use pilothouse_contract::layout::Span;
+use pilothouse_contract::spec::{Phase, Remark, Spec, TaskSpec};
 
+use super::check::check;
+use super::lines::lines;
 use super::meta;
 use super::requirements::requirements;
-use crate::policy::scope;
 
 /// The files of a spec folder, as text.
 #[derive(Debug, Clone, Default)]
@@ -107,27 +107,27 @@ pub struct TaskFile {
     pub remarks: Vec<Remark>,
 }
 
-pub(super) fn remark(file: &str, line: usize, says: &str, blocking: bool) -> Remark {
+pub(in crate::policy) fn remark(file: &str, line: usize, says: &str, blocking: bool) -> Remark {
     Remark { file: file.to_owned(), line, says: says.to_owned(), blocking }
 }
 
 /// A checkbox line, taken apart. Offsets are bytes within the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Box<'a> {
+pub(in crate::policy) struct Box<'a> {
     /// Its indentation in bytes.
-    pub(super) indent: usize,
+    pub(in crate::policy) indent: usize,
     /// Where the one byte of the state stands.
-    pub(super) state_at: usize,
+    pub(in crate::policy) state_at: usize,
     /// The state.
-    pub(super) state: char,
+    pub(in crate::policy) state: char,
     /// Marked as optional.
-    pub(super) optional: bool,
+    pub(in crate::policy) optional: bool,
     /// The rest of the line.
-    pub(super) rest: &'a str,
+    pub(in crate::policy) rest: &'a str,
 }
 
 /// Takes a checkbox line apart. A bracket that holds something else than a state is a legend and no task.
-pub(super) fn checkbox(line: &str) -> Option<Box<'_>> {
+pub(in crate::policy) fn checkbox(line: &str) -> Option<Box<'_>> {
     let body = line.trim_start_matches([' ', '\t']);
     let indent = line.len() - body.len();
     let after_bullet = body.strip_prefix(['-', '*', '+'])?;
@@ -149,8 +149,8 @@ pub(super) fn checkbox(line: &str) -> Option<Box<'_>> {
     Some(Box { indent, state_at: indent + 1 + gap + 1, state, optional, rest: rest.trim() })
 }
 
-/// Splits `T001`, `**2.1**.`, `3:` off the front of a task's text.
-pub(super) fn split_id(text: &str) -> Option<(&str, &str)> {
+/// Splits `T001`, `**2.1**.`, `3:` off the front of a task's text; and whether a star behind it says that it is optional.
+pub(in crate::policy) fn split_id(text: &str) -> Option<(&str, &str, bool)> {
     let bold = text.strip_prefix("**");
     let inner = bold.unwrap_or(text);
     let length = id_length(inner)?;
@@ -161,7 +161,11 @@ pub(super) fn split_id(text: &str) -> Option<(&str, &str)> {
         rest = rest.strip_prefix("**").unwrap_or(rest);
         rest = rest.strip_prefix(['.', ':', ')']).unwrap_or(rest);
     }
-    (rest.is_empty() || rest.starts_with([' ', '\t'])).then(|| (id, rest.trim()))
+    let (starred, rest) = match rest.strip_prefix('*') {
+        Some(after) if bold.is_none() => (true, after),
+        _ => (false, rest),
+    };
+    (rest.is_empty() || rest.starts_with([' ', '\t'])).then(|| (id, rest.trim(), starred))
 }
 
 /// The length of an id at the front: `T` and three or more digits; or numbers with dots, an optional letter and
@@ -204,105 +208,159 @@ fn id_length(text: &str) -> Option<usize> {
     Some(end)
 }
 
-/// Whether a line opens or closes a fenced block, and with what.
-pub(super) fn fence(line: &str) -> Option<(char, usize)> {
-    let body = line.trim_start();
-    let mark = body.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-    let count = body.chars().take_while(|it| *it == mark).count();
-    (count >= 3).then_some((mark, count))
+/// What of a layout's task files differs from ours.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::policy) struct Grammar<'a> {
+    /// The file's name in remarks.
+    pub(in crate::policy) file: &'a str,
+    /// Which headings begin a phase, by their number of marks and their words.
+    pub(in crate::policy) heading: fn(usize, &str) -> bool,
+    /// Whether this is ours, and a run begins with it: a box that says neither, and an id that is none, then block it; and a
+    /// `Verify` without backticks is a command.
+    pub(in crate::policy) ours: bool,
+    /// Whether a box without an id is a task, too.
+    pub(in crate::policy) unnamed: bool,
 }
 
-/// Lines of a file without those inside fenced blocks, with their number from 0.
-pub(super) fn outside_fences<'a>(
-    lines: impl Iterator<Item = &'a str>,
-) -> impl Iterator<Item = (usize, &'a str)> {
-    let mut open: Option<(char, usize)> = None;
-    lines.enumerate().filter(move |(_, line)| match (open, fence(line)) {
-        (None, Some(mark)) => {
-            open = Some(mark);
-            false
-        }
-        (None, None) => true,
-        (Some((mark, count)), Some((closing, length))) if mark == closing && length >= count => {
-            open = None;
-            false
-        }
-        (Some(_), _) => false,
-    })
+/// Our own.
+pub(in crate::policy) const OURS: Grammar<'static> =
+    Grammar { file: "tasks.md", heading: |marks, _| (2..=4).contains(&marks), ours: true, unnamed: false };
+
+/// Where a task stands in its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Place {
+    /// Its indentation in bytes.
+    pub(in crate::policy) indent: usize,
+    /// The bytes of its line.
+    pub(in crate::policy) row: Span,
+    /// The byte of its state.
+    pub(in crate::policy) state_at: usize,
+    /// That state.
+    pub(in crate::policy) state: char,
+    /// Where its block ends.
+    pub(in crate::policy) end: usize,
+}
+
+/// A file of tasks with places.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Placed {
+    /// What it says.
+    pub(in crate::policy) file: TaskFile,
+    /// Of each phase the number of marks of its heading, and its line.
+    pub(in crate::policy) heads: Vec<(usize, usize)>,
+    /// Where each task stands.
+    pub(in crate::policy) places: Vec<Place>,
+    /// Boxes that are no tasks: checklists.
+    pub(in crate::policy) others: usize,
 }
 
 /// Reads `tasks.md`.
 #[must_use]
 pub fn read_tasks(text: &str) -> TaskFile {
-    let mut file = TaskFile::default();
+    let mut file = placed(text, &OURS).file;
+    check(OURS.file, &file.phases, &file.tasks, &mut file.remarks);
+    file
+}
+
+/// Reads a task file, and where everything stands in it.
+pub(in crate::policy) fn placed(text: &str, grammar: &Grammar<'_>) -> Placed {
+    let mut all = Placed::default();
     // The current task, by its place in the list, with its indentation; and whether lines below the heading are the
     // phase's own.
     let mut current: Option<(usize, usize)> = None;
     let mut in_phase_head = false;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (number, line) in outside_fences(text.lines()) {
-        let number = number + 1;
-        if let Some(title) = heading(line) {
-            file.phases.push(Phase { title, ..Phase::default() });
+    for line in lines(text) {
+        let (number, words) = (line.number, line.text);
+        let indent = words.len() - words.trim_start().len();
+        let belongs = |it: &(usize, usize)| indent > it.1 && !words.trim().is_empty();
+        if line.hidden {
+            if let Some(place) = current.filter(belongs).and_then(|(place, _)| all.places.get_mut(place)) {
+                place.end = line.end;
+            }
+            continue;
+        }
+        if let Some((marks, title)) = heading(words) {
+            if (grammar.heading)(marks, &title) {
+                all.file.phases.push(Phase { title, ..Phase::default() });
+                all.heads.push((marks, number));
+                in_phase_head = true;
+            }
             current = None;
-            in_phase_head = true;
-        } else if let Some(found) = checkbox(line) {
+            continue;
+        }
+        if let Some(found) = checkbox(words) {
             current = None;
             in_phase_head = false;
-            if let Some((id, rest)) = split_id(found.rest) {
-                let task = task_of(&found, id, rest, number, file.phases.len().checked_sub(1));
-                if task.partial && !task.optional {
+            let named = split_id(found.rest).or_else(|| grammar.unnamed.then_some(("", found.rest, false)));
+            if let Some((id, rest, starred)) = named {
+                let mut task = task_of(&found, id, rest, number, all.file.phases.len().checked_sub(1));
+                task.optional |= starred;
+                if grammar.ours && task.partial && !task.optional {
                     let says = format!(
                         "the box of {id} holds '{}', which does not say whether it is to be worked: write [ ] if it is, \
                          [x] if it is done, or delete the task",
                         found.state
                     );
-                    file.remarks.push(remark("tasks.md", number, &says, true));
+                    all.file.remarks.push(remark(grammar.file, number, &says, true));
                 }
-                current = Some((file.tasks.len(), found.indent));
-                file.tasks.push(task);
+                current = Some((all.file.tasks.len(), found.indent));
+                all.places.push(Place {
+                    indent: found.indent,
+                    row: line.span,
+                    state_at: line.span.from + found.state_at,
+                    state: found.state,
+                    end: line.end,
+                });
+                all.file.tasks.push(task);
             } else if looks_like_an_id(found.rest) {
                 let says = format!(
                     "'{}' begins like a task but its id is none: write T and three digits, or numbers with dots",
                     found.rest
                 );
-                file.remarks.push(remark("tasks.md", number, &says, true));
+                all.file.remarks.push(remark(grammar.file, number, &says, grammar.ours));
+            } else {
+                all.others += 1;
             }
-        } else if let Some((key, value)) = meta::line(line) {
-            let indent = line.len() - line.trim_start().len();
-            match current {
-                Some((place, of)) if indent > of => {
-                    if let Some(task) = file.tasks.get_mut(place) {
-                        meta::put(task, key, value, number, &mut file.remarks);
-                    }
-                }
-                _ if in_phase_head && indent == 0 => {
-                    if let Some(phase) = file.phases.last_mut() {
-                        meta::put_phase(phase, key, value);
-                    }
-                }
-                _ => {}
+            continue;
+        }
+        let own = current.filter(belongs).map(|(place, _)| place);
+        if let Some(place) = own.and_then(|it| all.places.get_mut(it)) {
+            place.end = line.end;
+        }
+        if let Some((key, value)) = meta::line(words) {
+            if let Some(task) = own.and_then(|it| all.file.tasks.get_mut(it)) {
+                meta::put(task, key, value, number, grammar, &mut all.file.remarks);
+            } else if in_phase_head
+                && indent == 0
+                && let Some(phase) = all.file.phases.last_mut()
+            {
+                meta::put_phase(phase, key, value);
             }
-        } else if looks_broken(line) {
+        } else if looks_broken(words) {
             let says = "looks like a task whose box is broken: a task line is '- [ ] T001 title'";
-            file.remarks.push(remark("tasks.md", number, says, true));
+            all.file.remarks.push(remark(grammar.file, number, says, grammar.ours));
         }
     }
-    check(&mut file);
-    file
+    all
 }
 
-/// Headings of two to four marks are phases; the first level is the file's title.
-fn heading(line: &str) -> Option<String> {
+/// A heading below the file's title: its number of marks and its words.
+pub(in crate::policy) fn heading(line: &str) -> Option<(usize, String)> {
     let marks = line.bytes().take_while(|byte| *byte == b'#').count();
     let rest = line.get(marks..)?;
-    if !(2..=4).contains(&marks) || !rest.starts_with(' ') {
+    if !(2..=6).contains(&marks) || !rest.starts_with(' ') {
         return None;
     }
-    Some(rest.trim().trim_end_matches('#').trim().to_owned())
+    Some((marks, rest.trim().trim_end_matches('#').trim().to_owned()))
 }
 
-fn task_of(found: &Box<'_>, id: &str, mut rest: &str, line: usize, phase: Option<usize>) -> TaskSpec {
+pub(in crate::policy) fn task_of(
+    found: &Box<'_>,
+    id: &str,
+    mut rest: &str,
+    line: usize,
+    phase: Option<usize>,
+) -> TaskSpec {
     let mut task = TaskSpec {
         id: TaskId(id.to_owned()),
         phase,
@@ -371,107 +429,7 @@ fn looks_broken(line: &str) -> bool {
         return inner.contains(" T0");
     };
     state.trim().len() <= 1
-        && split_id(rest.trim_start_matches('*').trim()).is_some_and(|(id, _)| id.starts_with('T'))
-}
-
-/// What can only be seen once the file is read: ids twice, dependencies on nothing or in a circle, tasks without proof.
-fn check(file: &mut TaskFile) {
-    let mut lines: BTreeMap<TaskId, usize> = BTreeMap::new();
-    for task in &file.tasks {
-        if let Some(first) = lines.insert(task.id.clone(), task.line) {
-            let says =
-                format!("{} stands here and in line {first}: ids are unique and never given twice", task.id);
-            file.remarks.push(remark("tasks.md", task.line, &says, true));
-        }
-    }
-    for task in &file.tasks {
-        for needed in task.depends.iter().flatten() {
-            if !lines.contains_key(needed) {
-                let says = format!("{} depends on {needed}, which is no task of this file", task.id);
-                file.remarks.push(remark("tasks.md", task.line, &says, true));
-            }
-        }
-        if task.done || task.optional {
-            continue;
-        }
-        match &task.verify {
-            Verify::Unsaid => {
-                let says = format!(
-                    "{} has no Verify: add '  - Verify: `command`', the proof that it is done",
-                    task.id
-                );
-                file.remarks.push(remark("tasks.md", task.line, &says, true));
-            }
-            Verify::Manual(_) | Verify::Human(_) => {
-                let says = format!("{} is verified by hand: the run will park there for a person", task.id);
-                file.remarks.push(remark("tasks.md", task.line, &says, false));
-            }
-            Verify::Commands(_) => {}
-        }
-        if task.files.as_ref().is_some_and(|scope| scope.include.is_empty()) {
-            let says = format!(
-                "{}: Files names no path that it may write: write paths or globs between backticks, as in 'Files: \
-                 `src/csv.rs`', or delete the line if they are not known",
-                task.id
-            );
-            file.remarks.push(remark("tasks.md", task.line, &says, true));
-        }
-        if let Some(bad) = task
-            .files
-            .iter()
-            .flat_map(|it| it.include.iter().chain(&it.exclude))
-            .find_map(|it| scope::glob(it).err())
-        {
-            file.remarks.push(remark("tasks.md", task.line, &format!("{}: {bad}", task.id), true));
-        }
-        if let Some(bad) = task.expect.as_ref().and_then(|it| regex::Regex::new(it).err()) {
-            file.remarks.push(remark(
-                "tasks.md",
-                task.line,
-                &format!("{}: Expect is no regular expression: {bad}", task.id),
-                true,
-            ));
-        }
-    }
-    if let Some(circle) = circle(&file.tasks, &file.phases) {
-        let line = lines.get(&circle).copied().unwrap_or(0);
-        file.remarks.push(remark(
-            "tasks.md",
-            line,
-            &format!(
-                "{circle} waits for itself, by way of others: look at Depends and at the order of the phases"
-            ),
-            true,
-        ));
-    }
-    file.remarks.sort_by_key(|it| it.line);
-}
-
-/// Whether a task must be done before a later one that says nothing of `Depends`: earlier phases first, and within a phase
-/// what stands above, but tasks marked parallel do not wait for each other. Optional tasks never hold others up.
-#[must_use]
-pub fn holds_up(earlier: &TaskSpec, later: &TaskSpec) -> bool {
-    !earlier.optional && (earlier.phase != later.phase || !(earlier.parallel && later.parallel))
-}
-
-/// The tasks that must be done before the one at a place. Where `Depends` says nothing, the file decides: see [`holds_up`].
-#[must_use]
-pub fn needs(tasks: &[&TaskSpec], place: usize) -> Vec<TaskId> {
-    let Some(task) = tasks.get(place) else { return Vec::new() };
-    if let Some(named) = &task.depends {
-        return named.clone();
-    }
-    tasks.iter().take(place).filter(|it| holds_up(it, task)).map(|it| it.id.clone()).collect()
-}
-
-/// Of the phases that have a checkpoint those whose checkpoint must hold before a task begins: those of the tasks that it names
-/// under `Depends`, or else all before its own. Its own phase is never one of them.
-pub fn gates(task: &TaskSpec, checked: &[usize], phase_of: impl Fn(&TaskId) -> Option<usize>) -> Vec<usize> {
-    let comes_first = |phase: usize| match &task.depends {
-        Some(named) => named.iter().any(|it| phase_of(it) == Some(phase)),
-        None => task.phase.is_some_and(|own| phase < own),
-    };
-    checked.iter().copied().filter(|it| task.phase != Some(*it) && comes_first(*it)).collect()
+        && split_id(rest.trim_start_matches('*').trim()).is_some_and(|(id, ..)| id.starts_with('T'))
 }
 
 /// Whether git lets a word stand between the slashes of a ref's name; see git-check-ref-format.
@@ -485,34 +443,4 @@ fn may_be_in_a_ref(word: &str) -> bool {
         || word.starts_with(['.', '-'])
         || word.ends_with('.')
         || word.ends_with(".lock"))
-}
-
-/// A task that waits for itself, by way of others, if there is one.
-fn circle(tasks: &[TaskSpec], phases: &[Phase]) -> Option<TaskId> {
-    let places: BTreeMap<&TaskId, Option<usize>> = tasks.iter().map(|it| (&it.id, it.phase)).collect();
-    let of = |phase: usize| tasks.iter().filter(move |it| it.phase == Some(phase) && !it.optional);
-    let checked: Vec<usize> =
-        phases.iter().enumerate().filter(|(_, it)| !it.checkpoint.is_empty()).map(|(n, _)| n).collect();
-    let tasks: Vec<&TaskSpec> = tasks.iter().collect();
-    let all_needs = |place: usize, task: &TaskSpec| {
-        let mut all = needs(&tasks, place);
-        let gates = gates(task, &checked, |id| places.get(id).copied().flatten());
-        all.extend(gates.into_iter().flat_map(of).map(|it| it.id.clone()));
-        all
-    };
-    let mut left: BTreeMap<&TaskId, Vec<TaskId>> =
-        tasks.iter().enumerate().map(|(place, task)| (&task.id, all_needs(place, task))).collect();
-    loop {
-        let free: Vec<&TaskId> = left
-            .iter()
-            .filter(|(_, needs)| needs.iter().all(|it| !left.contains_key(it)))
-            .map(|(id, _)| *id)
-            .collect();
-        if free.is_empty() {
-            return left.keys().next().map(|id| (*id).clone());
-        }
-        for id in free {
-            left.remove(id);
-        }
-    }
 }

@@ -2,12 +2,13 @@
 //!
 //! Refuses to guess: a sentence without an id is no requirement that anything can be held against.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use pilothouse_contract::spec::Requirement;
 use regex::Regex;
 
-use super::read::outside_fences;
+use super::lines::lines;
 
 #[allow(clippy::expect_used, reason = "invariant: the pattern is fixed and compiles")]
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
@@ -17,16 +18,26 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern compiles")
 });
 
+/// What an id begins with, and so many bytes from a line's beginning it stands at most, but for blanks.
+const KINDS: [&str; 5] = ["FR-", "SC-", "NFR-", "AC-", "REQ-"];
+const HEAD: usize = 48;
+
 /// Reads them. An id that stands twice counts once, with the words of its first place.
-pub(super) fn requirements(spec: &str) -> Vec<Requirement> {
+pub(in crate::policy) fn requirements(spec: &str) -> Vec<Requirement> {
     let mut all: Vec<Requirement> = Vec::new();
-    for (number, line) in outside_fences(spec.lines()) {
-        let Some(found) = LINE.captures(line) else { continue };
+    let mut seen = HashSet::new();
+    for line in lines(spec).filter(|it| !it.hidden) {
+        // Most lines hold no id, and the pattern is slow to say so.
+        let begins = line.text.trim_start().split_at_checked(HEAD).map_or(line.text, |(it, _)| it);
+        if !KINDS.iter().any(|it| begins.contains(it)) {
+            continue;
+        }
+        let Some(found) = LINE.captures(line.text) else { continue };
         let part = |n: usize| found.get(n).map(|it| it.as_str()).unwrap_or_default();
         let (id, text) = (part(1), part(2).trim_start_matches("**").trim());
-        if !all.iter().any(|it| it.id == id) {
+        if seen.insert(id.to_owned()) {
             let text = text.trim_start_matches([':', ' ']).to_owned();
-            all.push(Requirement { id: id.to_owned(), text, line: number + 1 });
+            all.push(Requirement { id: id.to_owned(), text, line: line.number });
         }
     }
     all

@@ -3,7 +3,8 @@
 
 use pilothouse_contract::TaskId;
 
-use super::read::{checkbox, outside_fences, split_id};
+use super::lines::{Line, lines};
+use super::read::{checkbox, split_id};
 
 /// Why a task could not be ticked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,13 +42,14 @@ pub struct Done {
 pub fn tick(file: &[u8], task: &TaskId, done: Option<&Done>) -> Result<Vec<u8>, TickError> {
     let text = std::str::from_utf8(file).map_err(|_| TickError::NotText)?;
     let missing = || TickError::Missing { task: task.clone() };
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let (number, found) = outside_fences(lines.iter().map(|line| line.trim_end_matches(['\n', '\r'])))
-        .find_map(|(number, line)| {
-            let bare = line.strip_prefix('\u{feff}').unwrap_or(line);
-            let mut found = checkbox(bare)?;
-            found.state_at += line.len() - bare.len();
-            (split_id(found.rest)?.0 == task.as_str()).then_some((number, found))
+    let all: Vec<Line<'_>> = lines(text).collect();
+    let (place, line, found) = all
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| !line.hidden)
+        .find_map(|(place, line)| {
+            let found = checkbox(line.text)?;
+            (split_id(found.rest)?.0 == task.as_str()).then_some((place, line, found))
         })
         .ok_or_else(missing)?;
     match found.state {
@@ -55,24 +57,18 @@ pub fn tick(file: &[u8], task: &TaskId, done: Option<&Done>) -> Result<Vec<u8>, 
         ' ' => {}
         mark => return Err(TickError::Marked { task: task.clone(), mark }),
     }
-    let begin: usize = lines.iter().take(number).map(|line| line.len()).sum();
     let mut out = file.to_vec();
-    *out.get_mut(begin + found.state_at).ok_or_else(missing)? = b'x';
+    *out.get_mut(line.span.from + found.state_at).ok_or_else(missing)? = b'x';
     if let Some(done) = done {
-        let line = lines.get(number).copied().ok_or_else(missing)?;
-        let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+        let end = if text.get(line.span.to..line.end) == Some("\r\n") { "\r\n" } else { "\n" };
         let indent = " ".repeat(found.indent + 2);
         // Behind the last line of the block: those that are indented deeper than the task.
-        let below: usize = lines
-            .iter()
-            .skip(number + 1)
-            .take_while(|line| {
-                let bare = line.trim_end();
-                !bare.is_empty() && bare.len() - bare.trim_start().len() > found.indent
-            })
-            .map(|line| line.len())
-            .sum();
-        let at = begin + line.len() + below;
+        let deeper = |it: &&Line<'_>| {
+            let bare = it.text.trim_end();
+            !bare.is_empty() && bare.len() - bare.trim_start().len() > found.indent
+        };
+        let below = all.iter().skip(place + 1).take_while(deeper).last();
+        let at = below.unwrap_or(line).end;
         let mut insert = String::new();
         if !out.get(..at).is_some_and(|before| before.ends_with(b"\n")) {
             insert.push_str(end);

@@ -1,0 +1,170 @@
+//! The files of a repository in which specs and plans lie, read from its working tree.
+//!
+//! Refuses to look anywhere else, to follow a link, and to read more of a file than is read of any plan.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use pilothouse_contract::Fault;
+use pilothouse_contract::layout::LaidItem;
+use pilothouse_engine::execution::agents;
+use pilothouse_engine::policy::layouts::{self, FILE_MAX, Files, Found, ROOTS, Tree};
+
+/// Deeper than this nobody keeps a plan.
+const DEPTH_MAX: usize = 12;
+/// More files than these are looked at by nobody.
+const FILES_MAX: usize = 50_000;
+/// What a shell brings along, and so is no program to look for.
+const BUILT_IN: [&str; 16] = [
+    "cd", "test", "[", "true", "false", ":", "echo", "printf", "export", "set", "!", "(", "{", "if", "for",
+    "exit",
+];
+
+/// A repository with what was found in it.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// Its top.
+    pub(crate) top: PathBuf,
+    /// What was asked for, relative to the top; empty for all of it.
+    asked: String,
+    /// What was read.
+    pub(crate) files: Files,
+    /// All items.
+    all: Vec<LaidItem>,
+}
+
+impl Desk {
+    /// Opens the repository that a path lies in.
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        let whole = path.canonicalize().map_err(|error| {
+            Fault::missing(format!("{} cannot be looked at: {error}", path.display()))
+                .hint("name a repository, or a spec's folder or file in one")
+        })?;
+        let top = top_of(&whole);
+        let asked = relative(&top, &whole).unwrap_or_default();
+        let tree = walk(&top)?;
+        let found = layouts::detect(&tree);
+        let files = load(&top, &found)?;
+        let all = layouts::read_all(&found, &files);
+        Ok(Self { top, asked, files, all })
+    }
+
+    /// The items that were asked for.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn items(&self) -> Result<Vec<&LaidItem>, Fault> {
+        let within = |path: &str, of: &str| {
+            of.is_empty() || path == of || path.strip_prefix(of).is_some_and(|it| it.starts_with('/'))
+        };
+        let fits = |it: &&LaidItem| {
+            within(&it.path, &self.asked)
+                || within(&self.asked, &it.path) && !self.asked.is_empty()
+                || it.files.contains(&self.asked)
+        };
+        let found: Vec<&LaidItem> = self.all.iter().filter(fits).collect();
+        if found.is_empty() {
+            let place = self.top.join(&self.asked);
+            return Err(Fault::missing(format!("{} holds no spec or plan of a layout that is known", place.display()))
+                .hint("known are specs/NNN-slug (native, spec-kit), openspec, .kiro, .ai/specs and .ai/runs, .taskmaster, docs/superpowers, agent-os, BMAD's stories, and prd.json"));
+        }
+        Ok(found)
+    }
+
+    /// Whether one item was named, and not a folder of many.
+    pub(crate) fn names(&self, item: &LaidItem) -> bool {
+        !self.asked.is_empty()
+            && (item.path == self.asked
+                || item.files.contains(&self.asked)
+                || self.asked.starts_with(&item.path))
+    }
+
+    /// Whether there is such a path in the repository. One that leads out of it is not there.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let inside =
+            Path::new(path).components().all(|it| matches!(it, Component::Normal(_) | Component::CurDir));
+        inside && self.top.join(path).exists()
+    }
+
+    /// Whether a command's program is on the PATH or in the repository.
+    pub(crate) fn runs(&self, command: &str) -> bool {
+        let named =
+            |it: &&str| it.split_once('=').is_none_or(|(name, _)| name.contains('/') || name.is_empty());
+        let Some(program) = command.split_whitespace().find(named) else { return false };
+        BUILT_IN.contains(&program)
+            || if program.contains('/') {
+                self.has(program.trim_start_matches("./"))
+            } else {
+                agents::is_there(program)
+            }
+    }
+}
+
+/// The top of git's working tree; else the folder that a known root lies in; else the path itself.
+fn top_of(path: &Path) -> PathBuf {
+    let folders = || path.ancestors().filter(|it| it.is_dir());
+    let rooted = |it: &&Path| {
+        relative(it, path).is_some_and(|below| {
+            ROOTS
+                .iter()
+                .any(|root| below == *root || below.strip_prefix(root).is_some_and(|it| it.starts_with('/')))
+        })
+    };
+    let top = folders().find(|it| it.join(".git").exists()).or_else(|| folders().find(rooted));
+    top.or_else(|| folders().next()).unwrap_or(path).to_owned()
+}
+
+/// A path below another with forward slashes; nothing if it is not below, or no text.
+fn relative(top: &Path, path: &Path) -> Option<String> {
+    let parts = path.strip_prefix(top).ok()?.components().map(|it| it.as_os_str().to_str());
+    parts.collect::<Option<Vec<&str>>>().map(|it| it.join("/"))
+}
+
+fn walk(top: &Path) -> Result<Tree, Fault> {
+    let mut tree = BTreeSet::new();
+    for root in ROOTS {
+        below(top, &top.join(root), 0, &mut tree)?;
+    }
+    Ok(tree)
+}
+
+fn below(top: &Path, path: &Path, depth: usize, tree: &mut Tree) -> Result<(), Fault> {
+    // What is not there, or is a link, holds nothing.
+    let Ok(kind) = path.symlink_metadata().map(|it| it.file_type()) else { return Ok(()) };
+    if kind.is_dir() && depth < DEPTH_MAX {
+        let entries = std::fs::read_dir(path)
+            .map_err(|error| Fault::environment(format!("{} cannot be read: {error}", path.display())))?;
+        for entry in entries.flatten() {
+            below(top, &entry.path(), depth + 1, tree)?;
+        }
+    } else if kind.is_file() {
+        let known =
+            path.extension().is_some_and(|it| ["md", "json", "yaml", "yml"].iter().any(|known| it == *known));
+        if let Some(path) = relative(top, path).filter(|_| known) {
+            tree.insert(path);
+        }
+        if tree.len() > FILES_MAX {
+            return Err(Fault::refused(format!("there are more than {FILES_MAX} files where specs lie"))
+                .hint("name one spec's folder instead of the repository"));
+        }
+    }
+    Ok(())
+}
+
+fn load(top: &Path, found: &[Found]) -> Result<Files, Fault> {
+    let mut files = Files::new();
+    for path in found.iter().flat_map(|it| &it.wants) {
+        if files.contains_key(path) {
+            continue;
+        }
+        let whole = top.join(path);
+        let mut bytes = Vec::new();
+        let most = u64::try_from(FILE_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        std::fs::File::open(&whole)
+            .and_then(|it| it.take(most).read_to_end(&mut bytes))
+            .map_err(|error| Fault::environment(format!("{} cannot be read: {error}", whole.display())))?;
+        files.insert(path.clone(), bytes);
+    }
+    Ok(files)
+}
