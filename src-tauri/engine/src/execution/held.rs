@@ -41,6 +41,7 @@ mod older;
 mod outgoing;
 mod pack;
 mod paint;
+mod private;
 pub mod tree;
 mod upgrade;
 
@@ -295,8 +296,8 @@ impl Sessions {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(in_words(error)),
         }
-        is_private(&self.folder)?;
-        is_private(place.folder())?;
+        private::is_private(&self.folder)?;
+        private::is_private(place.folder())?;
         if place.asked().is_err() {
             place.write_asked(&asked).map_err(in_words)?;
         }
@@ -585,23 +586,6 @@ impl Sessions {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Live>> {
         self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// Refuses a folder that others may look into: what agents say is nobody else's business.
-fn is_private(folder: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-    let it = std::fs::metadata(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let wrong = if it.uid() != rustix::process::geteuid().as_raw() {
-        "belongs to another user".to_owned()
-    } else if it.mode() & 0o077 != 0 {
-        format!("may be entered by others (mode {:o})", it.mode() & 0o777)
-    } else {
-        return Ok(());
-    };
-    let folder = folder.display();
-    Err(format!(
-        "{folder} {wrong}, and what sessions say is written there; make it yours alone: chmod 700 {folder}"
-    ))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn who_comes_back_within_five_minutes_still_looks_and_after_them_looks_anew() {
     assert_eq!(peeks(second + 4 * MINUTE_MS), [1000, second]);
     assert_eq!(peeks(second + 5 * MINUTE_MS), [1000, second, second + 5 * MINUTE_MS]);
     // Nobody looks at an agent that is not at work any more.
-    desk.take(Input::SessionEnded { session, end: ended(Ending::Exited { code: 0 }) });
+    desk.take(Input::SessionEnded { session, end: ended(Ending::Exited { code: 0 }), did_nothing: false });
     desk.now = At(second + 99 * MINUTE_MS);
     desk.take(Input::Peeked { session });
     assert_eq!(desk.run().touches.len(), 3);
