@@ -69,6 +69,13 @@ impl LogWriter {
         }
         let (base, capacity) = (at(&map, AT_BASE), at(&map, AT_CAPACITY));
         let (published, lost) = (at(&map, AT_PUBLISHED), at(&map, AT_LOST));
+        // One that was killed while it ended had given back what it did not need.
+        if published.checked_sub(base).is_some_and(|it| it < capacity && HEADER + it == map.len() as u64) {
+            drop(map);
+            file.set_len(HEADER + capacity)?;
+            // SAFETY: as above.
+            map = unsafe { MmapOptions::new().map_mut(&file)? };
+        }
         if map.len() as u64 != HEADER + capacity || published < base || published > base + capacity {
             return Err(bad());
         }
@@ -294,6 +301,26 @@ mod tests {
         assert_eq!((log.published(), log.lost(), log.number), (65_540, 3, 1));
         let all = LogReader::new(folder.path()).read_from(65_000, usize::MAX).unwrap();
         assert_eq!(all, [b"ab\0c".as_slice(), &[8; 532], b"next"].concat());
+    }
+
+    #[test]
+    fn a_successor_goes_on_where_one_was_killed_while_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::begin(folder.path(), 1).unwrap();
+        let put = |log: &mut LogWriter, bytes: &[u8]| {
+            log.read_in(|into| {
+                into[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            })
+            .unwrap()
+        };
+        put(&mut log, b"all that it said");
+        log.finish().unwrap();
+        let mut log = LogWriter::resume(folder.path()).unwrap();
+        assert_eq!((log.published(), log.lost()), (16, 0));
+        put(&mut log, b", and more");
+        let all = LogReader::new(folder.path()).read_from(0, usize::MAX).unwrap();
+        assert_eq!(all, b"all that it said, and more");
     }
 
     #[test]

@@ -95,8 +95,9 @@ impl Holder<'_> {
             left_behind,
             left_running,
         };
-        let _untrimmed = self.log.finish();
+        // First how it ended: whoever is killed behind that leaves room to be given back, and nothing else.
         self.place.write_exit(&exit)?;
+        let _untrimmed = self.log.finish();
         for peer in &mut self.peers {
             peer.to_send.extend(FromHolder::Grew(output_bytes).frame());
             peer.to_send.extend(FromHolder::Ended.frame());
