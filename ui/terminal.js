@@ -138,8 +138,9 @@ export function show(element, session, told) {
     withoutStyles(() => it.term.open(it.host));
     it.opened = true;
     sizes.observe(it.host);
-    it.term.onData((text) => it.typed && it.typed(text));
-    it.term.onBinary((text) => it.typed && it.typed(text));
+    // In copy mode nothing is the program's: not what an input method composes, nor what the mouse reports.
+    it.term.onData((text) => !it.mark && it.typed && it.typed(text));
+    it.term.onBinary((text) => !it.mark && it.typed && it.typed(text));
     it.term.onScroll(() => goesOn(it));
     it.term.onSelectionChange(() => goesOn(it));
     it.host.addEventListener("wheel", () => requestAnimationFrame(() => goesOn(it)), { passive: true });
@@ -212,10 +213,11 @@ function begin(it, from, despite) {
       const offset = Number(view.getBigUint64(1, true));
       if (it.expected !== null && offset > it.expected) told("skipped", "", offset - it.expected);
       it.expected = offset;
-      // Who has the keyboard has set the size already.
-      if (!it.keyboard) it.term.resize(view.getUint16(9, true), view.getUint16(11, true));
+      // It is painted at the size that it was painted for, also to who has the keyboard and sets another one then.
+      it.term.resize(view.getUint16(9, true), view.getUint16(11, true));
       it.term.write(AFRESH);
       write(message.subarray(13), offset);
+      if (it.keyboard) it.term.write("", () => it.keyboard && fit(it, false));
     } else if (tag === LEASE) {
       const text = decoder.decode(message.subarray(1));
       const yours = JSON.parse(text).yours;

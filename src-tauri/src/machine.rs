@@ -52,11 +52,13 @@ async fn heed<R: Runtime>(app: &AppHandle<R>, mut said: UnboundedReceiver<()>) -
     let waits =
         async || logind.inhibit("shutdown", "Pilothouse", "Says what stops with the machine", "delay").await;
     let mut held = Some(waits().await?);
+    let mut goes = false;
     loop {
         tokio::select! {
             signal = told.next() => {
                 let Some(signal) = signal else { return Ok(()) };
                 let ends = signal.args()?.start;
+                goes = ends;
                 if !ends && held.is_none() {
                     held = Some(waits().await?);
                 }
@@ -69,9 +71,12 @@ async fn heed<R: Runtime>(app: &AppHandle<R>, mut said: UnboundedReceiver<()>) -
                 }
             }
             word = said.recv() => {
-                held = None;
                 if word.is_none() {
                     return Ok(());
+                }
+                // A dialog that closes because the machine stays up after all leaves what waits for the next time.
+                if goes {
+                    held = None;
                 }
             }
         }

@@ -49,6 +49,7 @@ fn a_question_is_asked_listed_and_answered_by_a_person() {
         (listed[0]["id"].as_str(), listed[0]["choices"][1].as_str(), listed.as_array().unwrap().len()),
         (Some("q1"), Some("blue"), 1)
     );
+    home.json(&["session", "steady"]);
     let session = home.json(&["session", "list"])[0].clone();
     let hook = session["facts"].as_array().unwrap().iter().find(|it| it["source"] == "hook").cloned();
     assert_eq!(hook.map(|it| it["says"].clone()), Some("waits for an answer to q1".into()), "{session}");

@@ -116,8 +116,7 @@ pub(crate) fn listen(desk: Desk) {
     });
     // The system asks the window to close: what goes on is said first, if anything does.
     let asked = window_event_listener_untyped("ph-leaving", move |_| {
-        let live = desk.mirror.fleet.with_untracked(|it| it.sessions.values().any(|it| it.end.is_none()));
-        if live {
+        if crate::leaving::is_anything_under_way(desk) {
             desk.place.overlay.set(Some(Overlay::Leaving));
         } else {
             crate::ipc::close_window();
@@ -139,6 +138,7 @@ fn heed(desk: Desk, event: &web_sys::KeyboardEvent) {
     if desk.place.overlay.get_untracked().is_none()
         && desk.place.pane.get_untracked() == Pane::Stage
         && !in_field(event)
+        && !is_buttons(event, &word)
         && crate::stage::terminal::press(&word)
     {
         event.prevent_default();

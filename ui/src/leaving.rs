@@ -33,6 +33,12 @@ fn under_way(desk: Desk) -> (Vec<Underway>, Vec<Underway>) {
     })
 }
 
+/// Whether any session or run is.
+pub(crate) fn is_anything_under_way(desk: Desk) -> bool {
+    let (sessions, runs) = under_way(desk);
+    !sessions.is_empty() || !runs.is_empty()
+}
+
 /// Each by its name.
 fn named(all: Vec<Underway>) -> AnyView {
     let more = all.len().saturating_sub(NAMED);

@@ -21,6 +21,8 @@ pub(crate) struct Sieve {
     held: Vec<u8>,
     /// Whether the last byte was the first of those that begin U+0080 to U+00BF.
     lead: bool,
+    /// Whether what the viewer's terminal reports goes to the program.
+    types: bool,
 }
 
 /// The first byte in UTF-8 of U+0080 to U+00BF.
@@ -30,9 +32,9 @@ const LEAD: u8 = 0xc2;
 const LONGEST: usize = 256;
 
 impl Sieve {
-    /// A sieve that holds nothing back yet.
-    pub(crate) fn new() -> Self {
-        Self { state: State::Ground, held: Vec::new(), lead: false }
+    /// A sieve that holds nothing back yet, for somebody who types or only watches.
+    pub(crate) fn new(types: bool) -> Self {
+        Self { state: State::Ground, held: Vec::new(), lead: false, types }
     }
 
     /// Sifts a piece.
@@ -131,6 +133,18 @@ impl Sieve {
         self.state = State::Ground;
     }
 
+    /// Whether it has a terminal report the mouse, focus and pastes, which would come as if they had been typed.
+    fn reports(&self) -> bool {
+        let Some(modes) = self.held.strip_prefix(b"\x1b[?") else { return false };
+        let is_report = |it: &[u8]| {
+            matches!(
+                it,
+                b"1000" | b"1002" | b"1003" | b"1004" | b"1005" | b"1006" | b"1015" | b"1016" | b"2004"
+            )
+        };
+        modes.split(|byte| *byte == b';').all(is_report)
+    }
+
     /// Device attributes, status reports, mode and version queries, window reports.
     fn is_query(&self, last: u8) -> bool {
         let has = |byte: u8| self.held.contains(&byte);
@@ -138,7 +152,10 @@ impl Sieve {
             b'c' | b'n' => true,
             b'p' => has(b'$'),
             b'q' => has(b'>'),
-            b'u' => has(b'?'),
+            // Keys in another form: where they end, no key leaves any more, and the shell after it gets them so.
+            b'u' => self.held.iter().any(|it| (b'<'..=b'?').contains(it)),
+            b'm' => has(b'>'),
+            b'h' => !self.types && self.reports(),
             b't' => true,
             // DECREQTPARM; with an intermediate it fills a rectangle or says how.
             b'x' => !has(b'$') && !has(b'*'),
@@ -152,7 +169,11 @@ mod tests {
     use super::*;
 
     fn sifted(text: &str) -> String {
-        let mut sieve = Sieve::new();
+        sifted_for(true, text)
+    }
+
+    fn sifted_for(types: bool, text: &str) -> String {
+        let mut sieve = Sieve::new(types);
         // Byte by byte, so that no sequence comes whole.
         let out: Vec<u8> = text.bytes().flat_map(|byte| sieve.sift(&[byte])).collect();
         String::from_utf8(out).unwrap()
@@ -168,6 +189,11 @@ mod tests {
         assert_eq!(sifted("a\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\b"), "alinkb");
         assert_eq!(sifted("a\x1bP+q544e\x1b\\b\x1b_x\x1b\\c"), "abc");
         assert_eq!(sifted("a\x1b[6nb\x1b[cc\x1b[>0qd\x1b[?ue\x1b[?2026$pf\x1b[21tg"), "abcdefg");
+        // Keys in another form, by which nobody could leave; a cursor that is put back is something else.
+        assert_eq!(sifted("a\x1b[>1ub\x1b[=5;1uc\x1b[<ud\x1b[>4;2me\x1b[uf"), "abcde\x1b[uf");
+        let reports = "a\x1b[?1000;1006hb\x1b[?1004hc\x1b[?2004hd\x1b[?1000le\x1b[?25;1049hf";
+        assert_eq!(sifted(reports), reports);
+        assert_eq!(sifted_for(false, reports), "abcd\x1b[?1000le\x1b[?25;1049hf");
         assert_eq!(sifted("a\x1b]0;never ended"), "a");
         assert_eq!(
             sifted("\x1b]0;t\x1b[31mx"),

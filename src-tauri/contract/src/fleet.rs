@@ -485,6 +485,13 @@ impl Fleet {
         all.map(|(_, it)| it).filter(of)
     }
 
+    /// The attempt whose change a task's is: the one that was merged, and not whichever was begun last.
+    #[must_use]
+    pub fn made_by(&self, task: &TaskRun) -> Option<&Attempt> {
+        let mut tries = task.attempts.iter().rev().filter_map(|id| self.attempts.get(id));
+        tries.find(|it| it.state == AttemptState::Merged)
+    }
+
     /// The session that an attempt goes on with: that of the try it continues, unless that one was handed over to a fresh one.
     #[must_use]
     pub fn resumed_by(&self, attempt: &Attempt) -> Option<&Session> {

@@ -362,8 +362,8 @@ impl MoneyCount {
         self.known = self.known.plus(cost.known);
         if let Some((over, under)) = account.against_told() {
             self.checked += 1;
-            self.over += over;
-            self.under += under;
+            self.over = self.over.saturating_add(over);
+            self.under = self.under.saturating_add(under);
         }
         let join = |all: &mut Vec<String>, more: Vec<String>| {
             all.extend(more);
@@ -382,8 +382,8 @@ impl MoneyCount {
         self.told += other.told;
         self.known = self.known.plus(other.known);
         self.checked += other.checked;
-        self.over += other.over;
-        self.under += other.under;
+        self.over = self.over.saturating_add(other.over);
+        self.under = self.under.saturating_add(other.under);
         self.trouble = self.trouble.take().or_else(|| other.trouble.clone());
         for (all, more) in [(&mut self.no_price, &other.no_price), (&mut self.tables, &other.tables)] {
             all.extend(more.iter().cloned());

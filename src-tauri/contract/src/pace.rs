@@ -149,10 +149,10 @@ const BYTES_A_TOKEN: u64 = 4;
 impl QuietCount {
     /// Counts what was counted before.
     pub fn add(&mut self, other: &Self) {
-        self.runs += other.runs;
-        self.failed += other.failed;
-        self.whole_bytes += other.whole_bytes;
-        self.shown_bytes += other.shown_bytes;
+        self.runs = self.runs.saturating_add(other.runs);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.whole_bytes = self.whole_bytes.saturating_add(other.whole_bytes);
+        self.shown_bytes = self.shown_bytes.saturating_add(other.shown_bytes);
     }
 
     /// Bytes that agents did not have to read. What is said of a short output may be longer than that.

@@ -51,11 +51,11 @@ fn is_zero(n: &u64) -> bool {
 impl Tokens {
     /// Adds others to these.
     pub fn add(&mut self, others: &Self) {
-        self.input += others.input;
-        self.cached += others.cached;
-        self.cache_write += others.cache_write;
-        self.cache_write_1h += others.cache_write_1h;
-        self.output += others.output;
+        self.input = self.input.saturating_add(others.input);
+        self.cached = self.cached.saturating_add(others.cached);
+        self.cache_write = self.cache_write.saturating_add(others.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(others.cache_write_1h);
+        self.output = self.output.saturating_add(others.output);
     }
 
     /// What is left of these without others, kind by kind.

@@ -235,7 +235,8 @@ impl Engine {
             (it, matter, case)
         };
         let key = Key::from(&it);
-        let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over());
+        let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over())
+            || case.as_ref().is_some_and(|case| !case.run.state.is_live());
         if it.end.is_some() || over {
             // A holder that has it all the same is told of like any other; whoever ended it ends it then.
             let prevented = self.inner.sessions.prevent(key);

@@ -307,7 +307,8 @@ impl Engine {
 
     /// Worktrees of a parked run in which files were written since it was parked.
     pub(crate) async fn edited_since(&self, run: &Run) -> Vec<Change> {
-        let worktrees: Vec<WorktreeId> = {
+        // One that went on had the worktree of another.
+        let worktrees: BTreeSet<WorktreeId> = {
             let fleet = self.fleet();
             fleet.attempts.values().filter(|it| it.run == run.id).map(|it| it.worktree).collect()
         };

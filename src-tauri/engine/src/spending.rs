@@ -124,7 +124,7 @@ impl Engine {
     pub(crate) async fn note_quiet(&self, call: &ask::took::Quiet) -> Result<(), StoreError> {
         let Some(key) = self.key(call.session) else { return Ok(()) };
         let log = self.quiet_logs(key).join(format!("{}.log", call.number));
-        let whole = std::fs::metadata(log).map_or(call.whole, |it| it.len());
+        let whole = std::fs::metadata(log).map_or(0, |it| it.len());
         let run = QuietRun {
             session: call.session,
             number: call.number,

@@ -72,7 +72,9 @@ impl LogWriter {
         // One that was killed while it ended had given back what it did not need.
         if published.checked_sub(base).is_some_and(|it| it < capacity && HEADER + it == map.len() as u64) {
             drop(map);
-            file.set_len(HEADER + capacity)?;
+            // A full disk is to be an error here, and no fatal signal at a write into the mapping.
+            let whole = rustix::fs::FallocateFlags::empty();
+            rustix::fs::fallocate(&file, whole, 0, HEADER + capacity)?;
             // SAFETY: as above.
             map = unsafe { MmapOptions::new().map_mut(&file)? };
         }

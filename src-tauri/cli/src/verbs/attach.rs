@@ -20,10 +20,11 @@ use crate::sift::Sieve;
 const LEAVE: u8 = 0x1c;
 /// So many lines above the screen are shown to whoever takes the keyboard.
 const LINES_ABOVE: u32 = 500;
-/// The first screen, empty.
+/// A terminal as a program finds it: no region that scrolls, no mouse, no word of focus, plain pastes and keys, the first screen,
+/// usual signs and looks, a cursor that shows; where it stands.
+const AS_BEFORE: &[u8] = b"\x1b7\x1b[r\x1b[?6l\x1b8\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?7h\x1b[4l\x1b[20l\x0f\x1b(B\x1b[?1047l\x1b[m\x1b[0 q\x1b[?25h";
+/// The first screen, empty: behind [`AS_BEFORE`], for a painting is made for such a terminal.
 const AFRESH: &[u8] = b"\x1b[?1049l\x1b[m\x1b[H\x1b[2J";
-/// No region that scrolls, no mouse, plain pastes and keys, the first screen, usual looks and a cursor, where it is.
-const AS_BEFORE: &[u8] = b"\x1b7\x1b[r\x1b8\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1047l\x1b[m\x1b[?25h";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -120,19 +121,26 @@ async fn view(
         ..View::of(attach.session)
     });
     // Whoever reads out of a pipe ends this as any other program.
-    let interrupted = asks.as_ref().map(|_| heed(SignalKind::interrupt())).transpose()?;
-    let sieve = Sieve::new();
-    let mut viewer = Viewer { attach, asks, raw, sieve, interrupted, seen: Seen::default() };
+    let at_terminal = std::io::stdout().is_terminal();
+    let interrupted = at_terminal.then(|| heed(SignalKind::interrupt())).transpose()?;
+    let (sieve, keys) = (Sieve::new(attach.keyboard), tokio::io::stdin());
+    let mut viewer = Viewer { attach, asks, raw, sieve, keys, interrupted, seen: Seen::default() };
     let mut patience = Patience::default();
     loop {
-        match viewer.once(&mut patience).await {
+        let came = match viewer.once(&mut patience).await {
             // The engine died: its watcher starts it again, and the output goes on where it was.
-            Err(fault) => patience.after(fault).await?,
-            Ok(ended) => {
-                if painted {
-                    leave();
-                }
+            Err(fault) => patience.after(fault).await.map(|()| None),
+            Ok(ended) => Ok(Some(ended)),
+        };
+        match came {
+            Ok(None) => {}
+            Ok(Some(ended)) => {
+                leave();
                 return Ok(ended);
+            }
+            Err(fault) => {
+                leave();
+                return Err(fault);
             }
         }
         if let Some(view) = &mut viewer.asks {
@@ -231,6 +239,8 @@ struct Viewer {
     asks: Option<View>,
     raw: bool,
     sieve: Sieve,
+    /// One for all connections: a read that is under way takes the next key, whoever waits for it.
+    keys: tokio::io::Stdin,
     interrupted: Option<Signal>,
     seen: Seen,
 }
@@ -251,7 +261,6 @@ impl Viewer {
         // Whoever goes on from a byte gets no painting first.
         let mut drawn = self.asks.as_ref().is_some_and(|it| it.from.is_some());
         let mut typed = [0; 4096];
-        let mut keys = tokio::io::stdin();
         let mut resized = heed(SignalKind::window_change())?;
         if self.attach.keyboard {
             attachment.resize(screen::size()).await?;
@@ -269,9 +278,9 @@ impl Viewer {
                     FromSession::Screen(offset, size, paint) => {
                         self.attach.from = i64::try_from(offset).unwrap_or_default();
                         // What was cut off before it has no end here.
-                        self.sieve = Sieve::new();
+                        self.sieve = Sieve::new(self.attach.keyboard);
                         let paint = if self.raw { paint } else { self.sieve.sift(&paint) };
-                        if !shown(&[AFRESH, &paint]) {
+                        if !shown(&[AS_BEFORE, AFRESH, &paint]) {
                             return Ok(None);
                         }
                         drawn = true;
@@ -291,7 +300,7 @@ impl Viewer {
                     }
                     FromSession::Ended(ended) => return Ok(Some(ended)),
                 },
-                read = keys.read(&mut typed), if self.attach.keyboard => {
+                read = self.keys.read(&mut typed), if self.attach.keyboard => {
                     let length = read.unwrap_or(0);
                     let bytes = typed.get(..length).unwrap_or_default();
                     if length == 0 || bytes.contains(&LEAVE) {

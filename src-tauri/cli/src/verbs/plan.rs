@@ -56,7 +56,7 @@ pub(crate) fn run(verb: Verb, out: Out) -> End {
 
 /// What `WORKFLOW.md` of the working tree says of resources and hot files.
 fn limits(desk: &Desk) -> Result<Limits, Fault> {
-    let text = std::fs::read_to_string(desk.top.join("WORKFLOW.md")).ok();
+    let text = super::spec::tree::file(&desk.top.join("WORKFLOW.md"));
     let workflow = Workflow::read(text.as_deref(), "WORKFLOW.md")
         .map_err(|error| Fault::refused(error.to_string()).hint("mend WORKFLOW.md"))?;
     let policy = built_in("claude").map(|agent| workflow.policy(agent));

@@ -3,6 +3,7 @@
 
 use pilothouse_contract::attempt::{Attempt, AttemptState};
 use pilothouse_contract::evidence::Gate;
+use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Run, RunState, TaskState};
@@ -129,5 +130,7 @@ impl Work<'_> {
             || run.state == RunState::Assembled
             || matches!(pull, Some(PullState::Checking | PullState::Landing))
             || run.tasks.iter().any(|it| matches!(it.state, TaskState::Active { .. }))
+            || run.phases.iter().any(|it| matches!(it.state, Checkpoint::Checking { .. }))
+            || (run.state == RunState::Running && run.audit.as_ref().is_some_and(|it| it.evidence.is_none()))
     }
 }

@@ -167,6 +167,8 @@ impl Work<'_> {
         let Some(run) = self.fleet.runs.get(&it.run) else { return };
         let goes_on = match failure {
             Failure::HandedOver { .. } => true,
+            // What it worked on is not what its proof failed on: only a fresh one sees what came meanwhile.
+            Failure::VerifyFailed if it.candidate.as_ref().is_some_and(|it| it.tick.is_some()) => false,
             Failure::AgentExit { .. } | Failure::Stalled | Failure::Lost | Failure::VerifyFailed => {
                 let session = it.session.and_then(|id| self.fleet.sessions.get(&id));
                 let native = session.and_then(|it| it.running.as_ref()?.native.as_ref());

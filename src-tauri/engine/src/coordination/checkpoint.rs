@@ -83,7 +83,10 @@ impl Work<'_> {
             return;
         }
         let unknown = self.fleet.evidence.values().filter(|it| {
-            it.subject.run == run && it.subject.phase == Some(phase) && it.verdict == Verdict::Unknown
+            it.subject.run == run
+                && it.subject.phase == Some(phase)
+                && it.verdict == Verdict::Unknown
+                && it.commit == asked.commit
         });
         let again = (verdict == Verdict::Unknown && unknown.count() < UNKNOWN_CHECKS_MAX)
             || (verdict == Verdict::Failed && self.may_be_flake(asked, id));

@@ -27,6 +27,8 @@ impl Work<'_> {
         }
         match &it.audit {
             Some(audit) if it.head.as_ref() == Some(&audit.head) => audit.evidence.is_some(),
+            // A judge is an agent like any other: it begins once the run goes on.
+            _ if self.fleet.is_paused(it) => false,
             _ => {
                 self.ask_judge(run, 1);
                 false
@@ -118,14 +120,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The evidence that was named, if all of it is this run's, is a proof and holds.
+    /// The evidence that was named, if all of it is of this run or of an earlier one of its item, is a proof and holds.
     fn holding(&self, run: &Run, named: &[EvidenceId]) -> Result<Vec<EvidenceId>, Fault> {
         if named.is_empty() {
             return Err(Fault::refused("what is met is shown by evidence: name at least one, as in e12"));
         }
         for id in named {
-            let it = self.fleet.evidence.get(id).filter(|it| it.subject.run == run.id);
-            let Some(it) = it else {
+            let is_of_item = |of: &RunId| self.fleet.runs.get(of).is_some_and(|it| it.item == run.item);
+            let Some(it) = self.fleet.evidence.get(id).filter(|it| is_of_item(&it.subject.run)) else {
                 return Err(Fault::refused(format!("{} has no evidence {id}", run.id)));
             };
             if !matches!(it.gate, Gate::Verify | Gate::Checkpoint) || !it.passed() {

@@ -75,7 +75,7 @@ impl Work<'_> {
         for task in &run.tasks {
             let TaskState::Done { commit } = &task.state else { continue };
             body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
-            let attempt = task.attempts.last().and_then(|id| self.fleet.attempts.get(id));
+            let attempt = self.fleet.made_by(task);
             let mut proofs =
                 attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
             if let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) {

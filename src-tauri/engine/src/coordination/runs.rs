@@ -204,6 +204,10 @@ impl Work<'_> {
         if !it.state.is_live() {
             return Err(Fault::refused(format!("{run} is {}: nothing of it is carried", it.state.word())));
         }
+        if !paused && self.fleet.halt.is_some() {
+            return Err(Fault::refused(format!("everything is paused, and {run} with it"))
+                .command("let everything go on", "pilothouse run go-on"));
+        }
         if it.state == RunState::Queued && !paused && !it.is_paused() {
             let it = it.clone();
             return self.begin_now(&it);

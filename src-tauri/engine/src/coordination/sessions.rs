@@ -196,6 +196,11 @@ impl Work<'_> {
     /// It gets nowhere: the attempt fails and its session is ended.
     pub(super) fn fuse_blown(&mut self, session: SessionId, fuse: Fuse) {
         let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()) else { return };
+        if it.gate == Some(Gate::Completeness) && fuse.failure().is_some() {
+            // What it did not say then is asked of a fresh one, once.
+            self.effect(Effect::EndSession { session });
+            return;
+        }
         let Some(attempt) = it.attempt.filter(|_| it.kind == SessionKind::Agent) else { return };
         let why = match fuse.minds {
             Minds::Silence => format!("no output and no changed file for {} s", fuse.limit),

@@ -240,7 +240,7 @@ fn record(fleet: &Fleet, run: &Run) -> String {
         if !matches!(task.state, TaskState::Done { .. }) {
             continue;
         }
-        let attempt = task.attempts.last().and_then(|id| fleet.attempts.get(id));
+        let attempt = fleet.made_by(task);
         let evidence: Vec<&Evidence> =
             attempt.iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id)).collect();
         let proof = evidence.iter().rev().find(|it| it.gate == Gate::Verify && it.passed());

@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use pilothouse_contract::attempt::Attempt;
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::{AgentChoice, Run, TaskState};
 use pilothouse_contract::session::{Mode, Running, Session};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Worktree;
-use pilothouse_contract::{Fleet, text};
+use pilothouse_contract::{Fleet, TaskId, text};
 
 use super::attempts::Attempts;
 use super::held::ToHold;
@@ -23,7 +24,8 @@ use super::{agents, env, fence};
 /// Everything a judge is about.
 #[derive(Debug, Clone)]
 pub struct Case {
-    run: Run,
+    /// The run that it judges.
+    pub(crate) run: Run,
     project: Project,
     worktree: Worktree,
     brief: String,
@@ -105,6 +107,12 @@ impl Attempts {
     }
 }
 
+/// The attempt of an earlier run of the same item that made a task.
+fn made_before<'a>(fleet: &'a Fleet, run: &Run, task: &TaskId) -> Option<&'a Attempt> {
+    let earlier = fleet.runs.values().rev().filter(|it| it.item == run.item && it.id != run.id);
+    earlier.filter_map(|it| it.task(task)).find_map(|it| fleet.made_by(it))
+}
+
 /// The brief: what is wanted, what was proved, and how to say what follows. It is the same for the same run.
 fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
     let mut brief = format!(
@@ -119,8 +127,19 @@ fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
     }
     brief.push_str("\n## Evidence\n\n");
     for task in &run.tasks {
-        let TaskState::Done { .. } = &task.state else { continue };
-        let attempt = task.attempts.last().and_then(|id| fleet.attempts.get(id));
+        let attempt = match &task.state {
+            TaskState::Done { .. } => fleet.made_by(task),
+            TaskState::DoneBefore => made_before(fleet, run, &task.spec.id),
+            _ => continue,
+        };
+        if attempt.is_none() {
+            let title = text::line(&task.spec.title, 200);
+            let _ = writeln!(
+                brief,
+                "- no evidence: {} {title} was done before Pilothouse carried it",
+                task.spec.id
+            );
+        }
         let mut proofs =
             attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id));
         let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) else { continue };

@@ -168,3 +168,13 @@ fn load(top: &Path, found: &[Found]) -> Result<Files, Fault> {
     }
     Ok(files)
 }
+
+/// The text of one file; nothing if there is none, or what is there is no plain file or none that is read whole.
+pub(crate) fn file(path: &Path) -> Option<String> {
+    if !path.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    let (most, mut bytes) = (u64::try_from(FILE_MAX).unwrap_or(u64::MAX), Vec::new());
+    std::fs::File::open(path).ok()?.take(most.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+    (bytes.len() <= FILE_MAX).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -5,7 +5,6 @@
 //! Read from the logs of Gemini CLI 0.61.0.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +77,11 @@ fn names(home: &Path) -> BTreeMap<String, PathBuf> {
 
 /// Where the sessions were started whose logs lie in a folder; it may say so itself.
 fn started_in(named: &BTreeMap<String, PathBuf>, folder: &Path) -> Option<PathBuf> {
-    let says = || fs::read_to_string(folder.join(".project_root")).ok().map(|it| PathBuf::from(it.trim()));
+    let says = || {
+        let mut says = String::new();
+        open(&folder.join(".project_root")).ok()?.take(HEAD).read_to_string(&mut says).ok()?;
+        Some(PathBuf::from(says.trim()))
+    };
     let name = folder.file_name()?.to_str()?;
     named.get(name).cloned().or_else(says)
 }
