@@ -86,6 +86,10 @@ fn of_three_that_try_at_once_the_smallest_that_holds_lands() {
     );
     let outdone = attempts.iter().find(|it| it["failure"]["failure"] == "outdone").unwrap();
     assert_eq!(outdone["failure"]["by"], taken["id"]);
+    // What is written down and shown is the proof of the one that was taken, whichever was begun last.
+    let patch = &taken["candidate"]["patch"].as_str().unwrap()[..12];
+    let record = scene.repo.read("specs/001-work/evidence.md");
+    assert!(record.contains(&format!("| {patch} |")), "{patch}: {record}");
     scene.home.at_rest();
     let worktree = outdone["worktree"].as_str().unwrap();
     let path = scene.home.json(&["worktree", "undo", worktree])["path"].as_str().unwrap().to_owned();

@@ -485,11 +485,13 @@ impl Fleet {
         all.map(|(_, it)| it).filter(of)
     }
 
-    /// The attempt whose change a task's is: the one that was merged, and not whichever was begun last.
+    /// The attempt that made the commit of a task that is done, which need not be the one that was begun last; nothing of one
+    /// that is not done.
     #[must_use]
     pub fn made_by(&self, task: &TaskRun) -> Option<&Attempt> {
+        let TaskState::Done { commit } = &task.state else { return None };
         let mut tries = task.attempts.iter().rev().filter_map(|id| self.attempts.get(id));
-        tries.find(|it| it.state == AttemptState::Merged)
+        tries.find(|it| it.candidate.as_ref().is_some_and(|it| it.commit == *commit))
     }
 
     /// The session that an attempt goes on with: that of the try it continues, unless that one was handed over to a fresh one.

@@ -52,6 +52,10 @@ impl Sim {
                                 .of(format!("{attempt} works on {}, which is done", task.spec.id)),
                         );
                     }
+                    if fleet.made_by(task).is_none() {
+                        let says = format!("nobody made the commit of {}, which is done", task.spec.id);
+                        faults.push(BreachKind::Untrue.of(says));
+                    }
                     let proven = self.world.tree_of(commit).is_some_and(|tree| {
                         self.known.proofs.contains(&(run.id, task.spec.id.clone(), tree))
                     });
