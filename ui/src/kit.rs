@@ -113,11 +113,22 @@ where
 {
     Effect::new(move |_| {
         if let Some(part) = part.get() {
-            // It has been made, but stands on the page only with the next frame.
-            request_animation_frame(move || {
-                let part: web_sys::HtmlElement = wasm_bindgen::JsCast::unchecked_into(part);
-                let _hidden = part.focus();
-            });
+            focus_within(wasm_bindgen::JsCast::unchecked_into(part), FRAMES);
+        }
+    });
+}
+
+/// So many frames it is tried to give the focus away.
+const FRAMES: u8 = 20;
+
+/// What has been made stands on the page with one of the next frames; until then it cannot have the focus. Nor is it taken from
+/// what a person has given it to meanwhile.
+fn focus_within(part: web_sys::HtmlElement, frames: u8) {
+    request_animation_frame(move || {
+        let _hidden = part.focus();
+        let nobody_has_it = document().active_element().is_none_or(|it| it.tag_name() == "BODY");
+        if (nobody_has_it || !part.is_connected()) && frames > 0 {
+            focus_within(part, frames - 1);
         }
     });
 }
