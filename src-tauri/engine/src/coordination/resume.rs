@@ -69,6 +69,10 @@ impl Work<'_> {
     /// The item branch is made; or stands where our record has it, or further on.
     pub(super) fn branch_made(&mut self, run: RunId, made: Result<Oid, String>) {
         let Some(it) = self.live_run(run) else { return };
+        // A run that was parked while it went on, and goes on again, asked twice: by the answer of the one it is past the other.
+        if it.head.is_some() && !it.settling {
+            return;
+        }
         let stands = match made {
             Ok(stands) => stands,
             Err(why) => {

@@ -393,8 +393,12 @@ impl World {
             Effect::Prepare { attempt } => {
                 let goes_on = fleet.attempts.get(attempt).filter(|it| it.continues.is_some());
                 if let Some(it) = goes_on.filter(|it| self.worktrees.get(&it.worktree) != Some(&true)) {
-                    let says = format!("{attempt} goes on in {}, which is not there", it.worktree);
-                    self.faults.push(BreachKind::Lost.of(says));
+                    // One that was ended meanwhile needs none, and nobody can help what somebody deleted.
+                    if !it.state.is_over() && !self.lost.contains(&it.worktree) {
+                        let says = format!("{attempt} goes on in {}, which is not there", it.worktree);
+                        self.faults.push(BreachKind::Lost.of(says));
+                    }
+                    return Outcome::Prepared(Err("its worktree is not there".to_owned()));
                 }
                 if let Some(attempt) = fleet.attempts.get(attempt) {
                     self.worktrees.insert(attempt.worktree, true);
