@@ -336,6 +336,11 @@ impl Sim {
             }
         }
         if choices.is_empty() {
+            // What could not be stored is all that is left to happen: it waits for room, and room comes.
+            if !self.stuck.is_empty() {
+                self.make_room();
+                return true;
+            }
             // Nothing happens until the first rest is over.
             let rests = self.journal.pending.values().filter_map(|it| match it.effect {
                 Effect::Rest { until, .. } if until > self.now => Some(until),
