@@ -300,7 +300,13 @@ fn what_may_be_at_a_session_is_not_sure_and_what_was_asked_for_it_is() {
         }
         let mut command = std::process::Command::new(&program);
         let command = command.args(["-c", "read end", "sh", asked]).current_dir(cwd);
-        command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+        let child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        // A program that was begun just now says a moment later what it was begun with.
+        let (begun, file) = (std::time::Instant::now(), format!("/proc/{}/cmdline", child.id()));
+        while !fs::read(&file).unwrap().ends_with(format!("{asked}\0").as_bytes()) {
+            assert!(begun.elapsed().as_secs() < 30, "{name} was not begun");
+        }
+        child
     };
     for (agent, native) in [("gemini", "0f1"), ("opencode", "ses_1")] {
         let it = by(&place, agent);
