@@ -362,7 +362,8 @@ impl Sim {
                 self.wait_until(until);
                 return true;
             }
-            return false;
+            // Whoever looked at the desk may have set something going.
+            return !self.journal.pending.is_empty();
         }
         let choice = choices.swap_remove(self.rng.usize(..choices.len()));
         match choice {
