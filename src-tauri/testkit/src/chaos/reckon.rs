@@ -20,8 +20,9 @@ use crate::must;
 use crate::process::lives;
 use crate::seat::Seat;
 
-/// So many lines above a screen are held against the replay too: as many as the window shows at first.
-const ABOVE: u32 = 500;
+/// So many lines above a screen are held against the replay too: what a model has in any case. Of what is packed some is left out
+/// while much comes.
+const ABOVE: u32 = 300;
 /// The window shows within this what stands on a screen.
 const SHOWS: Duration = Duration::from_secs(20);
 
