@@ -343,9 +343,10 @@ impl Screen {
                 Ok(asked) if asked.mode == place::Mode::Pty => {
                     State::Open(Box::new(Drawing::open(place.clone(), &asked, *whole)?))
                 }
-                // What never started has no screen.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => State::None,
+                // What has not started yet has no screen yet: whoever looks next tries again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+                Ok(_) => State::None,
             };
         }
         let State::Open(drawing) = &mut *state else { return Ok(None) };
