@@ -127,6 +127,34 @@ impl AttemptState {
     }
 }
 
+impl Attempt {
+    /// The first attempt at a task, as it is begun: leased, with nothing done yet.
+    #[must_use]
+    pub fn leased(id: AttemptId, run: RunId, task: TaskId, base: Oid, worktree: WorktreeId, at: At) -> Self {
+        Self {
+            id,
+            run,
+            task,
+            number: 1,
+            contest: None,
+            continues: None,
+            state: AttemptState::Leased,
+            waits: None,
+            why: String::new(),
+            base,
+            worktree,
+            session: None,
+            brief: None,
+            candidate: None,
+            evidence: Vec::new(),
+            failure: None,
+            hands_over: None,
+            started: at,
+            moved: at,
+        }
+    }
+}
+
 /// What an attempt made, re-read as a diff against its base. The agent's own commits are input to this and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {

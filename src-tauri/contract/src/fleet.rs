@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptState, Failure};
 use crate::event::{Event, Record};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Gate};
 use crate::ids::{
     AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, WorktreeId,
 };
@@ -492,6 +492,19 @@ impl Fleet {
         let TaskState::Done { commit } = &task.state else { return None };
         let mut tries = task.attempts.iter().rev().filter_map(|id| self.attempts.get(id));
         tries.find(|it| it.candidate.as_ref().is_some_and(|it| it.commit == *commit))
+    }
+
+    /// The newest proof of an attempt that holds.
+    #[must_use]
+    pub fn proof_of(&self, attempt: &Attempt) -> Option<&Evidence> {
+        let mut evidence = attempt.evidence.iter().rev().filter_map(|id| self.evidence.get(id));
+        evidence.find(|it| it.gate == Gate::Verify && it.passed())
+    }
+
+    /// The short name of an item; empty if there is none.
+    #[must_use]
+    pub fn slug_of(&self, item: ItemId) -> String {
+        self.items.get(&item).map(|it| it.slug.clone()).unwrap_or_default()
     }
 
     /// The session that an attempt goes on with: that of the try it continues, unless that one was handed over to a fresh one.

@@ -194,6 +194,22 @@ pub struct End {
     pub native: Option<String>,
 }
 
+impl End {
+    /// An end of which nothing else is known: without output, and with nothing that outlived it.
+    #[must_use]
+    pub fn of(at: At, how: Ending) -> Self {
+        Self {
+            at,
+            how,
+            output_bytes: 0,
+            lost_bytes: 0,
+            left_behind: Vec::new(),
+            left_running: Vec::new(),
+            native: None,
+        }
+    }
+}
+
 /// A process that outlived its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {

@@ -273,17 +273,18 @@ mod tests {
         assert_eq!(LogReader::new(folder.path()).read_from(0, usize::MAX).unwrap(), sent);
     }
 
+    fn put(log: &mut LogWriter, bytes: &[u8]) {
+        let read = log.read_in(|into| {
+            into[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        });
+        assert_eq!(read.unwrap(), bytes.len());
+    }
+
     #[test]
     fn a_successor_goes_on_at_the_published_end_with_what_was_read_and_not_published() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = LogWriter::begin(folder.path(), 1).unwrap();
-        let put = |log: &mut LogWriter, bytes: &[u8]| {
-            log.read_in(|into| {
-                into[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
-            })
-            .unwrap()
-        };
         put(&mut log, &[7; 65_000]);
         log.lose(3);
         // Killed between reading and publishing: the bytes are there, and no end says so.
@@ -309,13 +310,6 @@ mod tests {
     fn a_successor_goes_on_where_one_was_killed_while_it_ended() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = LogWriter::begin(folder.path(), 1).unwrap();
-        let put = |log: &mut LogWriter, bytes: &[u8]| {
-            log.read_in(|into| {
-                into[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
-            })
-            .unwrap()
-        };
         put(&mut log, b"all that it said");
         log.finish().unwrap();
         let mut log = LogWriter::resume(folder.path()).unwrap();

@@ -288,25 +288,9 @@ fn fleet(strips: u32) -> Fleet {
     let tasks: Vec<TaskRun> = specs.iter().zip(1..).map(task).collect();
     let attempt = |(spec, n): (&TaskSpec, u32)| {
         let it = Attempt {
-            id: AttemptId(n),
-            run,
-            task: spec.id.clone(),
-            number: 1,
-            contest: None,
-            continues: None,
             state: AttemptState::Working,
-            waits: None,
             why: "the stand-in began".to_owned(),
-            base: oid.clone(),
-            worktree: WorktreeId(n),
-            session: None,
-            brief: None,
-            candidate: None,
-            evidence: Vec::new(),
-            failure: None,
-            hands_over: None,
-            started: at,
-            moved: at,
+            ..Attempt::leased(AttemptId(n), run, spec.id.clone(), oid.clone(), WorktreeId(n), at)
         };
         (it.id, it)
     };

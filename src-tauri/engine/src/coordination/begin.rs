@@ -54,7 +54,7 @@ impl Work<'_> {
         let Some(it) = self.fleet.runs.get(&run) else { return };
         let number = number(it, task);
         let (project, branch) = (it.project, it.branch.clone());
-        let slug = self.fleet.items.get(&it.item).map(|item| item.slug.clone()).unwrap_or_default();
+        let slug = self.fleet.slug_of(it.item);
         let project_name = self.fleet.projects.get(&project).map(|it| it.name.clone()).unwrap_or_default();
         let id = self.fleet.next_attempt();
         let worktree = self.fleet.next_worktree();
@@ -75,29 +75,18 @@ impl Work<'_> {
         });
         self.engine(Event::AttemptStarted {
             attempt: Attempt {
-                id,
-                run,
-                task: task.clone(),
                 contest,
-                continues: None,
                 number,
-                state: AttemptState::Leased,
-                waits: None,
                 why: format!("try {number} {why}"),
-                base: head,
-                worktree,
-                session: None,
-                brief: None,
-                candidate: None,
-                evidence: Vec::new(),
-                failure: None,
-                hands_over: None,
-                started: self.now,
-                moved: self.now,
+                ..Attempt::leased(id, run, task.clone(), head, worktree, self.now)
             },
         });
-        self.move_attempt(id, AttemptState::Preparing, "its worktree and its brief are being made", &[]);
-        self.effect(Effect::Prepare { attempt: id });
+        self.prepare(id, "its worktree and its brief are being made");
+    }
+
+    fn prepare(&mut self, attempt: AttemptId, why: &str) {
+        self.move_attempt(attempt, AttemptState::Preparing, why, &[]);
+        self.effect(Effect::Prepare { attempt });
     }
 
     /// The try that the next one of a task goes on from, if its session is over and its worktree is there.
@@ -112,33 +101,17 @@ impl Work<'_> {
         let Some(it) = self.fleet.runs.get(&run) else { return };
         let (id, number, worktree) = (self.fleet.next_attempt(), number(it, &before.task), before.worktree);
         let why = format!("try {number} of {}, goes on from {}", it.policy.attempts, before.id);
+        let (task, base) = (before.task.clone(), before.base.clone());
         self.engine(Event::AttemptStarted {
             attempt: Attempt {
-                id,
-                run,
-                task: before.task.clone(),
-                contest: None,
                 continues: Some(before.id),
                 number,
-                state: AttemptState::Leased,
-                waits: None,
                 why,
-                base: before.base.clone(),
-                worktree,
-                session: None,
-                brief: None,
-                candidate: None,
-                evidence: Vec::new(),
-                failure: None,
-                hands_over: None,
-                started: self.now,
-                moved: self.now,
+                ..Attempt::leased(id, run, task, base, worktree, self.now)
             },
         });
         self.engine(Event::WorktreePassed { worktree, attempt: id });
-        let why = format!("its brief is being written; it goes on in the worktree of {}", before.id);
-        self.move_attempt(id, AttemptState::Preparing, &why, &[]);
-        self.effect(Effect::Prepare { attempt: id });
+        self.prepare(id, &format!("its brief is being written; it goes on in the worktree of {}", before.id));
     }
 
     /// An attempt that goes on has its brief. Its proof failed before any work on its base, and what was worked since changes nothing

@@ -28,7 +28,7 @@ impl Work<'_> {
             Minds::Time => ("run_s", "it has been under way for too long,"),
             _ => ("run_tokens", "its attempts together used"),
         };
-        let slug = self.fleet.items.get(&it.item).map(|it| it.slug.clone()).unwrap_or_default();
+        let slug = self.fleet.slug_of(it.item);
         let why = format!(
             "{used} {fuse}; raise {key} in WORKFLOW.md, commit that, and let it go on: pilothouse run start \
              {slug}"

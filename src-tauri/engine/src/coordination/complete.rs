@@ -45,7 +45,7 @@ impl Work<'_> {
         let Some(it) = self.fleet.runs.get(&run).cloned() else { return };
         let Some(head) = it.head.clone() else { return };
         let (session, worktree) = (self.fleet.next_session(), self.fleet.next_worktree());
-        let slug = self.fleet.items.get(&it.item).map(|item| item.slug.clone()).unwrap_or_default();
+        let slug = self.fleet.slug_of(it.item);
         let project = self.fleet.projects.get(&it.project).map(|it| it.name.clone()).unwrap_or_default();
         let folder = it.branch.as_str().rsplit_once('/').map_or(it.branch.as_str(), |(folder, _)| folder);
         self.engine(Event::WorktreeAsked {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use pilothouse_contract::attempt::Candidate;
-use pilothouse_contract::evidence::{Evidence, Gate};
+use pilothouse_contract::evidence::{Evidence, Gate, Subject};
 use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::session::Running;
 use pilothouse_contract::window::Window;
@@ -201,6 +201,21 @@ pub struct CheckAsked {
     pub commands: Vec<String>,
     /// What their output must match.
     pub expect: Option<String>,
+}
+
+impl CheckAsked {
+    /// What the evidence of it is about; `task` is that of its attempt.
+    #[must_use]
+    pub fn subject(&self, task: Option<TaskId>) -> Subject {
+        Subject {
+            project: self.project,
+            run: self.run,
+            task,
+            attempt: self.attempt,
+            pull: self.pull,
+            phase: self.phase,
+        }
+    }
 }
 
 /// What comes with a move of the item branch.

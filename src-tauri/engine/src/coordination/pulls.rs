@@ -75,10 +75,7 @@ impl Work<'_> {
         for task in &run.tasks {
             let TaskState::Done { commit } = &task.state else { continue };
             body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
-            let attempt = self.fleet.made_by(task);
-            let mut proofs =
-                attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| self.fleet.evidence.get(id));
-            if let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) {
+            if let Some(proof) = self.fleet.made_by(task).and_then(|it| self.fleet.proof_of(it)) {
                 let flaky =
                     if proof.flaky_after.is_some() { ", a flake: it failed there at first" } else { "" };
                 let tree = proof.tree.short();

@@ -136,7 +136,7 @@ impl Work<'_> {
                 let onto =
                     self.fleet.projects.get(&it.project).map(|it| it.default_branch.short().to_owned());
                 let onto = onto.unwrap_or_default();
-                let slug = self.fleet.items.get(&it.item).map(|item| item.slug.clone()).unwrap_or_default();
+                let slug = self.fleet.slug_of(it.item);
                 let branch = it.branch.short();
                 let why = format!(
                     "{onto} at {} clashes with its branch {branch} in {}: merge it there by hand (`git switch {branch}`, \

@@ -56,16 +56,7 @@ impl Work<'_> {
                 }
             }
             Err(why) => {
-                let end = End {
-                    at: self.now,
-                    how: Ending::NotStarted { why },
-                    output_bytes: 0,
-                    lost_bytes: 0,
-                    left_behind: Vec::new(),
-                    left_running: Vec::new(),
-                    native: None,
-                };
-                self.session_ended(session, end, false);
+                self.session_ended(session, End::of(self.now, Ending::NotStarted { why }), false);
             }
         }
     }

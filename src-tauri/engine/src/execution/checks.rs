@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pilothouse_contract::evidence::{Evidence, Subject, Verdict};
+use pilothouse_contract::evidence::{Evidence, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Ending, Limits, Mode};
@@ -140,14 +140,7 @@ impl Checks {
             evidence: Evidence {
                 id: EvidenceId(0),
                 gate: asked.gate,
-                subject: Subject {
-                    project: asked.project,
-                    run: asked.run,
-                    task,
-                    attempt: asked.attempt,
-                    pull: asked.pull,
-                    phase: asked.phase,
-                },
+                subject: asked.subject(task),
                 commit: asked.commit.clone(),
                 tree: tree.unwrap_or_else(|_| Oid::default()),
                 command: asked.commands.join(" && "),
@@ -180,14 +173,7 @@ impl Checks {
             evidence: Evidence {
                 id: EvidenceId(0),
                 gate: asked.gate,
-                subject: Subject {
-                    project: asked.project,
-                    run: asked.run,
-                    task,
-                    attempt: asked.attempt,
-                    pull: asked.pull,
-                    phase: asked.phase,
-                },
+                subject: asked.subject(task),
                 commit: asked.commit.clone(),
                 tree: Oid::default(),
                 command: asked.commands.join(" && "),
@@ -204,15 +190,7 @@ impl Checks {
                 tests: None,
                 environment: self.environment.clone(),
             },
-            end: End {
-                at,
-                how: Ending::NotStarted { why: why.to_owned() },
-                output_bytes: 0,
-                lost_bytes: 0,
-                left_behind: Vec::new(),
-                left_running: Vec::new(),
-                native: None,
-            },
+            end: End::of(at, Ending::NotStarted { why: why.to_owned() }),
             running: None,
         }
     }

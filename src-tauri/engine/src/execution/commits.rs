@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::audit::{Audit, Shown};
-use pilothouse_contract::evidence::{Evidence, Gate};
 use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::pull::{MergeResult, Size};
@@ -241,9 +240,7 @@ fn record(fleet: &Fleet, run: &Run) -> String {
             continue;
         }
         let attempt = fleet.made_by(task);
-        let evidence: Vec<&Evidence> =
-            attempt.iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id)).collect();
-        let proof = evidence.iter().rev().find(|it| it.gate == Gate::Verify && it.passed());
+        let proof = attempt.and_then(|it| fleet.proof_of(it));
         let change =
             attempt.and_then(|it| it.candidate.as_ref()).map(|it| it.patch.clone()).unwrap_or_default();
         text.push_str(&format!(

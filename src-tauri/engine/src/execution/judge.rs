@@ -140,9 +140,7 @@ fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
                 task.spec.id
             );
         }
-        let mut proofs =
-            attempt.into_iter().flat_map(|it| &it.evidence).filter_map(|id| fleet.evidence.get(id));
-        let Some(proof) = proofs.rfind(|it| it.gate == Gate::Verify && it.passed()) else { continue };
+        let Some(proof) = attempt.and_then(|it| fleet.proof_of(it)) else { continue };
         let covers = if task.spec.covers.is_empty() {
             String::new()
         } else {

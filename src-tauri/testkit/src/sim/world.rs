@@ -14,7 +14,7 @@ use super::outcome::{Breach, BreachKind};
 use super::trouble::lost;
 use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
-use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
+use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
 use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
 use pilothouse_contract::run::TaskState;
@@ -306,15 +306,7 @@ impl World {
     pub fn session_step(&mut self, session: &Session, now: At) -> Option<Input> {
         let id = session.id;
         if let Some(how) = self.ended.get(&id).cloned() {
-            let end = End {
-                at: now,
-                how,
-                output_bytes: 1,
-                lost_bytes: 0,
-                left_behind: vec![],
-                left_running: vec![],
-                native: None,
-            };
+            let end = End { output_bytes: 1, ..End::of(now, how) };
             let did_nothing = self.could_not_go_on.contains(&id);
             return Some(Input::SessionEnded { session: id, end, did_nothing });
         }
@@ -349,15 +341,7 @@ impl World {
             _ => Ending::Exited { code: 0 },
         };
         self.ended.insert(id, how.clone());
-        let end = End {
-            at: now,
-            how,
-            output_bytes: 1,
-            lost_bytes: 0,
-            left_behind: vec![],
-            left_running: vec![],
-            native: None,
-        };
+        let end = End { output_bytes: 1, ..End::of(now, how) };
         Some(Input::SessionEnded { session: id, end, did_nothing })
     }
 

@@ -91,13 +91,9 @@ impl Sessions {
     pub(super) fn lost_for(&self, session: Key, why: String, left_behind: Vec<String>) -> End {
         self.drop_group(session);
         End {
-            at: clock::now(),
-            how: Ending::Lost { why },
             output_bytes: self.log(session).end().unwrap_or_default(),
-            lost_bytes: 0,
             left_behind,
-            left_running: Vec::new(),
-            native: None,
+            ..End::of(clock::now(), Ending::Lost { why })
         }
     }
 }

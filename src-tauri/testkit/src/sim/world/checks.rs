@@ -45,14 +45,7 @@ impl World {
             evidence: Evidence {
                 id: EvidenceId(0),
                 gate: asked.gate,
-                subject: Subject {
-                    project: asked.project,
-                    run: asked.run,
-                    task: attempt.map(|it| it.task.clone()),
-                    attempt: asked.attempt,
-                    pull: asked.pull,
-                    phase: asked.phase,
-                },
+                subject: asked.subject(attempt.map(|it| it.task.clone())),
                 commit: asked.commit.clone(),
                 tree: tree(&marks),
                 command: asked.commands.concat(),

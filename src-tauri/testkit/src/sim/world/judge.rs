@@ -24,15 +24,7 @@ impl World {
         let Some(requirement) = next else {
             let how = if self.chance(8) { lost() } else { Ending::Exited { code: 0 } };
             let how = self.ended.entry(session.id).or_insert(how).clone();
-            let end = End {
-                native: None,
-                at: now,
-                how,
-                output_bytes: 1,
-                lost_bytes: 0,
-                left_behind: vec![],
-                left_running: vec![],
-            };
+            let end = End { output_bytes: 1, ..End::of(now, how) };
             return Some(Input::SessionEnded { session: session.id, end, did_nothing: false });
         };
         let shown = match proof_of(fleet, run) {
