@@ -94,7 +94,7 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "terminal",
         home: In::Asking,
-        steps: &[Keys("p"), Clicks("[data-task=T001]"), Keys("t"), Sees(".hands", "512 B")],
+        steps: &[Keys("p"), Clicks("[data-task=T001]"), Keys("t"), Sees(".hands", "539 B")],
     },
     Scene {
         name: "plan",
