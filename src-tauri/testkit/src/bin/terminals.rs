@@ -321,6 +321,10 @@ fn keys(floods: usize) -> Vec<Samples> {
         for _ in 0..floods {
             tmux.start(&flood);
         }
+        // What is typed before its terminal is raw comes back to nobody.
+        while !String::from_utf8_lossy(&tmux.must(&["capture-pane", "-p", "-t", "s:echo"])).contains("ready")
+        {
+        }
         // A client that tmux made for programs: what it shows comes as lines.
         let mut client = must(
             tmux.command(&["-C", "attach", "-t", "s:echo"])

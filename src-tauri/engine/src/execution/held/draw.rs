@@ -16,7 +16,7 @@ use pilothouse_holder::wire::ToHolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::checkpoint::{Checkpoint, answered, note_answered, read_checkpoint, write_checkpoint};
-use super::model::{Alacritty, Model};
+use super::model::{Alacritty, LIVE_LINES, Model};
 use super::pack::pack;
 use super::{Key, Sight, output_of};
 use crate::ports::clock;
@@ -202,24 +202,24 @@ impl Drawing {
             return;
         }
         self.saved = (self.at, Some(Instant::now()));
-        if let Some(mut checkpoint) = self.checkpoint() {
-            // Without it a restart replays more, and nothing worse. Older lines are too much to be written so often.
+        if let Some(mut checkpoint) = self.checkpoint(|model| model.snapshot(LIVE_LINES)) {
+            // Without it a restart replays more, and nothing worse. All older lines are too much to be written so often.
             let _unwritten = write_checkpoint(&self.place, &mut checkpoint);
         }
     }
 
-    /// What the screen is now, without the older lines.
-    fn checkpoint(&mut self) -> Option<Checkpoint> {
+    /// What the screen is now, painted so, without the older lines packed.
+    fn checkpoint(&mut self, paints: impl FnOnce(&mut dyn Model) -> Vec<u8>) -> Option<Checkpoint> {
         let (at, claim) = (self.at, self.claim.clone());
         let model = self.model();
         let (columns, rows) = model.size();
-        let paint = zstd::encode_all(model.live().as_slice(), 1).ok()?;
+        let paint = zstd::encode_all(paints(model).as_slice(), 1).ok()?;
         Some(Checkpoint { offset: at, columns, rows, claim, older: None, paint })
     }
 
     fn park(&mut self) {
         if self.model.is_some()
-            && let Some(mut checkpoint) = self.checkpoint()
+            && let Some(mut checkpoint) = self.checkpoint(|model| model.live())
         {
             checkpoint.older = Some(std::mem::take(self.model().older()));
             // As above; with it an engine that begins replays nothing of a session at rest.
@@ -268,12 +268,12 @@ impl Drawing {
         self.look(|model| Drawn::of(model, offset, lines_above))
     }
 
-    /// The same, unless lines are wanted that were not kept.
-    fn kept(&mut self, lines_above: usize) -> Option<Drawn> {
+    /// The same, unless so many of the lines were not kept that it would be fewer than these.
+    fn kept(&mut self, lines_above: usize, least: usize) -> Option<Drawn> {
         let offset = self.at;
         self.look(|model| {
             // An editor's screen has nothing above it.
-            let is_there = model.is_alternate() || model.reaches(lines_above);
+            let is_there = model.is_alternate() || model.reaches(least);
             is_there.then(|| Drawn::of(model, offset, lines_above))
         })
     }

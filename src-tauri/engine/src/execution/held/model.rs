@@ -22,6 +22,8 @@ use super::paint::{self, Painter};
 pub const LIVE_LINES: usize = 1000;
 /// So many are left when some are packed.
 const LEFT_LIVE: usize = 350;
+/// Whoever asks for so many lines above a screen gets them if they were said, without the log being drawn anew.
+pub const LEAST_LINES: usize = 500;
 /// Answers that wait to be typed take at most this; a program that asks and never listens gets no more.
 const ANSWERS_MAX: usize = 64 * 1024;
 /// A terminal has at most so many columns or rows, and so many cells: more than a screen can show, and in the worst case, both of

@@ -92,6 +92,11 @@ impl Older {
         self.hurries = hurries;
     }
 
+    /// Whether they are left out for that.
+    pub(super) fn hurries(&self) -> bool {
+        self.hurries
+    }
+
     /// The program took away all that was above its screen.
     pub(super) fn clear(&mut self) {
         *self = Self { keeps: self.keeps, hurries: self.hurries, ..Self::default() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pilothouse_contract::facts::Claim;
 
-use super::super::model::{LIVE_LINES, Model};
+use super::super::model::{LEAST_LINES, LIVE_LINES, Model};
 use super::super::{Key, Sessions};
 use super::{Drawing, Screen, Shared, State, clock_ms};
 
@@ -55,10 +55,9 @@ impl Sessions {
         lines_above: usize,
         patience: Option<Duration>,
     ) -> io::Result<Option<Drawn>> {
-        if lines_above <= LIVE_LINES {
-            return self.looked_at(session, patience, move |it| it.drawn(lines_above)).await;
-        }
-        let kept = move |it: &mut Drawing| it.kept(lines_above);
+        // Where much came some of the live lines may have been left out; nobody waits for those.
+        let least = if lines_above <= LIVE_LINES { lines_above.min(LEAST_LINES) } else { lines_above };
+        let kept = move |it: &mut Drawing| it.kept(lines_above, least);
         match self.looked_at(session, patience, kept).await? {
             Some(None) => {}
             Some(drawn) => return Ok(drawn),

@@ -15,7 +15,7 @@ use alacritty_terminal::vte::ansi::{
 
 use super::super::older::Older;
 use super::status::Status;
-use super::{LEFT_LIVE, LIVE_LINES};
+use super::{LEAST_LINES, LEFT_LIVE, LIVE_LINES};
 
 /// A cell takes so many signs without a width; more belong to no writing.
 const MARKS_MAX: usize = 16;
@@ -125,7 +125,9 @@ impl<T> Watched<'_, T> {
     fn make_room(&mut self, lines: usize) {
         // An editor's screen has nothing above it.
         if self.term.grid().history_size() + lines > LIVE_LINES && self.untold.older.keeps() {
-            self.pack(LIVE_LINES.saturating_sub(lines).min(LEFT_LIVE));
+            // What is not packed while much comes is gone, so that more is left.
+            let left = if self.untold.older.hurries() { LEAST_LINES } else { LEFT_LIVE };
+            self.pack(LIVE_LINES.saturating_sub(lines).min(left));
         }
     }
 
@@ -140,12 +142,16 @@ impl<T> Watched<'_, T> {
         if !self.untold.older.keeps() {
             return;
         }
+        // Once is little work, and of what has to leave some may be among the last lines.
+        let hurries = self.untold.older.hurries();
+        self.untold.older.hurry(false);
         if is < was {
             // Each, and each of the screen, may come to so many.
             let times = was.div_ceil(is);
             self.make_room(LIVE_LINES - (LIVE_LINES / times).saturating_sub(self.term.screen_lines()));
         }
         self.make_room(self.term.screen_lines().saturating_sub(usize::from(rows)));
+        self.untold.older.hurry(hurries);
         if is != was {
             self.untold.older.break_off();
         }

@@ -99,6 +99,14 @@ fn older_lines_are_bounded_and_it_is_known_whether_they_are_all() {
     model.hurry(true);
     (0..3000).for_each(|n| model.feed(line(n).as_bytes()));
     assert!(!model.reaches(usize::MAX) && model.older().lines() == 0);
+    // But always as many as whoever looks gets without a wait, whatever becomes of its size meanwhile.
+    for n in 0..2000 {
+        model.feed(format!("{n}\r\n").as_bytes());
+        assert!(model.lines_above() >= LEAST_LINES, "{} after {n}", model.lines_above());
+        if n % 100 == 99 {
+            model.resize(if n % 200 == 99 { 60 } else { 120 }, 40);
+        }
+    }
     model.hurry(false);
     (0..12_000).for_each(|n| model.feed(line(n).as_bytes()));
     assert!(model.reaches(usize::MAX));
