@@ -42,6 +42,10 @@ impl Desk {
                 .hint("commit it there again, then start the run")
             })?;
         let workflow = repository::workflow_at(&git, &project.main).await?;
+        // What cannot be run in any case is told first.
+        if !spec.remarks.iter().any(|it| it.blocking) {
+            self.engine.as_shown(&project, &spec)?;
+        }
         let earlier = self.engine.fleet().run_of(item.id).cloned();
         let parked = earlier.filter(|it| it.state == RunState::Parked && !call.fresh);
         // Where neither the call nor the file chooses an agent, a run that goes on keeps the one it has.
