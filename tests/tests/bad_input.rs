@@ -200,7 +200,8 @@ fn a_broken_task_line_is_named_with_its_line_and_mended_by_a_commit() {
     let refused = home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
     assert!(refused.contains("tasks.md line 3") && refused.contains("a task line is"), "{refused}");
     repo.commit(&[(TASKS, &task_file(&[("T001", "a", "test -e a")]))], "Mend it");
-    // What was committed a moment ago counts.
+    // What was committed a moment ago counts, once its proof was seen: it is another than the one that the broken line had none of.
+    home.trust_again(&repo);
     assert_eq!(home.carry(&ShellAgent::new("echo a > a")).json()["state"], "landed");
 }
 

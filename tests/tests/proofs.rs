@@ -139,3 +139,62 @@ fn what_a_proof_leaves_in_its_tree_is_in_nobodys_way_and_lands_nowhere() {
     );
     assert_eq!(repo.git(&["status", "--porcelain", "--ignored"]), "");
 }
+
+#[test]
+fn a_proof_that_is_new_or_changed_since_a_person_looked_does_not_run_before_they_look_again() {
+    let tasks = |proof: &str| task_file(&[("T001", "made.txt", proof)]);
+    let canary = tempfile::tempdir().unwrap();
+    let ran = canary.path().join("ran");
+    let bad = format!("touch {}; test -s made.txt", ran.display());
+    let repo = repo(&tasks("test -s made.txt"), &[]);
+    let home = Home::trusting(&repo);
+    let agent = ShellAgent::new("echo made > made.txt");
+    let start =
+        || home.try_json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "policy"]);
+    // Somebody's change comes onto the default branch, as by a pull.
+    repo.commit(&[("specs/001-work/tasks.md", &tasks(&bad))], "Another proof");
+    let refused = start();
+    let says = refused.fault();
+    assert!(
+        says.contains("the proof in specs/001-work/tasks.md T001 is new or changed since you trusted shop"),
+        "{says}"
+    );
+    assert!(says.contains("pilothouse project trust shop"), "{says}");
+    let detail = refused.json()["fault"]["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(&bad), "all of it is shown: {detail}");
+    assert!(home.json(&["run", "list"]).as_array().unwrap().is_empty(), "nothing began");
+    // It is shown where one decides, and a look alone decides nothing.
+    let look = home.json(&["project", "trust", "shop"]);
+    assert!(
+        look["found"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["kind"] == "verify" && it["says"] == bad.as_str()),
+        "{look:#}"
+    );
+    assert_eq!(start().code, 2);
+    assert!(!ran.exists(), "it did not run");
+    // Back to what was seen: nobody is asked again, and where else it stands does not matter.
+    let more = task_file(&[("T001", "made.txt", "test -s made.txt")]).replace("T001", "T002");
+    repo.commit(&[("specs/001-work/tasks.md", &more)], "As it was");
+    assert_eq!(landed(&home, &agent)["run"]["state"], "landed");
+    assert!(!ran.exists());
+    // A phase's end is a proof, too. And once a person looked, it runs.
+    let checkpoint = format!("## Phase 1: Work\n- Checkpoint: `touch {}`\n", ran.display());
+    let text =
+        tasks("test -s more.txt").replace("## Phase 1: Work\n", &checkpoint).replace("made.txt", "more.txt");
+    repo.commit(
+        &[("specs/002-more/spec.md", "# More\n"), ("specs/002-more/tasks.md", &text)],
+        "Another item",
+    );
+    home.json(&["item", "new", "shop"]);
+    let more = ShellAgent::new("echo more > more.txt");
+    let words = ["run", "start", "002-more", "--command", &more.command(), "--approve", "policy", "--wait"];
+    let says = home.try_json(&words).fault();
+    assert!(says.contains("the proof in specs/002-more/tasks.md T001, and 1 more is new"), "{says}");
+    assert!(!ran.exists());
+    home.trust_again(&repo);
+    assert_eq!(home.try_json(&words).json()["state"], "landed");
+    assert!(ran.exists());
+}

@@ -74,6 +74,7 @@ impl Scene {
         let text = self.repo.git(&["show", &format!("main:{TASKS}")]) + "\n";
         assert!(text.contains(from), "{text}");
         self.repo.commit(&[(TASKS, &text.replace(from, to))], "Mend the tasks");
+        self.home.trust_again(&self.repo);
     }
 
     fn commits_of(&self, task: &str) -> usize {
@@ -94,6 +95,7 @@ fn a_parked_run_goes_on_by_the_spec_and_the_policy_that_were_mended() {
     let text = scene.repo.git(&["show", &format!("main:{TASKS}")]) + "\n\n" + &three;
     let workflow = "---\npilothouse:\n  attempts: 4\n  approve: policy\n---\n";
     scene.repo.commit(&[(TASKS, &text), ("WORKFLOW.md", workflow)], "One more, and more tries");
+    scene.home.trust_again(&scene.repo);
     let approved = scene.repo.git(&["rev-parse", "main"]);
     // Without a word about the agent: it keeps the one it has.
     let run = scene.home.json(&["run", "001-work"]);
@@ -145,6 +147,7 @@ fn what_changed_from_outside_while_it_was_parked_is_listed_and_what_held_before_
     let text = text.replace("- [ ] T002", "- [x] T002").replace("`test -e T003`", "`test -s T003`");
     let workflow = "---\npilothouse:\n  approve: policy\n  attempts: 3\n---\n";
     scene.repo.commit(&[(TASKS, &text), ("WORKFLOW.md", workflow)], "Mend");
+    scene.home.trust_again(&scene.repo);
     let branch = "pilothouse/001-work/item";
     let before = scene.repo.git(&["rev-parse", branch]);
     scene.repo.git(&["switch", "--quiet", branch]);

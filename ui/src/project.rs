@@ -4,6 +4,7 @@
 use leptos::prelude::*;
 use pilothouse_contract::board::{Subject, number_of};
 use pilothouse_contract::item::Item;
+use pilothouse_contract::layout::Layout;
 use pilothouse_contract::project::{Found, FoundKind, Line, Trust};
 use pilothouse_contract::run::RunState;
 use pilothouse_contract::{Call, ItemId, ProjectId, ask};
@@ -39,18 +40,27 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
         <p class="note"><Icon name="warning"/><span>{format!("The line is stopped since {}: the default branch was moved by {}. Answer in the Queue.", clock(at), one(&named))}</span></p>
     })
     };
+    // What is new since a person trusted it they may look at again, and decide anew.
+    let again = RwSignal::new(false);
+    let decided = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.trust.clone())));
+    Effect::new(move |_| {
+        decided.track();
+        again.set(false);
+    });
     let trust = move || {
-        if undecided.get() {
+        if undecided.get() || again.get() {
             view! { <TrustDecision project=project/> }.into_any()
         } else {
             it.get().and_then(|it| match it.trust { Trust::Given { at, by, found } => Some((at, by, found)), Trust::Undecided => None }).map(|(at, by, found)| {
-            view! { <details class="fold"><summary>{format!("Trusted by {} at {}: {}", crate::chrome::by(&by), clock(at), count(found.len(), "thing"))}" that can run"</summary>{list(&found)}</details> }
+            view! { <details class="fold"><summary>{format!("Trusted by {} at {}: {}", crate::chrome::by(&by), clock(at), count(found.len(), "thing"))}" that can run"</summary>{list(&found)}</details>
+                <p class="answers"><button class="button" data-size="small" type="button" data-name="look-again" on:click=move |_| again.set(true)>"Look again"</button>
+                    <span class="quiet">"Proofs that are new or changed since then run only once you saw them."</span></p> }
         }).into_any()
         }
     };
     let rows = move || items.get().into_iter().map(|it| item_row(desk, &it)).collect_view();
     let none = move || {
-        items.with(Vec::is_empty).then(|| view! { <Calm title="No spec yet" says="Write specs/001-name/spec.md and tasks.md on the default branch; it is seen at once."/> })
+        items.with(Vec::is_empty).then(|| view! { <Calm title="No spec yet" says="Write specs/001-name/spec.md and tasks.md on the default branch, or in the layout that the repository has; it is seen at once."/> })
     };
     view! {
         {head}
@@ -94,8 +104,11 @@ fn item_row(desk: Desk, item: &Item) -> AnyView {
     };
     let label = if run.is_some_and(|it| it.0 == RunState::Parked) { "Go on" } else { "Start" };
     let moved = item.moved;
+    // Ours says nothing of itself.
+    let layout = (item.spec.layout != Layout::Native)
+        .then(|| view! { " " <span class="tag" data-name="layout">{item.spec.layout.name()}</span> });
     view! {
-        <tr data-item=item.slug.clone()><td class="call">{one(number_of(&item.slug)).to_owned()}</td><td class="cut"><b>{one(&item.spec.title)}</b></td><td class="quiet">{one(&says)}</td>
+        <tr data-item=item.slug.clone()><td class="call">{one(number_of(&item.slug)).to_owned()}</td><td class="cut"><b>{one(&item.spec.title)}</b>{layout}</td><td class="quiet">{one(&says)}</td>
             <td class="num quiet">{move || age(desk.mirror.now.get(), moved)}</td>
             <td class="num"><button class="button" data-size="small" type="button" on:click=move |_| desk.place.open_subject(Subject::Item(id))>"Open"</button>
                 {startable.then(|| view! { " " <button class="button" data-size="small" type="button" data-name="start" on:click=move |_| start(desk, id)>{label}</button> })}</td></tr>

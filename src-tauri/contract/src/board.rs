@@ -100,12 +100,22 @@ pub struct Strip {
 /// An item's number from its short name: `1` of `001-rate-limits`; the whole name if it has none.
 #[must_use]
 pub fn number_of(slug: &str) -> &str {
+    // A date is a year for all of them.
+    if let Some(rest) = slug.get(11..).filter(|it| !it.is_empty() && is_dated(slug)) {
+        return rest;
+    }
     let digits = slug.split('-').next().unwrap_or(slug);
     let number = digits.trim_start_matches('0');
     if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
         return slug;
     }
     if number.is_empty() { "0" } else { number }
+}
+
+/// Whether a name begins as `2026-01-31-` does.
+fn is_dated(slug: &str) -> bool {
+    let mut parts = slug.splitn(4, '-').map(|it| (it.len(), it.bytes().all(|it| it.is_ascii_digit())));
+    [4, 2, 2].into_iter().all(|length| parts.next() == Some((length, true)))
 }
 
 /// The callsign of a task of an item.

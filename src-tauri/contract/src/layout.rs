@@ -9,10 +9,11 @@ use crate::ids::TaskId;
 use crate::spec::{Phase, Remark, Requirement, TaskSpec, is_false};
 
 /// A layout of specs and tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// Ours: the folder of spec-kit, with phase files.
+    #[default]
     Native,
     /// GitHub's spec-kit.
     SpecKit,
@@ -37,6 +38,17 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Whether its folders lie where ours do, and are read as ours are.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Native | Self::SpecKit)
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]
+    pub(crate) fn is_native(&self) -> bool {
+        *self == Self::Native
+    }
+
     /// Its name, as its users say it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::TaskId;
+use crate::layout::Layout;
 
 /// A file's write scope as declared under `Files`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -128,11 +129,20 @@ pub struct Remark {
     pub blocking: bool,
 }
 
-/// A whole spec folder.
+/// A whole spec folder; in some layouts a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Spec {
-    /// The folder, relative to the top of the repository.
+    /// The folder, or the file where a layout has one for it, relative to the top of the repository.
     pub folder: String,
+    /// Whose layout it has.
+    #[serde(default, skip_serializing_if = "Layout::is_native")]
+    pub layout: Layout,
+    /// What it is called there, where the layout is not ours: one file may hold many.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The file that holds its tasks, relative to the top of the repository, where the layout is not ours.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub task_file: String,
     /// The first heading of `spec.md`.
     pub title: String,
     /// The first paragraph of its summary: why the work is done.
@@ -147,6 +157,42 @@ pub struct Spec {
     /// What is not as it should be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
+}
+
+impl Spec {
+    /// The file that holds its tasks, relative to the top of the repository.
+    #[must_use]
+    pub fn tasks_at(&self) -> String {
+        if self.task_file.is_empty() { format!("{}/tasks.md", self.folder) } else { self.task_file.clone() }
+    }
+
+    /// Whether it is one file, and no folder.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.task_file == self.folder && !self.folder.is_empty()
+    }
+
+    /// Where what is written down of it goes, as `evidence.md`: into its folder, or beside its file.
+    #[must_use]
+    pub fn record_at(&self, name: &str) -> String {
+        if !self.is_file() {
+            return format!("{}/{name}", self.folder);
+        }
+        let stem = self.folder.rsplit_once('.').map_or(self.folder.as_str(), |(stem, _)| stem);
+        format!("{stem}.{}", name.rsplit('/').next().unwrap_or(name))
+    }
+
+    /// A remark's file relative to the top of the repository.
+    #[must_use]
+    pub fn path_of(&self, remark: &Remark) -> String {
+        if self.is_file() { remark.file.clone() } else { format!("{}/{}", self.folder, remark.file) }
+    }
+
+    /// Whether another says where the same piece of work lies.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        self.folder == other.folder && self.name == other.name
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]

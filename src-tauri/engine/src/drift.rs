@@ -1,9 +1,11 @@
 //! Trust drift (promise P11): what in a project can run commands and was not there when a person trusted it. What git
-//! itself would run for us is held back until a person looked again; of everything else a person is told once.
+//! itself would run for us is held back until a person looked again, and so is a run whose proofs nobody was shown; of everything else a
+//! person is told once.
 //!
 //! Refuses: to say what can run commands; `execution/look.rs` knows.
 
 use pilothouse_contract::project::{Found, FoundKind, Project};
+use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{Fault, ProjectId};
 
 use crate::coordination::{Effect, Input, Outcome};
@@ -81,6 +83,24 @@ impl Engine {
         };
         Err(Fault::refused(format!("{}{more}", says(first, project)))
             .command("look again", look_again(project)))
+    }
+
+    /// Refuses, in words, to run proofs that no person was shown: those of a spec that are new or changed since its project was trusted.
+    pub(crate) fn as_shown(&self, project: &Project, spec: &Spec) -> Result<(), Fault> {
+        let new = look::proofs_since_trusted(project, spec);
+        let Some(first) = new.first() else { return Ok(()) };
+        let more = match new.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let says = format!(
+            "the proof in {}{more} is new or changed since you trusted {}, and runs only once you saw it",
+            first.place, project.name
+        );
+        let all: Vec<String> = new.iter().map(|it| format!("{}: {}", it.place, it.says)).collect();
+        Err(Fault::refused(says)
+            .command("look at it, and decide", look_again(project))
+            .because(all.join("\n")))
     }
 
     /// The outcome of an effect that is held back; nothing if it may be performed.

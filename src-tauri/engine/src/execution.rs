@@ -13,6 +13,7 @@ pub mod env;
 pub mod fence;
 pub mod held;
 pub mod judge;
+pub mod laid;
 pub mod look;
 pub mod recovery;
 pub mod repository;

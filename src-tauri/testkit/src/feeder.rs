@@ -300,10 +300,8 @@ fn fleet(strips: u32) -> Fleet {
         folder: "specs/001-many".to_owned(),
         title: "Many tasks at once".to_owned(),
         summary: "To see what a full board costs.".to_owned(),
-        phases: Vec::new(),
-        requirements: Vec::new(),
         tasks: specs,
-        remarks: Vec::new(),
+        ..Spec::default()
     };
     Fleet {
         seq: 1,

@@ -287,6 +287,15 @@ impl Home {
         self.json(&["project", "trust", name, "--yes"]);
     }
 
+    /// Trusts what a repository that it knows can run by now: proofs that are new since then, too.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn trust_again(&self, repo: &Repo) {
+        let name = repo.path().file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+        self.json(&["project", "trust", &name, "--yes"]);
+    }
+
     /// Starts a program as a session.
     ///
     /// # Panics

@@ -49,7 +49,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
 
 fn list(items: &[Item]) -> String {
     if items.is_empty() {
-        return "No items yet. An item is a folder specs/001-NAME with spec.md and tasks.md, committed on the default branch.".to_owned();
+        return "No items yet. An item is a folder specs/001-NAME with spec.md and tasks.md, or one of the layout that a repository has (OpenSpec, Kiro and others), committed on the default branch.".to_owned();
     }
     let rows: Vec<Vec<String>> = items
         .iter()
@@ -58,13 +58,14 @@ fn list(items: &[Item]) -> String {
             vec![
                 it.id.to_string(),
                 it.slug.clone(),
+                it.spec.layout.name().to_owned(),
                 it.state.word().to_owned(),
                 format!("{done}/{}", it.spec.tasks.len()),
                 short(&it.why, 80),
             ]
         })
         .collect();
-    table(&["ID", "NAME", "STATE", "TICKED", "WHY"], &rows)
+    table(&["ID", "NAME", "LAYOUT", "STATE", "TICKED", "WHY"], &rows)
 }
 
 fn show(page: &ask::item::ItemPage) -> String {
@@ -84,9 +85,8 @@ fn show(page: &ask::item::ItemPage) -> String {
     for remark in &it.spec.remarks {
         let weight = if remark.blocking { "must be mended" } else { "note" };
         says.push_str(&format!(
-            "\n{weight}: {}/{}:{}: {}",
-            it.spec.folder,
-            remark.file,
+            "\n{weight}: {}:{}: {}",
+            it.spec.path_of(remark),
             remark.line,
             short(&remark.says, 200)
         ));

@@ -94,9 +94,8 @@ async fn add(path: &std::path::Path, out: Out) -> End {
             it.main.short()
         );
         match items.len() {
-            0 => says
-                .push_str("No spec folders yet: write specs/001-NAME/{spec.md,tasks.md} and commit them.\n"),
-            n => says.push_str(&format!("{n} spec folders found: see pilothouse item list {}.\n", it.name)),
+            0 => says.push_str("No specs yet: write specs/001-NAME/{spec.md,tasks.md} and commit them.\n"),
+            n => says.push_str(&format!("{n} items found: see pilothouse item list {}.\n", it.name)),
         }
         says.push_str(&format!(
             "Next: look at what in it can run commands: pilothouse project trust {}",

@@ -1,6 +1,9 @@
-//! `pilothouse spec list`: items, phases and tasks of a repository in whatever layout it has. Needs no engine and writes nothing.
+//! `pilothouse spec …`: items, phases and tasks of a repository in whatever layout it has. Needs no engine; `list` writes nothing, the others
+//! one file each.
 
+mod replace;
 pub(crate) mod tree;
+mod write;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,6 +25,12 @@ pub(crate) enum Verb {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    /// Tick a task as its layout does it: one byte, or the one cell or word that says it
+    Tick(write::Tick),
+    /// Append a phase with tasks; ids go on from the highest, nothing that stands is moved
+    Append(write::Append),
+    /// Put a key and its value below a task, as `Verify` or `Files`
+    Annotate(write::Annotate),
 }
 
 #[derive(Debug, Serialize)]
@@ -33,7 +42,12 @@ struct Listed<'a> {
 }
 
 pub(crate) fn run(verb: Verb, out: Out) -> End {
-    let Verb::List { path } = verb;
+    let path = match verb {
+        Verb::List { path } => path,
+        Verb::Tick(it) => return write::tick(&it, out),
+        Verb::Append(it) => return write::append(&it, out),
+        Verb::Annotate(it) => return write::annotate(&it, out),
+    };
     let desk = Desk::open(&path)?;
     let items = desk.items()?;
     let mut layouts = BTreeMap::new();

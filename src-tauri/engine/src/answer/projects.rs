@@ -63,6 +63,8 @@ impl Answer<ask::project::List> for Desk {
 
 impl Answer<ask::project::Look> for Desk {
     async fn answer(&self, call: ask::project::Look) -> Result<ask::project::ProjectPage, Fault> {
+        // What came onto the default branch a moment ago is shown, whether the watcher has told of it or not.
+        self.see_main(call.project).await?;
         let project = self.project(call.project)?;
         let (found, digest) = look::look(&project).await?;
         Ok(ask::project::ProjectPage { project, found, digest })
@@ -71,6 +73,7 @@ impl Answer<ask::project::Look> for Desk {
 
 impl Answer<ask::project::Trust> for Desk {
     async fn answer(&self, call: ask::project::Trust) -> Result<Project, Fault> {
+        self.see_main(call.project).await?;
         let project = self.project(call.project)?;
         let (found, digest) = look::look(&project).await?;
         if digest != call.digest {

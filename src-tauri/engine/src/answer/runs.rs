@@ -10,6 +10,7 @@ use crate::execution::held::tree;
 use crate::execution::repository;
 use crate::observability::{brief, receipt};
 use crate::perform::{git_of, now};
+use crate::policy::scope;
 use crate::ports::clock::hours;
 
 impl Desk {
@@ -31,15 +32,20 @@ impl Desk {
         let git = git_of(&project);
         let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
         let found = repository::specs_at(&git, &project.main).await.map_err(in_words)?;
-        let spec = found.into_iter().find(|it| it.slug == item.slug).map(|it| it.spec).ok_or_else(|| {
-            Fault::refused(format!(
-                "{} is not on {} any more",
-                item.spec.folder,
-                project.default_branch.short()
-            ))
-            .hint("commit it there again, then start the run")
-        })?;
+        let spec =
+            found.into_iter().find(|it| it.spec.is_of(&item.spec)).map(|it| it.spec).ok_or_else(|| {
+                Fault::refused(format!(
+                    "{} is not on {} any more",
+                    item.spec.folder,
+                    project.default_branch.short()
+                ))
+                .hint("commit it there again, then start the run")
+            })?;
         let workflow = repository::workflow_at(&git, &project.main).await?;
+        // What cannot be run in any case is told first.
+        if !spec.remarks.iter().any(|it| it.blocking) {
+            self.engine.as_shown(&project, &spec)?;
+        }
         let earlier = self.engine.fleet().run_of(item.id).cloned();
         let parked = earlier.filter(|it| it.state == RunState::Parked && !call.fresh);
         // Where neither the call nor the file chooses an agent, a run that goes on keeps the one it has.
@@ -71,6 +77,7 @@ impl Desk {
                 ));
         }
         let mut policy = workflow.policy(agent);
+        policy.protected.extend(scope::kept_by_the_engine(&spec));
         if let Some(approve) = call.approve.filter(|it| *it != policy.approve) {
             policy.approve = approve;
             policy.source.push_str(&format!(", approval as {} asked at the start", self.who()));

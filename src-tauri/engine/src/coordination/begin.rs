@@ -58,7 +58,7 @@ impl Work<'_> {
         let project_name = self.fleet.projects.get(&project).map(|it| it.name.clone()).unwrap_or_default();
         let id = self.fleet.next_attempt();
         let worktree = self.fleet.next_worktree();
-        let name = format!("{slug}-{}-{id}", task.as_str().to_lowercase().replace('.', "-"));
+        let name = format!("{slug}-{}-{id}", in_a_name(task));
         self.engine(Event::WorktreeAsked {
             worktree: Worktree {
                 id: worktree,
@@ -224,5 +224,12 @@ fn for_a_person(spec: &TaskSpec) -> Option<String> {
 /// `pilothouse/001-tide/item` → `pilothouse/001-tide/t003-a7`.
 fn attempt_branch(item: &RefName, task: &TaskId, attempt: AttemptId) -> RefName {
     let folder = item.as_str().rsplit_once('/').map_or(item.as_str(), |(folder, _)| folder);
-    RefName(format!("{folder}/{}-{attempt}", task.as_str().to_lowercase().replace(['.', ' '], "-")))
+    RefName(format!("{folder}/{}-{attempt}", in_a_name(task)))
+}
+
+/// A task's id as a part of branches' and folders' names.
+fn in_a_name(task: &TaskId) -> String {
+    let dashed =
+        |it: char| if it.is_ascii_alphanumeric() || it == '_' { it.to_ascii_lowercase() } else { '-' };
+    task.as_str().chars().map(dashed).collect::<String>().trim_start_matches('-').to_owned()
 }

@@ -2,6 +2,7 @@
 
 use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::item::{Item, ItemState};
+use pilothouse_contract::layout::Layout;
 use pilothouse_contract::phase::{Checkpoint, PhaseRun};
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState};
@@ -23,7 +24,15 @@ impl Work<'_> {
     pub(super) fn items_found(&mut self, project: ProjectId, found: Vec<ItemFound>) -> Result<(), Fault> {
         let main = self.project(project)?.main.clone();
         for ItemFound { slug, base, spec } in found {
-            let known = self.fleet.items.values().find(|it| it.project == project && it.slug == slug);
+            // Ours are known by their folders' names, and others by where they lie: two layouts may give one name.
+            let same = |it: &Item| match (it.spec.layout.is_ours(), spec.layout.is_ours()) {
+                (true, true) => it.slug == slug,
+                (false, false) => it.spec.is_of(&spec),
+                _ => false,
+            };
+            let known = self.fleet.items.values().find(|it| it.project == project && same(it));
+            let slug =
+                known.map_or_else(|| self.free_slug(project, &slug, spec.layout), |it| it.slug.clone());
             let blocking: Vec<&str> =
                 spec.remarks.iter().filter(|it| it.blocking).map(|it| it.says.as_str()).collect();
             let open = spec.tasks.iter().any(|task| !task.done && !task.optional);
@@ -62,6 +71,15 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A short name that no other item of a project has.
+    fn free_slug(&self, project: ProjectId, slug: &str, layout: Layout) -> String {
+        let taken = |name: &str| self.fleet.items.values().any(|it| it.project == project && it.slug == name);
+        let named = || format!("{slug}-{}", layout.name().to_lowercase().replace(' ', "-"));
+        let numbered = (2_u32..).map(|n| format!("{slug}-{n}"));
+        let names = [slug.to_owned(), named()].into_iter().chain(numbered);
+        names.take(10_000).find(|it| !taken(it)).unwrap_or_else(|| slug.to_owned())
+    }
+
     /// A person starts a run, or lets a parked one go on.
     pub(super) fn start_run(&mut self, facts: RunFacts) -> Result<(), Fault> {
         let item = self.item(facts.item)?.clone();
@@ -90,8 +108,8 @@ impl Work<'_> {
                 .join("\n");
             return Err(Fault::refused(says)
                 .hint(format!(
-                    "mend {}/tasks.md, commit it on {}",
-                    facts.spec.folder,
+                    "mend {}, commit it on {}",
+                    facts.spec.tasks_at(),
                     project.default_branch.short()
                 ))
                 .because(detail));

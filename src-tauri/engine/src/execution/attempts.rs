@@ -17,7 +17,7 @@ use super::brief::{self, Before, Handed};
 use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at, name_of};
-use super::{agents, env, fence, repository};
+use super::{agents, env, fence, laid, repository};
 use crate::policy::quiet;
 use crate::ports::git::{Author, Git};
 
@@ -158,6 +158,12 @@ impl Attempts {
         let Some(task) = matter.run.task(&matter.attempt.task) else { return Ok(String::new()) };
         let phase = task.spec.phase.and_then(|number| matter.spec.phases.get(number));
         let phase_text = match phase.and_then(|it| it.detail.as_ref()) {
+            // Other layouts say in a task's own block what ours says in its phase's file.
+            _ if !matter.spec.layout.is_ours() => {
+                let approved = matter.run.approved_at();
+                let words = laid::words_of(&matter.git(), approved, &matter.spec, &task.spec.id).await?;
+                words.map(|it| format!("## The task as {} has it\n\n{it}", matter.spec.tasks_at()))
+            }
             Some(detail) => {
                 let path = format!("{}/{detail}", matter.spec.folder);
                 // By the approved commit, not by the attempt's tree.

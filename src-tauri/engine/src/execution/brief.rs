@@ -69,13 +69,13 @@ pub fn write(from: &Sources<'_>) -> String {
          from the files as they stand then.\n\n\
          Rules:\n\
          - Change only files in the task's scope. Everything else is refused.\n\
-         - Do not tick the task, and do not edit anything below {}/: that is done by the engine.\n\
+         - Do not tick the task, and do not edit {}: that is done by the engine.\n\
          - Do not move other branches, push, or open pull requests. Committing is allowed and not needed.\n\
          - The proof below is run again by the engine, in a clean checkout of what you leave. Output that says it \
          passes counts for nothing.\n\
          - Run what says much, builds and tests above all, as `\"$PILOTHOUSE_BIN\" quiet -- COMMAND`: you are shown one line if \
          it goes well, else what failed, and where the whole output is kept.\n\n",
-        from.spec.folder
+        place(from.spec)
     );
     let _ = write!(brief, "# {}\n\n{}\n\n", from.spec.title, from.spec.summary);
     if let Some(phase) = from.task.phase.and_then(|number| from.spec.phases.get(number)) {
@@ -102,12 +102,17 @@ pub fn write(from: &Sources<'_>) -> String {
     if !left_out.is_empty() {
         let _ = write!(
             brief,
-            "\nLeft out here: {}. Read it in {}/ if you need it.\n",
+            "\nLeft out here: {}. Read it in {} if you need it.\n",
             left_out.join(", "),
-            from.spec.folder
+            if from.spec.is_file() { from.spec.folder.clone() } else { format!("{}/", from.spec.folder) }
         );
     }
     cut(brief)
+}
+
+/// What of a spec nobody but the engine writes.
+fn place(spec: &Spec) -> String {
+    if spec.is_file() { spec.folder.clone() } else { format!("anything below {}/", spec.folder) }
 }
 
 /// Writes the brief of an agent that goes on in its own session: it knows its task, and is told what became of its work.
@@ -265,10 +270,9 @@ mod tests {
             folder: "specs/001-x".to_owned(),
             title: "Export".to_owned(),
             summary: "They want it.".to_owned(),
-            requirements: vec![],
             phases: file.phases.clone(),
             tasks: file.tasks.clone(),
-            remarks: vec![],
+            ..Spec::default()
         };
         let before = Before {
             word: "verify-failed".to_owned(),

@@ -10,9 +10,10 @@ use pilothouse_contract::project::Project;
 use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::run::{Run, TaskState};
 use pilothouse_contract::spec::Spec;
-use pilothouse_contract::{At, Fleet, Oid, RefName};
+use pilothouse_contract::{At, Fleet, Oid, RefName, TaskId};
 
 use super::attempts::Matter;
+use super::laid;
 use super::repository::who_moved;
 use crate::coordination::{Advanced, Integrated, Merged};
 use crate::policy::specs::{Done, tick};
@@ -118,21 +119,11 @@ async fn try_integrate(matter: &Matter, head: &Oid, scratch: &Path, at: At) -> R
         candidate.patch
     );
     let commit = git.commit(&tree, &[head], &message, &author).await.map_err(in_words)?;
-    let path = format!("{}/tasks.md", matter.spec.folder);
-    let file = git
-        .file(&commit, &path)
-        .await
-        .map_err(in_words)?
-        .ok_or_else(|| format!("{path} is not there any more"))?;
-    let done = matter.run.policy.done_lines.then(|| Done {
-        says: format!(
-            "{} {} {}",
-            commit.short(),
-            utc(at),
-            matter.attempt.evidence.last().map(ToString::to_string).unwrap_or_default()
-        ),
+    let done = matter.run.policy.done_lines.then(|| {
+        let proof = matter.attempt.evidence.last().map(ToString::to_string).unwrap_or_default();
+        format!("{} {} {proof}", commit.short(), utc(at))
     });
-    let ticked = tick(&file, &task.spec.id, done.as_ref()).map_err(|error| error.to_string())?;
+    let (path, ticked) = ticked(&git, &commit, matter, &task.spec.id, done).await?;
     let ticked = git.tree_with(&commit, &[(path, ticked)], scratch).await.map_err(in_words)?;
     let message = format!("Tick {}\n\nPilothouse-Tick: {}\n", task.spec.id, task.spec.id);
     let tick = git.commit(&ticked, &[&commit], &message, &author).await.map_err(in_words)?;
@@ -141,6 +132,25 @@ async fn try_integrate(matter: &Matter, head: &Oid, scratch: &Path, at: At) -> R
     Ok(Integrated::Made {
         candidate: Candidate { onto: head.clone(), commit, tick: Some(tick), tree, ..candidate },
     })
+}
+
+/// The task file with a task ticked, as its layout does it.
+async fn ticked(
+    git: &Git,
+    commit: &Oid,
+    matter: &Matter,
+    task: &TaskId,
+    done: Option<String>,
+) -> Result<(String, Vec<u8>), String> {
+    if !matter.spec.layout.is_ours() {
+        return laid::ticked(git, commit, &matter.spec, task, done.as_deref()).await;
+    }
+    let path = matter.spec.tasks_at();
+    let file = git.file(commit, &path).await.map_err(|error| error.to_string())?;
+    let file = file.ok_or_else(|| format!("{path} is not there any more"))?;
+    let done = done.map(|says| Done { says });
+    let ticked = tick(&file, task, done.as_ref()).map_err(|error| error.to_string())?;
+    Ok((path, ticked))
 }
 
 fn utc(at: At) -> String {
@@ -207,7 +217,7 @@ pub async fn write_record(
     let project = fleet.projects.get(&run.project).ok_or("its project is not there any more")?;
     let item = fleet.items.get(&run.item).ok_or("its item is not there any more")?;
     let git = Git::at(&PathBuf::from(&project.git_dir));
-    let path = format!("{}/evidence.md", item.spec.folder);
+    let path = item.spec.record_at("evidence.md");
     // On what was approved and not on the head: a run that went on writes its record anew, and not a second one.
     let known = git.file(run.approved_at(), &path).await.map_err(in_words)?.unwrap_or_default();
     let mut text = String::from_utf8_lossy(&known).into_owned();
@@ -215,7 +225,7 @@ pub async fn write_record(
     text.push_str(&record(fleet, run));
     let mut files = vec![(path, text.into_bytes())];
     if let Some(audit) = run.audit.as_ref().filter(|it| it.evidence.is_some()) {
-        let path = format!("{}/reviews/completeness.md", item.spec.folder);
+        let path = item.spec.record_at("reviews/completeness.md");
         files.push((path, completeness(audit, &item.spec).into_bytes()));
     }
     let tree = git.tree_with(head, &files, scratch).await.map_err(in_words)?;

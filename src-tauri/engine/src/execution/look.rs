@@ -4,8 +4,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use pilothouse_contract::layout::Layout;
 use pilothouse_contract::project::{Found, FoundKind, Project, Trust};
-use pilothouse_contract::spec::Verify;
+use pilothouse_contract::spec::{Spec, TaskSpec, Verify};
 use pilothouse_contract::{Fault, text};
 use sha2::{Digest, Sha256};
 
@@ -67,22 +68,41 @@ pub async fn look(project: &Project) -> Result<(Vec<Found>, String), Fault> {
         }
     }
     for item in specs_at(&git, &project.main).await.map_err(in_words)? {
-        for task in &item.spec.tasks {
-            if let Verify::Commands(commands) = &task.verify {
-                let place = format!("{}/tasks.md {}", item.spec.folder, task.id);
-                let says = commands.join("\n");
-                list.push(found(FoundKind::Verify, &place, &says, says.as_bytes()));
-            }
-        }
-        for phase in item.spec.phases.iter().filter(|it| !it.checkpoint.is_empty()) {
-            let place = format!("{}/tasks.md checkpoint of {}", item.spec.folder, phase.title);
-            let says = phase.checkpoint.join("\n");
-            list.push(found(FoundKind::Verify, &place, &says, says.as_bytes()));
+        // What is never carried runs nothing.
+        if !matches!(item.spec.layout, Layout::TaskMaster | Layout::Bmad) {
+            list.extend(proofs(&item.spec, |_| true));
         }
     }
     list.sort_by(|a, b| (a.kind, &a.place, &a.says).cmp(&(b.kind, &b.place, &b.says)));
     let digest = Sha256::digest(serde_json::to_vec(&list).unwrap_or_default());
     Ok((list, hex(&digest, 8)))
+}
+
+/// The proofs of a spec's tasks, and what its phases run at their ends.
+fn proofs(spec: &Spec, of: impl Fn(&TaskSpec) -> bool) -> Vec<Found> {
+    let file = spec.tasks_at();
+    let mut list = Vec::new();
+    for task in spec.tasks.iter().filter(|it| of(it)) {
+        if let Verify::Commands(commands) = &task.verify {
+            let says = commands.join("\n");
+            list.push(found(FoundKind::Verify, &format!("{file} {}", task.id), &says, says.as_bytes()));
+        }
+    }
+    for phase in spec.phases.iter().filter(|it| !it.checkpoint.is_empty()) {
+        let place = format!("{file} checkpoint of {}", phase.title);
+        let says = phase.checkpoint.join("\n");
+        list.push(found(FoundKind::Verify, &place, &says, says.as_bytes()));
+    }
+    list
+}
+
+/// What a run of a spec would run as proofs and nobody was shown, for it is new or changed since a person trusted the project. What says
+/// the same as one that was shown is no other, wherever it stands.
+#[must_use]
+pub fn proofs_since_trusted(project: &Project, spec: &Spec) -> Vec<Found> {
+    let Trust::Given { found: seen, .. } = &project.trust else { return Vec::new() };
+    let known = |it: &Found| seen.iter().any(|seen| seen.kind == it.kind && seen.hash == it.hash);
+    proofs(spec, |it| !it.done && !it.optional).into_iter().filter(|it| !known(it)).collect()
 }
 
 /// What can run commands and stands in no commit: hooks and git's settings, those of single worktrees too.

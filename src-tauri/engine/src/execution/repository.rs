@@ -3,8 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use pilothouse_contract::layout::Layout;
+use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{AttemptId, Fault, Oid, RefName};
 
+use super::laid;
 use crate::coordination::{ItemFound, ProjectFacts};
 use crate::policy::specs::{Sources, read_spec};
 use crate::policy::workflow::Workflow;
@@ -166,7 +169,7 @@ async fn default_branch(git: &Git) -> Result<Option<RefName>, GitError> {
 }
 
 /// A name for people and for folders: lower case, digits and dashes.
-fn short_name(text: &str) -> String {
+pub(super) fn short_name(text: &str) -> String {
     let mut name = String::new();
     for c in text.chars() {
         if c.is_ascii_alphanumeric() || c == '.' || c == '_' {
@@ -179,12 +182,17 @@ fn short_name(text: &str) -> String {
     if name.is_empty() { "project".to_owned() } else { name }
 }
 
-/// Reads every spec folder below `specs/` at a commit.
+/// Reads every item at a commit: spec folders below `specs/`, and what lies there in other layouts.
 ///
 /// # Errors
 /// See [`GitError`].
 pub async fn specs_at(git: &Git, commit: &Oid) -> Result<Vec<ItemFound>, GitError> {
-    let files = git.list(&["ls-tree", "-r", "-z", "--name-only", commit.as_str(), "--", "specs/"]).await?;
+    let below = ["specs/", ".specify/"];
+    let mut args = vec!["ls-tree", "-r", "-z", "--name-only", commit.as_str(), "--"];
+    args.extend(below);
+    let files = git.list(&args).await?;
+    let theirs = files.iter().any(|it| it.starts_with(".specify/"));
+    let layout = if theirs { Layout::SpecKit } else { Layout::Native };
     let mut folders: Vec<String> = files
         .iter()
         .filter_map(|path| path.strip_prefix("specs/")?.split_once('/').map(|(folder, _)| folder.to_owned()))
@@ -196,7 +204,8 @@ pub async fn specs_at(git: &Git, commit: &Oid) -> Result<Vec<ItemFound>, GitErro
     for slug in folders {
         let folder = format!("specs/{slug}");
         let inside = format!("{folder}/");
-        let others = files.iter().filter_map(|path| path.strip_prefix(&inside)).map(str::to_owned).collect();
+        let others: Vec<String> =
+            files.iter().filter_map(|path| path.strip_prefix(&inside)).map(str::to_owned).collect();
         let text = |name: &str| {
             let path = format!("{inside}{name}");
             async move {
@@ -205,10 +214,13 @@ pub async fn specs_at(git: &Git, commit: &Oid) -> Result<Vec<ItemFound>, GitErro
                 )
             }
         };
-        let sources =
-            Sources { folder, spec: text("spec.md").await?, tasks: text("tasks.md").await?, others };
-        found.push(ItemFound { slug, base: commit.clone(), spec: read_spec(&sources) });
+        let has = |name: &str| others.iter().any(|it| it == name);
+        let scope = if has("tasks.scope.md") { text("tasks.scope.md").await? } else { None };
+        let (spec, tasks) = (text("spec.md").await?, text("tasks.md").await?);
+        let sources = Sources { folder, spec, tasks, scope, others };
+        found.push(ItemFound { slug, base: commit.clone(), spec: Spec { layout, ..read_spec(&sources) } });
     }
+    found.extend(laid::items_at(git, commit).await?);
     Ok(found)
 }
 

@@ -6,6 +6,8 @@
 
 mod agentos;
 mod bmad;
+mod carried;
+mod diff;
 pub mod edit;
 pub mod gates;
 mod json;
@@ -16,7 +18,6 @@ mod openspec;
 mod ralph;
 mod speckit;
 mod superpowers;
-mod table;
 mod taskmaster;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,9 @@ use std::ops::Deref;
 
 use pilothouse_contract::layout::{Diagnostic, LaidItem, LaidTask, Layout, Span};
 
-use crate::policy::specs::remark;
+use crate::policy::specs::{beside, fill, is_beside, remark};
+
+pub use carried::{carried, spec_of};
 
 /// A file that is longer is not read.
 pub const FILE_MAX: usize = 8 * 1024 * 1024;
@@ -37,7 +40,7 @@ pub const FILE_MAX: usize = 8 * 1024 * 1024;
 const COLUMN_MAX: usize = 64 * 1024;
 
 /// Where layouts lie: what is not below one of these need not be looked at.
-pub const ROOTS: [&str; 15] = [
+pub const ROOTS: [&str; 16] = [
     "specs",
     ".specify",
     "openspec",
@@ -53,6 +56,7 @@ pub const ROOTS: [&str; 15] = [
     "scripts/ralph",
     "tasks",
     "prd.json",
+    "prd.scope.md",
 ];
 
 /// Files by their paths relative to the top of the repository, with forward slashes.
@@ -72,6 +76,19 @@ pub struct Found {
     pub path: String,
     /// The files that are read for it.
     pub wants: Vec<String>,
+    /// Sidecars of its task files, which are read too.
+    pub beside: Vec<String>,
+}
+
+impl Found {
+    fn new(layout: Layout, name: &str, path: &str, wants: Vec<String>) -> Self {
+        Self { layout, name: name.to_owned(), path: path.to_owned(), wants, beside: Vec::new() }
+    }
+
+    /// All files that are read for it.
+    pub fn files(&self) -> impl Iterator<Item = &String> {
+        self.wants.iter().chain(&self.beside)
+    }
 }
 
 /// What a layout can do. The order of [`ADAPTERS`] is that of what is found.
@@ -93,6 +110,11 @@ trait Adapter: Sync {
     /// How a key and its value are written below a task; or in words why not.
     fn meta(&self, key: &str, value: &str) -> Result<String, String> {
         Ok(format!("{key}: {value}"))
+    }
+
+    /// Where in a file tasks are added: at its end, unless the layout has a place for them.
+    fn end_of(&self, text: &str) -> usize {
+        text.len()
     }
 
     /// How tasks that are added are written, given the item as it is; or in words why none are.
@@ -126,13 +148,32 @@ fn adapter(layout: Layout) -> Option<&'static dyn Adapter> {
 /// Finds work by paths alone.
 #[must_use]
 pub fn detect(tree: &Tree) -> Vec<Found> {
-    ADAPTERS.iter().flat_map(|it| it.detect(tree)).collect()
+    // What lies beside a plan is no plan.
+    let plans: Tree = tree.iter().filter(|it| !is_beside(it)).cloned().collect();
+    let mut all: Vec<Found> = ADAPTERS.iter().flat_map(|it| it.detect(&plans)).collect();
+    for found in &mut all {
+        let sidecars: BTreeSet<String> = found.wants.iter().flat_map(|it| beside(it)).collect();
+        found.beside = sidecars.into_iter().filter(|it| tree.contains(it)).collect();
+    }
+    all
 }
 
 /// Reads what was found.
 #[must_use]
 pub fn read(found: &Found, files: &Files) -> Vec<LaidItem> {
-    adapter(found.layout).map(|it| it.read(found, files)).unwrap_or_default()
+    let mut items = adapter(found.layout).map(|it| it.read(found, files)).unwrap_or_default();
+    for item in items.iter_mut().filter(|_| !found.beside.is_empty()) {
+        let mut tasks: Vec<String> = item.tasks.iter().map(|it| it.file.clone()).collect();
+        tasks.dedup();
+        for file in tasks {
+            let Some(path) = beside(&file).into_iter().find(|it| found.beside.contains(it)) else { continue };
+            let Some(text) = text_of(item, files, &path) else { continue };
+            let own = item.tasks.iter_mut().filter(|it| it.file == file).map(|it| &mut it.spec);
+            let remarks = fill(&path, &text, own);
+            markdown::diagnose(item, &text, remarks);
+        }
+    }
+    items
 }
 
 /// Reads all that was found. What is a part of another item is not listed twice.

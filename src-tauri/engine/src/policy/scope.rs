@@ -2,7 +2,8 @@
 //! is the careful one: not in scope, may overlap.
 
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
-use pilothouse_contract::spec::Scope;
+use pilothouse_contract::layout::Layout;
+use pilothouse_contract::spec::{Scope, Spec};
 
 const WILD: [char; 4] = ['*', '?', '[', ']'];
 
@@ -99,6 +100,38 @@ impl Globs {
     pub fn matches(&self, path: &str) -> bool {
         self.0.is_match(path)
     }
+}
+
+/// What of a spec in another layout than ours no agent writes: all items of that layout, for one may no more tick another's tasks than its
+/// own. What lies below `specs/` is protected in any case.
+#[must_use]
+pub fn kept_by_the_engine(spec: &Spec) -> Vec<String> {
+    if spec.layout.is_ours() {
+        return Vec::new();
+    }
+    let above = |path: &str| path.rsplit_once('/').map(|(above, _)| format!("{}/", literal(above)));
+    let own = literal(&spec.folder);
+    match above(&spec.folder) {
+        // A file in a folder that holds other things, too, or at the top.
+        _ if matches!(spec.layout, Layout::Ralph) => vec![own, literal(&spec.record_at("scope.md"))],
+        Some(all) => vec![all],
+        None => vec![own],
+    }
+}
+
+/// A path as a glob that matches nothing else.
+fn literal(path: &str) -> String {
+    let mut out = String::new();
+    for sign in path.chars() {
+        if "*?[]{}".contains(sign) {
+            out.push('[');
+            out.push(sign);
+            out.push(']');
+        } else {
+            out.push(sign);
+        }
+    }
+    out
 }
 
 /// Whether any of the globs matches. A glob that does not compile matches nothing.

@@ -7,14 +7,18 @@ mod lines;
 mod meta;
 mod read;
 mod requirements;
+mod sidecar;
+pub(in crate::policy) mod table;
 #[cfg(test)]
 mod tests;
 mod tick;
 
-pub(in crate::policy) use check::{Graph, proofs, shape};
+pub(in crate::policy) use check::{Graph, circle, proofs, shape};
 pub use check::{gates, holds_up, needs};
 pub(in crate::policy) use lines::{Line, lines};
 pub(in crate::policy) use read::{Grammar, OURS, Placed, checkbox, heading, placed, remark};
 pub use read::{Sources, TaskFile, read_spec, read_tasks};
 pub(in crate::policy) use requirements::requirements;
+pub use sidecar::is_beside;
+pub(in crate::policy) use sidecar::{beside, fill};
 pub use tick::{Done, TickError, tick};

@@ -2,6 +2,8 @@
 //! hooks, fsmonitor, signature programs, prompts, or maintenance in the background; and has a time limit at which git and
 //! all it started are killed.
 
+mod blobs;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 use pilothouse_contract::{At, Oid, RefName};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+pub use blobs::Blob;
 
 /// The oldest git that has all we use (`merge-tree --write-tree`).
 pub const OLDEST: (u32, u32) = (2, 38);

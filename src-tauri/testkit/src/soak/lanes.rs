@@ -134,6 +134,10 @@ impl Lasting {
 
     fn start(&self, soak: &Soak, item: ItemId, approve: &str) -> Result<Run, String> {
         let (item, command) = (item.to_string(), self.agent.command());
+        // Whoever wrote the proofs has seen them.
+        let name =
+            self.repo.path().file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+        soak.calmly(|home| home.try_json(&["project", "trust", &name, "--yes"]));
         let words = ["run", "start", &item, "--command", &command, "--approve", approve];
         let ran = soak.calmly(|home| home.try_json(&words));
         serde_json::from_str(&ran.out).map_err(|_| format!("{words:?}: {ran:?}"))

@@ -1,6 +1,7 @@
 //! The files of a repository in which specs and plans lie, read from its working tree.
 //!
-//! Refuses to look anywhere else, to follow a link, and to read more of a file than is read of any plan.
+//! Refuses to look anywhere else, to follow a link - unless it is a file's and leads to another file of the repository - and to read more
+//! of a file than is read of any plan.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -30,11 +31,19 @@ pub(crate) struct Desk {
     asked: String,
     /// What was read.
     pub(crate) files: Files,
+    /// What was found by paths.
+    found: Vec<Found>,
     /// All items.
     all: Vec<LaidItem>,
 }
 
 impl Desk {
+    /// The same repository as it is by now.
+    pub(crate) fn again(&self) -> Result<Self, Fault> {
+        let whole = self.top.join(&self.asked);
+        Self::open(if self.asked.is_empty() { &self.top } else { &whole })
+    }
+
     /// Opens the repository that a path lies in.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         let whole = path.canonicalize().map_err(|error| {
@@ -47,7 +56,7 @@ impl Desk {
         let found = layouts::detect(&tree);
         let files = load(&top, &found)?;
         let all = layouts::read_all(&found, &files);
-        Ok(Self { top, asked, files, all })
+        Ok(Self { top, asked, files, found, all })
     }
 
     /// The items that were asked for.
@@ -70,6 +79,20 @@ impl Desk {
                 .hint("known are specs/NNN-slug (native, spec-kit), openspec, .kiro, .ai/specs and .ai/runs, .taskmaster, docs/superpowers, agent-os, BMAD's stories, and prd.json"));
         }
         Ok(found)
+    }
+
+    /// The file that was asked for, if it is one of an item's.
+    pub(crate) fn file_of(&self, item: &LaidItem) -> Option<&str> {
+        item.files.contains(&self.asked).then_some(self.asked.as_str())
+    }
+
+    /// What an item was found as, for whoever writes it.
+    ///
+    /// # Errors
+    /// If it was not: a defect of ours.
+    pub(crate) fn found(&self, item: &LaidItem) -> Result<&Found, Fault> {
+        let found = self.found.iter().find(|it| it.layout == item.layout && it.path == item.path);
+        found.ok_or_else(|| Fault::bug(format!("{} was read and not found", item.path)))
     }
 
     /// Whether one item was named, and not a folder of many.
@@ -130,7 +153,7 @@ fn walk(top: &Path) -> Result<Tree, Fault> {
 }
 
 fn below(top: &Path, path: &Path, depth: usize, tree: &mut Tree) -> Result<(), Fault> {
-    // What is not there, or is a link, holds nothing.
+    // What is not there holds nothing, nor does a link that leads elsewhere.
     let Ok(kind) = path.symlink_metadata().map(|it| it.file_type()) else { return Ok(()) };
     if kind.is_dir() && depth < DEPTH_MAX {
         let entries = std::fs::read_dir(path)
@@ -138,7 +161,7 @@ fn below(top: &Path, path: &Path, depth: usize, tree: &mut Tree) -> Result<(), F
         for entry in entries.flatten() {
             below(top, &entry.path(), depth + 1, tree)?;
         }
-    } else if kind.is_file() {
+    } else if kind.is_file() || kind.is_symlink() && inside(top, path).is_some() {
         let known =
             path.extension().is_some_and(|it| ["md", "json", "yaml", "yml"].iter().any(|known| it == *known));
         if let Some(path) = relative(top, path).filter(|_| known) {
@@ -152,9 +175,15 @@ fn below(top: &Path, path: &Path, depth: usize, tree: &mut Tree) -> Result<(), F
     Ok(())
 }
 
+/// The plain file that a path of a repository leads to, if it is one of the repository's own and none of git's.
+pub(crate) fn inside(top: &Path, path: &Path) -> Option<PathBuf> {
+    let whole = path.canonicalize().ok()?;
+    (whole.starts_with(top) && !whole.starts_with(top.join(".git")) && whole.is_file()).then_some(whole)
+}
+
 fn load(top: &Path, found: &[Found]) -> Result<Files, Fault> {
     let mut files = Files::new();
-    for path in found.iter().flat_map(|it| &it.wants) {
+    for path in found.iter().flat_map(Found::files) {
         if files.contains_key(path) {
             continue;
         }

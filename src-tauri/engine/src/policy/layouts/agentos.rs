@@ -27,7 +27,7 @@ impl Adapter for AgentOs {
                 let path = format!("agent-os/specs/{name}");
                 let wants = ["spec.md", "plan.md", "tasks.md"].map(|it| format!("{path}/{it}"));
                 let wants: Vec<String> = wants.into_iter().filter(|it| tree.contains(it)).collect();
-                Found { layout: Layout::AgentOs, name: name.to_owned(), path, wants }
+                Found::new(Layout::AgentOs, name, &path, wants)
             })
             .filter(|it| !it.wants.is_empty())
             .collect()

@@ -33,11 +33,9 @@ impl Adapter for Bmad {
             .flat_map(|folder| {
                 let ledger = format!("{folder}sprint-status.yaml");
                 let ledger = tree.contains(&ledger).then_some(ledger);
-                inside(tree, folder).filter(story).map(move |path| Found {
-                    layout: Layout::Bmad,
-                    name: stem(path).to_owned(),
-                    path: path.to_owned(),
-                    wants: [path.to_owned()].into_iter().chain(ledger.clone()).collect(),
+                inside(tree, folder).filter(story).map(move |path| {
+                    let wants = [path.to_owned()].into_iter().chain(ledger.clone()).collect();
+                    Found::new(Layout::Bmad, stem(path), path, wants)
                 })
             })
             .collect()

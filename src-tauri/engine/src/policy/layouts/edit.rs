@@ -6,8 +6,8 @@
 use pilothouse_contract::TaskId;
 use pilothouse_contract::layout::{LaidItem, LaidTask, Mark, Span};
 
-use super::{Files, Found, adapter, part, place, read};
-use crate::policy::specs::lines;
+use super::diff::unified;
+use super::{Files, Found, adapter, part, read};
 
 /// Bytes that are replaced by others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Written {
     pub file: String,
     /// All of its bytes.
     pub bytes: Vec<u8>,
-    /// What changed, line by line.
+    /// What changed, as a unified diff; nothing if nothing did.
     pub diff: String,
 }
 
@@ -74,6 +74,14 @@ pub enum Refused {
     /// Its layout's own tools write it.
     #[error("{0}")]
     Theirs(String),
+    /// What would be appended would be hidden there, or be read as something else.
+    #[error(
+        "what is appended to {file} would not be read as tasks there: close the block or the comment that is open at its end, or write it by hand"
+    )]
+    Hidden {
+        /// Where.
+        file: String,
+    },
     /// A text that does not fit on one line.
     #[error("'{0}' is more than one line, or none: write it as one")]
     Lines(String),
@@ -90,7 +98,10 @@ fn now<'a>(found: &Found, files: &'a Files, item: &str, was: &LaidTask) -> Resul
     let missing = || Refused::Missing { task: was.spec.id.clone(), file: was.file.clone() };
     let item = read(found, files).into_iter().find(|it| it.name == item).ok_or_else(missing)?;
     let same = |it: &&LaidTask| it.spec.id == was.spec.id && it.file == was.file;
-    let task = item.tasks.iter().find(same).cloned().ok_or_else(missing)?;
+    // Of two with one id the one that was read.
+    let mut all = item.tasks.iter().filter(same);
+    let task =
+        all.clone().find(|it| it.hash == was.hash).or_else(|| all.next()).cloned().ok_or_else(missing)?;
     let text = files.get(&was.file).and_then(|it| std::str::from_utf8(it).ok()).ok_or_else(missing)?;
     if task.hash != was.hash {
         let (line, file) = (task.spec.line, was.file.clone());
@@ -200,7 +211,8 @@ pub fn append(
             .chain(it.meta.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]))
     });
     one_line(std::iter::once(title).chain(texts))?;
-    let item = read(found, files).into_iter().find(|it| it.name == item).ok_or_else(missing)?;
+    let name = item;
+    let item = read(found, files).into_iter().find(|it| it.name == name).ok_or_else(missing)?;
     let text = files.get(file).and_then(|it| std::str::from_utf8(it).ok()).ok_or_else(missing)?;
     if !item.files.iter().any(|it| it == file) {
         return Err(missing());
@@ -209,9 +221,21 @@ pub fn append(
         adapter(found.layout).ok_or_else(|| Refused::Theirs("nobody writes this layout".to_owned()))?;
     let end = line_end(text);
     let added = adapter.added(&item, title, tasks, end).map_err(Refused::Theirs)?;
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { end };
-    let at = Span { from: text.len(), to: text.len() };
-    Ok(written(file, text, vec![Edit { at, with: format!("{gap}{added}") }]))
+    let at = adapter.end_of(text);
+    let before = part(text, Span { from: 0, to: at });
+    let gap = if before.is_empty() || before.ends_with('\n') { "" } else { end };
+    let edit = Edit { at: Span { from: at, to: at }, with: format!("{gap}{added}") };
+    let written = written(file, text, vec![edit]);
+    // Read again, all that stood there is as it was, and what came are tasks.
+    let mut after = files.clone();
+    after.insert(file.to_owned(), written.bytes.clone());
+    let after = read(found, &after).into_iter().find(|it| it.name == name);
+    let count = |item: &LaidItem| item.tasks.iter().filter(|it| !it.holds).count();
+    let ids = |item: &LaidItem| item.tasks.iter().map(|it| it.spec.id.clone()).collect::<Vec<_>>();
+    let holds = after.is_some_and(|after| {
+        count(&after) == count(&item) + tasks.len() && ids(&item).iter().all(|it| ids(&after).contains(it))
+    });
+    if holds { Ok(written) } else { Err(Refused::Hidden { file: file.to_owned() }) }
 }
 
 fn one_line<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refused> {
@@ -245,42 +269,6 @@ fn written(file: &str, text: &str, mut edits: Vec<Edit>) -> Written {
         at = edit.at.to;
     }
     out.push_str(part(text, Span { from: at, to: text.len() }));
-    let diff = diff(file, text, &edits);
+    let diff = unified(file, text, &edits);
     Written { file: file.to_owned(), bytes: out.into_bytes(), diff }
-}
-
-/// Edits as people read them: the lines that go and the lines that come.
-fn diff(file: &str, text: &str, edits: &[Edit]) -> String {
-    let mut out = String::new();
-    let mut last = None;
-    for edit in edits {
-        let (number, _) = place(text.as_bytes(), edit.at.from);
-        if out.is_empty() {
-            out.push_str(&format!("--- {file}\n+++ {file}\n"));
-        }
-        if edit.at.from == edit.at.to && edit.with.contains('\n') {
-            out.push_str(&format!("@@ -{number},0 @@\n"));
-            for line in edit.with.lines().filter(|it| !it.is_empty()) {
-                out.push_str(&format!("+{line}\n"));
-            }
-            continue;
-        }
-        if last == Some(number) {
-            continue;
-        }
-        last = Some(number);
-        let Some(line) = lines(text).find(|it| it.number == number) else { continue };
-        let mut new = String::new();
-        let mut at = line.span.from;
-        let within =
-            |it: &&Edit| it.at.from >= line.span.from && it.at.to <= line.span.to && !it.with.contains('\n');
-        for edit in edits.iter().filter(within) {
-            new.push_str(part(text, Span { from: at, to: edit.at.from }));
-            new.push_str(&edit.with);
-            at = edit.at.to;
-        }
-        new.push_str(part(text, Span { from: at, to: line.span.to }));
-        out.push_str(&format!("@@ -{number} @@\n-{}\n+{new}\n", line.text));
-    }
-    out
 }

@@ -28,7 +28,7 @@ impl Adapter for Kiro {
                 let wants = wants.map(|it| format!("{path}/{it}"));
                 let wants: Vec<String> = wants.into_iter().filter(|it| tree.contains(it)).collect();
                 let layout = if theirs { Layout::CcSdd } else { Layout::Kiro };
-                Found { layout, name: name.to_owned(), path, wants }
+                Found::new(layout, name, &path, wants)
             })
             .filter(|it| !it.wants.is_empty())
             .collect()

@@ -49,7 +49,8 @@ pub(super) fn lay(item: &mut LaidItem, path: &str, text: &str, grammar: Grammar<
         let (phase, group) = spec.phase.and_then(|it| folded.of.get(&it)).cloned().unwrap_or((None, None));
         spec.phase = phase.map(|it| it + before);
         if unnamed {
-            let id = format!("~{}-{}", number + 1, hash(part(text, place.row)).get(..6).unwrap_or_default());
+            // By its words and not by its box: a tick makes no other task of it.
+            let id = format!("~{}-{}", number + 1, hash(&spec.title).get(..6).unwrap_or_default());
             spec.id = TaskId(id);
         }
         item.tasks.push(LaidTask {
@@ -199,6 +200,9 @@ pub(super) fn added(item: &LaidItem, title: &str, tasks: &[Fresh], end: &str) ->
     let mut out = match () {
         () if ours => format!("{end}## Phase {phase}: {title}{end}{end}"),
         () if kiro => format!("{end}- [ ] {group}. {title}{end}"),
+        () if item.layout == Layout::AgentOs => format!("{end}#### Task Group {group}: {title}{end}{end}"),
+        // The section goes on below it.
+        () if item.layout == Layout::OpenMercato => format!("{end}### Phase {group}: {title}{end}{end}"),
         () => format!("{end}## {group}. {title}{end}{end}"),
     };
     for (number, task) in tasks.iter().enumerate() {
@@ -213,6 +217,9 @@ pub(super) fn added(item: &LaidItem, title: &str, tasks: &[Fresh], end: &str) ->
             let line = if kiro { format!("_{key}: {value}_") } else { format!("{key}: {value}") };
             out.push_str(&format!("{indent}  - {line}{end}"));
         }
+    }
+    if item.layout == Layout::OpenMercato {
+        out.push_str(end);
     }
     out
 }

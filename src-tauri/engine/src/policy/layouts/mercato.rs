@@ -9,10 +9,10 @@ use pilothouse_contract::layout::{LaidItem, LaidPhase, LaidTask, Layout, Mark, S
 use pilothouse_contract::spec::{Phase, TaskSpec};
 
 use super::edit::{Edit, Fresh};
-use super::table::{Cell, is_rule, row};
 use super::{
     Adapter, Files, Found, Text, Tree, folders, hash, inside, is_dated, markdown, part, stem, text_of,
 };
+use crate::policy::specs::table::{Cell, is_rule, row};
 use crate::policy::specs::{Grammar, Line, OURS, heading, lines};
 
 const SPECS: &str = ".ai/specs/";
@@ -26,11 +26,8 @@ impl Adapter for OpenMercato {
     }
 
     fn detect(&self, tree: &Tree) -> Vec<Found> {
-        let found = |path: String, wants: Vec<String>, name: &str| Found {
-            layout: Layout::OpenMercato,
-            name: name.to_owned(),
-            path,
-            wants,
+        let found = |path: String, wants: Vec<String>, name: &str| {
+            Found::new(Layout::OpenMercato, name, &path, wants)
         };
         let specs: Vec<&str> =
             inside(tree, SPECS).filter(|it| it.ends_with(".md") && is_dated(stem(it))).collect();
@@ -127,6 +124,19 @@ impl Adapter for OpenMercato {
         }
         Ok(markdown::added(item, title, tasks, end))
     }
+
+    fn end_of(&self, text: &str) -> usize {
+        progress(text).map_or(text.len(), |(_, end)| end.map_or(text.len(), |it| it.span.from))
+    }
+}
+
+/// The line of a run's `## Progress`, and the heading that ends it.
+fn progress(text: &str) -> Option<(Line<'_>, Option<Line<'_>>)> {
+    let mut all = lines(text).filter(|it| !it.hidden && matches!(heading(it.text), Some((2, _))));
+    let named =
+        |it: &Line<'_>| heading(it.text).is_some_and(|(_, words)| words.eq_ignore_ascii_case("progress"));
+    let begins = all.find(named)?;
+    Some((begins, all.next()))
 }
 
 /// Specs that a run's text names.
@@ -139,21 +149,8 @@ fn cited(text: &str) -> impl Iterator<Item = String> + '_ {
 
 fn flat(item: &mut LaidItem, text: &Text<'_>) {
     const GRAMMAR: Grammar<'static> = Grammar { ours: false, ..OURS };
-    let mut begins = None;
-    let mut ends = usize::MAX;
-    for line in lines(text).filter(|it| !it.hidden) {
-        match heading(line.text) {
-            Some((2, words)) if words.eq_ignore_ascii_case("progress") => {
-                begins = begins.or(Some(line.number))
-            }
-            Some((2, _)) if begins.is_some() => {
-                ends = line.number;
-                break;
-            }
-            _ => {}
-        }
-    }
-    let Some(begins) = begins else {
+    let found = progress(text).map(|(begins, ends)| (begins.number, ends.map_or(usize::MAX, |it| it.number)));
+    let Some((begins, ends)) = found else {
         let says = "has no '## Progress', so it has no tasks: add the section with a box for each step";
         item.diagnostics.push(text.diagnostic(0, says, false));
         return;

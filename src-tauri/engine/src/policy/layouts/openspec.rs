@@ -28,7 +28,7 @@ impl Adapter for OpenSpec {
                     let inner = format!("{path}/");
                     let wants = inside(tree, &inner).filter(|it| it.ends_with(".md")).map(str::to_owned);
                     let wants = wants.collect();
-                    Found { layout: Layout::OpenSpec, name: name.to_owned(), path, wants }
+                    Found::new(Layout::OpenSpec, name, &path, wants)
                 })
                 .filter(|it| !it.wants.is_empty())
                 .collect()

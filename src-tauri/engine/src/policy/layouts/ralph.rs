@@ -19,11 +19,9 @@ impl Adapter for Ralph {
 
     fn detect(&self, tree: &Tree) -> Vec<Found> {
         let named = |it: &&String| *it == "prd.json" || it.ends_with("/prd.json");
-        let found = |path: &String| Found {
-            layout: Layout::Ralph,
-            name: path.strip_suffix("/prd.json").unwrap_or("prd").to_owned(),
-            path: path.clone(),
-            wants: vec![path.clone()],
+        let found = |path: &String| {
+            let name = path.strip_suffix("/prd.json").unwrap_or("prd");
+            Found::new(Layout::Ralph, name, path, vec![path.clone()])
         };
         tree.iter().filter(named).map(found).collect()
     }

@@ -30,7 +30,7 @@ impl Adapter for SpecKit {
                 let phases = format!("{path}/phases/");
                 let phases = inside(tree, &phases).filter(|it| it.ends_with(".md")).map(str::to_owned);
                 let wants = wants.into_iter().filter(|it| tree.contains(it)).chain(phases).collect();
-                Found { layout, name: name.to_owned(), path, wants }
+                Found::new(layout, name, &path, wants)
             })
             .collect()
     }

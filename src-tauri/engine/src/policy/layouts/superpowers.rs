@@ -21,12 +21,7 @@ impl Adapter for Superpowers {
         let plans = ["docs/superpowers/plans/", "docs/plans/"].into_iter().flat_map(|it| inside(tree, it));
         plans
             .filter(|it| it.ends_with(".md") && is_dated(stem(it)))
-            .map(|path| Found {
-                layout: Layout::Superpowers,
-                name: stem(path).to_owned(),
-                path: path.to_owned(),
-                wants: vec![path.to_owned()],
-            })
+            .map(|path| Found::new(Layout::Superpowers, stem(path), path, vec![path.to_owned()]))
             .collect()
     }
 

@@ -22,12 +22,7 @@ impl Adapter for TaskMaster {
 
     fn detect(&self, tree: &Tree) -> Vec<Found> {
         let path = [FILE, OLDER].into_iter().find(|it| tree.contains(*it));
-        let found = |path: &str| Found {
-            layout: Layout::TaskMaster,
-            name: "task-master".to_owned(),
-            path: path.to_owned(),
-            wants: vec![path.to_owned()],
-        };
+        let found = |path: &str| Found::new(Layout::TaskMaster, "task-master", path, vec![path.to_owned()]);
         path.map(found).into_iter().collect()
     }
 

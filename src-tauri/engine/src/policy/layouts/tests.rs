@@ -1,5 +1,6 @@
 //! The layouts, each with the traps that its users' files hold; and what is written.
 
+mod carried;
 mod fuzz;
 mod layouts;
 mod plans;

@@ -129,7 +129,7 @@ pub fn gates(task: &TaskSpec, checked: &[usize], phase_of: impl Fn(&TaskId) -> O
 }
 
 /// A task that waits for itself, by way of others, if there is one.
-fn circle(tasks: &[TaskSpec], phases: &[Phase]) -> Option<TaskId> {
+pub(in crate::policy) fn circle(tasks: &[TaskSpec], phases: &[Phase]) -> Option<TaskId> {
     let graph = Graph::of(tasks, phases);
     graph.stuck().into_iter().filter_map(|it| tasks.get(it)).map(|it| it.id.clone()).min()
 }

@@ -9,6 +9,7 @@ use super::check::check;
 use super::lines::lines;
 use super::meta;
 use super::requirements::requirements;
+use super::sidecar::fill;
 
 /// The files of a spec folder, as text.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Sources {
     pub spec: Option<String>,
     /// `tasks.md`, if there is one.
     pub tasks: Option<String>,
+    /// `tasks.scope.md`, if there is one.
+    pub scope: Option<String>,
     /// The other files' paths relative to the folder.
     pub others: Vec<String>,
 }
@@ -46,7 +49,7 @@ pub fn read_spec(sources: &Sources) -> Spec {
     }
     match &sources.tasks {
         Some(text) => {
-            let read = read_tasks(text);
+            let read = read_beside(text, sources.scope.as_deref());
             spec.phases = read.phases;
             spec.tasks = read.tasks;
             spec.remarks.extend(read.remarks);
@@ -257,7 +260,15 @@ pub(in crate::policy) struct Placed {
 /// Reads `tasks.md`.
 #[must_use]
 pub fn read_tasks(text: &str) -> TaskFile {
+    read_beside(text, None)
+}
+
+/// Reads `tasks.md` with what lies beside it.
+fn read_beside(text: &str, scope: Option<&str>) -> TaskFile {
     let mut file = placed(text, &OURS).file;
+    if let Some(scope) = scope {
+        file.remarks.extend(fill("tasks.scope.md", scope, file.tasks.iter_mut()));
+    }
     check(OURS.file, &file.phases, &file.tasks, &mut file.remarks);
     file
 }

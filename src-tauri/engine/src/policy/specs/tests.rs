@@ -114,7 +114,7 @@ fn a_folder_that_no_branch_can_be_named_after_is_refused() {
     let read = |slug: &str| {
         let tasks = Some("- [ ] T001 x\n  - Verify: `true`\n".to_owned());
         let spec = Some("# X\n".to_owned());
-        read_spec(&Sources { folder: format!("specs/{slug}"), spec, tasks, others: vec![] }).remarks
+        read_spec(&Sources { folder: format!("specs/{slug}"), spec, tasks, ..Sources::default() }).remarks
     };
     for slug in ["001-a b", "001-a..b", "001-x.lock", "001-what?", "001-x.", "001-a@{b", "001-a:b"] {
         let remarks = read(slug);
@@ -131,7 +131,7 @@ fn a_spec_takes_its_title_and_its_why_from_the_summary() {
         folder: "specs/012-invoice-export".to_owned(),
         spec: Some("# Invoice export\n\nStatus: draft\n\n## Summary\n\nAccountants want a file.\nEvery month.\n\nMore.\n".to_owned()),
         tasks: Some("## Phase 1: a\n- Detail: phases/01-a.md\n- [ ] T001 x\n  - Verify: `true`\n".to_owned()),
-        others: vec![],
+        ..Sources::default()
     });
     assert_eq!(spec.title, "Invoice export");
     assert_eq!(spec.summary, "Accountants want a file. Every month.");
@@ -230,4 +230,42 @@ fn a_task_that_waits_for_a_checkpoint_that_waits_for_it_is_found() {
     // T001 waits for the checkpoint of phase 2, for it names T002; that waits for T003, and that for T001.
     let with = file("- Checkpoint: `true`\n");
     assert!(says(&with).contains("T001 waits for itself"), "{}", says(&with));
+}
+
+#[test]
+fn what_a_task_file_does_not_say_stands_beside_it() {
+    let tasks = "- [ ] T001 One\n- [ ] T002 Two\n  - Verify: `inline`\n- [ ] T003 Three\n";
+    let scope = "| Task | Files | Verify | Uses | Note |\n|:--|---|---|---|---|\n| `T001` | `a.rs`, !`b.rs` | `x \\| y` | db | why |\n\
+                 | T002 | `c.rs` | `beside` | | |\n| T001 | `d.rs` | | | |\n| T009 | `e` | `z` | | |\n\n| Task | Verify |\n|---|---|\n| T003 | `no` |\n";
+    let spec = read_spec(&Sources {
+        folder: "specs/001-x".to_owned(),
+        spec: Some("# X\n".to_owned()),
+        tasks: Some(tasks.to_owned()),
+        scope: Some(scope.to_owned()),
+        ..Sources::default()
+    });
+    assert_eq!(spec.tasks[1].verify, Verify::Commands(vec!["inline".to_owned()]), "what the file says is so");
+    assert_eq!(spec.tasks[1].files.as_ref().unwrap().include, ["c.rs"]);
+    assert_eq!(spec.tasks[0].files.as_ref().unwrap().include, ["d.rs"], "the last row counts");
+    assert_eq!(spec.tasks[2].verify, Verify::Unsaid, "another table tells something else");
+    let said: Vec<(&str, usize, bool)> =
+        spec.remarks.iter().map(|it| (it.file.as_str(), it.line, it.blocking)).collect();
+    // T001 lost its proof with its first row, and T003 never had one.
+    let wanted = [
+        ("tasks.md", 1, true),
+        ("tasks.md", 4, true),
+        ("tasks.scope.md", 5, false),
+        ("tasks.scope.md", 6, false),
+    ];
+    assert_eq!(said, wanted, "{:?}", spec.remarks);
+    let nothing = Sources {
+        scope: Some("# Nothing\n".to_owned()),
+        tasks: Some(tasks.to_owned()),
+        ..Sources::default()
+    };
+    let remarks = read_spec(&nothing).remarks;
+    assert!(
+        remarks.iter().any(|it| it.file == "tasks.scope.md" && it.says.contains("| Task |")),
+        "{remarks:?}"
+    );
 }

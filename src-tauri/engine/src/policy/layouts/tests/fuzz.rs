@@ -8,7 +8,7 @@ use super::{Repo, repo_of};
 use crate::policy::layouts::edit::tick;
 use crate::policy::layouts::gates::{World, plan, spec};
 use crate::policy::layouts::waves::{Limits, waves};
-use crate::policy::layouts::{Files, place};
+use crate::policy::layouts::{Files, place, spec_of};
 
 /// Bytes by chance, the same for the same seed.
 struct Chance(u64);
@@ -62,12 +62,16 @@ const PIECES: [&str; 34] = [
     "(depends on T001)",
 ];
 
-const PATHS: [(&str, &str); 12] = [
+const SCOPE: &str = "| Task | Files | Verify | Depends |\n|---|---|---|---|\n| 1.1 | `a/**` | `x \\| y` | 2 |\n| US-002 | `b` | `true` | - |\n";
+
+const PATHS: [(&str, &str); 14] = [
     ("specs/001-x/tasks.md", SPEC_KIT),
     ("specs/001-x/spec.md", "# X\n- **FR-001**: y\n"),
     ("openspec/changes/x/tasks.md", SPEC_KIT),
     ("openspec/changes/x/specs/y/spec.md", "## ADDED Requirements\n### Requirement: x\n#### Scenario: y\n"),
     (".kiro/specs/x/tasks.md", KIRO),
+    (".kiro/specs/x/tasks.scope.md", SCOPE),
+    ("prd.scope.md", SCOPE),
     (".kiro/specs/x/spec.json", "{\"phase\": \"tasks\"}"),
     (".ai/runs/2026-01-02-x/PLAN.md", PLAN),
     (".ai/runs/2026-01-02-y.md", "## Progress\n### Phase 1\n- [x] 1.1 Did — 3f2a9c1\n- [ ] 1.2 Left\n"),
@@ -137,6 +141,8 @@ fn holds(repo: &Repo, seed: u64) {
         let all = waves(item, &Limits::default());
         let laid: usize = all.waves.iter().map(Vec::len).sum();
         assert!(laid + all.stuck.len() <= item.tasks.len(), "seed {seed}");
+        let carried = spec_of(item);
+        assert!(carried.tasks.len() <= item.tasks.len(), "seed {seed}");
         drop((plan(item, &repo.files, &world), spec(item, &repo.files, &world)));
         for task in item.tasks.iter().take(3) {
             let Some(found) = repo.found.iter().find(|it| it.path == item.path) else { continue };

@@ -4,17 +4,17 @@
 
 use pilothouse_contract::layout::Span;
 
-use crate::policy::specs::Line;
+use super::lines::Line;
 
 /// One cell: its words without blanks around them, and where these stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cell<'a> {
-    pub(super) text: &'a str,
-    pub(super) span: Span,
+pub(in crate::policy) struct Cell<'a> {
+    pub(in crate::policy) text: &'a str,
+    pub(in crate::policy) span: Span,
 }
 
 /// The cells of a row; nothing if the line is none.
-pub(super) fn row<'a>(line: &Line<'a>) -> Option<Vec<Cell<'a>>> {
+pub(in crate::policy) fn row<'a>(line: &Line<'a>) -> Option<Vec<Cell<'a>>> {
     let body = line.text.trim();
     if body.len() < 2 || !body.starts_with('|') {
         return None;
@@ -53,7 +53,7 @@ fn cell(body: &str, from: usize, to: usize, begins: usize) -> Cell<'_> {
 }
 
 /// Whether a row is the rule below a table's head.
-pub(super) fn is_rule(cells: &[Cell<'_>]) -> bool {
+pub(in crate::policy) fn is_rule(cells: &[Cell<'_>]) -> bool {
     !cells.is_empty()
         && cells.iter().all(|it| !it.text.is_empty() && it.text.bytes().all(|it| matches!(it, b'-' | b':')))
 }
