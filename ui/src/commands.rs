@@ -1,6 +1,7 @@
 //! The one registry of commands: id, title, key, where it counts, what it does. Keys, palette, tooltips and the sheet of
 //! keys are made from it; a test refuses clashes and verbs without a title.
 
+mod instructions;
 mod terminal;
 
 use leptos::prelude::*;
@@ -56,7 +57,7 @@ const fn command(
 
 /// Every command.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    COMMANDS.iter().chain(terminal::COMMANDS)
+    COMMANDS.iter().chain(terminal::COMMANDS).chain(instructions::COMMANDS)
 }
 
 /// What has to do with the whole window, its lists and its queue.
@@ -558,6 +559,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
     let view = place.view.get_untracked();
     match command.id {
         "remove-worktree" => view == View::Worktrees,
+        "read-again" => view == View::Instructions,
         "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
         "find" | "copy" | "mark" | "earlier" | "split" => crate::stage::terminal::is_shown(),
         "next-terminal" | "unsplit" => crate::stage::terminal::are_several(),

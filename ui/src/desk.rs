@@ -37,6 +37,8 @@ pub(crate) struct Desk {
     pub(crate) doing: RwSignal<Vec<(Request, String)>>,
     /// The last deed that can be undone.
     pub(crate) undo: RwSignal<Option<Undo>>,
+    /// What agents read before they work.
+    pub(crate) instructions: crate::instructions::Instructions,
     /// What happened while nobody was here.
     pub(crate) away: crate::brief::Away,
     /// The alarms that are put off now.
@@ -162,7 +164,7 @@ impl Desk {
             View::Pulls => self.place.pull.get(),
             View::Board => self.place.subject.get(),
             // What cannot be seen cannot be acted on.
-            View::Worktrees | View::Trajectories | View::Wall | View::Brief => None,
+            View::Worktrees | View::Trajectories | View::Wall | View::Brief | View::Instructions => None,
         }
     }
 

@@ -125,6 +125,22 @@ fn in_list(desk: Desk, word: &str) -> bool {
             }
             step(word, &rows, chosen.as_ref()).map(|it| desk.away.row.set(Some(it)))
         }
+        View::Instructions => {
+            let rows = untrack(|| crate::instructions::listed(desk));
+            match word {
+                "arrowright" | "l" => {
+                    crate::instructions::aside(desk, true);
+                    return true;
+                }
+                "arrowleft" | "h" => {
+                    crate::instructions::aside(desk, false);
+                    return true;
+                }
+                _ => {}
+            }
+            let chosen = desk.instructions.chosen;
+            step(word, &rows, chosen.get_untracked().as_ref()).map(|it| chosen.set(Some(it)))
+        }
         View::Wall => {
             let rows = untrack(|| crate::wall::listed(desk));
             let chosen = place.tile.get_untracked();

@@ -11,6 +11,7 @@ mod chrome;
 mod commands;
 mod desk;
 mod diff;
+mod instructions;
 mod ipc;
 mod keys;
 mod kit;

@@ -23,10 +23,12 @@ pub(crate) enum View {
     Wall,
     /// What happened since a person left.
     Brief,
+    /// What agents of a project read before they work.
+    Instructions,
 }
 
 impl View {
-    /// All of them, in order.
+    /// All that have a tab, in order.
     pub(crate) const ALL: [Self; 6] =
         [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall, Self::Brief];
 
@@ -39,6 +41,7 @@ impl View {
             Self::Trajectories => "Trajectories",
             Self::Wall => "Wall",
             Self::Brief => "Since you left",
+            Self::Instructions => "Instructions",
         }
     }
 
@@ -51,6 +54,7 @@ impl View {
             Self::Trajectories => "trajectories",
             Self::Wall => "wall",
             Self::Brief => "brief",
+            Self::Instructions => "instructions",
         }
     }
 }

@@ -7,8 +7,9 @@ use anyhow::Result;
 use crate::step;
 
 /// The tests that feed bytes, by what they feed.
-const READERS: [(&str, &str); 2] = [
+const READERS: [(&str, &str); 3] = [
     ("specs and plans", "policy::layouts::tests::fuzz"),
+    ("instructions and skills", "policy::instructions::tests::fuzz"),
     ("terminals", "held::model::tests::whatever_comes"),
 ];
 

@@ -73,7 +73,13 @@ enum Verb {
     /// Items, phases and tasks of a repository's own layout: spec-kit, OpenSpec, Kiro and others
     #[command(subcommand)]
     Spec(verbs::spec::Verb),
-    /// Hold a spec or a plan against the gates that files can tell of
+    /// Skills for agents, a stage each: put them into a repository, and hold them against their form
+    #[command(subcommand)]
+    Skills(verbs::skills::Verb),
+    /// What agents read before they work, and what is wrong with it
+    #[command(subcommand)]
+    Harness(verbs::harness::Verb),
+    /// Hold a spec, a plan or what else a stage leaves against what files can tell of
     #[command(subcommand)]
     Check(verbs::check::Verb),
     /// Which tasks of a plan may run at once, and why the others wait
@@ -110,6 +116,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Everything that can be typed, for whoever holds a text against it.
+pub(crate) fn grammar() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 async fn run(verb: Verb, out: out::Out) -> desk::End {
     match verb {
         Verb::Engine(args) => engine::run(args, out).await,
@@ -130,7 +141,9 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Hold(args) => verbs::attach::hold(args, out).await,
         Verb::Quiet(args) => verbs::quiet::run(args, out).await,
         Verb::Spec(verb) => verbs::spec::run(verb, out),
-        Verb::Check(verb) => verbs::check::run(verb, out),
+        Verb::Skills(verb) => verbs::skills::run(verb, out),
+        Verb::Harness(verb) => verbs::harness::run(verb, out),
+        Verb::Check(verb) => verbs::check::run(verb, out).await,
         Verb::Plan(verb) => verbs::plan::run(verb, out),
         Verb::Rehearse(args) => verbs::rehearse::run(args, out).await,
         Verb::Symphony(args) => verbs::symphony::run(args, out).await,

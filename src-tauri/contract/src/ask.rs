@@ -57,6 +57,11 @@ pub mod project {
             /// Which.
             project: ProjectId,
         }
+        /// The instructions in its working tree, as a graph.
+        Instructions {
+            /// Which.
+            project: ProjectId,
+        }
         /// A project with what was found in it.
         ProjectPage {
             /// The project.

@@ -110,6 +110,8 @@ calls! {
     ProjectList(ask::project::List) -> Vec<Project>, Read;
     /// What in a repository can run commands.
     ProjectLook(ask::project::Look) -> ask::project::ProjectPage, Read;
+    /// What agents read there before they work.
+    ProjectInstructions(ask::project::Instructions) -> crate::instructions::Graph, Read;
     /// Says yes to that.
     ProjectTrust(ask::project::Trust) -> Project, Act;
     /// Takes a project off the list.

@@ -3,6 +3,7 @@
 mod attempts;
 mod brief;
 mod elsewhere;
+mod instructions;
 mod items;
 mod keyboard;
 mod projects;

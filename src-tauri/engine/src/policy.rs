@@ -1,12 +1,14 @@
 //! Policy: what the repository's own files say about how work is done. Pure: reads text, decides nothing, performs
 //! nothing.
 
+pub mod instructions;
 pub mod layouts;
 pub mod prices;
 pub mod quiet;
 pub mod resources;
 pub mod scope;
 pub mod shim;
+pub mod skills;
 pub mod specs;
 pub mod tiers;
 pub mod workflow;

@@ -1,5 +1,7 @@
-//! `pilothouse check spec|plan`: the gates that files can tell of, in a terminal or in CI. Exit code 0 if they hold, 1 if not, 2 if nothing
-//! could be looked at. Needs no engine and runs nothing of the repository.
+//! `pilothouse check spec|plan`: the gates that files can tell of, in a terminal or in CI; and what must hold after the other stages, see
+//! `exits`. Exit code 0 if they hold, 1 if not, 2 if nothing could be looked at. Runs nothing of the repository.
+
+mod exits;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -26,6 +28,33 @@ pub(crate) enum Verb {
         /// A spec's folder or file, or a repository
         path: PathBuf,
     },
+    /// Findings of a refinement or a review: each with its place, evidence, remedy and verdict
+    Findings {
+        /// The file
+        path: PathBuf,
+    },
+    /// A change against its task: something is changed, all of it in the scope, nothing of the spec
+    Change {
+        /// The spec's folder, or the repository
+        path: PathBuf,
+        /// The task's id
+        #[arg(long)]
+        task: String,
+        /// Where the work began; without it, what is not committed counts
+        #[arg(long)]
+        base: Option<String>,
+    },
+    /// Whether a pull request landed
+    Landed {
+        /// Its id
+        #[arg(value_parser = crate::desk::id::<pilothouse_contract::PullId>)]
+        pull: pilothouse_contract::PullId,
+    },
+    /// Lessons: each seen more than once, kept in a form, with its change made
+    Lessons {
+        /// The file
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -43,12 +72,19 @@ struct OfItem {
     gates: Vec<GateLook>,
 }
 
-pub(crate) fn run(verb: Verb, out: Out) -> End {
-    let (path, plan) = match verb {
-        Verb::Spec { path } => (path, false),
-        Verb::Plan { path } => (path, true),
-    };
-    let desk = Desk::open(&path)?;
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::Spec { path } => gates_of(&path, false, out),
+        Verb::Plan { path } => gates_of(&path, true, out),
+        Verb::Findings { path } => exits::findings(&path, out),
+        Verb::Lessons { path } => exits::lessons(&path, out),
+        Verb::Change { path, task, base } => exits::change(&path, &task, base.as_deref(), out).await,
+        Verb::Landed { pull } => exits::landed(pull, out).await,
+    }
+}
+
+fn gates_of(path: &std::path::Path, plan: bool, out: Out) -> End {
+    let desk = Desk::open(path)?;
     let (has, runs) = (|it: &str| desk.has(it), |it: &str| desk.runs(it));
     let world = World { path: &has, program: &runs };
     let all = desk.items()?;

@@ -8,6 +8,7 @@ use pilothouse_contract::evidence::{Evidence, Verdict};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Run;
 use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::skill::{Stage, StageSkill};
 use pilothouse_contract::worktree::Worktree;
 use pilothouse_contract::{At, Fleet, Oid, RefName};
 use pilothouse_holder::log::LogReader;
@@ -19,6 +20,7 @@ use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at, name_of};
 use super::{agents, env, fence, laid, repository};
 use crate::policy::quiet;
+use crate::policy::skills;
 use crate::ports::git::{Author, Git};
 
 /// Everything an attempt is about, read out of the fleet in one go.
@@ -93,6 +95,19 @@ impl Matter {
     pub fn git(&self) -> Git {
         Git::at(Path::new(&self.project.git_dir))
     }
+}
+
+/// The skill or command that a repository has for a stage, at a commit: what an agent wrote since then counts for nothing.
+///
+/// # Errors
+/// If git cannot tell.
+pub async fn skill_for(git: &Git, commit: &Oid, stage: Stage) -> Result<Option<StageSkill>, TreeError> {
+    let mut args = vec!["ls-tree", "-r", "-z", "--name-only", commit.as_str(), "--"];
+    for place in skills::places() {
+        args.push(place);
+    }
+    let paths = git.list(&args).await?;
+    Ok(skills::for_stage(paths.iter().map(String::as_str), stage))
 }
 
 /// Prepares, starts and reads attempts.
@@ -189,6 +204,7 @@ impl Attempts {
         if let Some(it) = &mut handed {
             it.changed = self.changed(matter).await?;
         }
+        let skill = skill_for(&matter.git(), matter.run.approved_at(), Stage::Implement).await?;
         let write = if matter.resumes { brief::write_on } else { brief::write };
         Ok(write(&brief::Sources {
             spec: &matter.spec,
@@ -198,6 +214,7 @@ impl Attempts {
             before: before.as_ref(),
             handed: handed.as_ref(),
             notes: &notes,
+            skill: skill.as_ref(),
         }))
     }
 

@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use pilothouse_contract::run::{Note, Policy};
+use pilothouse_contract::skill::StageSkill;
 use pilothouse_contract::spec::{Phase, Spec, TaskSpec, Verify};
+use pilothouse_contract::text;
 
 /// A brief is at most this long, in bytes; what was left out is said in it. One argument of a program holds 131,071
 /// bytes on Linux.
@@ -56,6 +58,8 @@ pub struct Sources<'a> {
     pub handed: Option<&'a Handed>,
     /// What people want every agent of the run to know, oldest first.
     pub notes: &'a [&'a Note],
+    /// What the repository has for this stage of the work, by the approved commit.
+    pub skill: Option<&'a StageSkill>,
 }
 
 /// Writes the brief.
@@ -74,9 +78,19 @@ pub fn write(from: &Sources<'_>) -> String {
          - The proof below is run again by the engine, in a clean checkout of what you leave. Output that says it \
          passes counts for nothing.\n\
          - Run what says much, builds and tests above all, as `\"$PILOTHOUSE_BIN\" quiet -- COMMAND`: you are shown one line if \
-         it goes well, else what failed, and where the whole output is kept.\n\n",
+         it goes well, else what failed, and where the whole output is kept.\n",
         place(from.spec)
     );
+    if let Some(skill) = from.skill {
+        let _ = writeln!(
+            brief,
+            "- How this is done in this repository says the skill `{}`: read {} first and follow it. Where it says otherwise than these \
+             rules, these hold.",
+            text::line(&skill.name, 80),
+            text::line(&skill.path, 200)
+        );
+    }
+    brief.push('\n');
     let _ = write!(brief, "# {}\n\n{}\n\n", from.spec.title, from.spec.summary);
     if let Some(phase) = from.task.phase.and_then(|number| from.spec.phases.get(number)) {
         write_phase(&mut brief, phase);
@@ -280,6 +294,12 @@ mod tests {
             distilled: true,
             output: "FAILED: 3".to_owned(),
         };
+        let skill = StageSkill {
+            stage: pilothouse_contract::skill::Stage::Implement,
+            name: "speckit-implement".to_owned(),
+            path: ".claude/commands/speckit.implement.md".to_owned(),
+            of: "spec-kit".to_owned(),
+        };
         let sources = Sources {
             spec: &spec,
             task: &spec.tasks[0],
@@ -288,6 +308,7 @@ mod tests {
             before: Some(&before),
             handed: None,
             notes: &[],
+            skill: Some(&skill),
         };
         let brief = write(&sources);
         for part in [
@@ -300,6 +321,7 @@ mod tests {
             "verify-failed",
             "What it said of the failure:\n\n    FAILED: 3",
             "`\"$PILOTHOUSE_BIN\" quiet -- COMMAND`",
+            "the skill `speckit-implement`: read .claude/commands/speckit.implement.md first",
         ] {
             assert!(brief.contains(part), "{part} is missing:\n{brief}");
         }
@@ -328,6 +350,7 @@ mod tests {
             before: None,
             handed: Some(&handed),
             notes: &[&note],
+            skill: None,
         });
         for part in [
             "## Handed over",
@@ -355,6 +378,7 @@ mod tests {
             before: None,
             handed: None,
             notes: &[],
+            skill: None,
         });
         assert!(brief.contains("Left out here: the phase file"));
         let cut = write(&Sources {
@@ -365,6 +389,7 @@ mod tests {
             before: None,
             handed: None,
             notes: &[],
+            skill: None,
         });
         assert!(cut.len() <= LENGTH_MAX && cut.contains("Cut here"));
     }
