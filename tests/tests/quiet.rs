@@ -20,6 +20,7 @@ const NOISY: &str = "#!/bin/sh\n\
     echo 'test csv::quotes ... FAILED'\n\
     seq -f 'test also::number_%g ... ok' 1 3000\n\
     printf '\\nfailures:\\n\\n---- csv::quotes stdout ----\\nleft: 1, right: 2\\n\\nfailures:\\n    csv::quotes\\n\\n'\n\
+    echo 'test result: FAILED. 2 passed; 1 failed; 0 ignored'\n\
     exit 101\n";
 
 fn program(folder: &Path, name: &str, script: &str) {
@@ -147,7 +148,7 @@ fn agents_are_quiet_by_themselves_and_by_policy_and_what_was_withheld_is_counted
     let logs = [1, 2, 3].map(|n| std::fs::read_to_string(held.join(format!("quiet/{n}.log"))).unwrap());
     let lines: Vec<usize> = logs.iter().map(|it| it.lines().count()).collect();
     // Within a quiet command its own calls are heard as they are: seven lines were counted.
-    assert_eq!((lines, logs[2].lines().last()), (vec![6010, 6010, 4001], Some("7")), "{said}");
+    assert_eq!((lines, logs[2].lines().last()), (vec![6011, 6011, 4001], Some("7")), "{said}");
     assert!(said.contains("1 test failed:\n  csv::quotes\n") && said.contains("code 101"), "{said}");
     assert!(said.contains("tool test: exit code 0 after ") && said.contains("code 0"), "{said}");
     assert!(said.contains("other: build it"), "{said}");
@@ -165,7 +166,7 @@ fn agents_are_quiet_by_themselves_and_by_policy_and_what_was_withheld_is_counted
     assert!(shown > 0 && shown < 2000, "{quiet}");
     let withheld = (whole as u64 - shown) / 1024;
     let says = format!(
-        "3 runs, {withheld} KiB withheld, about {} k tokens (4 bytes each)",
+        "3 runs with 6 tests run, 2 failed, {withheld} KiB withheld, about {} k tokens (4 bytes each)",
         (whole as u64 - shown) / 4000
     );
     let receipt = home.json(&["receipt", "r1"]);

@@ -15,6 +15,7 @@ use crate::ids::{
 };
 use crate::item::{Item, ItemState};
 use crate::outside::Outside;
+use crate::phase::{Checkpoint, PhaseRun};
 use crate::project::{Project, Trust};
 use crate::pull::{Pull, PullCheck};
 use crate::question::Question;
@@ -492,6 +493,26 @@ impl Fleet {
         let TaskState::Done { commit } = &task.state else { return None };
         let mut tries = task.attempts.iter().rev().filter_map(|id| self.attempts.get(id));
         tries.find(|it| it.candidate.as_ref().is_some_and(|it| it.commit == *commit))
+    }
+
+    /// The attempt whose work on a task the branch of a run holds: its own, or for a task that was done before that of an earlier run
+    /// of the same item.
+    #[must_use]
+    pub fn taken(&self, run: &Run, task: &TaskRun) -> Option<&Attempt> {
+        if task.state != TaskState::DoneBefore {
+            return self.made_by(task);
+        }
+        let earlier = self.runs.values().rev().filter(|it| it.item == run.item && it.id != run.id);
+        earlier.filter_map(|it| it.task(&task.spec.id)).find_map(|it| self.made_by(it))
+    }
+
+    /// What the phases of a run passed by, in their order.
+    pub fn checkpoints_of<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a Evidence> {
+        let passed = |it: &PhaseRun| match it.state {
+            Checkpoint::Passed { evidence, .. } => Some(evidence),
+            _ => None,
+        };
+        run.phases.iter().filter_map(passed).filter_map(|id| self.evidence.get(&id))
     }
 
     /// The newest proof of an attempt that holds.

@@ -141,6 +141,40 @@ pub struct QuietCount {
     pub whole_bytes: u64,
     /// Bytes that agents were shown of it.
     pub shown_bytes: u64,
+    /// Tests that agents ran by it, each as often as it ran, where the output tells of them.
+    #[serde(default)]
+    pub tests: Tally,
+}
+
+/// Tests by what a tool says of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Those that passed.
+    pub passed: u32,
+    /// Those that failed.
+    pub failed: u32,
+}
+
+impl Tally {
+    /// All that ran.
+    #[must_use]
+    pub fn run(&self) -> u32 {
+        self.passed.saturating_add(self.failed)
+    }
+
+    /// Counts what was counted before.
+    pub fn add(&mut self, other: &Self) {
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
+
+    /// In a few words; nothing if none ran.
+    #[must_use]
+    pub fn says(&self) -> Option<String> {
+        let failed = if self.failed == 0 { "none".to_owned() } else { self.failed.to_string() };
+        let run = if self.run() == 1 { "1 test".to_owned() } else { format!("{} tests", self.run()) };
+        (self.run() > 0).then(|| format!("{run} run, {failed} failed"))
+    }
 }
 
 /// A token is about so many bytes of the output of tools.
@@ -153,6 +187,7 @@ impl QuietCount {
         self.failed = self.failed.saturating_add(other.failed);
         self.whole_bytes = self.whole_bytes.saturating_add(other.whole_bytes);
         self.shown_bytes = self.shown_bytes.saturating_add(other.shown_bytes);
+        self.tests.add(&other.tests);
     }
 
     /// Bytes that agents did not have to read. What is said of a short output may be longer than that.
@@ -170,9 +205,10 @@ impl QuietCount {
             many => format!("{} M", many / 1_000_000),
         };
         let runs = if self.runs == 1 { "1 run".to_owned() } else { format!("{} runs", self.runs) };
+        let tests = self.tests.says().map(|it| format!(" with {it}")).unwrap_or_default();
         let withheld = text::size(self.withheld());
         (self.runs > 0).then(|| {
-            format!("{runs}, {withheld} withheld, about {tokens} tokens ({BYTES_A_TOKEN} bytes each)")
+            format!("{runs}{tests}, {withheld} withheld, about {tokens} tokens ({BYTES_A_TOKEN} bytes each)")
         })
     }
 }
@@ -213,10 +249,19 @@ mod tests {
 
     #[test]
     fn what_was_kept_from_agents_is_said_in_bytes_and_about_in_tokens() {
-        let it = QuietCount { runs: 41, failed: 3, whole_bytes: 3_400_000, shown_bytes: 150_000 };
-        assert_eq!(it.line().unwrap(), "41 runs, 3.0 MiB withheld, about 812 k tokens (4 bytes each)");
+        let it = QuietCount {
+            runs: 41,
+            failed: 3,
+            whole_bytes: 3_400_000,
+            shown_bytes: 150_000,
+            tests: Tally { passed: 118, failed: 2 },
+        };
+        assert_eq!(
+            it.line().unwrap(),
+            "41 runs with 120 tests run, 2 failed, 3.0 MiB withheld, about 812 k tokens (4 bytes each)"
+        );
         assert_eq!(QuietCount::default().line(), None);
-        let short = QuietCount { runs: 1, failed: 0, whole_bytes: 3, shown_bytes: 90 };
+        let short = QuietCount { runs: 1, whole_bytes: 3, shown_bytes: 90, ..QuietCount::default() };
         assert_eq!(short.line().unwrap(), "1 run, 0 bytes withheld, about 0 tokens (4 bytes each)");
     }
 }

@@ -198,7 +198,10 @@ impl Work<'_> {
             (Effect::TakeBack { project, .. }, Outcome::TakenBack(how)) => self.taken_back(project, how),
             (Effect::Wait { run, until }, Outcome::Waited(next)) => self.window_moved(run, until, next),
             (Effect::Rest { run, task, until }, Outcome::Done) => self.rested(run, &task, until),
-            (Effect::Discard { worktree, .. }, Outcome::Discarded(how)) => self.discarded(worktree, how),
+            (Effect::Discard { worktree, .. }, Outcome::Discarded(how)) => {
+                self.discarded(worktree, Some(how))
+            }
+            (Effect::Discard { worktree, .. }, Outcome::Done) => self.discarded(worktree, None),
             (Effect::Restore { worktree }, Outcome::Restored(how)) => self.restored(worktree, how),
             // What has no consequence, and what does not fit together.
             _ => {}

@@ -8,6 +8,7 @@ use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::SessionKind;
 use pilothouse_contract::window::Window;
+use pilothouse_contract::worktree::WorktreeState;
 use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId, ask};
 
 use crate::coordination::{
@@ -359,6 +360,12 @@ impl Engine {
         let (it, git_dir) = self.worktree(worktree)?;
         self.set_removing(worktree, true);
         let removed = self.inner.remover.remove(&it, Path::new(&git_dir), at).await;
+        let stands = || self.inner.trees.path(&it.path).symlink_metadata().is_ok();
+        if removed.is_err() && it.state == WorktreeState::Making && !stands() {
+            // It was never made.
+            self.set_removing(worktree, false);
+            return Some(Outcome::Done);
+        }
         if removed.is_err() {
             self.set_removing(worktree, false);
         }
@@ -366,7 +373,6 @@ impl Engine {
     }
 
     async fn restore(&self, worktree: WorktreeId) -> Option<Outcome> {
-        use pilothouse_contract::worktree::WorktreeState;
         let (it, _) = self.worktree(worktree)?;
         let restored = match &it.state {
             WorktreeState::Removed { recovery } => {

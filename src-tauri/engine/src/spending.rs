@@ -134,6 +134,7 @@ impl Engine {
             ms: call.ms,
             whole,
             shown: call.shown.min(quiet::SHOWN_MAX as u64),
+            tests: call.tests,
         };
         let of = self.fleet().sessions.get(&call.session).and_then(|it| it.run);
         let before = match of {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pilothouse_client::{Client, Places};
-use pilothouse_contract::pace::took;
+use pilothouse_contract::pace::{Tally, took};
 use pilothouse_contract::session::{HELD, MARK};
 use pilothouse_contract::{Fault, SessionId, ask, text};
 use pilothouse_engine::policy::quiet::{Distilled, Lens, Ran, distil};
@@ -55,6 +55,7 @@ struct Told {
     shown: String,
     whole_bytes: u64,
     shown_bytes: u64,
+    tests: Option<Tally>,
     log: PathBuf,
     /// Whether an engine counted it.
     counted: bool,
@@ -96,6 +97,7 @@ pub(crate) async fn run(args: Args, out: Out) -> End {
             shown: distilled.shown,
             whole_bytes: distilled.whole_bytes,
             shown_bytes: distilled.shown_bytes,
+            tests: distilled.tests,
             log: log.path,
             counted,
         });
@@ -282,6 +284,7 @@ async fn tell(
         ms,
         whole: distilled.whole_bytes,
         shown: distilled.shown_bytes,
+        tests: distilled.tests,
     };
     let telling = async { Client::connect(&Places::find()?).await?.call(call).await };
     match tokio::time::timeout(PATIENCE, telling).await {

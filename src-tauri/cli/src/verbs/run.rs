@@ -98,7 +98,7 @@ pub(crate) enum Verb {
     },
     /// Let a paused run go on, or everything
     GoOn {
-        /// Its id; without one everything but runs that were paused by themselves
+        /// Its id; without one everything. Runs that were paused by themselves go on by it where nothing else is paused
         #[arg(value_parser = id::<RunId>)]
         run: Option<RunId>,
     },
@@ -252,7 +252,10 @@ fn all(runs: &[Run], paused: bool) -> String {
         (true, 0) => "Everything is paused, and nothing is at work. Go on: pilothouse run go-on".to_owned(),
         (true, _) => format!("Everything is paused: {active} at work come to their end first."),
         (false, _) if alone.is_empty() => "Everything goes on.".to_owned(),
-        (false, _) => format!("Everything goes on but {}, paused by itself.", alone.join(", ")),
+        (false, _) => {
+            let alone = alone.join(", ");
+            format!("Everything goes on but {alone}, paused by itself. That too: pilothouse run go-on")
+        }
     }
 }
 

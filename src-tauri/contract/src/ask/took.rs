@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::fuse::Fuse;
 use crate::ids::{RunId, SessionId};
 use crate::money::MoneyCount;
-use crate::pace::{self, Pace, QuietCount};
+use crate::pace::{self, Pace, QuietCount, Tally};
 use crate::receipt::TokenCount;
 
 /// Asks what a run took so far.
@@ -67,4 +67,7 @@ pub struct Quiet {
     pub whole: u64,
     /// Bytes that were shown of it.
     pub shown: u64,
+    /// Tests that it ran, if its output tells of any.
+    #[serde(default)]
+    pub tests: Option<Tally>,
 }

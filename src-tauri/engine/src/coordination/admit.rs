@@ -8,7 +8,7 @@ use pilothouse_contract::pull::PullState;
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Run, RunState, TaskState};
 use pilothouse_contract::wait::{Room, Wait};
-use pilothouse_contract::{AttemptId, Event, Fault, ProjectId, RunId};
+use pilothouse_contract::{AttemptId, Event, Fault, ProjectId, RunId, Who};
 
 use super::Work;
 use super::schedule::shared;
@@ -94,9 +94,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A person pauses everything, or lets it go on. Runs that were paused by themselves stay so.
+    /// A person pauses everything, or lets it go on. Runs that were paused by themselves stay so, until a person says it once more.
     pub(super) fn pause_all(&mut self, paused: bool) {
         if self.fleet.halt.is_some() == paused {
+            if !paused {
+                self.lift_pauses();
+            }
             return;
         }
         self.emit(Event::AllPaused { paused });
@@ -107,6 +110,19 @@ impl Work<'_> {
             self.begin_queued();
             let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
             projects.into_iter().for_each(|project| self.land_next(project));
+        }
+    }
+
+    /// Nothing holds everything, and a person says that everything goes on: that can only mean what persons paused run by run, as older
+    /// versions wrote a pause of everything. What a window paused is the window's.
+    fn lift_pauses(&mut self) {
+        let by_person = |it: &&Run| {
+            it.state.is_live() && it.paused.as_ref().is_some_and(|it| matches!(it.by, Who::Person(_)))
+        };
+        let paused: Vec<RunId> = self.fleet.runs.values().filter(by_person).map(|it| it.id).collect();
+        for run in paused {
+            // It is live, and nothing holds everything: nothing is refused.
+            let _never = self.pause_run(run, false);
         }
     }
 

@@ -39,7 +39,7 @@ impl Work<'_> {
             Err(why) => {
                 // That of one that goes on holds work, whatever kept it from being used.
                 if it.continues.is_none() {
-                    self.engine(Event::WorktreeGone { worktree: it.worktree, why: why.clone() });
+                    self.not_made(it.worktree);
                 }
                 self.fail_attempt(attempt, Failure::NotStarted, &why, &[]);
             }

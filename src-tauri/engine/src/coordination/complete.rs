@@ -8,7 +8,7 @@ use pilothouse_contract::session::{Mode, Session, SessionKind};
 use pilothouse_contract::spec::Requirement;
 use pilothouse_contract::stop::Stop;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
-use pilothouse_contract::{Event, EvidenceId, Fault, Oid, RefName, RunId, SessionId};
+use pilothouse_contract::{Event, EvidenceId, Fault, Oid, RefName, RunId, SessionId, WorktreeId};
 
 use super::Work;
 use super::effect::Effect;
@@ -120,7 +120,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The evidence that was named, if all of it is of this run or of an earlier one of its item, is a proof and holds.
+    /// The evidence that was named, if all of it holds and is of what was taken: the proof of a try whose work is on the item branch,
+    /// of this run or of an earlier one of its item, or the checkpoint that a phase of this run passed by.
     fn holding(&self, run: &Run, named: &[EvidenceId]) -> Result<Vec<EvidenceId>, Fault> {
         if named.is_empty() {
             return Err(Fault::refused("what is met is shown by evidence: name at least one, as in e12"));
@@ -135,11 +136,42 @@ impl Work<'_> {
                     "{id} shows nothing: only a proof or checkpoint that holds does"
                 )));
             }
+            let taken = match it.gate {
+                Gate::Checkpoint => self.fleet.checkpoints_of(run).any(|held| held.id == *id),
+                _ => run
+                    .tasks
+                    .iter()
+                    .filter_map(|task| self.fleet.taken(run, task))
+                    .any(|taken| it.subject.attempt == Some(taken.id)),
+            };
+            if !taken {
+                let of = it.subject.attempt.map_or("a checkpoint".to_owned(), |it| it.to_string());
+                return Err(Fault::refused(format!(
+                    "{id} shows nothing of what stands here: it is of {of}, which is not what was taken"
+                ))
+                .hint("name evidence that the brief lists"));
+            }
         }
         let mut named = named.to_vec();
         named.sort_unstable();
         named.dedup();
         Ok(named)
+    }
+
+    /// The worktree of a judge is made by whoever starts it; a start that failed may have made it all the same.
+    pub(super) fn judge_has_its_tree(&mut self, session: &Session, stands: bool) {
+        let is_making = |id: &WorktreeId| {
+            self.fleet.worktrees.get(id).is_some_and(|it| it.state == WorktreeState::Making)
+        };
+        let of_judge = session.worktree.filter(|_| session.gate == Some(Gate::Completeness));
+        let Some(worktree) = of_judge.filter(is_making) else { return };
+        if !stands {
+            return self.not_made(worktree);
+        }
+        self.engine(Event::WorktreeMade { worktree });
+        if session.end.is_some() {
+            self.discard(worktree);
+        }
     }
 
     /// The judge's session ended. One that left something unsaid is followed by a fresh one, once.

@@ -39,15 +39,10 @@ impl Work<'_> {
     }
 
     pub(super) fn launched(&mut self, session: SessionId, started: Result<Running, String>) {
-        let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
+        let Some(it) = self.fleet.sessions.get(&session).cloned() else { return };
+        self.judge_has_its_tree(&it, started.is_ok());
+        if it.end.is_some() {
             return;
-        };
-        // The worktree of a judge is made by whoever starts it.
-        if let Some(worktree) = it.worktree.filter(|_| it.gate == Some(Gate::Completeness)) {
-            self.engine(match &started {
-                Ok(_) => Event::WorktreeMade { worktree },
-                Err(why) => Event::WorktreeGone { worktree, why: why.clone() },
-            });
         }
         match started {
             Ok(running) => {

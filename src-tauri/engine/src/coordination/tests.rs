@@ -16,7 +16,9 @@ use pilothouse_contract::{
 };
 
 mod budgets;
+mod complete;
 mod going_on;
+mod pauses;
 mod touches;
 mod tries;
 mod worktrees;

@@ -68,22 +68,38 @@ impl Work<'_> {
                 self.engine(Event::WorktreeMade { worktree });
                 self.discard(worktree);
             }
-            Err(why) => self.engine(Event::WorktreeGone { worktree, why }),
+            Err(_) => self.not_made(worktree),
         }
     }
 
-    pub(super) fn discarded(&mut self, worktree: WorktreeId, how: Result<Recovery, Fault>) {
+    /// What makes a worktree failed, and may have made it all the same: what stands of it is removed as any other is. Until that is
+    /// told it is one that is being made, for nobody knows.
+    pub(super) fn not_made(&mut self, worktree: WorktreeId) {
+        self.effect(Effect::Discard { worktree });
+    }
+
+    /// A removal came to its end; without a word of how, nothing stood there.
+    pub(super) fn discarded(&mut self, worktree: WorktreeId, how: Option<Result<Recovery, Fault>>) {
         // It may have been seen missing before its removal was told.
-        let standing = |it: &Worktree| matches!(it.state, WorktreeState::Live | WorktreeState::Gone { .. });
-        if !self.fleet.worktrees.get(&worktree).is_some_and(standing) {
+        let Some(it) = self.fleet.worktrees.get(&worktree) else { return };
+        if matches!(it.state, WorktreeState::Removed { .. }) {
             return;
         }
+        let (project, making) = (Some(it.project), it.state == WorktreeState::Making);
         match how {
-            Ok(recovery) => self.engine(Event::WorktreeRemoved { worktree, recovery }),
-            Err(fault) => {
-                let project = self.fleet.worktrees.get(&worktree).map(|it| it.project);
+            Some(Ok(recovery)) => self.engine(Event::WorktreeRemoved { worktree, recovery }),
+            Some(Err(fault)) => {
+                if making {
+                    // It stands, and a person may remove it.
+                    self.engine(Event::WorktreeMade { worktree });
+                }
                 self.engine(Event::Notice { project, says: format!("{worktree} was not removed: {fault}") });
             }
+            None if making => {
+                let why = "it could not be made".to_owned();
+                self.engine(Event::WorktreeGone { worktree, why });
+            }
+            None => {}
         }
     }
 

@@ -7,14 +7,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use pilothouse_contract::attempt::Attempt;
-use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::{AgentChoice, Run, TaskState};
 use pilothouse_contract::session::{Mode, Running, Session};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Worktree;
-use pilothouse_contract::{Fleet, TaskId, text};
+use pilothouse_contract::{Fleet, text};
 
 use super::attempts::Attempts;
 use super::held::ToHold;
@@ -107,12 +105,6 @@ impl Attempts {
     }
 }
 
-/// The attempt of an earlier run of the same item that made a task.
-fn made_before<'a>(fleet: &'a Fleet, run: &Run, task: &TaskId) -> Option<&'a Attempt> {
-    let earlier = fleet.runs.values().rev().filter(|it| it.item == run.item && it.id != run.id);
-    earlier.filter_map(|it| it.task(task)).find_map(|it| fleet.made_by(it))
-}
-
 /// The brief: what is wanted, what was proved, and how to say what follows. It is the same for the same run.
 fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
     let mut brief = format!(
@@ -127,11 +119,10 @@ fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
     }
     brief.push_str("\n## Evidence\n\n");
     for task in &run.tasks {
-        let attempt = match &task.state {
-            TaskState::Done { .. } => fleet.made_by(task),
-            TaskState::DoneBefore => made_before(fleet, run, &task.spec.id),
-            _ => continue,
-        };
+        if !matches!(task.state, TaskState::Done { .. } | TaskState::DoneBefore) {
+            continue;
+        }
+        let attempt = fleet.taken(run, task);
         if attempt.is_none() {
             let title = text::line(&task.spec.title, 200);
             let _ = writeln!(
@@ -150,15 +141,9 @@ fn brief(fleet: &Fleet, run: &Run, spec: &Spec) -> String {
         let command = text::line(&proof.command, 300);
         let _ = writeln!(brief, "- {}: {} {title}{covers}: `{command}` holds", proof.id, task.spec.id);
     }
-    for it in fleet.evidence.values() {
-        if it.subject.run == run.id && it.gate == Gate::Checkpoint && it.passed() {
-            let _ = writeln!(
-                brief,
-                "- {}: checkpoint of a phase: `{}` holds",
-                it.id,
-                text::line(&it.command, 300)
-            );
-        }
+    for it in fleet.checkpoints_of(run) {
+        let command = text::line(&it.command, 300);
+        let _ = writeln!(brief, "- {}: checkpoint of a phase: `{command}` holds", it.id);
     }
     brief.push_str(
         "\n## What to do\n\nFor every requirement run exactly one of these, with its id:\n\n    \

@@ -18,6 +18,7 @@ pub fn counted<'a>(runs: impl IntoIterator<Item = &'a QuietRun>) -> QuietCount {
         failed: u32::from(it.exit != Some(0)),
         whole_bytes: it.whole,
         shown_bytes: it.shown,
+        tests: it.tests.unwrap_or_default(),
     };
     runs.into_iter().fold(QuietCount::default(), |mut sum, it| {
         sum.add(&one(it));

@@ -5,10 +5,12 @@
 //! output it does not know is looked through for words of failure; if there are none, its end is shown.
 
 mod formats;
+mod tally;
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use pilothouse_contract::pace::Tally;
 use pilothouse_contract::text;
 
 use formats::Found;
@@ -52,6 +54,8 @@ pub struct Distilled {
     pub whole_bytes: u64,
     /// How long that is which is shown, in bytes.
     pub shown_bytes: u64,
+    /// How many tests ran, if the output tells.
+    pub tests: Option<Tally>,
 }
 
 /// Distils an output.
@@ -60,22 +64,16 @@ pub fn distil(output: &[u8], ran: &Ran<'_>, lens: Lens) -> Distilled {
     let lines = clean(output);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let shown = if ran.exit == Some(0) { one_line(&lines, ran, lens) } else { failure(&lines, ran, lens) };
-    Distilled { whole_bytes: ran.bytes, shown_bytes: shown.len() as u64, shown }
+    let tests = tally::of(&lines, lens);
+    Distilled { whole_bytes: ran.bytes, shown_bytes: shown.len() as u64, shown, tests }
 }
 
-/// How many tests passed by what a command says that went well; nothing if it says nothing of the kind.
+/// How many tests passed by what a command says; nothing if it says nothing of the kind.
 #[must_use]
 pub fn tests_passed(output: &[u8], lens: Lens) -> Option<u32> {
     let lines = clean(output);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let says = formats::counts(&lines, lens)?;
-    // "12 passed, 1 ignored", "3 tests run: 3 passed"; Python's own says "Ran 5 tests in 0.1s", and that none failed by its exit.
-    let before = says.split_once(" passed").map(|(before, _)| before);
-    let number = |it: &str| it.parse().ok();
-    match before {
-        Some(before) => before.rsplit([' ', '\u{a0}']).next().and_then(number),
-        None => says.strip_prefix("Ran ")?.split(' ').next().and_then(number),
-    }
+    tally::of(&lines, lens).map(|it| it.passed)
 }
 
 /// What went well is told on one line: what the command said, if that is one line; else how many tests it counted.

@@ -1,5 +1,6 @@
 //! What the quiet wrapper ran for agents: one row a command.
 
+use pilothouse_contract::pace::Tally;
 use pilothouse_contract::{At, SessionId};
 use sqlx::Row;
 
@@ -28,6 +29,8 @@ pub struct QuietRun {
     pub whole: u64,
     /// Bytes that were shown of it.
     pub shown: u64,
+    /// Tests that it ran, if its output told of any.
+    pub tests: Option<Tally>,
 }
 
 fn stored(n: u64) -> i64 {
@@ -41,8 +44,9 @@ impl Store {
     /// See [`StoreError`].
     pub async fn put_quiet(&self, it: &QuietRun) -> Result<bool, StoreError> {
         let put = sqlx::query(
-            "INSERT INTO quiet (session, number, at, command, exit, ms, whole, shown)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE (SELECT count(*) FROM quiet WHERE session = ?1) < ?9
+            "INSERT INTO quiet (session, number, at, command, exit, ms, whole, shown, passed, failed)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?10, ?11
+             WHERE (SELECT count(*) FROM quiet WHERE session = ?1) < ?9
              ON CONFLICT DO NOTHING",
         )
         .bind(i64::from(it.session.0))
@@ -54,6 +58,8 @@ impl Store {
         .bind(stored(it.whole))
         .bind(stored(it.shown))
         .bind(ROWS_MAX)
+        .bind(it.tests.map(|it| i64::from(it.passed)))
+        .bind(it.tests.map(|it| i64::from(it.failed)))
         .execute(&self.write)
         .await
         .map_err(|error| StoreError::of(&self.path, error))?;
@@ -66,7 +72,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn quiet_runs(&self, sessions: &[SessionId], since: At) -> Result<Vec<QuietRun>, StoreError> {
         let rows = sqlx::query(
-            "SELECT session, number, at, command, exit, ms, whole, shown FROM quiet
+            "SELECT session, number, at, command, exit, ms, whole, shown, passed, failed FROM quiet
              WHERE session IN (SELECT value FROM json_each(?)) AND at >= ? ORDER BY id",
         )
         .bind(ids(sessions))
@@ -77,6 +83,8 @@ impl Store {
         let read = |row: &sqlx::sqlite::SqliteRow| {
             let small = |column: &str| u32::try_from(row.get::<i64, _>(column)).unwrap_or_default();
             let large = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
+            let counted = |column: &str| u32::try_from(row.get::<Option<i64>, _>(column)?).ok();
+            let tests = counted("passed").zip(counted("failed"));
             QuietRun {
                 session: SessionId(small("session")),
                 number: small("number"),
@@ -86,6 +94,7 @@ impl Store {
                 ms: large("ms"),
                 whole: large("whole"),
                 shown: large("shown"),
+                tests: tests.map(|(passed, failed)| Tally { passed, failed }),
             }
         };
         Ok(rows.iter().map(read).collect())

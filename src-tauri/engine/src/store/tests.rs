@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilothouse_contract::money::Prices;
+use pilothouse_contract::pace::Tally;
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::trajectory::{StepKind, Tokens};
 use pilothouse_contract::{At, Event, Fleet, Oid, ProjectId, Record, RefName, SessionId, Touched, Who};
@@ -21,6 +22,7 @@ fn added() -> Record {
         line: Line::Open,
         added: At(5),
         removed: false,
+        workflow: None,
     };
     Record { seq: 1, at: At(5), who: Who::Person("a".to_owned()), event: Event::ProjectAdded { project } }
 }
@@ -205,6 +207,7 @@ async fn what_ran_quietly_is_counted_once_however_often_it_is_told() {
         ms: 1200,
         whole: 9000,
         shown: 90,
+        tests: (number == 2).then_some(Tally { passed: 11, failed: 1 }),
     };
     assert!(store.put_quiet(&run(1, 1, 5)).await.unwrap());
     assert!(!store.put_quiet(&run(1, 1, 5)).await.unwrap());

@@ -394,6 +394,9 @@ impl World {
                 Outcome::Prepared(Ok("brief".to_owned()))
             }
             Effect::Launch { session } => {
+                if self.judge_cannot_begin(*session, fleet) {
+                    return Outcome::Launched(Err("its brief could not be written".to_owned()));
+                }
                 self.start(*session, pending.key);
                 let native = self.sit_down(*session, fleet);
                 Outcome::Launched(Ok(Running { holder: 1, pid: 2, at: now, native }))

@@ -213,6 +213,7 @@ fn what_it_took_is_of_the_stretch_and_without_sleep() {
         ms,
         whole: 40_100,
         shown: 100,
+        tests: None,
     };
     let quiet = vec![ran(3, 1, 61_000), ran(4, 1, 500), ran(1, 1, 9)];
     let asleep = vec![(SINCE.plus_ms(3 * H), SINCE.plus_ms(6 * H))];

@@ -173,7 +173,7 @@ fn nextest(line: &str) -> Option<&str> {
 }
 
 /// What stands between signs that fill a line, at least three of them on each side.
-fn heading(line: &str, fill: char) -> Option<&str> {
+pub(super) fn heading(line: &str, fill: char) -> Option<&str> {
     let inner = line.trim().trim_start_matches(fill).trim_end_matches(fill);
     let (before, after) = line.trim().split_once(inner).filter(|_| !inner.is_empty())?;
     (before.len() >= 3 && after.len() >= 3 && inner.starts_with(' ')).then(|| inner.trim())

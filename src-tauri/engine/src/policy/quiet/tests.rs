@@ -211,6 +211,31 @@ fn tests_that_passed_are_counted_where_the_output_tells_of_them() {
 }
 
 #[test]
+fn tests_that_ran_are_counted_whether_they_passed_or_failed() {
+    let told = |command: &str, output: &str| {
+        let ran = Ran { command, exit: Some(1), ended: "", whole: "", bytes: output.len() as u64 };
+        distil(output.as_bytes(), &ran, Lens::of(command)).tests.map(|it| (it.passed, it.failed))
+    };
+    let two = "test result: ok. 5 passed; 0 failed; 1 ignored; finished in 0.00s\ntest result: FAILED. 2 passed; 3 failed; 0 ignored\n";
+    assert_eq!(told("cargo test", two), Some((7, 3)));
+    let nextest = "Summary [   0.005s] 6 tests run: 3 passed (1 slow), 3 failed, 0 skipped\n";
+    assert_eq!(told("cargo nextest run", nextest), Some((3, 3)));
+    assert_eq!(told("pytest -q", "===== 2 failed, 12 passed, 1 error in 0.12s =====\n"), Some((12, 3)));
+    assert_eq!(told("pytest -q", "1 failed, 9 passed, 2 warnings in 75.31s (0:01:15)\n"), Some((9, 1)));
+    assert_eq!(told("pytest", "===== 2 failed in 0.12s =====\n"), Some((0, 2)));
+    let unittest = "Ran 7 tests in 0.001s\n\nFAILED (failures=1, errors=2)\n";
+    assert_eq!(told("python3 -m unittest", unittest), Some((4, 3)));
+    assert_eq!(told("npx jest", "Tests:       2 failed, 8 passed, 10 total\n"), Some((8, 2)));
+    assert_eq!(told("npx vitest", " Tests  1 failed | 6 passed (7)\n"), Some((6, 1)));
+    assert_eq!(told("node --test", "# pass 4\n# fail 2\n"), Some((4, 2)));
+    assert_eq!(told("npx mocha", "  9 passing (10ms)\n  1 failing\n"), Some((9, 1)));
+    assert_eq!(told("go test -v ./...", "--- PASS: TestA (0.00s)\n--- FAIL: TestB (0.00s)\n"), Some((1, 1)));
+    for silent in ["--- FAIL: TestB (0.00s)\n", "12 passed the gate\n", "I ran 3 tests and 2 failed\n", ""] {
+        assert_eq!(told("./check", silent), None, "{silent:?}");
+    }
+}
+
+#[test]
 fn colours_overwritten_lines_and_repeats_are_gone() {
     let output = format!(
         "{}\u{1b}]0;title\u{7}\u{1b}[31merror\u{1b}[0m: it broke\r\n 10 %\r 50 %\r100 %\r\n{}\u{1b}[2",

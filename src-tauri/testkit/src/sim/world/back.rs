@@ -3,6 +3,7 @@
 
 use pilothouse_contract::attempt::Attempt;
 use pilothouse_contract::run::{Run, RunState};
+use pilothouse_contract::worktree::WorktreeState;
 use serde_json::Value;
 
 use super::*;
@@ -39,6 +40,13 @@ impl World {
         if marks.iter().any(|mark| mark.contains("lie") || mark.contains("stray")) {
             let says = format!("the default branch holds what no gate may let through: {marks:?}");
             faults.push(BreachKind::Untrue.of(says));
+        }
+        // What nobody knows of any more is removed by nobody.
+        for id in self.worktrees.iter().filter(|(_, stands)| **stands).map(|(id, _)| *id) {
+            let state = fleet.worktrees.get(&id).map(|it| &it.state);
+            if matches!(state, Some(WorktreeState::Gone { .. })) && !self.lost.contains(&id) {
+                faults.push(BreachKind::Lost.of(format!("{id} stands, and is said to be gone")));
+            }
         }
         faults
     }

@@ -7,6 +7,16 @@ use pilothouse_contract::run::Run;
 use super::*;
 
 impl World {
+    /// Whether a judge's start fails, after its worktree was made.
+    pub(super) fn judge_cannot_begin(&mut self, session: SessionId, fleet: &Fleet) -> bool {
+        let of_judge = |it: &&Session| it.gate == Some(Gate::Completeness) && it.end.is_none();
+        let it = fleet.sessions.get(&session).filter(of_judge);
+        let Some(worktree) = it.and_then(|it| it.worktree) else { return false };
+        self.worktrees.insert(worktree, true);
+        // One that began already is found begun.
+        !self.natives.contains_key(&session) && self.chance(12)
+    }
+
     /// What such a session does next.
     pub fn judge_step(&mut self, session: &Session, fleet: &Fleet, now: At) -> Option<Input> {
         let run = fleet.runs.get(&session.run?)?;
@@ -29,8 +39,10 @@ impl World {
         };
         let shown = match proof_of(fleet, run) {
             Some(_) if self.chance(15) => Shown::Missing { why: "it is not there".to_owned() },
-            // What is not of this run, or is none, is refused, and the session says it again.
-            Some(_) if self.chance(10) => Shown::Met { evidence: vec![EvidenceId(u32::MAX)] },
+            // What is not of this run, is none, or is of a try that was not taken is refused, and the session says it again.
+            Some(_) if self.chance(10) => {
+                Shown::Met { evidence: vec![not_taken(fleet, run).unwrap_or(EvidenceId(u32::MAX))] }
+            }
             Some(proof) => Shown::Met { evidence: vec![proof] },
             None => Shown::Missing { why: "nothing shows it".to_owned() },
         };
@@ -38,7 +50,18 @@ impl World {
     }
 }
 
+/// A proof of what was taken.
 fn proof_of(fleet: &Fleet, run: &Run) -> Option<EvidenceId> {
-    let mut all = fleet.evidence.values();
-    all.find(|it| it.subject.run == run.id && it.gate == Gate::Verify && it.passed()).map(|it| it.id)
+    let mut taken = run.tasks.iter().filter_map(|task| fleet.taken(run, task));
+    taken.find_map(|it| fleet.proof_of(it)).map(|it| it.id)
+}
+
+/// A proof that holds, of a try whose work is not on the branch.
+fn not_taken(fleet: &Fleet, run: &Run) -> Option<EvidenceId> {
+    let taken: Vec<AttemptId> =
+        run.tasks.iter().filter_map(|task| fleet.taken(run, task)).map(|it| it.id).collect();
+    let mut all = fleet.evidence.values().filter(|it| it.subject.run == run.id && it.passed());
+    let strays =
+        |it: &&Evidence| it.gate == Gate::Verify && it.subject.attempt.is_some_and(|it| !taken.contains(&it));
+    all.find(strays).map(|it| it.id)
 }
