@@ -338,6 +338,9 @@ pub mod attempt {
 /// Sessions.
 pub mod session;
 
+/// The desk.
+pub mod desk;
+
 /// The brief.
 pub mod brief;
 

@@ -6,6 +6,7 @@
 
 mod agentos;
 mod bmad;
+pub mod desk;
 pub mod edit;
 pub mod gates;
 mod json;
