@@ -36,6 +36,7 @@ pub(crate) fn App() -> impl IntoView {
         doing: RwSignal::new(Vec::new()),
         undo: RwSignal::new(None),
         away: crate::brief::Away::new(),
+        specs: crate::specdesk::Specs::new(),
     };
     provide_context(desk);
     keys::listen(desk);
@@ -51,6 +52,7 @@ pub(crate) fn App() -> impl IntoView {
         View::Trajectories => view! { <Trajectories/> }.into_any(),
         View::Wall => view! { <crate::wall::Wall/> }.into_any(),
         View::Brief => view! { <crate::brief::BriefPage/> }.into_any(),
+        View::Desk => view! { <crate::specdesk::SpecDesk/> }.into_any(),
     };
     // Only the board has room for the queue beside it; everywhere else it is a rail of chips.
     let queue = move || match (place.queue_over.get(), place.view.get(), place.queue_closed.get()) {

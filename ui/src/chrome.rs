@@ -255,6 +255,7 @@ pub(crate) fn StatusLine() -> impl IntoView {
             (Pane::List, _) if desk.place.view.get() == View::Worktrees => &["remove-worktree", "filter"],
             (_, None) if desk.place.view.get() == View::Board => &["add", "rehearse"],
             (Pane::List, _) if desk.place.view.get() == View::Brief => &[],
+            (Pane::Stage, _) if desk.place.view.get() == View::Desk => &["desk-next-tab", "plan"],
             (Pane::List, _) => &["filter"],
             (Pane::Stage, _) => &[],
         };
@@ -275,6 +276,8 @@ pub(crate) fn StatusLine() -> impl IntoView {
                 "add" => "add a repository",
                 "rehearse" => "rehearsal",
                 "approve" => "approve",
+                "desk-next-tab" => "next tab",
+                "plan" => "plan",
                 _ => "land",
             };
             caps.push(view! { <span><Key says=commands::shown(id)/>" "{word}</span> }.into_any());

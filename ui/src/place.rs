@@ -23,12 +23,14 @@ pub(crate) enum View {
     Wall,
     /// What happened since a person left.
     Brief,
+    /// Specs and plans, before anything runs.
+    Desk,
 }
 
 impl View {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall, Self::Brief];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall, Self::Brief, Self::Desk];
 
     /// What its tab says.
     pub(crate) fn word(self) -> &'static str {
@@ -39,6 +41,7 @@ impl View {
             Self::Trajectories => "Trajectories",
             Self::Wall => "Wall",
             Self::Brief => "Since you left",
+            Self::Desk => "Desk",
         }
     }
 
@@ -51,6 +54,7 @@ impl View {
             Self::Trajectories => "trajectories",
             Self::Wall => "wall",
             Self::Brief => "brief",
+            Self::Desk => "desk",
         }
     }
 }
@@ -96,6 +100,48 @@ impl Tab {
             Self::Plan => "p",
         }
     }
+}
+
+/// The tabs of the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub(crate) enum DeskTab {
+    /// What is wanted.
+    #[default]
+    Spec,
+    /// In which order, and how it is proved.
+    Plan,
+}
+
+impl DeskTab {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 2] = [Self::Spec, Self::Plan];
+
+    /// What it says.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Spec => "Spec",
+            Self::Plan => "Plan",
+        }
+    }
+
+    /// Its name in the page, for styles and tests.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Spec => "desk-spec",
+            Self::Plan => "desk-plan",
+        }
+    }
+}
+
+/// An item on the desk: its project, its folder or file, and its short name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeskAt {
+    /// The project.
+    pub(crate) project: ProjectId,
+    /// Its folder or file.
+    pub(crate) path: String,
+    /// Its short name.
+    pub(crate) name: String,
 }
 
 /// The panes, in the order of F6.
@@ -178,6 +224,8 @@ struct Kept {
     worktree: Option<WorktreeId>,
     trajectory: Option<Reads>,
     beside: Vec<SessionId>,
+    desk: Option<DeskAt>,
+    desk_tab: DeskTab,
     open: BTreeSet<Bay>,
     queue_closed: bool,
     board_closed: bool,
@@ -206,6 +254,10 @@ pub(crate) struct Place {
     pub(crate) trajectory: RwSignal<Option<Reads>>,
     /// The tile of the wall that is chosen.
     pub(crate) tile: RwSignal<Option<SessionId>>,
+    /// The item on the desk.
+    pub(crate) desk: RwSignal<Option<DeskAt>>,
+    /// Its tab.
+    pub(crate) desk_tab: RwSignal<DeskTab>,
     /// Sessions whose terminals stand beside the one on the stage.
     pub(crate) beside: RwSignal<Vec<SessionId>>,
     /// Bays at the foot that are unfolded.
@@ -264,6 +316,8 @@ impl Place {
             trajectory: RwSignal::new(kept.trajectory),
             tile: RwSignal::new(None),
             beside: RwSignal::new(kept.beside),
+            desk: RwSignal::new(kept.desk),
+            desk_tab: RwSignal::new(kept.desk_tab),
             open: RwSignal::new(kept.open),
             queue_closed: RwSignal::new(kept.queue_closed),
             board_closed: RwSignal::new(kept.board_closed),
@@ -290,6 +344,8 @@ impl Place {
                 worktree: place.worktree.get(),
                 trajectory: place.trajectory.get(),
                 beside: place.beside.get(),
+                desk: place.desk.get(),
+                desk_tab: place.desk_tab.get(),
                 open: place.open.get(),
                 queue_closed: place.queue_closed.get(),
                 board_closed: place.board_closed.get(),
