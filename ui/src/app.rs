@@ -37,6 +37,7 @@ pub(crate) fn App() -> impl IntoView {
         undo: RwSignal::new(None),
         away: crate::brief::Away::new(),
         instructions: crate::instructions::Instructions::new(),
+        specs: crate::specdesk::Specs::new(),
     };
     provide_context(desk);
     keys::listen(desk);
@@ -53,6 +54,7 @@ pub(crate) fn App() -> impl IntoView {
         View::Wall => view! { <crate::wall::Wall/> }.into_any(),
         View::Brief => view! { <crate::brief::BriefPage/> }.into_any(),
         View::Instructions => view! { <crate::instructions::InstructionsPage/> }.into_any(),
+        View::Desk => view! { <crate::specdesk::SpecDesk/> }.into_any(),
     };
     // Only the board has room for the queue beside it; everywhere else it is a rail of chips.
     let queue = move || match (place.queue_over.get(), place.view.get(), place.queue_closed.get()) {

@@ -256,6 +256,7 @@ pub(crate) fn StatusLine() -> impl IntoView {
             (_, None) if desk.place.view.get() == View::Board => &["add", "rehearse"],
             (Pane::List, _) if desk.place.view.get() == View::Brief => &[],
             (Pane::List, _) if desk.place.view.get() == View::Instructions => &["read-again"],
+            (Pane::Stage, _) if desk.place.view.get() == View::Desk => &["desk-next-tab", "plan"],
             (Pane::List, _) => &["filter"],
             (Pane::Stage, _) => &[],
         };
@@ -277,6 +278,8 @@ pub(crate) fn StatusLine() -> impl IntoView {
                 "rehearse" => "rehearsal",
                 "approve" => "approve",
                 "read-again" => "read again",
+                "desk-next-tab" => "next tab",
+                "plan" => "plan",
                 _ => "land",
             };
             caps.push(view! { <span><Key says=commands::shown(id)/>" "{word}</span> }.into_any());

@@ -1,6 +1,7 @@
 //! The one registry of commands: id, title, key, where it counts, what it does. Keys, palette, tooltips and the sheet of
 //! keys are made from it; a test refuses clashes and verbs without a title.
 
+mod desk;
 mod instructions;
 mod terminal;
 
@@ -57,7 +58,7 @@ const fn command(
 
 /// Every command.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    COMMANDS.iter().chain(terminal::COMMANDS).chain(instructions::COMMANDS)
+    COMMANDS.iter().chain(terminal::COMMANDS).chain(instructions::COMMANDS).chain(desk::COMMANDS)
 }
 
 /// What has to do with the whole window, its lists and its queue.
@@ -159,7 +160,10 @@ const COMMANDS: &[Command] = &[
             desk.place.overlay.set(Some(Overlay::Note(run)));
         }
     }),
-    command("plan", "Show the plan", &["p"], Where::Panes, |desk| tab(desk, Tab::Plan)),
+    command("plan", "Show the plan", &["p"], Where::Panes, |desk| match desk.place.view.get_untracked() {
+        View::Desk => crate::specdesk::show(desk, crate::place::DeskTab::Plan),
+        _ => tab(desk, Tab::Plan),
+    }),
     command("approve", "Approve this pull request", &["y"], Where::Panes, approve),
     command("land", "Land this pull request", &["l"], Where::Panes, land),
     command("remove-worktree", "Remove this worktree", &["shift+d"], Where::List, remove_worktree),
@@ -560,7 +564,9 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
     match command.id {
         "remove-worktree" => view == View::Worktrees,
         "read-again" => view == View::Instructions,
-        "timeline" | "checks" | "terminal" | "plan" | "take" | "interrupt" => view == View::Board,
+        "plan" => matches!(view, View::Board | View::Desk),
+        "desk-next-tab" | "desk-previous-tab" => view == View::Desk,
+        "timeline" | "checks" | "terminal" | "take" | "interrupt" => view == View::Board,
         "find" | "copy" | "mark" | "earlier" | "split" => crate::stage::terminal::is_shown(),
         "next-terminal" | "unsplit" => crate::stage::terminal::are_several(),
         "start-run" => !startable(desk).is_empty(),

@@ -41,6 +41,8 @@ pub(crate) struct Desk {
     pub(crate) instructions: crate::instructions::Instructions,
     /// What happened while nobody was here.
     pub(crate) away: crate::brief::Away,
+    /// What the desk of specs and plans shows.
+    pub(crate) specs: crate::specdesk::Specs,
     /// The alarms that are put off now.
     pub(crate) shelved: Memo<BTreeSet<String>>,
 }
@@ -163,6 +165,7 @@ impl Desk {
         match self.place.view.get() {
             View::Pulls => self.place.pull.get(),
             View::Board => self.place.subject.get(),
+            View::Desk => crate::specdesk::item(self),
             // What cannot be seen cannot be acted on.
             View::Worktrees | View::Trajectories | View::Wall | View::Brief | View::Instructions => None,
         }

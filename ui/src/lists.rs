@@ -66,6 +66,9 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
         }
         Pane::List => in_list(desk, word),
         Pane::Stage => {
+            if place.view.get_untracked() == View::Desk {
+                return crate::specdesk::heed(desk, word);
+            }
             if word == "escape" {
                 place.pane.set(Pane::List);
                 return true;
@@ -140,6 +143,10 @@ fn in_list(desk: Desk, word: &str) -> bool {
             }
             let chosen = desk.instructions.chosen;
             step(word, &rows, chosen.get_untracked().as_ref()).map(|it| chosen.set(Some(it)))
+        }
+        View::Desk => {
+            let rows = untrack(|| crate::specdesk::listed(desk));
+            step(word, &rows, place.desk.get_untracked().as_ref()).map(|it| place.desk.set(Some(it)))
         }
         View::Wall => {
             let rows = untrack(|| crate::wall::listed(desk));

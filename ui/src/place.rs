@@ -25,12 +25,14 @@ pub(crate) enum View {
     Brief,
     /// What agents of a project read before they work.
     Instructions,
+    /// Specs and plans, before anything runs.
+    Desk,
 }
 
 impl View {
     /// All that have a tab, in order.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall, Self::Brief];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Board, Self::Worktrees, Self::Pulls, Self::Trajectories, Self::Wall, Self::Brief, Self::Desk];
 
     /// What its tab says.
     pub(crate) fn word(self) -> &'static str {
@@ -42,6 +44,7 @@ impl View {
             Self::Wall => "Wall",
             Self::Brief => "Since you left",
             Self::Instructions => "Instructions",
+            Self::Desk => "Desk",
         }
     }
 
@@ -55,6 +58,7 @@ impl View {
             Self::Wall => "wall",
             Self::Brief => "brief",
             Self::Instructions => "instructions",
+            Self::Desk => "desk",
         }
     }
 }
@@ -100,6 +104,48 @@ impl Tab {
             Self::Plan => "p",
         }
     }
+}
+
+/// The tabs of the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub(crate) enum DeskTab {
+    /// What is wanted.
+    #[default]
+    Spec,
+    /// In which order, and how it is proved.
+    Plan,
+}
+
+impl DeskTab {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 2] = [Self::Spec, Self::Plan];
+
+    /// What it says.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Spec => "Spec",
+            Self::Plan => "Plan",
+        }
+    }
+
+    /// Its name in the page, for styles and tests.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Spec => "desk-spec",
+            Self::Plan => "desk-plan",
+        }
+    }
+}
+
+/// An item on the desk: its project, its folder or file, and its short name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeskAt {
+    /// The project.
+    pub(crate) project: ProjectId,
+    /// Its folder or file.
+    pub(crate) path: String,
+    /// Its short name.
+    pub(crate) name: String,
 }
 
 /// The panes, in the order of F6.
@@ -182,6 +228,8 @@ struct Kept {
     worktree: Option<WorktreeId>,
     trajectory: Option<Reads>,
     beside: Vec<SessionId>,
+    desk: Option<DeskAt>,
+    desk_tab: DeskTab,
     open: BTreeSet<Bay>,
     queue_closed: bool,
     board_closed: bool,
@@ -210,6 +258,10 @@ pub(crate) struct Place {
     pub(crate) trajectory: RwSignal<Option<Reads>>,
     /// The tile of the wall that is chosen.
     pub(crate) tile: RwSignal<Option<SessionId>>,
+    /// The item on the desk.
+    pub(crate) desk: RwSignal<Option<DeskAt>>,
+    /// Its tab.
+    pub(crate) desk_tab: RwSignal<DeskTab>,
     /// Sessions whose terminals stand beside the one on the stage.
     pub(crate) beside: RwSignal<Vec<SessionId>>,
     /// Bays at the foot that are unfolded.
@@ -268,6 +320,8 @@ impl Place {
             trajectory: RwSignal::new(kept.trajectory),
             tile: RwSignal::new(None),
             beside: RwSignal::new(kept.beside),
+            desk: RwSignal::new(kept.desk),
+            desk_tab: RwSignal::new(kept.desk_tab),
             open: RwSignal::new(kept.open),
             queue_closed: RwSignal::new(kept.queue_closed),
             board_closed: RwSignal::new(kept.board_closed),
@@ -294,6 +348,8 @@ impl Place {
                 worktree: place.worktree.get(),
                 trajectory: place.trajectory.get(),
                 beside: place.beside.get(),
+                desk: place.desk.get(),
+                desk_tab: place.desk_tab.get(),
                 open: place.open.get(),
                 queue_closed: place.queue_closed.get(),
                 board_closed: place.board_closed.get(),

@@ -29,7 +29,7 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
     let head = move || {
         it.get().map(|it| view! {
         <header class="head"><div class="line"><h1 class="cut">{one(&it.name)}</h1>
-            <span class="push"><button class="button" type="button" data-name="remove-project" on:click=move |_| remove(desk, project)>"Take off the list"</button></span></div>
+            <span class="push answers-line"><crate::kit::CommandButton id="desk" label="Desk"/><button class="button" type="button" data-name="remove-project" on:click=move |_| remove(desk, project)>"Take off the list"</button></span></div>
             <div class="facts"><span class="mono cut">{one(&it.path)}</span><span>"Lands on "<b class="mono">{one(it.default_branch.short())}</b></span><span>"at "<b class="mono">{it.main.short().to_owned()}</b></span></div></header>
     })
     };
@@ -201,7 +201,7 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
         let label = if run.as_ref().is_some_and(|it| it.1 == RunState::Parked) { "Go on" } else { "Start" };
         view! {
             <header class="head"><div class="line"><span class="call">{one(number_of(&it.slug)).to_owned()}</span><h1 class="cut">{one(&it.spec.title)}</h1>
-                {can.get().then(|| view! { <span class="push"><crate::kit::CommandButton id="start-run" kind="primary" label=label/></span> })}</div>
+                <span class="push answers-line"><crate::kit::CommandButton id="desk" label="Desk"/>{can.get().then(|| view! { <crate::kit::CommandButton id="start-run" kind="primary" label=label/> })}</span></div>
                 <div class="facts"><span class="mono cut">{one(&it.spec.folder)}</span><span>"State "<b>{it.state.word().replace('-', " ")}</b></span>
                     {run.map(|(id, state, why, done, all)| view! { <span>{format!("Run {id} ")}<b>{state.word().replace('-', " ")}</b></span><span>{format!("{done} of {all} tasks done")}</span><span class="cut">{one(&why)}</span> })}</div></header>
         }

@@ -343,6 +343,9 @@ pub mod attempt {
 /// Sessions.
 pub mod session;
 
+/// The desk.
+pub mod desk;
+
 /// The brief.
 pub mod brief;
 

@@ -128,6 +128,13 @@ calls! {
     /// One item.
     ItemShow(ask::item::Show) -> ask::item::ItemPage, Read;
 
+    /// Items of every layout.
+    DeskList(ask::desk::List) -> Vec<crate::desk::DeskOf>, Read;
+    /// One of them: its spec and its plan at its base commit.
+    DeskOpen(ask::desk::Open) -> crate::desk::DeskPage, Read;
+    /// The lines that a finding names.
+    DeskText(ask::desk::Text) -> crate::desk::DeskText, Read;
+
     /// Starts a run.
     RunStart(ask::run::Start) -> Run, Act;
     /// Stops a run.

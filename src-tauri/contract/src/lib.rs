@@ -10,6 +10,7 @@ pub mod audit;
 pub mod board;
 pub mod brief;
 pub mod call;
+pub mod desk;
 pub mod elsewhere;
 pub mod event;
 pub mod evidence;

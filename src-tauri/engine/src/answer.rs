@@ -2,6 +2,7 @@
 
 mod attempts;
 mod brief;
+mod desk;
 mod elsewhere;
 mod instructions;
 mod items;

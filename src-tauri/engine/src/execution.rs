@@ -9,6 +9,7 @@ pub mod awake;
 pub mod brief;
 pub mod checks;
 pub mod commits;
+pub mod desk;
 pub mod env;
 pub mod fence;
 pub mod held;

@@ -7,6 +7,7 @@
 mod agentos;
 mod bmad;
 mod carried;
+pub mod desk;
 mod diff;
 pub mod edit;
 pub mod gates;

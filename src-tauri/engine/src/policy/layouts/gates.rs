@@ -13,9 +13,9 @@ use super::{Files, Text, markdown};
 use crate::policy::specs::{heading, lines, proofs, shape};
 
 /// A spec above this is warned of: nobody reads it, and no agent is handed it whole.
-const SPEC_LINES: usize = 1000;
-const SPEC_TOKENS: usize = 15_000;
-const PHASE_TOKENS: usize = 8000;
+pub(super) const SPEC_LINES: usize = 1000;
+pub(super) const SPEC_TOKENS: usize = 15_000;
+pub(super) const PHASE_TOKENS: usize = 8000;
 
 /// What the world says, asked by whoever may look.
 pub struct World<'a> {
@@ -44,7 +44,7 @@ fn sections(layout: Layout) -> (&'static str, &'static [&'static str]) {
 }
 
 /// The file of an item that says what is wanted.
-fn spec_of(item: &LaidItem) -> Option<&str> {
+pub(super) fn spec_of(item: &LaidItem) -> Option<&str> {
     let names: &[&str] = match item.layout {
         Layout::OpenSpec => &["/proposal.md"],
         Layout::Kiro | Layout::CcSdd => &["/requirements.md", "/bugfix.md"],
@@ -116,6 +116,15 @@ pub fn spec(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> 
             }
         }
     }
+    for (place, asks) in super::desk::unanswered(item, files) {
+        let remark = Remark {
+            line: place.line,
+            says: format!("asks '{asks}', and nobody answered: write 'Answer: …' behind it, or 'Default: …'"),
+            file: place.file,
+            blocking: true,
+        };
+        open.push(Diagnostic { remark, column: 0 });
+    }
     let (long, tokens) = (lines(&text).count(), text.len() / 4);
     if long > SPEC_LINES || tokens > SPEC_TOKENS {
         let says = format!(
@@ -144,7 +153,7 @@ pub fn spec(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> 
 }
 
 /// Whether a file holds tasks, so that what is said of it is said of the plan.
-fn is_tasks(item: &LaidItem, file: &str) -> bool {
+pub(super) fn is_tasks(item: &LaidItem, file: &str) -> bool {
     item.tasks.iter().any(|it| it.file == file) || file.ends_with("tasks.md") || file.ends_with(".json")
 }
 
