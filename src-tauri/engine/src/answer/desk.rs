@@ -16,7 +16,7 @@ use crate::execution::{agents, repository};
 use crate::perform::git_of;
 use crate::policy::layouts::desk::{Facts, listed, page, wants};
 use crate::policy::layouts::waves::Limits;
-use crate::policy::layouts::{read, read_all};
+use crate::policy::layouts::{Found, read, read_all};
 use crate::policy::workflow::built_in;
 use crate::ports::git::GitError;
 
@@ -41,7 +41,7 @@ impl Desk {
         let git = git_of(project);
         let at = AtCommit::list(&git, &project.main).await.map_err(by_git)?;
         let found = at.found();
-        let files = at.read(found.iter().flat_map(|it| &it.wants)).await.map_err(by_git)?;
+        let files = at.read(found.iter().flat_map(Found::files)).await.map_err(by_git)?;
         let known = self.known(project.id);
         let items = read_all(&found, &files);
         let items = items.iter().map(|it| listed(it, known.get(&it.path).map(|it| it.id))).collect();
@@ -105,7 +105,7 @@ impl Answer<Open> for Desk {
                 .command("see what there is", format!("pilothouse spec list {}", project.path))
         };
         let found = at.found().into_iter().filter(|it| it.path == call.path).collect::<Vec<_>>();
-        let files = at.read(found.iter().flat_map(|it| &it.wants)).await.map_err(by_git)?;
+        let files = at.read(found.iter().flat_map(Found::files)).await.map_err(by_git)?;
         let of_found = found.iter().flat_map(|it| read(it, &files).into_iter().map(move |item| (it, item)));
         let (found, item) = of_found.into_iter().find(|(_, it)| it.name == call.name).ok_or_else(gone)?;
         let wants = wants(&item, found, &files, &at.tree);

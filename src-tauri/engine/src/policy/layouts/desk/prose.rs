@@ -5,7 +5,7 @@
 
 use pilothouse_contract::desk::{AskState, Noted, Place, Register, RegisterRow, Source, SpecQuestion};
 
-use super::super::table::{is_rule, row};
+use crate::policy::specs::table::{is_rule, row};
 use super::{Docs, Part, parts};
 use crate::policy::specs::{Line, lines};
 
