@@ -1,5 +1,6 @@
 //! `pilothouse spec list`: items, phases and tasks of a repository in whatever layout it has. Needs no engine and writes nothing.
 
+pub(crate) mod show;
 pub(crate) mod tree;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,11 @@ pub(crate) enum Verb {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    /// One spec held against its layout and the tree: questions, sections, size, what it cites, assumptions, risks
+    Show {
+        /// A spec's folder or file, or its short name in the repository here
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -33,7 +39,10 @@ struct Listed<'a> {
 }
 
 pub(crate) fn run(verb: Verb, out: Out) -> End {
-    let Verb::List { path } = verb;
+    let path = match verb {
+        Verb::List { path } => path,
+        Verb::Show { path } => return show::spec(&path, out),
+    };
     let desk = Desk::open(&path)?;
     let items = desk.items()?;
     let mut layouts = BTreeMap::new();
