@@ -200,13 +200,15 @@ pub(crate) fn SpecDesk() -> impl IntoView {
     // The page is read anew when its base moves, or a proof of its project was tried on the base tree.
     let version = Memo::new(move |_| {
         let at = desk.place.desk.get()?;
-        let (main, tried) = desk.mirror.fleet.with(|fleet| {
+        let (base, tried) = desk.mirror.fleet.with(|fleet| {
             let tried = fleet.evidence.values().filter(|it| {
                 it.gate == pilothouse_contract::evidence::Gate::RedCheck && it.subject.project == at.project
             });
-            (fleet.projects.get(&at.project).map(|it| it.main.clone()), tried.count())
+            let of = fleet.items.values().find(|it| it.project == at.project && it.spec.folder == at.path);
+            let stands = of.map(|it| it.base.clone());
+            (stands.or_else(|| fleet.projects.get(&at.project).map(|it| it.main.clone())), tried.count())
         });
-        Some((at, main, tried))
+        Some((at, base, tried))
     });
     Effect::new(move |_| {
         let Some((at, ..)) = version.get() else { return };
@@ -224,7 +226,7 @@ pub(crate) fn SpecDesk() -> impl IntoView {
                     if other {
                         specs.row.set(0);
                         specs.line.set(None);
-                        specs.in_graph.set(true);
+                        specs.in_graph.set(desk.place.desk_tab.get_untracked() == DeskTab::Plan);
                         specs.task.set(graph::first(&page.plan));
                     }
                     if specs.page.with_untracked(|it| it.as_ref().is_none_or(|it| it.1 != page)) {
@@ -356,27 +358,32 @@ fn Page() -> impl IntoView {
         let fault = specs.page_fault.get();
         let chosen = desk.place.desk.with(Option::is_some);
         match (page.get(), fault) {
-            (Some(page), _) => {
-                let tab = tab.get();
-                let body = match tab {
-                    DeskTab::Spec => rows::view(desk, &rows::of_spec(&page), &page.spec.meters),
-                    DeskTab::Plan => view! {
-                        {graph::view(desk, &page.plan)}
-                        {rows::view(desk, &rows::of_plan(&page), &[])}
-                    }.into_any(),
-                };
-                view! { <div class="scroll deskpage" tabindex="0" role="tabpanel" data-focus="stage" data-name=tab.name()>{body}</div> }.into_any()
-            }
+            (Some(page), _) => match tab.get() {
+                DeskTab::Spec => rows::view(desk, &rows::of_spec(&page), &page.spec.meters),
+                DeskTab::Plan => view! {
+                    {graph::view(desk, &page.plan)}
+                    {rows::view(desk, &rows::of_plan(&page), &[])}
+                }
+                .into_any(),
+            },
             (None, Some(fault)) => view! { <FaultNote fault=fault/> }.into_any(),
             (None, None) if chosen => view! { <Reading what="the spec"/> }.into_any(),
             (None, None) => view! { <Calm title="Nothing is chosen" says="A spec and its plan are read here before anything runs."/> }.into_any(),
         }
     };
+    // It stays while what it holds changes, and has the keys; another page and another tab begin at their top.
+    let holds = NodeRef::<leptos::html::Div>::new();
+    Effect::new(move |_| {
+        let _other = (desk.place.desk.get(), tab.get());
+        if let Some(holds) = holds.get() {
+            holds.set_scroll_top(0);
+        }
+    });
     view! {
         <section class="pane stage" data-pane="stage" data-name="desk" aria-label="Desk">
             {move || page.get().map(|page| head(desk, &page))}
             <div class="tabs" role="tablist">{tabs}<span class="push quiet keysof"><crate::board::KeyOf id="desk-next-tab"/></span></div>
-            {body}
+            <div class="scroll deskpage" tabindex="0" role="tabpanel" node_ref=holds data-focus="stage" data-name=move || tab.get().name()>{body}</div>
             <lines::Lines/>
         </section>
     }

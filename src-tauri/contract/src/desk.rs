@@ -256,6 +256,9 @@ pub struct Register {
     /// Why there is none, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// Whether a gate wants a table, or why there is none.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needed: bool,
 }
 
 /// A row of such a table.
@@ -433,6 +436,9 @@ pub struct Covered {
     pub place: Place,
     /// Tasks that cover it; none leaves it uncovered.
     pub tasks: Vec<TaskId>,
+    /// Whether a gate wants it covered.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needed: bool,
 }
 
 /// A glob that tasks may write, on the tree.

@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod chaos;
 pub mod claude;
+pub mod desks;
 pub mod feeder;
 pub mod home;
 pub mod logind;

@@ -24,6 +24,14 @@ pub(crate) enum Verb {
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         slots: Option<u32>,
     },
+    /// One plan: its waves, phases, coverage both ways, whether each proof can be run, its scopes on the tree
+    Show {
+        /// A spec's folder or file, or its short name in the repository here
+        path: PathBuf,
+        /// So many tasks at once; without it as many as WORKFLOW.md says
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        slots: Option<u32>,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -36,7 +44,10 @@ struct Plan {
 }
 
 pub(crate) fn run(verb: Verb, out: Out) -> End {
-    let Verb::Waves { path, slots } = verb;
+    let (path, slots) = match verb {
+        Verb::Waves { path, slots } => (path, slots),
+        Verb::Show { path, slots } => return super::spec::show::plan(&path, slots, out),
+    };
     let desk = Desk::open(&path)?;
     let limits = Limits { slots: slots.and_then(|it| usize::try_from(it).ok()), ..limits(&desk)? };
     let all = desk.items()?;
@@ -55,12 +66,16 @@ pub(crate) fn run(verb: Verb, out: Out) -> End {
 }
 
 /// What `WORKFLOW.md` of the working tree says of resources and hot files.
-fn limits(desk: &Desk) -> Result<Limits, Fault> {
+pub(super) fn limits(desk: &Desk) -> Result<Limits, Fault> {
     let text = super::spec::tree::file(&desk.top.join("WORKFLOW.md"));
     let workflow = Workflow::read(text.as_deref(), "WORKFLOW.md")
         .map_err(|error| Fault::refused(error.to_string()).hint("mend WORKFLOW.md"))?;
     let policy = built_in("claude").map(|agent| workflow.policy(agent));
-    Ok(policy.map_or_else(Limits::default, |it| Limits { slots: None, resources: it.resources, hot: it.hot }))
+    Ok(policy.map_or_else(Limits::default, |it| Limits {
+        slots: usize::try_from(it.slots).ok(),
+        resources: it.resources,
+        hot: it.hot,
+    }))
 }
 
 fn show(plans: &[Plan]) -> String {

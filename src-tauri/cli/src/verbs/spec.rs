@@ -2,6 +2,7 @@
 //! one file each.
 
 mod replace;
+pub(crate) mod show;
 pub(crate) mod tree;
 mod write;
 
@@ -31,6 +32,11 @@ pub(crate) enum Verb {
     Append(write::Append),
     /// Put a key and its value below a task, as `Verify` or `Files`
     Annotate(write::Annotate),
+    /// One spec held against its layout and the tree: questions, sections, size, what it cites, assumptions, risks
+    Show {
+        /// A spec's folder or file, or its short name in the repository here
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +53,7 @@ pub(crate) fn run(verb: Verb, out: Out) -> End {
         Verb::Tick(it) => return write::tick(&it, out),
         Verb::Append(it) => return write::append(&it, out),
         Verb::Annotate(it) => return write::annotate(&it, out),
+        Verb::Show { path } => return show::spec(&path, out),
     };
     let desk = Desk::open(&path)?;
     let items = desk.items()?;

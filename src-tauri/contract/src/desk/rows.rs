@@ -103,7 +103,7 @@ pub fn spec(page: &SpecPage) -> Vec<Part> {
         gates(&page.gates),
         Part {
             title: "Questions",
-            sum: format!("{} of {} block", blocking, count(page.questions.len(), "question")),
+            sum: format!("{blocking} of {} block", page.questions.len()),
             rows: page.questions.iter().map(question).collect(),
             none: "No question is open.",
         },
@@ -226,7 +226,7 @@ fn findings(all: &[Diagnostic]) -> Part {
     });
     Part {
         title: "Findings",
-        sum: format!("{blocking} of {} block", all.len()),
+        sum: if all.is_empty() { "none".to_owned() } else { format!("{blocking} of {} block", all.len()) },
         rows: rows.collect(),
         none: "Nothing else was found.",
     }
@@ -293,7 +293,8 @@ fn register(it: &Register) -> Vec<Row> {
     }
     if it.rows.is_empty() {
         let remedy = "write a row for each, or 'not applicable because'";
-        return vec![row(Sign::Advises, &it.name, "no row", remedy, Some(&it.place))];
+        let sign = if it.needed { Sign::Blocks } else { Sign::Advises };
+        return vec![row(sign, &it.name, "no row", remedy, Some(&it.place))];
     }
     let rows = it.rows.iter().map(|of| {
         let cells =
@@ -355,13 +356,8 @@ fn phase(it: &PhaseLook) -> Row {
 fn covered(it: &Covered) -> Row {
     if it.tasks.is_empty() {
         let remedy = format!("add 'Covers: {}' to the task that does it", it.id);
-        return row(
-            Sign::Advises,
-            &it.id,
-            &format!("covered by no task: {}", it.text),
-            &remedy,
-            Some(&it.place),
-        );
+        let sign = if it.needed { Sign::Blocks } else { Sign::Advises };
+        return row(sign, &it.id, &format!("covered by no task: {}", it.text), &remedy, Some(&it.place));
     }
     row(Sign::Holds, &it.id, &format!("by {}: {}", joined(&it.tasks), it.text), "", Some(&it.place))
 }

@@ -10,6 +10,7 @@ use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::RunState;
 use pilothouse_contract::{Event, Record};
 use pilothouse_testkit::home::Home;
+use pilothouse_testkit::repo::Repo;
 use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 
@@ -33,6 +34,8 @@ enum In {
     Quiet,
     /// One with sessions that a person started.
     Shells,
+    /// One with a repository of specs in four layouts.
+    Specs,
 }
 
 /// What a person does.
@@ -188,6 +191,49 @@ const SCENES: &[Scene] = &[
         steps: &[Keys("ctrl+5"), Sees("[data-tile=s2]", "spool"), Keys("end")],
     },
     Scene {
+        name: "desk",
+        home: In::Specs,
+        steps: &[
+            Keys("ctrl+7"),
+            Keys("home"),
+            Sees("[data-part=Questions]", "by its code"),
+            Keys("Enter"),
+            Keys("["),
+            Keys("]"),
+            Keys("j"),
+            Keys("j"),
+            Keys("j"),
+            Sees("[data-part=Cited]", "src/tables/table.rs"),
+        ],
+    },
+    Scene {
+        name: "desk-plan",
+        home: In::Specs,
+        steps: &[
+            Keys("ctrl+7"),
+            Keys("home"),
+            Sees(".stage h1", "Tide tables"),
+            Keys("Enter"),
+            Keys("p"),
+            Keys("Right"),
+            Sees("[data-name=about]", "T004"),
+        ],
+    },
+    Scene {
+        name: "desk-line",
+        home: In::Specs,
+        steps: &[
+            Keys("ctrl+7"),
+            Keys("home"),
+            Sees(".stage h1", "Tide tables"),
+            Keys("Enter"),
+            Keys("p"),
+            Keys("Right"),
+            Keys("Enter"),
+            Sees("[data-name=line] [data-here]", "T004"),
+        ],
+    },
+    Scene {
         name: "type",
         home: In::Shells,
         steps: &[
@@ -209,12 +255,13 @@ fn main() -> ExitCode {
     }
     let named: Vec<String> = std::env::args().skip(2).collect();
     let wanted = |it: &&Scene| named.is_empty() || named.iter().any(|name| name == it.name);
-    for kind in [In::Fresh, In::Asking, In::Trouble, In::Night, In::Review, In::Quiet, In::Shells] {
+    for kind in [In::Fresh, In::Asking, In::Trouble, In::Night, In::Review, In::Quiet, In::Shells, In::Specs]
+    {
         if !SCENES.iter().filter(wanted).any(|it| it.home == kind) {
             continue;
         }
         let home = Home::new();
-        prepare(&home, kind);
+        let _repository = prepare(&home, kind);
         let mut window = Window::open(&home, Options::default());
         for scene in SCENES.iter().filter(wanted).filter(|it| it.home == kind) {
             for theme in THEMES {
@@ -266,8 +313,8 @@ fn talk(home: &Home) {
     home.talk_elsewhere(Path::new(&project), "7d20c1", &said);
 }
 
-/// Brings a home to where its scenes are.
-fn prepare(home: &Home, kind: In) {
+/// Brings a home to where its scenes are; a repository that they need is handed back, and is there as long as it is held.
+fn prepare(home: &Home, kind: In) -> Option<Repo> {
     let rehearse = |script: &str, until: fn(&Event) -> bool| {
         let before = home.history().last().map_or(0, |it| it.seq);
         home.json(&["rehearse", "--no-window", "--speed", "20", "--script", script]);
@@ -291,6 +338,11 @@ fn prepare(home: &Home, kind: In) {
                 home.json(&["session", "start", "--", "sh", "-c", script]);
             }
         }
+        In::Specs => {
+            let repo = pilothouse_testkit::desks::four_layouts();
+            home.trust(&repo);
+            return Some(repo);
+        }
         In::Asking => rehearse("voyage", asks),
         In::Trouble => {
             rehearse("failer", parks);
@@ -311,4 +363,5 @@ fn prepare(home: &Home, kind: In) {
             }
         }
     }
+    None
 }

@@ -1,14 +1,21 @@
-//! `specs`: what it costs to read task files and to lay plans into waves. Prints samples as JSON for `cargo xtask bench specs`.
+//! `specs`: what it costs to read task files, to lay plans into waves, and to open the desk on a repository. Prints samples as JSON for
+//! `cargo xtask bench specs`.
 //!
-//! Refuses to touch a disk: files are bytes in memory.
+//! Refuses to touch a disk but for the desk, which reads objects of a real repository: elsewhere files are bytes in memory.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
+use pilothouse_contract::Oid;
+use pilothouse_engine::execution::agents;
+use pilothouse_engine::execution::desk::{AtCommit, Recorded};
+use pilothouse_engine::policy::layouts::desk::{Facts, listed, page, wants};
 use pilothouse_engine::policy::layouts::waves::{Limits, waves};
-use pilothouse_engine::policy::layouts::{Files, Tree, detect, read_all};
+use pilothouse_engine::policy::layouts::{Files, Tree, detect, read, read_all};
 use pilothouse_engine::policy::specs::read_tasks;
+use pilothouse_engine::ports::git::{Git, GitError};
+use pilothouse_testkit::repo::Repo;
 use pilothouse_testkit::samples::{self, Samples};
 
 /// Each figure is taken so often.
@@ -41,6 +48,7 @@ fn main() {
         }
         desk.push(took(|| assert_eq!(items(&many).len(), 400)));
     }
+    let (opened, shown) = on_disk(&many);
     let figure = |name: &str, ours: Vec<f64>, budget: f64| Samples {
         name: name.to_owned(),
         unit: "ms",
@@ -54,7 +62,57 @@ fn main() {
         figure("a plan of 1,000 tasks in waves", planned, WAVES_BUDGET),
         figure("the same, all of one phase", crowd, WAVES_BUDGET),
         figure("400 specs of 25 tasks, read", desk, DESK_BUDGET),
+        figure("the desk on a repository of 400 specs, listed from its commit", opened, DESK_BUDGET),
+        figure("one of them, with its spec and its plan", shown, DESK_BUDGET),
     ]);
+}
+
+/// The desk on a repository: what listing it takes, and what one item takes, as the engine does both.
+fn on_disk(files: &Files) -> (Vec<f64>, Vec<f64>) {
+    let texts: Vec<(&str, String)> =
+        files.iter().map(|(path, it)| (path.as_str(), String::from_utf8_lossy(it).into_owned())).collect();
+    let files: Vec<(&str, &str)> = texts.iter().map(|(path, it)| (*path, it.as_str())).collect();
+    let repo = Repo::new("desk", &files);
+    let (git, commit) = (Git::at(&repo.path().join(".git")), Oid(repo.git(&["rev-parse", "HEAD"])));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    let done = |it: Result<usize, GitError>| it.unwrap_or_else(|error| panic!("{error}"));
+    let of = |work: &dyn Fn() -> usize, count: usize| {
+        (0..TIMES).map(|_| took(|| assert_eq!(black_box(work()), count))).collect::<Vec<f64>>()
+    };
+    let list = of(&|| done(runtime.block_on(list(&git, &commit))), 400);
+    let open = of(&|| done(runtime.block_on(open(&git, &commit))), 25);
+    (list, open)
+}
+
+async fn list(git: &Git, commit: &Oid) -> Result<usize, GitError> {
+    let at = AtCommit::list(git, commit).await?;
+    let found = at.found();
+    let files = at.read(found.iter().flat_map(|it| &it.wants)).await?;
+    Ok(read_all(&found, &files).iter().map(|it| black_box(listed(it, None))).count())
+}
+
+async fn open(git: &Git, commit: &Oid) -> Result<usize, GitError> {
+    let at = AtCommit::list(git, commit).await?;
+    let found = at.found().into_iter().filter(|it| it.path == "specs/200-part").collect::<Vec<_>>();
+    let files = at.read(found.iter().flat_map(|it| &it.wants)).await?;
+    let mut tasks = 0;
+    for found in &found {
+        for item in read(found, &files) {
+            let wants = wants(&item, found, &files, &at.tree);
+            let (beside, symbols) = (at.read(wants.files.iter()).await?, at.symbols(&wants.symbols).await?);
+            let facts = Facts {
+                tree: &at.tree,
+                beside: &beside,
+                symbols: &symbols,
+                program: &agents::is_there,
+                limits: &Limits::default(),
+                red: &Recorded::new(),
+            };
+            tasks += page(&item, found, &files, &facts).plan.tasks.len();
+        }
+    }
+    Ok(tasks)
 }
 
 fn took(work: impl FnOnce()) -> f64 {

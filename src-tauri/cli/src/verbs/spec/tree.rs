@@ -59,6 +59,27 @@ impl Desk {
         Ok(Self { top, asked, files, found, all })
     }
 
+    /// Opens what a person named: a path, or else an item of the repository here by its short name.
+    pub(crate) fn named(named: &Path) -> Result<Self, Fault> {
+        let fault = match Self::open(named) {
+            Ok(desk) => return Ok(desk),
+            Err(fault) => fault,
+        };
+        let Some(name) = named.to_str().filter(|_| !named.exists()) else { return Err(fault) };
+        let Ok(mut desk) = Self::open(Path::new(".")) else { return Err(fault) };
+        let Some(path) = desk.all.iter().find(|it| it.name == name).map(|it| it.path.clone()) else {
+            return Err(fault);
+        };
+        desk.asked = path;
+        Ok(desk)
+    }
+
+    /// Where an item was found.
+    pub(crate) fn found(&self, item: &LaidItem) -> Result<&Found, Fault> {
+        let found = self.found.iter().find(|it| it.path == item.path);
+        found.ok_or_else(|| Fault::bug(format!("{} was read and not found", item.path)))
+    }
+
     /// The items that were asked for.
     ///
     /// # Errors

@@ -11,15 +11,17 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use pilothouse_contract::desk::{DeskItem, DeskPage, GateCount, Meter, Place, Red, SpecPage};
+use pilothouse_contract::desk::{DeskItem, DeskPage, GateCount, Meter, Place, ProofState, Red, SpecPage};
 use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
 use pilothouse_contract::{EvidenceId, ItemId, Oid, TaskId};
 
 use super::gates::{self, PHASE_TOKENS, SPEC_LINES, SPEC_TOKENS, World};
 use super::waves::Limits;
 use super::{Files, Found, Tree};
+use crate::policy::scope::Globs;
 use crate::policy::specs::{heading, lines};
 
 /// So many symbols are looked for at most.
@@ -70,6 +72,7 @@ struct Docs<'a> {
     item: &'a LaidItem,
     /// Each with its text, in order.
     texts: Vec<(&'a str, &'a str)>,
+    made: OnceCell<Made>,
 }
 
 impl<'a> Docs<'a> {
@@ -78,7 +81,12 @@ impl<'a> Docs<'a> {
         let mut seen = BTreeSet::new();
         paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md"));
         let text = |path: &'a String| Some((path.as_str(), std::str::from_utf8(files.get(path)?).ok()?));
-        Self { item, texts: paths.into_iter().filter_map(text).collect() }
+        Self { item, texts: paths.into_iter().filter_map(text).collect(), made: OnceCell::new() }
+    }
+
+    /// What its tasks may write.
+    fn made(&self) -> &Made {
+        self.made.get_or_init(|| Made::of(self.item))
     }
 
     /// Those that say what is wanted and how: all but those that hold tasks, unless one holds both.
@@ -141,6 +149,29 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     all
 }
 
+/// What the tasks of an item may write: looked up by path where no pattern has to be matched, for a plan may have thousands.
+struct Made {
+    plain: BTreeSet<String>,
+    wild: Globs,
+}
+
+impl Made {
+    fn of(item: &LaidItem) -> Self {
+        let scopes = item.tasks.iter().filter_map(|it| it.spec.files.as_ref());
+        let all = scopes.flat_map(|it| it.include.iter().cloned());
+        let (wild, plain): (Vec<String>, Vec<String>) = all.partition(|it| it.contains(plan::WILD));
+        let plain = plain.into_iter().map(|it| it.trim_end_matches('/').to_owned()).collect();
+        Self { plain, wild: Globs::of(&wild) }
+    }
+
+    /// Whether any of them takes in a path.
+    fn matches(&self, path: &str) -> bool {
+        let ends = path.match_indices('/').map(|it| it.0).chain([path.len()]);
+        let mut above = ends.filter_map(|it| path.get(..it));
+        above.any(|it| self.plain.contains(it)) || self.wild.matches(path)
+    }
+}
+
 /// How the desk lists an item.
 #[must_use]
 pub fn listed(item: &LaidItem, known: Option<ItemId>) -> DeskItem {
@@ -176,7 +207,7 @@ pub fn wants(item: &LaidItem, found: &Found, files: &Files, tree: &Tree) -> Want
 pub fn page(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) -> DeskPage {
     let docs = Docs::of(item, found, files);
     let path = |it: &str| facts.has(it);
-    let program = |it: &str| proofs::is_there(it, facts);
+    let program = |it: &str| proofs::resolve(it, facts, docs.made()).0 != ProofState::Missing;
     let world = World { path: &path, program: &program };
     let tasks = |file: &str| gates::is_tasks(item, file);
     let findings = |of: bool| {

@@ -6,8 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pilothouse_contract::desk::{Citation, CiteState, Place};
 
-use super::{Docs, Facts, Tree, Wants, parts};
-use crate::policy::scope::Globs;
+use super::{Docs, Facts, Made, Tree, Wants, parts};
 use crate::policy::specs::lines;
 
 /// So many are held against the tree at most.
@@ -192,8 +191,6 @@ pub(super) fn wants(docs: &Docs<'_>, tree: &Tree, wants: &mut Wants) {
 
 /// What an item cites, and how it stands.
 pub(super) fn citations(docs: &Docs<'_>, facts: &Facts<'_>) -> Vec<Citation> {
-    let written = docs.item.tasks.iter().filter_map(|it| it.spec.files.as_ref());
-    let written: Vec<String> = written.flat_map(|it| it.include.iter().cloned()).collect();
     let all = mentions(docs, facts.tree);
     let named: HashSet<&str> = all.iter().filter_map(|it| name_of(it.cited.path()?)).collect();
     let mut alike: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -202,7 +199,7 @@ pub(super) fn citations(docs: &Docs<'_>, facts: &Facts<'_>) -> Vec<Citation> {
             alike.entry(name).or_default().push(path);
         }
     }
-    let look = Look { facts, made: Globs::of(&written), alike };
+    let look = Look { facts, made: docs.made(), alike };
     all.iter().map(|it| citation(docs, &look, it)).collect()
 }
 
@@ -214,7 +211,7 @@ fn name_of(path: &str) -> Option<&str> {
 struct Look<'a> {
     facts: &'a Facts<'a>,
     /// What tasks may write.
-    made: Globs,
+    made: &'a Made,
     /// Files of the tree by the names that are cited.
     alike: HashMap<&'a str, Vec<&'a str>>,
 }

@@ -9,18 +9,18 @@ use pilothouse_contract::layout::{Diagnostic, InWave, LaidItem, LaidTask, Layout
 use pilothouse_contract::spec::{Requirement, TaskSpec, Verify};
 
 use super::super::waves::waves;
-use super::{Docs, Facts, meter, proofs};
+use super::{Docs, Facts, Made, meter, proofs};
 use crate::policy::layouts::Files;
 use crate::policy::scope::{self, Globs};
 use crate::policy::specs::{lines, proofs as unproved, shape};
 
-const WILD: [char; 5] = ['*', '?', '[', '{', ']'];
+pub(super) const WILD: [char; 5] = ['*', '?', '[', '{', ']'];
 
 /// The page, but for its gates.
 pub(super) fn page(docs: &Docs<'_>, files: &Files, facts: &Facts<'_>) -> PlanPage {
     let item = docs.item;
     let laid = waves(item, facts.limits);
-    let tasks = tasks(item, facts, &laid.waves, &laid.stuck);
+    let tasks = tasks(docs, facts, &laid.waves, &laid.stuck);
     PlanPage {
         gates: Vec::new(),
         phases: phases(item, files),
@@ -42,11 +42,12 @@ fn place(task: &LaidTask) -> Place {
 }
 
 fn tasks(
-    item: &LaidItem,
+    docs: &Docs<'_>,
     facts: &Facts<'_>,
     waves: &[Vec<InWave>],
     stuck: &[pilothouse_contract::TaskId],
 ) -> Vec<TaskLook> {
+    let item = docs.item;
     let in_wave: HashMap<&str, (usize, &InWave)> = waves
         .iter()
         .enumerate()
@@ -54,8 +55,6 @@ fn tasks(
         .collect();
     let stuck: HashSet<&str> = stuck.iter().map(pilothouse_contract::TaskId::as_str).collect();
     let known: HashSet<&str> = item.requirements.iter().map(|it| it.id.as_str()).collect();
-    let written = worked(item).filter_map(|it| it.spec.files.as_ref());
-    let made = Globs::of(&written.flat_map(|it| it.include.iter().cloned()).collect::<Vec<_>>());
     let look = |task: &LaidTask| {
         let spec = &task.spec;
         let found = in_wave.get(spec.id.as_str());
@@ -69,7 +68,7 @@ fn tasks(
             state: task.state,
             place: place(task),
             verify: spec.verify.clone(),
-            proofs: if spec.done { Vec::new() } else { proofs_of(spec, facts, &made) },
+            proofs: if spec.done { Vec::new() } else { proofs_of(spec, facts, docs.made()) },
             files: spec.files.as_ref().map(|it| it.include.clone()),
             covers: spec.covers.clone(),
             strays: spec.covers.iter().filter(|it| is_stray(it, &known, item)).cloned().collect(),
@@ -94,7 +93,7 @@ fn is_part(id: &str, of: &str) -> bool {
     id.strip_prefix(of).is_some_and(|it| it.starts_with('.'))
 }
 
-fn proofs_of(spec: &TaskSpec, facts: &Facts<'_>, made: &Globs) -> Vec<Proof> {
+fn proofs_of(spec: &TaskSpec, facts: &Facts<'_>, made: &Made) -> Vec<Proof> {
     let Verify::Commands(commands) = &spec.verify else { return Vec::new() };
     // They were run as one.
     let red = facts.red.get(&(spec.id.clone(), commands.join(" && ")));
@@ -118,6 +117,7 @@ fn covered(docs: &Docs<'_>, it: &Requirement) -> Covered {
         text: it.text.clone(),
         place: Place::new(stands_in(docs, it), it.line),
         tasks: worked(docs.item).filter(by).map(|it| it.spec.id.clone()).collect(),
+        needed: docs.item.layout == Layout::Native,
     }
 }
 

@@ -9,8 +9,7 @@ use pilothouse_contract::desk::ProofState;
 use pilothouse_contract::layout::LaidItem;
 use pilothouse_contract::spec::Verify;
 
-use super::{Facts, Tree, Wants};
-use crate::policy::scope::Globs;
+use super::{Facts, Made, Tree, Wants};
 
 /// What a shell brings along, and so is no program to look for.
 const BUILT_IN: [&str; 24] = [
@@ -70,14 +69,6 @@ pub(super) fn wants(item: &LaidItem, tree: &Tree, wants: &mut Wants) {
     }
 }
 
-/// Whether the program of a command is there; for whoever asks nothing more.
-pub(super) fn is_there(command: &str, facts: &Facts<'_>) -> bool {
-    let none = Globs::of(&[]);
-    let all = simple(command);
-    let first = all.first().map(|it| bare(it)).unwrap_or_default();
-    first.first().is_none_or(|it| !matches!(program(it, facts, &none), Found::Missing(_)))
-}
-
 /// What came of looking for one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
@@ -88,7 +79,7 @@ enum Found {
 }
 
 /// Whether all that a command names can be found; `made` is what tasks of the plan may write.
-pub(super) fn resolve(command: &str, facts: &Facts<'_>, made: &Globs) -> (ProofState, String) {
+pub(super) fn resolve(command: &str, facts: &Facts<'_>, made: &Made) -> (ProofState, String) {
     let mut state = ProofState::Resolves;
     for words in simple(command) {
         let words = bare(&words);
@@ -111,7 +102,7 @@ fn is_open(word: &str) -> bool {
     word.contains(['$', '`', '*', '?', '{'])
 }
 
-fn program(name: &str, facts: &Facts<'_>, made: &Globs) -> Found {
+fn program(name: &str, facts: &Facts<'_>, made: &Made) -> Found {
     if BUILT_IN.contains(&name) || is_open(name) {
         return Found::There;
     }
@@ -129,7 +120,7 @@ fn no_program(name: &str) -> String {
 }
 
 /// A path that must be in the tree, or be made.
-fn path(word: &str, facts: &Facts<'_>, made: &Globs) -> Found {
+fn path(word: &str, facts: &Facts<'_>, made: &Made) -> Found {
     let bare = word.trim_start_matches("./");
     if bare.is_empty()
         || is_open(bare)
@@ -148,7 +139,7 @@ fn path(word: &str, facts: &Facts<'_>, made: &Globs) -> Found {
 }
 
 /// What a program is told to run.
-fn names(program: &str, args: &[String], facts: &Facts<'_>, made: &Globs) -> Found {
+fn names(program: &str, args: &[String], facts: &Facts<'_>, made: &Made) -> Found {
     match program {
         "npm" | "pnpm" | "yarn" | "bun" => script(program, args, facts, made),
         "make" | "gmake" => target(args, &MAKEFILES, "target", is_make, facts, made),
@@ -168,7 +159,7 @@ fn names(program: &str, args: &[String], facts: &Facts<'_>, made: &Globs) -> Fou
 }
 
 /// The words of it that are paths.
-fn first(args: &[String], is: impl Fn(&str) -> bool, facts: &Facts<'_>, made: &Globs) -> Found {
+fn first(args: &[String], is: impl Fn(&str) -> bool, facts: &Facts<'_>, made: &Made) -> Found {
     let mut found = Found::There;
     for word in args.iter().filter(|it| !it.starts_with('-') && is(it)) {
         let bare = word.split("::").next().unwrap_or(word).trim_end_matches("...");
@@ -211,7 +202,7 @@ fn beside<'a>(args: &[String], names: &[&str], facts: &'a Facts<'_>) -> (String,
     (path, found.and_then(|it| facts.text(&it)))
 }
 
-fn script(program: &str, args: &[String], facts: &Facts<'_>, made: &Globs) -> Found {
+fn script(program: &str, args: &[String], facts: &Facts<'_>, made: &Made) -> Found {
     if args.iter().any(|it| is_open(it) || ["-w", "--workspace", "--filter", "-F"].contains(&it.as_str())) {
         return Found::There;
     }
@@ -244,7 +235,7 @@ fn unknown(file: &str, kind: &str, name: &str, mut known: Vec<&str>) -> String {
     format!("{file} has no {kind} '{name}': mend the command, or add it there; {has}")
 }
 
-fn no_file(path: &str, facts: &Facts<'_>, made: &Globs) -> Found {
+fn no_file(path: &str, facts: &Facts<'_>, made: &Made) -> Found {
     if facts.tree.contains(path) {
         // It is there and could not be read as text.
         return Found::There;
@@ -288,7 +279,7 @@ fn target(
     kind: &str,
     of: fn(&str) -> Vec<&str>,
     facts: &Facts<'_>,
-    made: &Globs,
+    made: &Made,
 ) -> Found {
     if args.iter().any(|it| is_open(it) || ["-f", "--file", "--justfile", "-n"].contains(&it.as_str())) {
         return Found::There;
@@ -309,7 +300,7 @@ fn target(
     }
 }
 
-fn cargo(args: &[String], facts: &Facts<'_>, made: &Globs) -> Found {
+fn cargo(args: &[String], facts: &Facts<'_>, made: &Made) -> Found {
     let toolchain = args.first().is_some_and(|it| it.starts_with('+'));
     let args = args.get(usize::from(toolchain)..).unwrap_or_default();
     let Some(verb) = args.iter().find(|it| !it.starts_with('-')).filter(|it| !is_open(it)) else {

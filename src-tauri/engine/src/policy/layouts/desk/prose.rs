@@ -4,6 +4,7 @@
 //! Refuses to take a question for answered because it is old: it says so itself, or it blocks.
 
 use pilothouse_contract::desk::{AskState, Noted, Place, Register, RegisterRow, Source, SpecQuestion};
+use pilothouse_contract::layout::Layout;
 
 use crate::policy::specs::table::{is_rule, row};
 use super::{Docs, Part, parts};
@@ -108,6 +109,8 @@ struct Entry {
     says: String,
     line: usize,
     at: usize,
+    /// Whether it is a heading.
+    headed: bool,
 }
 
 /// What stands in a part, one by one: rows of a table, else headings, else items of a list with what is set in below them.
@@ -137,10 +140,7 @@ fn entries(part: &Part<'_>) -> Vec<Entry> {
                 last.says.push_str(words);
             }
             // Below a heading of its own a list belongs to it.
-            Some(last)
-                if !deeper
-                    && part.body.iter().any(|it| it.number == last.line && it.text.starts_with('#')) =>
-            {
+            Some(last) if !deeper && last.headed => {
                 last.says.push(' ');
                 last.says.push_str(words);
             }
@@ -152,7 +152,8 @@ fn entries(part: &Part<'_>) -> Vec<Entry> {
 
 fn push(all: &mut Vec<Entry>, line: &Line<'_>, says: String) {
     if all.len() < ITEMS_MAX && !says.is_empty() {
-        all.push(Entry { says, line: line.number, at: line.span.from });
+        let headed = line.text.starts_with('#');
+        all.push(Entry { says, line: line.number, at: line.span.from, headed });
     }
 }
 
@@ -203,7 +204,7 @@ pub(super) fn registers(docs: &Docs<'_>) -> Vec<Register> {
     let mut all = Vec::new();
     for (path, text) in docs.prose() {
         for part in sections(text, &["risk", "compatib"]) {
-            let register = register(path, &part);
+            let register = register(path, &part, docs.item.layout == Layout::Native);
             if !docs.is_tasks(path, part.body.first().map_or(0, |it| it.span.from)) {
                 all.push(register);
             }
@@ -212,7 +213,7 @@ pub(super) fn registers(docs: &Docs<'_>) -> Vec<Register> {
     all
 }
 
-fn register(path: &str, part: &Part<'_>) -> Register {
+fn register(path: &str, part: &Part<'_>, needed: bool) -> Register {
     let mut heads: Vec<String> = Vec::new();
     let mut rows = Vec::new();
     for line in part.body.iter().filter(|it| !it.hidden) {
@@ -235,12 +236,12 @@ fn register(path: &str, part: &Part<'_>) -> Register {
         let at = it.to_ascii_lowercase().find("because")?;
         it.get(at + "because".len()..).map(|it| it.trim().to_owned())
     });
-    if heads.is_empty() && reason.is_none() {
+    if heads.is_empty() && reason.is_none() && !needed {
         let of_list = entries(part).into_iter();
         rows = of_list
             .map(|it| RegisterRow { line: it.line, cells: vec![it.says], empty: Vec::new() })
             .collect();
     }
     let because = reason.filter(|_| rows.is_empty());
-    Register { name: part.title.clone(), place: Place::new(path, part.line), heads, rows, because }
+    Register { name: part.title.clone(), place: Place::new(path, part.line), heads, rows, because, needed }
 }
