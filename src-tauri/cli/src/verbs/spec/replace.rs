@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use pilothouse_contract::Fault;
@@ -41,7 +41,7 @@ pub(super) fn replace(top: &Path, file: &str, was: &[u8], now: &[u8]) -> Result<
     let name = path.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = folder.join(format!(".{name}.{}.pilothouse", std::process::id()));
     let written = (|| {
-        let mut new = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+        let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         new.write_all(now)?;
         new.set_permissions(kept.permissions())?;
         new.sync_all()?;
