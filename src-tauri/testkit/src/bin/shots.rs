@@ -10,6 +10,7 @@ use pilothouse_contract::pull::PullState;
 use pilothouse_contract::run::RunState;
 use pilothouse_contract::{Event, Record};
 use pilothouse_testkit::home::Home;
+use pilothouse_testkit::repo::Repo;
 use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 
@@ -33,6 +34,8 @@ enum In {
     Quiet,
     /// One with sessions that a person started.
     Shells,
+    /// One with a repository that has much for agents to read.
+    Reading,
 }
 
 /// What a person does.
@@ -40,6 +43,8 @@ enum In {
 enum Step {
     /// Sees a text in something.
     Sees(&'static str, &'static str),
+    /// Types a text.
+    Types(&'static str),
     /// Presses keys together.
     Keys(&'static str),
     /// Clicks on something.
@@ -52,7 +57,7 @@ struct Scene {
     steps: &'static [Step],
 }
 
-use Step::{Clicks, Keys, Sees};
+use Step::{Clicks, Keys, Sees, Types};
 
 const QUESTION: &str = "[data-bay=Working] .strip[data-p]";
 
@@ -188,6 +193,18 @@ const SCENES: &[Scene] = &[
         steps: &[Keys("ctrl+5"), Sees("[data-tile=s2]", "spool"), Keys("end")],
     },
     Scene {
+        name: "instructions",
+        home: In::Reading,
+        steps: &[
+            Keys("ctrl+1"),
+            Keys("ctrl+k"),
+            Types("instructions of this"),
+            Keys("Enter"),
+            Sees("[data-name=findings]", "cuts without a word"),
+            Sees("[data-name=cut]", "Codex reads"),
+        ],
+    },
+    Scene {
         name: "type",
         home: In::Shells,
         steps: &[
@@ -209,12 +226,14 @@ fn main() -> ExitCode {
     }
     let named: Vec<String> = std::env::args().skip(2).collect();
     let wanted = |it: &&Scene| named.is_empty() || named.iter().any(|name| name == it.name);
-    for kind in [In::Fresh, In::Asking, In::Trouble, In::Night, In::Review, In::Quiet, In::Shells] {
+    for kind in
+        [In::Fresh, In::Asking, In::Trouble, In::Night, In::Review, In::Quiet, In::Shells, In::Reading]
+    {
         if !SCENES.iter().filter(wanted).any(|it| it.home == kind) {
             continue;
         }
         let home = Home::new();
-        prepare(&home, kind);
+        let _kept = prepare(&home, kind);
         let mut window = Window::open(&home, Options::default());
         for scene in SCENES.iter().filter(wanted).filter(|it| it.home == kind) {
             for theme in THEMES {
@@ -239,6 +258,7 @@ fn play(window: &Window, scene: &Scene) {
         match *step {
             Sees(css, text) => window.wait_text(css, text),
             Keys(keys) => window.keys(keys),
+            Types(text) => window.type_text(text),
             Clicks(css) => window.click(css),
         }
     }
@@ -266,8 +286,8 @@ fn talk(home: &Home) {
     home.talk_elsewhere(Path::new(&project), "7d20c1", &said);
 }
 
-/// Brings a home to where its scenes are.
-fn prepare(home: &Home, kind: In) {
+/// Brings a home to where its scenes are. What comes back is a part of it.
+fn prepare(home: &Home, kind: In) -> Option<Repo> {
     let rehearse = |script: &str, until: fn(&Event) -> bool| {
         let before = home.history().last().map_or(0, |it| it.seq);
         home.json(&["rehearse", "--no-window", "--speed", "20", "--script", script]);
@@ -291,6 +311,11 @@ fn prepare(home: &Home, kind: In) {
                 home.json(&["session", "start", "--", "sh", "-c", script]);
             }
         }
+        In::Reading => {
+            let repo = Repo::with_instructions();
+            home.trust(&repo);
+            return Some(repo);
+        }
         In::Asking => rehearse("voyage", asks),
         In::Trouble => {
             rehearse("failer", parks);
@@ -311,4 +336,5 @@ fn prepare(home: &Home, kind: In) {
             }
         }
     }
+    None
 }
