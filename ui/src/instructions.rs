@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use pilothouse_contract::board::Subject;
 use pilothouse_contract::instructions::{Cut, EdgeKind, Finding, Graph, Node};
 use pilothouse_contract::{Fault, ProjectId, ask};
 
 use crate::desk::{Desk, desk};
 use crate::ipc;
-use crate::kit::Reading as Waiting;
-use crate::kit::{Calm, CommandButton, FaultNote, Icon};
+use crate::kit::{Calm, CommandButton, FaultNote, Icon, Reading};
 use crate::words::{bytes, count, one, tokens};
 
 /// The size of a file's box, and what lies between two of them, in units of the drawing.
@@ -61,9 +61,25 @@ impl Instructions {
     }
 }
 
-/// The project whose instructions are meant: the one that is shown, else the first.
+/// The project whose instructions are meant: the one on the stage of the board, else the one that is shown, else the first.
 pub(crate) fn project(desk: Desk) -> Option<ProjectId> {
-    desk.place.project.get().or_else(|| desk.mirror.fleet.with(|it| it.listed().next().map(|it| it.id)))
+    let subject = desk.place.subject.get();
+    let shown = desk.place.project.get();
+    desk.mirror
+        .fleet
+        .with(|fleet| {
+            let of = match subject? {
+                Subject::Project(id) => Some(id),
+                Subject::Item(id) => fleet.items.get(&id).map(|it| it.project),
+                Subject::Task(run, _) => fleet.runs.get(&run).map(|it| it.project),
+                Subject::Pull(_) | Subject::Session(_) => None,
+            };
+            of.filter(|it| {
+                shown.is_none_or(|shown| shown == *it) && fleet.projects.get(it).is_some_and(|it| !it.removed)
+            })
+        })
+        .or(shown)
+        .or_else(|| desk.mirror.fleet.with(|it| it.listed().next().map(|it| it.id)))
 }
 
 /// The files that can be chosen, in the order of the drawing.
@@ -298,7 +314,7 @@ pub(crate) fn InstructionsPage() -> impl IntoView {
         match (graph.get(), of.get(), held.fault.get()) {
         (_, None, _) => view! { <Calm title="No repository yet" says="Add one, and what its agents read is drawn here."/> }.into_any(),
         (_, _, Some(fault)) => view! { <FaultNote fault=fault/> }.into_any(),
-        (None, ..) => view! { <Waiting what="the instructions"/> }.into_any(),
+        (None, ..) => view! { <Reading what="the instructions"/> }.into_any(),
         (Some(it), ..) if it.nodes.is_empty() => {
             view! { <Calm title="No instructions for agents" says="Begin with an AGENTS.md: what the commands are, and where things go."/> }.into_any()
         }

@@ -29,7 +29,7 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
     let head = move || {
         it.get().map(|it| view! {
         <header class="head"><div class="line"><h1 class="cut">{one(&it.name)}</h1>
-            <span class="push answers-line"><crate::kit::CommandButton id="desk" label="Desk"/><button class="button" type="button" data-name="remove-project" on:click=move |_| remove(desk, project)>"Take off the list"</button></span></div>
+            <span class="push answers-line"><crate::kit::CommandButton id="desk" label="Desk"/><crate::kit::CommandButton id="instructions" label="Instructions"/><button class="button" type="button" data-name="remove-project" on:click=move |_| remove(desk, project)>"Take off the list"</button></span></div>
             <div class="facts"><span class="mono cut">{one(&it.path)}</span><span>"Lands on "<b class="mono">{one(it.default_branch.short())}</b></span><span>"at "<b class="mono">{it.main.short().to_owned()}</b></span></div></header>
     })
     };

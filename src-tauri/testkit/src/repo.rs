@@ -42,6 +42,50 @@ impl Repo {
         Self::new("shop", &files)
     }
 
+    /// A repository called `harbour` with much for agents to read, some of it wrong: a chain of which Codex reads not all, a link that leads
+    /// nowhere, a script that is none, a file that nothing leads to, and one with text that would hide what it says.
+    ///
+    /// # Panics
+    /// If git or the file system says no.
+    #[must_use]
+    pub fn with_instructions() -> Self {
+        let lines = |words: &str, count: usize| format!("{words}\n").repeat(count);
+        let top = format!(
+            "# Harbour\n\nRead [how tides are reckoned](docs/tides.md), [how it is tested](docs/tests.md) and [the old rules](docs/old-rules.md).\n\n\
+             ```sh\nnpm run build\nnpm run tide-table\n```\n\n{}",
+            lines("- A height is kept in millimetres above chart datum.", 380)
+        );
+        let web = format!("# Web\n\n{}", lines("- A page says nothing that the store does not know.", 300));
+        let skill = |name: &str, more: &str| {
+            format!(
+                "---\nname: {name}\ndescription: What {name} is for\n---\n\nDo it, then look at it.{more}\n"
+            )
+        };
+        let (gauge, survey) =
+            (skill("gauge", " See [pitfalls](references/pitfalls.md)."), skill("survey", ""));
+        Self::new(
+            "harbour",
+            &[
+                ("AGENTS.md", &top),
+                ("CLAUDE.md", "@AGENTS.md\n@docs/tides.md\n"),
+                (".github/copilot-instructions.md", "Answer briefly.\n"),
+                (".cursor/rules/style.mdc", "Two blanks.\n"),
+                ("web/AGENTS.md", &web),
+                ("web/map/AGENTS.md", "# Map\n\nSee [projections](../../docs/projections.md).\n"),
+                ("docs/tides.md", "# Tides\n\nThe table is as in `docs/table.md`.\n"),
+                ("docs/table.md", "# The table\n"),
+                ("docs/tests.md", "# Tests\n"),
+                ("docs/projections.md", "# Projections\n"),
+                (".agents/skills/gauge/SKILL.md", &gauge),
+                (".agents/skills/gauge/references/pitfalls.md", "# Pitfalls\n"),
+                (".agents/skills/gauge/references/\u{202e}drow.md", "x\n"),
+                (".agents/skills/survey/SKILL.md", &survey),
+                ("package.json", "{\"scripts\": {\"build\": \"true\"}}\n"),
+                ("specs/001-work/spec.md", "# Work\n"),
+            ],
+        )
+    }
+
     /// Its folder.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -41,13 +41,16 @@ struct Manifest {
 
 impl Manifest {
     fn read(top: &Path) -> Result<Self, Fault> {
-        match std::fs::read(top.join(MANIFEST)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Fault::refused(format!("{MANIFEST} cannot be read: {error}"))
-                    .hint("bring it back from git; or delete it, and what differs from what is brought is kept as edited")
+        match lies(top, MANIFEST) {
+            Lies::Nothing => Ok(Self::default()),
+            Lies::Bytes(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Fault::refused(format!("{MANIFEST} cannot be read: {error}")).hint(
+                    "bring it back from git; or delete it, and what differs from what is brought is kept as edited",
+                )
             }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Fault::environment(format!("{MANIFEST} cannot be read: {error}"))),
+            // What was written is written down in it: without it nothing is.
+            Lies::Barred(why) => Err(Fault::refused(format!("{MANIFEST} {why}"))
+                .hint("put a folder or a file of the repository in the place of the link")),
         }
     }
 

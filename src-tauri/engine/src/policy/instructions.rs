@@ -401,7 +401,17 @@ impl Draft<'_> {
                         .words(&wrong.says, &wrong.remedy);
                 }
             }
-            What::Mention(_) => {}
+            What::Mention(link) => {
+                // Rows that say where to read; skills and documents name files that are only to be made.
+                let kind = self.nodes.get(from).map(|it| it.kind);
+                let routes =
+                    link.contains('/') && !matches!(kind, None | Some(NodeKind::Skill | NodeKind::Document));
+                let here = join(folder_of(path), link).is_some_and(|it| (self.world.has)(&it));
+                let there = join("", link).is_some_and(|it| (self.world.has)(&it));
+                if routes && !here && !there {
+                    self.dead(path, place, "names", link, false);
+                }
+            }
         }
     }
 

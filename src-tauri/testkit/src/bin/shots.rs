@@ -36,6 +36,8 @@ enum In {
     Shells,
     /// One with a repository of specs in four layouts.
     Specs,
+    /// One with a repository that has much for agents to read.
+    Reading,
 }
 
 /// What a person does.
@@ -43,6 +45,8 @@ enum In {
 enum Step {
     /// Sees a text in something.
     Sees(&'static str, &'static str),
+    /// Types a text.
+    Types(&'static str),
     /// Presses keys together.
     Keys(&'static str),
     /// Clicks on something.
@@ -55,7 +59,7 @@ struct Scene {
     steps: &'static [Step],
 }
 
-use Step::{Clicks, Keys, Sees};
+use Step::{Clicks, Keys, Sees, Types};
 
 const QUESTION: &str = "[data-bay=Working] .strip[data-p]";
 
@@ -234,6 +238,18 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene {
+        name: "instructions",
+        home: In::Reading,
+        steps: &[
+            Keys("ctrl+1"),
+            Keys("ctrl+k"),
+            Types("instructions of this"),
+            Keys("Enter"),
+            Sees("[data-name=findings]", "cuts without a word"),
+            Sees("[data-name=cut]", "Codex reads"),
+        ],
+    },
+    Scene {
         name: "type",
         home: In::Shells,
         steps: &[
@@ -255,7 +271,17 @@ fn main() -> ExitCode {
     }
     let named: Vec<String> = std::env::args().skip(2).collect();
     let wanted = |it: &&Scene| named.is_empty() || named.iter().any(|name| name == it.name);
-    for kind in [In::Fresh, In::Asking, In::Trouble, In::Night, In::Review, In::Quiet, In::Shells, In::Specs]
+    for kind in [
+        In::Fresh,
+        In::Asking,
+        In::Trouble,
+        In::Night,
+        In::Review,
+        In::Quiet,
+        In::Shells,
+        In::Specs,
+        In::Reading,
+    ]
     {
         if !SCENES.iter().filter(wanted).any(|it| it.home == kind) {
             continue;
@@ -286,6 +312,7 @@ fn play(window: &Window, scene: &Scene) {
         match *step {
             Sees(css, text) => window.wait_text(css, text),
             Keys(keys) => window.keys(keys),
+            Types(text) => window.type_text(text),
             Clicks(css) => window.click(css),
         }
     }
@@ -340,6 +367,11 @@ fn prepare(home: &Home, kind: In) -> Option<Repo> {
         }
         In::Specs => {
             let repo = pilothouse_testkit::desks::four_layouts();
+            home.trust(&repo);
+            return Some(repo);
+        }
+        In::Reading => {
+            let repo = Repo::with_instructions();
             home.trust(&repo);
             return Some(repo);
         }

@@ -10,6 +10,8 @@ use crate::policy::skills;
 
 /// Imports are followed so deep by those who follow them.
 const HOPS: usize = 5;
+/// Shorter files may be the same by chance.
+const SAME_MIN: u64 = 160;
 /// Above this Claude Code says itself that it is too long.
 const CLAUDE: usize = 40_000;
 /// So much Copilot's review reads of one file.
@@ -163,7 +165,7 @@ impl Draft<'_> {
                 continue;
             }
             let Some(source) =
-                self.files.get(&node.path).filter(|it| !it.bytes.is_empty() && it.size <= super::FILE_MAX)
+                self.files.get(&node.path).filter(|it| (SAME_MIN..=super::FILE_MAX).contains(&it.size))
             else {
                 continue;
             };

@@ -115,6 +115,8 @@ fn dead_links_orphans_and_what_leads_outside_are_named_with_their_place() {
             "Go [here](gone.md).\n\n  and [there](../other/AGENTS.md) [web](https://example.org) [top](#a)\n",
         ),
         ("CLAUDE.md", "@docs/gone.md and @~/.claude/mine.md\n"),
+        ("GEMINI.md", "| tides | `docs/tides.md` |\n| boats | `docs/boats.md` or `made.md` |\n"),
+        ("docs/tides.md", "x\n"),
         ("AGENT.md", "nobody reads this\n"),
         (".agents/skills/x/SKILL.md", "---\nname: x\ndescription: d\n---\nSee [a](references/a.md).\n"),
         (".agents/skills/x/references/a.md", "a\n"),
@@ -129,6 +131,7 @@ fn dead_links_orphans_and_what_leads_outside_are_named_with_their_place() {
             (FindingKind::Orphan, ".agents/skills/x/references/b.md", 0, 0, false),
             (FindingKind::Orphan, "AGENT.md", 0, 0, false),
             (FindingKind::Outside, "CLAUDE.md", 1, 19, false),
+            (FindingKind::DeadLink, "GEMINI.md", 2, 12, false),
         ],
         "{graph:#?}"
     );

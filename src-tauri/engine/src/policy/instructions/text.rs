@@ -5,7 +5,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What is not closed within so many bytes is not looked at.
-const NEAR: usize = 2048;
+const NEAR: usize = 512;
+/// Of a line that is longer columns are not counted behind here.
+const COLUMN_MAX: usize = 8 * 1024;
+/// Parentheses in a link's target are not followed deeper.
+const DEEP: usize = 8;
 /// Paragraphs shorter than this may be the same by chance.
 const PARAGRAPH_MIN: usize = 160;
 
@@ -187,9 +191,9 @@ fn here_document(command: &str) -> Option<String> {
     (!word.is_empty()).then_some(word)
 }
 
-/// The column of a byte of a line. Of a line as long as a file it is not counted behind here.
+/// The column of a byte of a line.
 fn column(line: &str, at: usize) -> usize {
-    if at > 64 * 1024 { 0 } else { line.get(..at).map_or(0, |it| it.chars().count() + 1) }
+    if at > COLUMN_MAX { 0 } else { line.get(..at).map_or(0, |it| it.chars().count() + 1) }
 }
 
 /// What one line cites outside of blocks.
@@ -277,6 +281,7 @@ fn target(line: &str, from: usize) -> Option<&str> {
     let (mut depth, mut end) = (0_usize, None);
     for (at, sign) in near.char_indices() {
         match sign {
+            '(' if depth == DEEP => break,
             '(' => depth += 1,
             ')' if depth == 0 => {
                 end = Some(at);

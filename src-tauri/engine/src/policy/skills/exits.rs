@@ -77,7 +77,12 @@ impl Marks<'_> {
     /// Something is wrong about whatever has an id: at the line where that stands.
     fn about(&mut self, id: &str, says: String) {
         let quoted = serde_json::to_string(id).unwrap_or_default();
-        let at = self.text.find(&quoted).filter(|_| !id.is_empty());
+        let is_its_id = |at: &usize| {
+            let before = self.text.get(..*at).unwrap_or_default().trim_end();
+            before.strip_suffix(':').is_some_and(|it| it.trim_end().ends_with("\"id\""))
+        };
+        let all = || self.text.match_indices(&quoted).map(|(at, _)| at);
+        let at = all().find(is_its_id).or_else(|| all().next()).filter(|_| !id.is_empty());
         let (line, column) = at.map_or((0, 0), |at| crate::policy::layouts::place(self.text.as_bytes(), at));
         self.all.push(Diagnostic { remark: remark(self.path, line, &says, true), column });
     }
