@@ -232,8 +232,13 @@ pub fn page(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) ->
 
 /// Open questions of an item's files beyond the marks in its spec, as what a gate finds.
 pub(super) fn unanswered(item: &LaidItem, files: &Files) -> Vec<(Place, String)> {
-    let found =
-        Found { layout: item.layout, name: item.name.clone(), path: item.path.clone(), wants: Vec::new(), beside: Vec::new() };
+    let found = Found {
+        layout: item.layout,
+        name: item.name.clone(),
+        path: item.path.clone(),
+        wants: Vec::new(),
+        beside: Vec::new(),
+    };
     prose::unanswered(&Docs::of(item, &found, files))
 }
 
