@@ -7,6 +7,7 @@ use pilothouse_contract::ask::desk::{List, Open, Text};
 use pilothouse_contract::desk::{DeskOf, DeskPage, DeskText, Red};
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::item::Item;
+use pilothouse_contract::layout::LaidItem;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::{Answer, Fault, Oid, ProjectId, TaskId};
 
@@ -30,11 +31,17 @@ fn by_git(error: GitError) -> Fault {
 }
 
 impl Desk {
-    /// The engine's items of a project by the folder of their specs.
-    fn known(&self, project: ProjectId) -> BTreeMap<String, Item> {
+    /// The engine's items of a project by where they lie and what they are called there: one file may hold many.
+    fn known(&self, project: ProjectId) -> BTreeMap<(String, String), Item> {
         let fleet = self.engine.fleet();
         let of = fleet.items.values().filter(|it| it.project == project);
-        of.map(|it| (it.spec.folder.trim_end_matches('/').to_owned(), it.clone())).collect()
+        let named = |it: &Item| {
+            let folder = it.spec.folder.trim_end_matches('/').to_owned();
+            let own = folder.rsplit('/').next().unwrap_or(&folder).to_owned();
+            let name = if it.spec.layout.is_ours() { own } else { it.spec.name.clone() };
+            ((folder, name), it.clone())
+        };
+        of.map(named).collect()
     }
 
     async fn desk_of(&self, project: &Project) -> Result<DeskOf, Fault> {
@@ -44,7 +51,8 @@ impl Desk {
         let files = at.read(found.iter().flat_map(Found::files)).await.map_err(by_git)?;
         let known = self.known(project.id);
         let items = read_all(&found, &files);
-        let items = items.iter().map(|it| listed(it, known.get(&it.path).map(|it| it.id))).collect();
+        let of = |it: &LaidItem| known.get(&(it.path.clone(), it.name.clone())).map(|it| it.id);
+        let items = items.iter().map(|it| listed(it, of(it))).collect();
         Ok(DeskOf { project: project.id, commit: project.main.clone(), items, fault: None })
     }
 
@@ -95,7 +103,7 @@ impl Answer<Open> for Desk {
     async fn answer(&self, call: Open) -> Result<DeskPage, Fault> {
         let project = self.project(call.project)?;
         let git = git_of(&project);
-        let known = self.known(project.id).remove(&call.path);
+        let known = self.known(project.id).remove(&(call.path.clone(), call.name.clone()));
         // A run works from where its spec was read.
         let commit = known.as_ref().map_or(&project.main, |it| &it.base);
         let at = AtCommit::list(&git, commit).await.map_err(by_git)?;

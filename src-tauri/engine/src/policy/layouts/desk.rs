@@ -78,6 +78,8 @@ struct Docs<'a> {
 impl<'a> Docs<'a> {
     fn of(item: &'a LaidItem, found: &'a Found, files: &'a Files) -> Self {
         let mut paths: Vec<&String> = found.wants.iter().chain(&item.files).collect();
+        // A table beside the tasks is none of the prose.
+        paths.retain(|it| !found.beside.contains(it));
         let mut seen = BTreeSet::new();
         paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md"));
         let text = |path: &'a String| Some((path.as_str(), std::str::from_utf8(files.get(path)?).ok()?));
