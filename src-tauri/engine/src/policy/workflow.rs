@@ -335,7 +335,8 @@ mod tests {
         assert_eq!((policy.approve, policy.slots, policy.attempts), (Approval::Policy, 5, 2));
         assert_eq!(policy.checks, ["cargo test"]);
         assert_eq!(policy.limits, Limits { memory_bytes: Some(2 << 30), cpu_percent: Some(150) });
-        assert_eq!(workflow.commands().len(), 2);
+        // The agent, the check, and which tracker is read.
+        assert_eq!(workflow.commands().len(), 3);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which version of `WORKFLOW.md` is in force.
 
+use pilothouse_contract::attention;
 use pilothouse_contract::project::{Found, FoundKind};
 use pilothouse_contract::workflow::{InForce, NotInForce, Version};
 
@@ -36,12 +37,17 @@ fn a_version_that_cannot_be_used_waits_and_the_last_good_one_goes_on() {
     assert_eq!(broken.good, Some(version("c1")));
     let says = broken.says().unwrap();
     assert!(says.contains("at c2: no such variable") && says.contains("go on as they were at c1"), "{says}");
+    let alarms = attention::alarms(&desk.fleet, &attention::Sights::default());
+    let alarm = alarms.iter().find(|it| it.call == "WORKFLOW").unwrap();
+    assert_eq!((alarm.asks.as_str(), &alarm.says), ("WORKFLOW.md of x cannot be used", &says));
     let told = desk.records.len();
     desk.now = At(9);
     assert_eq!(see(&mut desk, "c2", Err("no such variable".to_owned())), broken);
     assert_eq!(desk.records.len(), told, "what was seen before is not told again");
     let mended = see(&mut desk, "c3", Ok(vec![]));
     assert_eq!((mended.good, mended.waits), (Some(version("c3")), None));
+    let alarms = attention::alarms(&desk.fleet, &attention::Sights::default());
+    assert!(!alarms.iter().any(|it| it.call == "WORKFLOW"));
 }
 
 #[test]
