@@ -273,11 +273,8 @@ fn what_a_task_file_does_not_say_stands_beside_it() {
 #[test]
 fn a_spec_names_the_issue_that_it_is_for() {
     let of = |text: &str| {
-        let sources = Sources {
-            folder: "specs/001-x".to_owned(),
-            spec: Some(text.to_owned()),
-            ..Sources::default()
-        };
+        let sources =
+            Sources { folder: "specs/001-x".to_owned(), spec: Some(text.to_owned()), ..Sources::default() };
         read_spec(&sources).issue
     };
     for text in [
