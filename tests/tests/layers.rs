@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("pilothouse-contract", &[]),
     ("pilothouse-client", &["pilothouse-contract"]),
     ("pilothouse-holder", &[]),
-    ("pilothouse-engine", &["pilothouse-contract", "pilothouse-holder"]),
+    ("pilothouse-engine", &["pilothouse-contract", "pilothouse-holder", "pilothouse-symphony"]),
     ("pilothouse-symphony", &["pilothouse-contract", "pilothouse-holder"]),
     (
         "pilothouse-cli",

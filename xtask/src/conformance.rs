@@ -22,6 +22,9 @@ struct Row {
     /// `holds`, `not shown`, `fails`, or `skipped`.
     verdict: &'static str,
     tests: Vec<String>,
+    /// Why no test shows it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
 }
 
 /// The row that a test's name begins with: `row_4_9_abnormal…` is 4.9, `row_n_13_…` is N-13.
@@ -79,6 +82,9 @@ pub(crate) fn run(json: bool) -> Result<ExitCode> {
     let list = step::top().join(CRATE).join("rows.json");
     let text = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
     let rows: Vec<(String, String, String)> = serde_json::from_str(&text)?;
+    let list = step::top().join(CRATE).join("not-shown.json");
+    let text = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+    let mut why: BTreeMap<String, String> = serde_json::from_str(&text)?;
     let known: Vec<String> = rows.iter().map(|(id, _, _)| id.clone()).collect();
     step::cargo_quietly(&[
         "build",
@@ -112,7 +118,8 @@ pub(crate) fn run(json: bool) -> Result<ExitCode> {
                 .collect();
             tests.sort();
             tests.dedup();
-            Row { id, level, what, verdict, tests }
+            let why = why.remove(&id).unwrap_or_default();
+            Row { id, level, what, verdict, tests, why }
         })
         .collect();
     std::fs::write(step::top().join(CRATE).join("CONFORMANCE.md"), table(&rows))?;
@@ -140,7 +147,8 @@ fn counts(rows: &[Row]) -> String {
 fn table(rows: &[Row]) -> String {
     let mut out = format!(
         "# Conformance with the Symphony specification\n\nWritten by `cargo xtask conformance`, which runs the tests and is the \
-         only thing that edits this file. A row without a test that passed is *not shown*. Rows with numbers are those of the \
+         only thing that edits this file. A row without a test that passed is *not shown*, and \
+         `not-shown.json` says why. Rows with numbers are those of the \
          specification's list of tests, N its other demands, H what we demand beyond it. Rows 8 need real services.\n\n{}.\n\n\
          | row | level | what | verdict | tests |\n|---|---|---|---|---|\n",
         counts(rows)
@@ -154,7 +162,7 @@ fn table(rows: &[Row]) -> String {
             row.level,
             row.what,
             row.verdict,
-            tests.join(", ")
+            if tests.is_empty() { row.why.clone() } else { tests.join(", ") }
         );
     }
     out

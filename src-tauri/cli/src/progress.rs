@@ -190,6 +190,11 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::ProjectTrusted { project, found } => {
             format!("{project} trusted by {} ({} things can run commands)", record.who, found.len())
         }
+        Event::WorkflowSeen { seen, .. } => match (seen.says(), &seen.good) {
+            (Some(wrong), _) => format!("WORKFLOW.md: {}", says(&wrong)),
+            (None, Some(good)) => format!("WORKFLOW.md at {} is in force", good.commit.short()),
+            (None, None) => "WORKFLOW.md is gone, and nothing of it is in force".to_owned(),
+        },
         Event::MainMoved { from, to, how, .. } => {
             use pilothouse_contract::project::Move;
             let how = match how {

@@ -18,6 +18,7 @@ use crate::pull::PullState;
 use crate::run::{Run, RunState, TaskState};
 use crate::session::{Ending, Mode, Pulse, Session, SessionKind};
 use crate::time::At;
+use crate::workflow::NotInForce;
 
 /// The families: one tile each in the annunciator. What nothing measures yet has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,6 +145,7 @@ pub fn alarms(fleet: &Fleet, sights: &Sights) -> Vec<Alarm> {
     questions(fleet, &mut list);
     lines(fleet, &mut list);
     trust(fleet, &mut list);
+    workflows(fleet, &mut list);
     parked(fleet, &mut list);
     checkouts(fleet, &mut list);
     stalled(fleet, sights, &mut list);
@@ -263,6 +265,34 @@ fn trust(fleet: &Fleet, list: &mut Vec<Alarm>) {
             says: "Nobody has looked yet at what in it can run commands.".to_owned(),
             next: "No agent starts in it".to_owned(),
             answers: vec![answer("Look at what was found", Deed::Open(Subject::Project(project.id)))],
+        });
+    }
+}
+
+fn workflows(fleet: &Fleet, list: &mut Vec<Alarm>) {
+    // Before anybody trusted it nothing of it is in force, and that is asked about once.
+    for project in fleet.listed().filter(|it| it.trust != Trust::Undecided) {
+        let Some(seen) = &project.workflow else { continue };
+        let (Some(waits), Some(says)) = (&seen.waits, seen.says()) else { continue };
+        let (asks, look) = match &waits.why {
+            NotInForce::Broken { .. } => (format!("WORKFLOW.md of {} cannot be used", project.name), "Open"),
+            NotInForce::Untrusted { .. } => (
+                format!("May the new commands of WORKFLOW.md of {} run?", project.name),
+                "Look at what was found",
+            ),
+        };
+        list.push(Alarm {
+            key: format!("workflow {} {}", project.id, waits.version.hash),
+            family: Family::NeedsYou,
+            priority: Priority::P3,
+            call: "WORKFLOW".to_owned(),
+            subject: Some(Subject::Project(project.id)),
+            project: Some(project.id),
+            since: waits.since,
+            asks,
+            says,
+            next: "The version before goes on".to_owned(),
+            answers: vec![answer(look, Deed::Open(Subject::Project(project.id)))],
         });
     }
 }

@@ -24,6 +24,7 @@ use crate::time::At;
 use crate::wait::Wait;
 use crate::who::Who;
 use crate::window::Window;
+use crate::workflow::InForce;
 use crate::worktree::{Recovery, Seen, Worktree};
 
 /// One row of history. Sequence numbers count up by one; a gap means that a subscriber missed something and asks anew.
@@ -50,6 +51,8 @@ pub enum Event {
     ProjectRemoved { project: ProjectId },
     /// A person said yes to a repository's commands.
     ProjectTrusted { project: ProjectId, found: Vec<Found> },
+    /// Another version of a project's `WORKFLOW.md` is in force, or waits to be.
+    WorkflowSeen { project: ProjectId, seen: InForce },
     /// The default branch came to a new place, and that is as it should be.
     MainMoved { project: ProjectId, from: Oid, to: Oid, how: Move },
     /// The default branch was moved by somebody else, or that was settled.
@@ -238,6 +241,7 @@ impl Event {
             Self::ProjectAdded { .. } => "project-added",
             Self::ProjectRemoved { .. } => "project-removed",
             Self::ProjectTrusted { .. } => "project-trusted",
+            Self::WorkflowSeen { .. } => "workflow-seen",
             Self::MainMoved { .. } => "main-moved",
             Self::LineChanged { .. } => "line-changed",
             Self::ItemRead { .. } => "item-read",

@@ -206,6 +206,9 @@ impl Fleet {
                 Some(Touched::Project(project.id))
             }
             Event::ProjectRemoved { project } => self.project(*project, |it| it.removed = true),
+            Event::WorkflowSeen { project, seen } => {
+                self.project(*project, |it| it.workflow = Some(seen.clone()))
+            }
             Event::ProjectTrusted { project, found } => self.project(*project, |it| {
                 it.trust = Trust::Given { at, by: record.who.clone(), found: found.clone() };
             }),

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod board;
 pub mod brief;
 pub mod call;
+pub mod claim;
 pub mod desk;
 pub mod elsewhere;
 pub mod event;
@@ -46,6 +47,7 @@ pub mod wait;
 pub mod who;
 pub mod window;
 pub mod wire;
+pub mod workflow;
 pub mod worktree;
 
 pub use call::{Access, Answer, Call, Request, dispatch};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Oid, ProjectId, RefName};
 use crate::time::At;
 use crate::who::Who;
+use crate::workflow::InForce;
 
 /// A git repository that the user added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Project {
     /// Whether it was removed from the list. The repository itself is never touched by that.
     #[serde(default, skip_serializing_if = "crate::spec::is_false")]
     pub removed: bool,
+    /// Which version of its `WORKFLOW.md` is in force; nothing until somebody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<InForce>,
 }
 
 /// Whether the repository's own commands, and agents in it, may run with the user's rights.

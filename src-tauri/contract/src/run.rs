@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
+use crate::claim::Claim;
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
 use crate::money::{Money, Price};
 use crate::outside::Outside;
@@ -50,6 +51,9 @@ pub struct Run {
     /// A person paused it: what is worked is worked to its end, and nothing begins or lands meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// The issue that it was queued for, if it was for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// When it may begin and go on; nothing if always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,

@@ -147,6 +147,9 @@ pub struct Spec {
     pub title: String,
     /// The first paragraph of its summary: why the work is done.
     pub summary: String,
+    /// The issue of the project's tracker that it is for, by its key: `Issue: ABC-123`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<String>,
     /// What it wants, in file order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,

@@ -32,6 +32,8 @@ pub enum Caller {
     Person(String),
     /// A program inside a session.
     Session(SessionId),
+    /// The engine itself, by a rule that is named.
+    Policy(String),
     /// Nobody can tell: it was gone before it could be looked at.
     Unknown,
 }
@@ -50,7 +52,7 @@ impl Desk {
     /// `Refused`, in words.
     pub fn admit(&self, access: Access, name: &str) -> Result<(), Fault> {
         let refused = match (&self.caller, access) {
-            (Caller::Person(_), _) | (_, Access::Read) | (Caller::Session(_), Access::Hook) => return Ok(()),
+            (Caller::Person(_) | Caller::Policy(_), _) | (_, Access::Read) | (Caller::Session(_), Access::Hook) => return Ok(()),
             (Caller::Session(session), _) => {
                 let why = "a program inside a session may look and report, and nothing else".to_owned();
                 (Some(*session), why)
@@ -71,6 +73,7 @@ impl Desk {
         match &self.caller {
             Caller::Person(name) => Who::Person(name.clone()),
             Caller::Session(session) => Who::Session(*session),
+            Caller::Policy(rule) => Who::Policy(rule.clone()),
             Caller::Unknown => Who::Outside("unknown".to_owned()),
         }
     }

@@ -14,6 +14,7 @@ mod contest;
 mod effect;
 mod flakes;
 mod input;
+mod issues;
 mod line;
 mod outside;
 mod pulls;
@@ -26,6 +27,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod window;
+mod workflow;
 mod worktrees;
 
 use std::collections::BTreeSet;
@@ -86,6 +88,8 @@ pub fn decide(
         Input::TrustProject { project, found } => work.trust_project(project, found)?,
         Input::RemoveProject { project } => work.remove_project(project)?,
         Input::ItemsFound { project, items } => work.items_found(project, items)?,
+        Input::IssuesSeen { seen } => work.issues_seen(seen),
+        Input::WorkflowSeen { project, version, read } => work.workflow_seen(project, version, read)?,
         Input::MainSeen { project, found, named, attempt } => {
             work.main_seen(project, found, &named, attempt)?
         }

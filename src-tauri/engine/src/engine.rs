@@ -12,7 +12,6 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::coordination::{Decision, Effect, EffectKey, Input, Outcome, PendingEffect, Schedules, decide};
-use crate::execution::agents::native;
 use crate::execution::attempts::Attempts;
 use crate::execution::checks::Checks;
 use crate::execution::held::{Key, Sessions, Told};
@@ -176,10 +175,12 @@ impl Engine {
                 trees,
             }),
         };
+        engine.inner.attempts.reap_hooks().await;
         engine.begin(loaded.fleet, EffectKey(loaded.next_effect), pending, taken);
         tokio::spawn(engine.clone().hear_sessions(ends));
         tokio::spawn(engine.clone().heed_signs(told));
         tokio::spawn(engine.clone().mind_nights());
+        tokio::spawn(engine.clone().mind_workflows());
         Ok(engine)
     }
 
@@ -396,12 +397,7 @@ impl Engine {
                     let project = self.fleet().sessions.get(&session).and_then(|it| it.project);
                     self.tell(Input::Notice { project, says });
                 }
-                Told::Ended(mut end) if !check => {
-                    let lost = self.fleet().sessions.get(&session).cloned();
-                    end.native = native::of_lost(lost, &end).await;
-                    let did_nothing = self.did_nothing(session).await;
-                    self.tell(Input::SessionEnded { session, end, did_nothing });
-                }
+                Told::Ended(end) if !check => drop(tokio::spawn(self.clone().told_of_end(session, end))),
                 Told::Ended(_) => {}
             }
         }

@@ -13,6 +13,7 @@ pub mod desk;
 pub mod env;
 pub mod fence;
 pub mod held;
+pub mod hooks;
 pub mod instructions;
 pub mod judge;
 pub mod laid;

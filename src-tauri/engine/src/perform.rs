@@ -83,14 +83,7 @@ impl Engine {
                 }
                 None => None,
             },
-            Effect::Prepare { attempt } => match self.matter(*attempt) {
-                Some(mut matter) => {
-                    matter.handed = self.handed(*attempt).await;
-                    let made = self.inner.attempts.prepare(&matter).await;
-                    Some(Outcome::Prepared(made.map_err(|error| error.to_string())))
-                }
-                None => None,
-            },
+            Effect::Prepare { attempt } => self.prepare(*attempt).await,
             Effect::Launch { session } => self.launch(*session).await,
             Effect::Check(asked) => self.check(asked).await,
             Effect::Read { attempt } => match self.matter(*attempt) {
@@ -194,7 +187,7 @@ impl Engine {
         done.unwrap_or_else(|| failed(self, &pending.effect, GONE))
     }
 
-    fn matter(&self, attempt: pilothouse_contract::AttemptId) -> Option<Matter> {
+    pub(crate) fn matter(&self, attempt: pilothouse_contract::AttemptId) -> Option<Matter> {
         Matter::of(&self.fleet(), attempt)
     }
 
@@ -225,6 +218,9 @@ impl Engine {
             .and_then(|it| it.run);
         if let Some(run) = run {
             self.mind_budget(run).await;
+        }
+        if let Err(why) = self.before_run(session).await {
+            return Some(Outcome::Launched(Err(why)));
         }
         let mut turn = self.inner.launches.lock().await;
         let start = turn.remove(&session);
@@ -359,6 +355,7 @@ impl Engine {
     async fn discard(&self, worktree: WorktreeId, at: At) -> Option<Outcome> {
         let (it, git_dir) = self.worktree(worktree)?;
         self.set_removing(worktree, true);
+        self.before_remove(&it).await;
         let removed = self.inner.remover.remove(&it, Path::new(&git_dir), at).await;
         let stands = || self.inner.trees.path(&it.path).symlink_metadata().is_ok();
         if removed.is_err() && it.state == WorktreeState::Making && !stands() {

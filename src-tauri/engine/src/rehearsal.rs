@@ -103,7 +103,7 @@ pub(crate) async fn start(
         begins: None,
         fresh: false,
     };
-    let run = desk.start_run(ask, Some(agent)).await?;
+    let run = desk.start_run(ask, Some(agent), None).await?;
     Ok(ask::rehearsal::Rehearsal { project: project.id, item, run: run.id, path: project.path })
 }
 

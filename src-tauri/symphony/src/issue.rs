@@ -73,6 +73,13 @@ impl Issue {
         [&self.id, &self.identifier, &self.title, &self.state].iter().all(|it| !it.trim().is_empty())
     }
 
+    /// Its place in the order of dispatch: priorities 1 to 4, then the rest; the oldest first; then by key.
+    #[must_use]
+    pub fn rank(&self) -> (i64, bool, Option<jiff::Timestamp>, String) {
+        let priority = self.priority.filter(|it| (1..=4).contains(it)).unwrap_or(5);
+        (priority, self.created_at.is_none(), self.created_at, self.identifier.clone())
+    }
+
     /// A short hash of what a person changes to say something: state, labels, whose it is, whether it may be worked. The
     /// time of its last change is left out, for the agent itself changes that with every comment.
     #[must_use]

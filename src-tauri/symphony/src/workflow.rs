@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use reload::{Look, Trust, Watch};
-pub use settings::{AgentSettings, Budget, Codex, Hooks, Settings, TrackerSettings};
+pub use settings::{AgentSettings, Budget, Codex, Feed, Hooks, Settings, TrackerSettings};
 pub(crate) use settings::{resolve_path, variable};
 pub use template::{DEFAULT_PROMPT, RetryKind, TemplateError, check as check_prompt, render};
 
@@ -138,15 +138,7 @@ impl Workflow {
     /// may go, which tracker is asked with which secret, and where folders lie. Names a secret's variable, never a secret.
     #[must_use]
     pub fn commands(&self) -> Vec<(String, String)> {
-        let hooks = &self.settings.hooks;
-        let named = [
-            ("hooks.after_create", &hooks.after_create),
-            ("hooks.before_run", &hooks.before_run),
-            ("hooks.after_run", &hooks.after_run),
-            ("hooks.before_remove", &hooks.before_remove),
-        ];
-        let mut out: Vec<(String, String)> =
-            named.iter().filter_map(|(name, it)| Some(((*name).to_owned(), it.as_ref()?.clone()))).collect();
+        let mut out = self.settings.hooks.commands();
         out.push(("codex.command".to_owned(), self.settings.codex.command.clone()));
         // Not commands, but how far the agent may go: that is trusted together with them.
         let codex = &self.settings.codex;
@@ -155,15 +147,7 @@ impl Workflow {
         if let Some(policy) = &codex.turn_sandbox_policy {
             out.push(("codex.turn_sandbox_policy".to_owned(), policy.to_string()));
         }
-        // Where a person's token goes, and what is read there as a task.
-        let tracker = &self.settings.tracker;
-        out.push(("tracker.kind".to_owned(), tracker.kind.clone()));
-        for key in ["endpoint", "api_url", "api_key", "token", "repo", "project_slug", "path"] {
-            let Some(Value::String(written)) = tracker.provider.get(key) else { continue };
-            let secret = settings::is_secret(key, &Value::String(written.clone()));
-            let shown = if secret { settings::WRITTEN } else { written.trim() };
-            out.push((format!("tracker.provider.{key}"), shown.to_owned()));
-        }
+        out.extend(self.settings.tracker.told());
         out.push(("workspace.root".to_owned(), self.settings.workspace_root.display().to_string()));
         out
     }
@@ -184,16 +168,14 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
     crate::issue::hex(&Sha256::digest(bytes), 64)
 }
 
-/// Splits a file's text. Front matter stands between a first line `---` and the next such line; without an end the whole
-/// file is front matter. No front matter is no settings.
-///
-/// # Errors
-/// If the front matter is no YAML, or no map.
-pub fn split(path: &Path, text: &str) -> Result<Definition, WorkflowError> {
+/// Parts a file's text: front matter stands between a first line `---` and the next such line; without an end the whole file is front
+/// matter. Nothing is read of either half.
+#[must_use]
+pub fn halves(text: &str) -> (Option<String>, String) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.split_inclusive('\n');
     if lines.next().is_none_or(|line| line.trim_end() != "---") {
-        return Ok(Definition { config: Map::new(), prompt: text.trim().to_owned() });
+        return (None, text.trim().to_owned());
     }
     let mut front = String::new();
     for line in lines.by_ref() {
@@ -203,6 +185,16 @@ pub fn split(path: &Path, text: &str) -> Result<Definition, WorkflowError> {
         front.push_str(line);
     }
     let prompt: String = lines.collect();
+    (Some(front), prompt.trim().to_owned())
+}
+
+/// Reads both halves of a file's text. No front matter is no settings.
+///
+/// # Errors
+/// If the front matter is no YAML, or no map.
+pub fn split(path: &Path, text: &str) -> Result<Definition, WorkflowError> {
+    let (front, prompt) = halves(text);
+    let front = front.unwrap_or_default();
     let only_comments = front.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
     let config = if only_comments {
         Map::new()
@@ -215,7 +207,7 @@ pub fn split(path: &Path, text: &str) -> Result<Definition, WorkflowError> {
             }
         }
     };
-    Ok(Definition { config, prompt: prompt.trim().to_owned() })
+    Ok(Definition { config, prompt })
 }
 
 #[cfg(test)]

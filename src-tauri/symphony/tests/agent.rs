@@ -76,6 +76,7 @@ impl Stage {
             // The test's own environment has it, and it stands for a secret.
             secret_names: vec!["CARGO_PKG_NAME".to_owned()],
             mark: format!("agent-{}", folder.path().file_name().unwrap().to_string_lossy()),
+            environment: None,
             notes: folder.path().join("notes"),
         };
         let plan = Plan { codex, root, around, record: folder.path().join("runs/1.jsonl") };

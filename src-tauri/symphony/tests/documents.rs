@@ -80,6 +80,21 @@ fn the_table_has_every_row_and_every_test() {
 }
 
 #[test]
+fn of_every_row_that_no_test_shows_it_is_said_why_and_of_no_other() {
+    let why: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(&read(&folder().join("not-shown.json"))).unwrap();
+    let shown: BTreeSet<String> = tests().into_iter().map(|(row, _)| row).collect();
+    let not_shown: BTreeSet<String> =
+        rows().into_iter().map(|(id, _, _)| id).filter(|id| !shown.contains(id)).collect();
+    assert_eq!(why.keys().cloned().collect::<BTreeSet<_>>(), not_shown);
+    let table = read(&folder().join("CONFORMANCE.md"));
+    for (id, says) in &why {
+        let line = table.lines().find(|it| it.starts_with(&format!("| {id} |"))).unwrap();
+        assert!(line.ends_with(&format!("| {says} |")), "{id}: run cargo xtask conformance");
+    }
+}
+
+#[test]
 fn row_3_11_each_tracker_has_a_profile_with_all_its_parts() {
     for kind in pilothouse_symphony::tracker::KINDS {
         let text = read(&folder().join(format!("docs/{kind}.md")));

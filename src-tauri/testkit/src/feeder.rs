@@ -318,6 +318,7 @@ fn fleet(strips: u32) -> Fleet {
                 line: Line::Open,
                 added: at,
                 removed: false,
+                workflow: None,
             },
         )]
         .into(),
@@ -363,6 +364,7 @@ fn fleet(strips: u32) -> Fleet {
                 started: at,
                 moved: at,
                 outside: None,
+                claim: None,
                 touches: Vec::new(),
                 notes: Vec::new(),
             },

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fastrand::Rng;
 use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
+use pilothouse_contract::claim::Claim;
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::Line;
@@ -208,6 +209,11 @@ impl Sim {
             ..workflow.policy(agent)
         };
         let window = self.window();
+        let claim = self.rng.bool().then(|| Claim {
+            id: item.to_string(),
+            identifier: format!("A-{item}"),
+            url: None,
+        });
         self.person(Input::StartRun(Box::new(RunFacts {
             item: ItemId(item),
             spec,
@@ -217,6 +223,7 @@ impl Sim {
             fresh: false,
             window,
             edited: Vec::new(),
+            claim,
         })));
     }
 

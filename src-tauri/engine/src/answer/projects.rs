@@ -81,6 +81,7 @@ impl Answer<ask::project::Trust> for Desk {
                 .command("look again", format!("pilothouse project trust {}", project.name)));
         }
         self.act(Input::TrustProject { project: project.id, found }).await?;
+        self.engine.look_at_workflow(&project).await?;
         self.project(project.id)
     }
 }
@@ -106,6 +107,7 @@ impl Answer<ask::project::Adopt> for Desk {
         self.act(Input::AdoptMain { project: project.id, found }).await?;
         let project = self.project(project.id)?;
         self.read_items(&project).await?;
+        self.engine.look_at_workflow(&project).await?;
         Ok(project)
     }
 }

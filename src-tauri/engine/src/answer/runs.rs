@@ -1,5 +1,6 @@
 //! Runs: started from the approved commit, stopped, shown; and the rehearsal.
 
+use pilothouse_contract::claim::Claim;
 use pilothouse_contract::fuse;
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Run, RunState};
 use pilothouse_contract::{Answer, Fault, RefName, RunId, ask};
@@ -23,12 +24,14 @@ impl Desk {
         &self,
         call: ask::run::Start,
         agent: Option<AgentChoice>,
+        claim: Option<Claim>,
     ) -> Result<Run, Fault> {
         let item = self.item(call.item)?;
         // What a person committed a moment ago counts, whether the watcher has told of it or not.
         self.see_main(item.project).await?;
         let project = self.project(item.project)?;
         self.engine.as_trusted(&project).await?;
+        self.engine.look_at_workflow(&project).await?;
         let git = git_of(&project);
         let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
         let found = repository::specs_at(&git, &project.main).await.map_err(in_words)?;
@@ -102,7 +105,8 @@ impl Desk {
             None => Vec::new(),
         };
         let base = project.main;
-        let facts = RunFacts { item: item.id, spec, base, branch, policy, fresh: call.fresh, window, edited };
+        let facts =
+            RunFacts { item: item.id, spec, base, branch, policy, fresh: call.fresh, window, edited, claim };
         self.act(Input::StartRun(Box::new(facts))).await?;
         let run = self.engine.fleet().run_of(item.id).cloned();
         run.ok_or_else(|| Fault::bug("the run was started and is not there"))
@@ -128,7 +132,7 @@ impl Desk {
 
 impl Answer<ask::run::Start> for Desk {
     async fn answer(&self, call: ask::run::Start) -> Result<Run, Fault> {
-        self.start_run(call, None).await
+        self.start_run(call, None, None).await
     }
 }
 

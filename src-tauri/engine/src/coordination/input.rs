@@ -1,6 +1,7 @@
 //! The closed list of everything that can wake coordination: deeds of people, facts of the world, ends of effects.
 
 use pilothouse_contract::audit::Shown;
+use pilothouse_contract::claim::{Claim, Standing};
 use pilothouse_contract::fuse::Fuse;
 use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Found;
@@ -9,6 +10,7 @@ use pilothouse_contract::run::Policy;
 use pilothouse_contract::session::{End, Limits, Mode};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::window::Window;
+use pilothouse_contract::workflow::Version;
 use pilothouse_contract::worktree::Seen;
 use pilothouse_contract::{
     AttemptId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, WorktreeId,
@@ -39,6 +41,20 @@ pub enum Input {
         project: ProjectId,
         /// What was read.
         items: Vec<ItemFound>,
+    },
+    /// The tracker told how the issues stand that runs were queued for.
+    IssuesSeen {
+        /// Each run, with how its issue stands.
+        seen: Vec<(RunId, Standing)>,
+    },
+    /// `WORKFLOW.md` was read as it stands where our record has the default branch.
+    WorkflowSeen {
+        /// Which project.
+        project: ProjectId,
+        /// Which version.
+        version: Version,
+        /// What it would run around attempts; or what is wrong with it.
+        read: Result<Vec<Found>, String>,
     },
     /// The default branch was looked at.
     MainSeen {
@@ -331,6 +347,8 @@ pub struct RunFacts {
     pub window: Option<Window>,
     /// Worktrees of a parked run that were written in since it was parked.
     pub edited: Vec<Change>,
+    /// The issue that it is for, if it is queued for one.
+    pub claim: Option<Claim>,
 }
 
 /// Everything that a person's session needs to know.

@@ -36,6 +36,7 @@ impl Work<'_> {
             line: Line::Open,
             added: self.now,
             removed: false,
+            workflow: None,
         };
         self.emit(Event::ProjectAdded { project });
         Ok(())

@@ -175,6 +175,7 @@ impl Work<'_> {
             started: self.now,
             moved: self.now,
             outside: None,
+            claim: facts.claim,
             touches: Vec::new(),
             notes: Vec::new(),
         };
@@ -190,6 +191,11 @@ impl Work<'_> {
 
     /// A person stops a run.
     pub(super) fn stop_run(&mut self, run: RunId) -> Result<(), Fault> {
+        self.stop_run_as(self.who.clone(), run, "stopped by a person")
+    }
+
+    /// Somebody stops a run, and says why.
+    pub(super) fn stop_run_as(&mut self, who: Who, run: RunId, why: &str) -> Result<(), Fault> {
         let it = self.run(run)?.clone();
         if !(it.state.is_live() || it.state == RunState::Parked) {
             return Err(Fault::refused(format!("{run} is {} already", it.state.word())));
@@ -199,8 +205,7 @@ impl Work<'_> {
         {
             return Err(Fault::refused(format!("{} is being landed this moment: wait for its end", pull.id)));
         }
-        let who = self.who.clone();
-        self.move_run_as(who, run, RunState::Stopped, "stopped by a person");
+        self.move_run_as(who, run, RunState::Stopped, why);
         self.end_rests(run);
         for attempt in self.open_attempts(run) {
             self.fail_attempt(attempt, Failure::Stopped, "the run was stopped", &[]);

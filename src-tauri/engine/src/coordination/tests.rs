@@ -18,9 +18,11 @@ use pilothouse_contract::{
 mod budgets;
 mod complete;
 mod going_on;
+mod issues;
 mod pauses;
 mod touches;
 mod tries;
+mod workflow;
 mod worktrees;
 
 use super::*;
@@ -63,6 +65,7 @@ fn facts(tasks: &[TaskSpec], base: &str, policy: Policy) -> Input {
         fresh: false,
         window: None,
         edited: Vec::new(),
+        claim: None,
     }))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pilothouse_contract::attempt::{Attempt, Candidate, Failure};
 use pilothouse_contract::evidence::{Evidence, Verdict};
+use pilothouse_contract::item::Item;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::Run;
 use pilothouse_contract::session::{Mode, Running, Session};
@@ -19,6 +20,7 @@ use super::held::{Key, Sessions, ToHold};
 use super::recovery::snapshot;
 use super::trees::{TreeError, Trees, at, name_of};
 use super::{agents, env, fence, laid, repository};
+use crate::policy::conduct::{About, Conduct};
 use crate::policy::quiet;
 use crate::policy::skills;
 use crate::ports::git::{Author, Git};
@@ -34,9 +36,13 @@ pub struct Matter {
     pub project: Project,
     /// Its worktree.
     pub worktree: Worktree,
-    /// The spec that it works by.
-    pub spec: pilothouse_contract::spec::Spec,
-    /// How the attempt before it failed, and what says so.
+    /// The item, with the spec that it works by.
+    pub item: Item,
+    /// What the project's `WORKFLOW.md` says around attempts, of the version that is in force. That stands in the repository.
+    pub conduct: Conduct,
+    /// How the attempt before it failed.
+    pub failed: Option<Failure>,
+    /// That in words, and what says so.
     pub before: Option<(Before, Option<Said>)>,
     /// Whether it goes on in its own session.
     pub resumes: bool,
@@ -60,7 +66,7 @@ impl Matter {
         let run = fleet.runs.get(&attempt.run)?.clone();
         let project = fleet.projects.get(&run.project)?.clone();
         let worktree = fleet.worktrees.get(&attempt.worktree)?.clone();
-        let spec = fleet.items.get(&run.item)?.spec.clone();
+        let item = fleet.items.get(&run.item)?.clone();
         let task = run.task(&attempt.task)?;
         let place = task.attempts.iter().position(|it| *it == attempt.id)?;
         // Those that try the same at once are no earlier tries.
@@ -68,7 +74,9 @@ impl Matter {
         let earlier = earlier.filter(|it| it.contest.is_none() || it.contest != attempt.contest);
         // One that could not even begin tells nothing of the work.
         let earlier = earlier.filter(|it| it.failure != Some(Failure::NotResumed));
-        let before = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next().map(|(it, failure)| {
+        let last = earlier.filter_map(|it| Some((it, it.failure.as_ref()?))).next();
+        let failed = last.map(|(_, failure)| failure.clone());
+        let before = last.map(|(it, failure)| {
             let mut evidence = it.evidence.iter().rev().filter_map(|id| fleet.evidence.get(id));
             // Only of the last one: what failed before that held when it was run again.
             let failed = evidence.next().filter(|it| it.verdict != Verdict::Passed);
@@ -87,7 +95,15 @@ impl Matter {
             (words, said)
         });
         let resumes = fleet.resumed_by(&attempt).is_some();
-        Some(Self { attempt, run, project, worktree, spec, before, resumes, handed: None })
+        let conduct = Conduct::default();
+        Some(Self { attempt, run, project, worktree, item, conduct, failed, before, resumes, handed: None })
+    }
+
+    /// Whom words and hooks are about.
+    #[must_use]
+    pub fn about(&self) -> About<'_> {
+        let Self { item, run, attempt, failed, .. } = self;
+        About { item, run, attempt, before: failed.as_ref() }
     }
 
     /// The repository.
@@ -137,11 +153,11 @@ impl Attempts {
         self.folder.join(matter.attempt.id.to_string()).join("brief.md")
     }
 
-    /// Makes the worktree and writes the brief, or finds them made. Returns the brief's hash.
+    /// Makes the worktree, or finds it made.
     ///
     /// # Errors
     /// See [`TreeError`].
-    pub async fn prepare(&self, matter: &Matter) -> Result<String, TreeError> {
+    pub async fn make(&self, matter: &Matter) -> Result<(), TreeError> {
         let git_dir = Path::new(&matter.project.git_dir);
         let (tree, attempt) = (&matter.worktree, &matter.attempt);
         if attempt.continues.is_some() {
@@ -150,12 +166,22 @@ impl Attempts {
         } else {
             self.trees.make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &attempt.base).await?;
         }
-        let text = self.brief(matter).await?;
+        Ok(())
+    }
+
+    /// Writes the brief; the same text each time. Returns its hash. Fails in words for people.
+    ///
+    /// # Errors
+    /// If something that it is made of cannot be read, or the words of `WORKFLOW.md` cannot be made for this attempt.
+    pub async fn write_brief(&self, matter: &Matter) -> Result<String, String> {
+        let words = matter.conduct.words(&matter.about()).map_err(|error| error.to_string())?;
+        let text = self.brief(matter, words.as_deref()).await.map_err(|error| error.to_string())?;
         let file = self.brief_file(matter);
+        let in_words = |error: std::io::Error| format!("{}: {error}", file.display());
         if let Some(folder) = file.parent() {
-            tokio::fs::create_dir_all(folder).await.map_err(at(folder))?;
+            tokio::fs::create_dir_all(folder).await.map_err(in_words)?;
         }
-        tokio::fs::write(&file, &text).await.map_err(at(&file))?;
+        tokio::fs::write(&file, &text).await.map_err(in_words)?;
         Ok(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
@@ -169,18 +195,18 @@ impl Attempts {
         Ok(brief::last_lines(stat.as_bytes(), CHANGED_MAX))
     }
 
-    async fn brief(&self, matter: &Matter) -> Result<String, TreeError> {
+    async fn brief(&self, matter: &Matter, words: Option<&str>) -> Result<String, TreeError> {
         let Some(task) = matter.run.task(&matter.attempt.task) else { return Ok(String::new()) };
-        let phase = task.spec.phase.and_then(|number| matter.spec.phases.get(number));
+        let phase = task.spec.phase.and_then(|number| matter.item.spec.phases.get(number));
         let phase_text = match phase.and_then(|it| it.detail.as_ref()) {
             // Other layouts say in a task's own block what ours says in its phase's file.
-            _ if !matter.spec.layout.is_ours() => {
+            _ if !matter.item.spec.layout.is_ours() => {
                 let approved = matter.run.approved_at();
-                let words = laid::words_of(&matter.git(), approved, &matter.spec, &task.spec.id).await?;
-                words.map(|it| format!("## The task as {} has it\n\n{it}", matter.spec.tasks_at()))
+                let words = laid::words_of(&matter.git(), approved, &matter.item.spec, &task.spec.id).await?;
+                words.map(|it| format!("## The task as {} has it\n\n{it}", matter.item.spec.tasks_at()))
             }
             Some(detail) => {
-                let path = format!("{}/{detail}", matter.spec.folder);
+                let path = format!("{}/{detail}", matter.item.spec.folder);
                 // By the approved commit, not by the attempt's tree.
                 matter
                     .git()
@@ -207,9 +233,10 @@ impl Attempts {
         let skill = skill_for(&matter.git(), matter.run.approved_at(), Stage::Implement).await?;
         let write = if matter.resumes { brief::write_on } else { brief::write };
         Ok(write(&brief::Sources {
-            spec: &matter.spec,
+            spec: &matter.item.spec,
             task: &task.spec,
             policy: &matter.run.policy,
+            words,
             phase_text: phase_text.as_deref(),
             before: before.as_ref(),
             handed: handed.as_ref(),

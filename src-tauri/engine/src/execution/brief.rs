@@ -15,6 +15,9 @@ pub const LENGTH_MAX: usize = 96 * 1024;
 /// Notes take at most so many bytes of it, the newest first.
 const NOTES_MAX: usize = 24 * 1024;
 
+/// Words of a `WORKFLOW.md` take at most so many bytes of it.
+const WORDS_MAX: usize = 32 * 1024;
+
 /// What went wrong before.
 #[derive(Debug, Clone)]
 pub struct Before {
@@ -50,6 +53,8 @@ pub struct Sources<'a> {
     pub task: &'a TaskSpec,
     /// What it is run under.
     pub policy: &'a Policy,
+    /// What the project's `WORKFLOW.md` tells agents, if anything.
+    pub words: Option<&'a str>,
     /// The text of its phase's file, if it has one.
     pub phase_text: Option<&'a str>,
     /// The last failure of an earlier attempt.
@@ -91,6 +96,16 @@ pub fn write(from: &Sources<'_>) -> String {
         );
     }
     brief.push('\n');
+    if let Some(words) = from.words {
+        let whole = words.trim();
+        let words = start_of(whole, WORDS_MAX);
+        let rest =
+            if words.len() < whole.len() { "\n(Cut here: the rest stands in WORKFLOW.md.)" } else { "" };
+        let _ = write!(
+            brief,
+            "# How this project is worked\n\nWhere this says otherwise, the rules above hold.\n\n{words}{rest}\n\n"
+        );
+    }
     let _ = write!(brief, "# {}\n\n{}\n\n", from.spec.title, from.spec.summary);
     if let Some(phase) = from.task.phase.and_then(|number| from.spec.phases.get(number)) {
         write_phase(&mut brief, phase);
@@ -243,13 +258,18 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
+/// As much of a text as so many bytes hold.
+fn start_of(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
 fn cut(mut brief: String) -> String {
     if brief.len() > LENGTH_MAX {
-        let mut end = LENGTH_MAX - 100;
-        while !brief.is_char_boundary(end) {
-            end -= 1;
-        }
-        brief.truncate(end);
+        brief.truncate(start_of(&brief, LENGTH_MAX - 100).len());
         brief.push_str("\n\n(Cut here: the brief is too long.)\n");
     }
     brief
@@ -304,6 +324,7 @@ mod tests {
             spec: &spec,
             task: &spec.tasks[0],
             policy: &policy(),
+            words: Some("Talk little."),
             phase_text: Some("Read docs/csv.md first."),
             before: Some(&before),
             handed: None,
@@ -312,6 +333,7 @@ mod tests {
         };
         let brief = write(&sources);
         for part in [
+            "the rules above hold.\n\nTalk little.\n\n# Export",
             "They want it.",
             "it round-trips",
             "T001 Encode",
@@ -346,6 +368,7 @@ mod tests {
             spec: &Spec { folder: "specs/001-x".to_owned(), ..Spec::default() },
             task: &TaskSpec::default(),
             policy: &policy(),
+            words: None,
             phase_text: None,
             before: None,
             handed: Some(&handed),
@@ -369,22 +392,28 @@ mod tests {
     fn a_long_phase_file_is_left_out_and_said_so() {
         let spec = Spec { folder: "specs/001-x".to_owned(), ..Spec::default() };
         let long = "x".repeat(LENGTH_MAX);
+        let words = "w".repeat(WORDS_MAX + 1);
         let task = TaskSpec { title: "y".repeat(LENGTH_MAX * 2), ..TaskSpec::default() };
         let brief = write(&Sources {
             spec: &spec,
             task: &TaskSpec::default(),
             policy: &policy(),
+            words: Some(&words),
             phase_text: Some(&long),
             before: None,
             handed: None,
             notes: &[],
             skill: None,
         });
-        assert!(brief.contains("Left out here: the phase file"));
+        assert!(
+            brief.contains("Left out here: the phase file")
+                && brief.contains("the rest stands in WORKFLOW.md")
+        );
         let cut = write(&Sources {
             spec: &spec,
             task: &task,
             policy: &policy(),
+            words: None,
             phase_text: None,
             before: None,
             handed: None,

@@ -142,10 +142,10 @@ async fn ticked(
     task: &TaskId,
     done: Option<String>,
 ) -> Result<(String, Vec<u8>), String> {
-    if !matter.spec.layout.is_ours() {
-        return laid::ticked(git, commit, &matter.spec, task, done.as_deref()).await;
+    if !matter.item.spec.layout.is_ours() {
+        return laid::ticked(git, commit, &matter.item.spec, task, done.as_deref()).await;
     }
-    let path = matter.spec.tasks_at();
+    let path = matter.item.spec.tasks_at();
     let file = git.file(commit, &path).await.map_err(|error| error.to_string())?;
     let file = file.ok_or_else(|| format!("{path} is not there any more"))?;
     let done = done.map(|says| Done { says });

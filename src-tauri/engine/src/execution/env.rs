@@ -33,10 +33,17 @@ const EVERYBODY: [&str; 18] = [
 /// The environment of a child of a session, with the names that a policy or an adapter adds.
 #[must_use]
 pub fn of(session: SessionId, more: &[String], program: &Path) -> Vec<(String, OsString)> {
+    let mut env = of_nobody(more, program);
+    env.push((MARK.to_owned(), session.to_string().into()));
+    env
+}
+
+/// The environment of what belongs to no session.
+#[must_use]
+pub fn of_nobody(more: &[String], program: &Path) -> Vec<(String, OsString)> {
     let named = EVERYBODY.iter().map(|it| (*it).to_owned()).chain(more.iter().cloned());
     let mut env: Vec<(String, OsString)> =
         named.filter_map(|name| std::env::var_os(&name).map(|value| (name, value))).collect();
-    env.push((MARK.to_owned(), session.to_string().into()));
     env.push(("PILOTHOUSE_BIN".to_owned(), program.as_os_str().to_owned()));
     // A home that was moved must be found by what the child calls; see the fence.
     env.extend(std::env::var_os("PILOTHOUSE_HOME").map(|home| ("PILOTHOUSE_HOME".to_owned(), home)));

@@ -57,10 +57,7 @@ pub async fn look(project: &Project) -> Result<(Vec<Found>, String), Fault> {
     }
     match workflow_at(&git, &project.main).await {
         Ok(workflow) => {
-            for (place, command) in workflow.commands() {
-                let place = format!("WORKFLOW.md {place}");
-                list.push(found(FoundKind::Workflow, &place, &command, command.as_bytes()));
-            }
+            list.extend(commands(&workflow.commands()));
         }
         Err(fault) => {
             let says = &fault.message;
@@ -103,6 +100,15 @@ pub fn proofs_since_trusted(project: &Project, spec: &Spec) -> Vec<Found> {
     let Trust::Given { found: seen, .. } = &project.trust else { return Vec::new() };
     let known = |it: &Found| seen.iter().any(|seen| seen.kind == it.kind && seen.hash == it.hash);
     proofs(spec, |it| !it.done && !it.optional).into_iter().filter(|it| !known(it)).collect()
+}
+
+/// Commands of a `WORKFLOW.md`, as they are found: where, what.
+#[must_use]
+pub fn commands(all: &[(String, String)]) -> Vec<Found> {
+    let of = |(place, command): &(String, String)| {
+        found(FoundKind::Workflow, &format!("WORKFLOW.md {place}"), command, command.as_bytes())
+    };
+    all.iter().map(of).collect()
 }
 
 /// What can run commands and stands in no commit: hooks and git's settings, those of single worktrees too.

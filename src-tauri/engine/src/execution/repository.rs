@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use pilothouse_contract::layout::Layout;
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{AttemptId, Fault, Oid, RefName};
+use sha2::{Digest, Sha256};
 
 use super::laid;
 use crate::coordination::{ItemFound, ProjectFacts};
@@ -235,11 +236,31 @@ fn is_numbered(folder: &str) -> bool {
 /// # Errors
 /// In words, if it holds what we do not know.
 pub async fn workflow_at(git: &Git, commit: &Oid) -> Result<Workflow, Fault> {
-    let bytes =
-        git.file(commit, "WORKFLOW.md").await.map_err(|error| Fault::environment(error.to_string()))?;
-    let text = bytes.map(|it| String::from_utf8_lossy(&it).into_owned());
-    Workflow::read(text.as_deref(), &format!("WORKFLOW.md at {}", commit.short()))
+    let file = workflow_file(git, commit).await.map_err(|error| Fault::environment(error.to_string()))?;
+    let text = file.as_ref().map(|it| it.text.as_str());
+    Workflow::read(text, &format!("WORKFLOW.md at {}", commit.short()))
         .map_err(|error| Fault::refused(error.to_string()).hint("mend WORKFLOW.md and commit it"))
+}
+
+/// A `WORKFLOW.md` as it was read.
+#[derive(Debug, Clone)]
+pub struct WorkflowFile {
+    /// What it says.
+    pub text: String,
+    /// The SHA-256 of its bytes, in hexadecimal digits.
+    pub hash: String,
+}
+
+/// The `WORKFLOW.md` of a commit, if it has one.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn workflow_file(git: &Git, commit: &Oid) -> Result<Option<WorkflowFile>, GitError> {
+    let bytes = git.file(commit, "WORKFLOW.md").await?;
+    Ok(bytes.map(|it| WorkflowFile {
+        text: String::from_utf8_lossy(&it).into_owned(),
+        hash: Sha256::digest(&it).iter().map(|byte| format!("{byte:02x}")).collect(),
+    }))
 }
 
 /// Where a ref stands and who moved it there, as far as git tells.

@@ -1,12 +1,15 @@
-//! `WORKFLOW.md`: front matter between two `---` lines, our settings under the one key `pilothouse:`. The rest of the
-//! file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the project's README.
+//! `WORKFLOW.md`: front matter between two `---` lines, our settings under the one key `pilothouse:`, and what it says around attempts
+//! (see [`super::conduct`]). The rest of the file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the
+//! project's README.
 
 use pilothouse_contract::money::{Money, Price};
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
 use pilothouse_contract::session::Limits;
+use pilothouse_symphony::workflow::halves;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+use super::conduct::Conduct;
 use super::scope;
 use super::shim;
 
@@ -108,6 +111,7 @@ impl TryFrom<f64> for Dollars {
 pub struct Workflow {
     source: String,
     settings: Settings,
+    conduct: Conduct,
 }
 
 /// The agents that are built in, by name.
@@ -151,12 +155,14 @@ impl Workflow {
     /// # Errors
     /// If the front matter is no YAML, or our key holds something that we do not know.
     pub fn read(text: Option<&str>, source: &str) -> Result<Self, BadWorkflow> {
-        let Some(front) = text.and_then(front_matter) else {
+        let conduct = Conduct::read(text)?;
+        let Some(front) = text.and_then(|it| halves(it).0) else {
             let source = if text.is_some() { source } else { "built in" };
-            return Ok(Self { source: source.to_owned(), settings: Settings::default() });
+            return Ok(Self { source: source.to_owned(), settings: Settings::default(), conduct });
         };
-        let front: Front = serde_saphyr::from_str(front).map_err(|error| BadWorkflow(error.to_string()))?;
-        let settings = front.pilothouse.unwrap_or_default();
+        let front: Option<Front> =
+            serde_saphyr::from_str(&front).map_err(|error| BadWorkflow(error.to_string()))?;
+        let settings = front.and_then(|it| it.pilothouse).unwrap_or_default();
         let globs = settings.protected.iter().chain(&settings.always).chain(settings.hot.iter().flatten());
         for glob in globs {
             scope::glob(glob).map_err(|error| BadWorkflow(error.to_string()))?;
@@ -196,10 +202,16 @@ impl Workflow {
                 LIMITED.join(", ")
             )));
         }
-        let workflow = Self { source: source.to_owned(), settings };
+        let workflow = Self { source: source.to_owned(), settings, conduct };
         workflow.limits().map_err(BadWorkflow)?;
         workflow.settings.judge.as_deref().map(|name| workflow.agent(Some(name))).transpose()?;
         Ok(workflow)
+    }
+
+    /// What it says around attempts.
+    #[must_use]
+    pub fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
     /// Commands that the file holds, and variables that it hands to them, for the trust decision: where, what.
@@ -218,7 +230,7 @@ impl Workflow {
             );
             ("quiet".to_owned(), says)
         });
-        agents.chain(resumes).chain(checks).chain(env).chain(quiet).collect()
+        agents.chain(resumes).chain(checks).chain(env).chain(quiet).chain(self.conduct.commands()).collect()
     }
 
     /// What each agent may use at most.
@@ -310,24 +322,6 @@ impl Workflow {
     }
 }
 
-/// The text between the first line `---` and the next.
-fn front_matter(text: &str) -> Option<&str> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let body = text
-        .strip_prefix("---")?
-        .strip_prefix('\r')
-        .unwrap_or_else(|| text.get(3..).unwrap_or(""))
-        .strip_prefix('\n')?;
-    let mut at = 0;
-    for line in body.split_inclusive('\n') {
-        if line.trim_end() == "---" {
-            return body.get(..at);
-        }
-        at += line.len();
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,7 +335,8 @@ mod tests {
         assert_eq!((policy.approve, policy.slots, policy.attempts), (Approval::Policy, 5, 2));
         assert_eq!(policy.checks, ["cargo test"]);
         assert_eq!(policy.limits, Limits { memory_bytes: Some(2 << 30), cpu_percent: Some(150) });
-        assert_eq!(workflow.commands().len(), 2);
+        // The agent, the check, and which tracker is read.
+        assert_eq!(workflow.commands().len(), 3);
     }
 
     #[test]

@@ -36,6 +36,7 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         Event::ProjectAdded { project } => (Some(project.id.0), None),
         Event::ProjectRemoved { project }
         | Event::ProjectTrusted { project, .. }
+        | Event::WorkflowSeen { project, .. }
         | Event::MainMoved { project, .. }
         | Event::LineChanged { project, .. }
         | Event::RefTouched { project, .. } => (Some(project.0), None),

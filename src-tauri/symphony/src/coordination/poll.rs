@@ -273,7 +273,7 @@ pub(super) fn candidates(
             out.push(Effect::Log(Record::warn("candidate_fetch_failed", says)));
         }
         Ok(mut issues) => {
-            issues.sort_by_key(rank);
+            issues.sort_by_key(Issue::rank);
             for issue in issues {
                 let free = slot(state, &issue.state);
                 if free && !state.ending && state.unusable.is_none() && is_eligible(state, &issue) {
@@ -289,10 +289,4 @@ fn is_eligible(state: &State, issue: &Issue) -> bool {
         && state.settings.is_active(&issue.state)
         && state.settings.is_routable(issue)
         && !state.is_claimed(&issue.id)
-}
-
-/// The order of dispatch: priorities 1 to 4, then the rest; the oldest first; then by key.
-fn rank(issue: &Issue) -> (i64, bool, Option<jiff::Timestamp>, String) {
-    let priority = issue.priority.filter(|it| (1..=4).contains(it)).unwrap_or(5);
-    (priority, issue.created_at.is_none(), issue.created_at, issue.identifier.clone())
 }

@@ -47,6 +47,7 @@ impl Bench {
             title: issue.title.clone(),
             secret_names: self.tracker.secret_names(),
             mark: self.mark.clone(),
+            environment: None,
             notes: self.folder.join("agents"),
         }
     }

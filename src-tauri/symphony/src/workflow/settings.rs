@@ -29,6 +29,67 @@ pub struct TrackerSettings {
     pub terminal_states: Vec<String>,
 }
 
+impl TrackerSettings {
+    /// Whether an issue in this state is worked.
+    #[must_use]
+    pub fn is_active(&self, state: &str) -> bool {
+        let state = normal(state);
+        !self.is_terminal(&state) && self.active_states.iter().any(|it| normal(it) == state)
+    }
+
+    /// Whether an issue in this state is over.
+    #[must_use]
+    pub fn is_terminal(&self, state: &str) -> bool {
+        let state = normal(state);
+        self.terminal_states.iter().any(|it| normal(it) == state)
+    }
+
+    /// Whether an issue may be worked by its tracker's rules and the required labels.
+    #[must_use]
+    pub fn is_routable(&self, issue: &crate::Issue) -> bool {
+        issue.dispatchable
+            && self.required_labels.iter().all(|it| !it.is_empty() && issue.labels.contains(it))
+    }
+
+    /// Where a person's token goes, and what is read there as a task, each with where it is said. Names a secret's variable, never
+    /// a secret.
+    #[must_use]
+    pub fn told(&self) -> Vec<(String, String)> {
+        let mut out = vec![("tracker.kind".to_owned(), self.kind.clone())];
+        for key in ["endpoint", "api_url", "api_key", "token", "repo", "project_slug", "path"] {
+            let Some(Value::String(written)) = self.provider.get(key) else { continue };
+            let secret = is_secret(key, &Value::String(written.clone()));
+            let shown = if secret { WRITTEN } else { written.trim() };
+            out.push((format!("tracker.provider.{key}"), shown.to_owned()));
+        }
+        out
+    }
+}
+
+/// Which tracker is read, and how often: that alone, for whoever has agents and folders of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feed {
+    /// Which.
+    pub tracker: TrackerSettings,
+    /// How often, in milliseconds.
+    pub poll_interval_ms: u64,
+}
+
+impl Feed {
+    /// Reads it; nothing if the file names no tracker.
+    ///
+    /// # Errors
+    /// If a value is of the wrong kind.
+    pub fn read(config: &Map<String, Value>) -> Result<Option<Self>, WorkflowError> {
+        if config.get("tracker").is_none_or(Value::is_null) {
+            return Ok(None);
+        }
+        let mut reader = Reader { config, warnings: Vec::new() };
+        let tracker = reader.tracker()?;
+        Ok(Some(Self { tracker, poll_interval_ms: reader.above_zero("polling", "interval_ms", 30_000)? }))
+    }
+}
+
 /// What stands for a secret that the file holds itself.
 pub(super) const WRITTEN: &str = "(written into the file)";
 
@@ -57,6 +118,28 @@ pub struct Hooks {
     pub before_remove: Option<String>,
     /// How long each may take, in milliseconds.
     pub timeout_ms: u64,
+}
+
+impl Hooks {
+    /// Reads them alone, for whoever has no tracker.
+    ///
+    /// # Errors
+    /// If one of them is no text.
+    pub fn read(config: &Map<String, Value>) -> Result<Self, WorkflowError> {
+        Reader { config, warnings: Vec::new() }.hooks()
+    }
+
+    /// What they would run, each with where it is said.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(String, String)> {
+        let named = [
+            ("hooks.after_create", &self.after_create),
+            ("hooks.before_run", &self.before_run),
+            ("hooks.after_run", &self.after_run),
+            ("hooks.before_remove", &self.before_remove),
+        ];
+        named.iter().filter_map(|(name, it)| Some(((*name).to_owned(), it.as_ref()?.clone()))).collect()
+    }
 }
 
 /// How many agents, and how often.
@@ -161,13 +244,7 @@ impl Settings {
             tracker,
             poll_interval_ms: reader.above_zero("polling", "interval_ms", 30_000)?,
             workspace_root: absolute(&root, folder),
-            hooks: Hooks {
-                after_create: reader.text("hooks", "after_create")?,
-                before_run: reader.text("hooks", "before_run")?,
-                after_run: reader.text("hooks", "after_run")?,
-                before_remove: reader.text("hooks", "before_remove")?,
-                timeout_ms: reader.above_zero("hooks", "timeout_ms", 60_000)?,
-            },
+            hooks: reader.hooks()?,
             agent: AgentSettings {
                 max_concurrent: small(reader.above_zero("agent", "max_concurrent_agents", 10)?),
                 max_turns: small(reader.above_zero("agent", "max_turns", 20)?),
@@ -191,22 +268,19 @@ impl Settings {
     /// Whether an issue in this state is worked.
     #[must_use]
     pub fn is_active(&self, state: &str) -> bool {
-        let state = normal(state);
-        !self.is_terminal(&state) && self.tracker.active_states.iter().any(|it| normal(it) == state)
+        self.tracker.is_active(state)
     }
 
     /// Whether an issue in this state is over.
     #[must_use]
     pub fn is_terminal(&self, state: &str) -> bool {
-        let state = normal(state);
-        self.tracker.terminal_states.iter().any(|it| normal(it) == state)
+        self.tracker.is_terminal(state)
     }
 
     /// Whether an issue may be worked by its tracker's rules and the required labels.
     #[must_use]
     pub fn is_routable(&self, issue: &crate::Issue) -> bool {
-        issue.dispatchable
-            && self.tracker.required_labels.iter().all(|it| !it.is_empty() && issue.labels.contains(it))
+        self.tracker.is_routable(issue)
     }
 }
 
@@ -300,6 +374,16 @@ impl Reader<'_> {
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|it| !it.trim().is_empty())),
             Some(other) => Err(Self::invalid(section, key, other, "a text")),
         }
+    }
+
+    fn hooks(&self) -> Result<Hooks, WorkflowError> {
+        Ok(Hooks {
+            after_create: self.text("hooks", "after_create")?,
+            before_run: self.text("hooks", "before_run")?,
+            after_run: self.text("hooks", "after_run")?,
+            before_remove: self.text("hooks", "before_remove")?,
+            timeout_ms: self.above_zero("hooks", "timeout_ms", 60_000)?,
+        })
     }
 
     fn any_number(&self, section: &str, key: &str, default: u64) -> Result<u64, WorkflowError> {

@@ -2,6 +2,7 @@
 //! how long it may take and that nothing of it is left afterwards. Refuses the tracker's secrets to them, and more of their
 //! output than a person reads.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub mark: String,
     /// Where its processes are noted for the next start.
     pub notes: PathBuf,
+    /// What it has for an environment; nothing is that of this process.
+    pub environment: Option<Vec<(String, OsString)>>,
 }
 
 impl Surroundings {
@@ -49,6 +52,9 @@ impl Surroundings {
 
     /// Sets a command up: working folder, variables, a process group and a mark of its own.
     pub(crate) fn prepare(&self, command: &mut Command, mark: &str) {
+        if let Some(own) = &self.environment {
+            command.env_clear().envs(own.iter().map(|(name, value)| (name, value)));
+        }
         for name in &self.secret_names {
             command.env_remove(name);
         }
@@ -196,6 +202,7 @@ impl Surroundings {
             secret_names: secret_names.to_vec(),
             mark: mark.to_owned(),
             notes: notes.to_owned(),
+            environment: None,
         }
     }
 }
@@ -214,6 +221,7 @@ mod tests {
             secret_names: vec!["PATH_OF_SECRET".to_owned(), "CARGO_PKG_NAME".to_owned()],
             mark: format!("hooks-{}", folder.file_name().unwrap().to_string_lossy()),
             notes: folder.join("notes"),
+            environment: None,
         }
     }
 

@@ -133,6 +133,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         started: At(0),
         moved: At(0),
         outside: None,
+        claim: None,
         touches: vec![],
         notes: vec![],
     }

@@ -1,5 +1,6 @@
 //! The person at the desk of a simulation: does what is asked of them, and much that nobody asked for.
 
+use pilothouse_contract::claim::Standing;
 use pilothouse_contract::fuse::{Fuse, Minds};
 
 use super::*;
@@ -36,9 +37,20 @@ impl Sim {
     pub(super) fn deed(&mut self) {
         let fleet = &self.journal.fleet;
         let rng = &mut self.rng;
-        let input = match rng.u32(0..12) {
+        let input = match rng.u32(0..13) {
             // What the engine reckons and tells.
             11 => rng.choice(fleet.runs.keys()).map(|run| Input::OverBudget { run: *run, fuse: SPENT }),
+            // A read of the tracker that the runs were queued from; most of the time an issue is to be worked.
+            12 => {
+                let claimed = fleet.runs.values().filter(|it| it.claim.is_some()).map(|it| it.id);
+                let run = rng.choice(claimed.collect::<Vec<_>>());
+                let standing = match rng.u32(0..24) {
+                    0 => Standing::Over { state: "Done".to_owned() },
+                    1..9 => Standing::Away { says: "its issue is Backlog".to_owned() },
+                    _ => Standing::Active,
+                };
+                run.map(|run| Input::IssuesSeen { seen: vec![(run, standing)] })
+            }
             10 => Some(Input::PauseAll { paused: rng.bool() }),
             // Stopped is the end of a run, so it is rare.
             0 if rng.u32(0..4) == 0 => rng.choice(fleet.runs.keys()).map(|run| Input::StopRun { run: *run }),
@@ -83,6 +95,7 @@ impl Sim {
             fresh: false,
             window: None,
             edited: Vec::new(),
+            claim: None,
         })))
     }
 

@@ -54,6 +54,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         started: At(0),
         moved: At(0),
         outside: None,
+        claim: None,
         touches: vec![],
         notes: vec![],
     }

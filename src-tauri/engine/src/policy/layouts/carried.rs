@@ -38,6 +38,7 @@ pub fn spec_of(item: &LaidItem) -> Spec {
         task_file: file,
         title: text::line(&item.title, TITLE_MAX),
         summary: summary(item),
+        issue: None,
         requirements: item.requirements.clone(),
         phases: item.phases.iter().map(|it| it.phase.clone()).collect(),
         tasks: tasks(item),

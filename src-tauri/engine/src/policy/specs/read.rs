@@ -33,6 +33,7 @@ pub fn read_spec(sources: &Sources) -> Spec {
     if let Some(text) = &sources.spec {
         (spec.title, spec.summary) = title_and_summary(text);
         spec.requirements = requirements(text);
+        spec.issue = issue(text);
     } else {
         spec.remarks.push(remark("spec.md", 0, "is missing: write what is wanted and why", false));
     }
@@ -69,6 +70,19 @@ pub fn read_spec(sources: &Sources) -> Spec {
         }
     }
     spec
+}
+
+/// The key in the first line `Issue: ABC-123`, which may be an item of a list or bold.
+fn issue(text: &str) -> Option<String> {
+    let marks: &[char] = &['-', '*', ' ', '`', '_'];
+    let keys = lines(text).filter(|it| !it.hidden).filter_map(|it| {
+        let line = it.text.trim_matches(marks);
+        let (key, value) = line.split_once(':')?;
+        key.trim_matches(marks).eq_ignore_ascii_case("issue").then(|| value.trim_matches(marks).to_owned())
+    });
+    let is_key =
+        |it: &String| !it.is_empty() && it.chars().count() <= 80 && !it.contains(char::is_whitespace);
+    keys.filter(is_key).next()
 }
 
 /// The first heading and the first paragraph under a heading that says Summary, or else the first paragraph.

@@ -269,3 +269,24 @@ fn what_a_task_file_does_not_say_stands_beside_it() {
         "{remarks:?}"
     );
 }
+
+#[test]
+fn a_spec_names_the_issue_that_it_is_for() {
+    let of = |text: &str| {
+        let sources =
+            Sources { folder: "specs/001-x".to_owned(), spec: Some(text.to_owned()), ..Sources::default() };
+        read_spec(&sources).issue
+    };
+    for text in [
+        "# X\n\nIssue: ABC-1\n",
+        "# X\n\n- **Issue**: `ABC-1`\n",
+        "# X\n\n**ISSUE:** ABC-1\n\nIssue: ABC-2\n",
+    ] {
+        assert_eq!(of(text).as_deref(), Some("ABC-1"), "{text}");
+    }
+    for text in
+        ["# X\n\nThe issue: it is slow.\n", "# Issue\n", "# X\n\n```\nIssue: ABC-1\n```\n", "Issue:\n"]
+    {
+        assert_eq!(of(text), None, "{text}");
+    }
+}

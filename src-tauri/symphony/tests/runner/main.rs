@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 
 const SOON: Duration = Duration::from_secs(60);
 
+mod reload;
+
 struct Lines(mpsc::UnboundedSender<Record>, bool);
 
 impl Sink for Lines {
