@@ -281,8 +281,7 @@ fn main() -> ExitCode {
         In::Shells,
         In::Specs,
         In::Reading,
-    ]
-    {
+    ] {
         if !SCENES.iter().filter(wanted).any(|it| it.home == kind) {
             continue;
         }

@@ -22,7 +22,7 @@ use super::gates::{self, PHASE_TOKENS, SPEC_LINES, SPEC_TOKENS, World};
 use super::waves::Limits;
 use super::{Files, Found, Tree};
 use crate::policy::scope::Globs;
-use crate::policy::specs::{heading, lines};
+use crate::policy::specs::{heading, is_beside, lines};
 
 /// So many symbols are looked for at most.
 const SYMBOLS_MAX: usize = 200;
@@ -79,7 +79,7 @@ impl<'a> Docs<'a> {
     fn of(item: &'a LaidItem, found: &'a Found, files: &'a Files) -> Self {
         let mut paths: Vec<&String> = found.wants.iter().chain(&item.files).collect();
         let mut seen = BTreeSet::new();
-        paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md"));
+        paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md") && !is_beside(it));
         let text = |path: &'a String| Some((path.as_str(), std::str::from_utf8(files.get(path)?).ok()?));
         Self { item, texts: paths.into_iter().filter_map(text).collect(), made: OnceCell::new() }
     }
@@ -232,8 +232,13 @@ pub fn page(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) ->
 
 /// Open questions of an item's files beyond the marks in its spec, as what a gate finds.
 pub(super) fn unanswered(item: &LaidItem, files: &Files) -> Vec<(Place, String)> {
-    let found =
-        Found { layout: item.layout, name: item.name.clone(), path: item.path.clone(), wants: Vec::new(), beside: Vec::new() };
+    let found = Found {
+        layout: item.layout,
+        name: item.name.clone(),
+        path: item.path.clone(),
+        wants: Vec::new(),
+        beside: Vec::new(),
+    };
     prose::unanswered(&Docs::of(item, &found, files))
 }
 

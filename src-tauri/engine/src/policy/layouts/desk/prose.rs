@@ -6,8 +6,8 @@
 use pilothouse_contract::desk::{AskState, Noted, Place, Register, RegisterRow, Source, SpecQuestion};
 use pilothouse_contract::layout::Layout;
 
-use crate::policy::specs::table::{is_rule, row};
 use super::{Docs, Part, parts};
+use crate::policy::specs::table::{is_rule, row};
 use crate::policy::specs::{Line, lines};
 
 const CLARIFY: &str = "[NEEDS CLARIFICATION";

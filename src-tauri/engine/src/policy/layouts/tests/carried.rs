@@ -150,7 +150,8 @@ fn what_others_keep_is_shown_and_said_to_be_theirs_and_what_is_over_is_left_out(
 fn five_thousand_tasks_are_read_in_one_pass() {
     let text = |count: usize| -> String {
         let task = |n: usize| {
-            let head = if n.is_multiple_of(500) { format!("## {}. Part\n", n / 500 + 1) } else { String::new() };
+            let head =
+                if n.is_multiple_of(500) { format!("## {}. Part\n", n / 500 + 1) } else { String::new() };
             format!(
                 "{head}- [ ] {}.{} Do it\n  - Files: `src/f{n}.rs`\n  - Verify: `cargo test f{n}`\n",
                 n / 500 + 1,
