@@ -382,7 +382,7 @@ fn Page() -> impl IntoView {
     view! {
         <section class="pane stage" data-pane="stage" data-name="desk" aria-label="Desk">
             {move || page.get().map(|page| head(desk, &page))}
-            <div class="tabs" role="tablist">{tabs}<span class="push quiet keysof"><crate::board::KeyOf id="desk-next-tab"/></span></div>
+            <div class="tabs" role="tablist">{tabs}</div>
             <div class="scroll deskpage" tabindex="0" role="tabpanel" node_ref=holds data-focus="stage" data-name=move || tab.get().name()>{body}</div>
             <lines::Lines/>
         </section>

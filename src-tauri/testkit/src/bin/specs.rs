@@ -12,7 +12,7 @@ use pilothouse_engine::execution::agents;
 use pilothouse_engine::execution::desk::{AtCommit, Recorded};
 use pilothouse_engine::policy::layouts::desk::{Facts, listed, page, wants};
 use pilothouse_engine::policy::layouts::waves::{Limits, waves};
-use pilothouse_engine::policy::layouts::{Files, Tree, detect, read, read_all};
+use pilothouse_engine::policy::layouts::{Files, Found, Tree, detect, read, read_all};
 use pilothouse_engine::policy::specs::read_tasks;
 use pilothouse_engine::ports::git::{Git, GitError};
 use pilothouse_testkit::repo::Repo;
@@ -88,14 +88,14 @@ fn on_disk(files: &Files) -> (Vec<f64>, Vec<f64>) {
 async fn list(git: &Git, commit: &Oid) -> Result<usize, GitError> {
     let at = AtCommit::list(git, commit).await?;
     let found = at.found();
-    let files = at.read(found.iter().flat_map(|it| &it.wants)).await?;
+    let files = at.read(found.iter().flat_map(Found::files)).await?;
     Ok(read_all(&found, &files).iter().map(|it| black_box(listed(it, None))).count())
 }
 
 async fn open(git: &Git, commit: &Oid) -> Result<usize, GitError> {
     let at = AtCommit::list(git, commit).await?;
     let found = at.found().into_iter().filter(|it| it.path == "specs/200-part").collect::<Vec<_>>();
-    let files = at.read(found.iter().flat_map(|it| &it.wants)).await?;
+    let files = at.read(found.iter().flat_map(Found::files)).await?;
     let mut tasks = 0;
     for found in &found {
         for item in read(found, &files) {

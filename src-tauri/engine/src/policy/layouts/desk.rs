@@ -22,7 +22,7 @@ use super::gates::{self, PHASE_TOKENS, SPEC_LINES, SPEC_TOKENS, World};
 use super::waves::Limits;
 use super::{Files, Found, Tree};
 use crate::policy::scope::Globs;
-use crate::policy::specs::{heading, lines};
+use crate::policy::specs::{heading, is_beside, lines};
 
 /// So many symbols are looked for at most.
 const SYMBOLS_MAX: usize = 200;
@@ -81,7 +81,7 @@ impl<'a> Docs<'a> {
         // A table beside the tasks is none of the prose.
         paths.retain(|it| !found.beside.contains(it));
         let mut seen = BTreeSet::new();
-        paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md"));
+        paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md") && !is_beside(it));
         let text = |path: &'a String| Some((path.as_str(), std::str::from_utf8(files.get(path)?).ok()?));
         Self { item, texts: paths.into_iter().filter_map(text).collect(), made: OnceCell::new() }
     }
