@@ -188,12 +188,12 @@ fn nothing_is_written_through_a_link_and_where_links_cannot_be_there_are_copies(
     let copy = ".claude/skills/pilothouse-land/SKILL.md";
     assert!(!repo.path().join(".claude/skills/pilothouse-land").is_symlink());
     assert_eq!(repo.read(copy), repo.read(".agents/skills/pilothouse-land/SKILL.md"));
+    let lint = on(&home, &["harness", "lint"], repo.path(), &[]);
+    assert_eq!(lint.code, 0, "copies are not said to be said twice: {lint:?}");
     repo.write(copy, "mine\n");
     let again = on(&home, &["skills", "install"], repo.path(), &[]).json();
     assert_eq!(did(&again, copy), Some("kept"), "{again:#}");
     assert_eq!(repo.read(copy), "mine\n");
-    let lint = on(&home, &["harness", "lint"], repo.path(), &[]);
-    assert_eq!(lint.code, 0, "copies are not said to be said twice: {lint:?}");
 }
 
 #[test]
