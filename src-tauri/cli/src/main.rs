@@ -70,7 +70,7 @@ enum Verb {
     Hold(verbs::attach::HoldArgs),
     /// Run a command and show what of its output is worth reading: one line if it went well, else what failed; the whole is kept
     Quiet(verbs::quiet::Args),
-    /// Items, phases and tasks of a repository's own layout: spec-kit, OpenSpec, Kiro and others
+    /// Items in a repository's own layout: spec-kit, OpenSpec, Kiro and others; new ones, their refinement and their gates
     #[command(subcommand)]
     Spec(verbs::spec::Verb),
     /// Hold a spec or a plan against the gates that files can tell of
@@ -129,7 +129,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Attach(args) => verbs::attach::run(args, out).await,
         Verb::Hold(args) => verbs::attach::hold(args, out).await,
         Verb::Quiet(args) => verbs::quiet::run(args, out).await,
-        Verb::Spec(verb) => verbs::spec::run(verb, out),
+        Verb::Spec(verb) => verbs::spec::run(verb, out).await,
         Verb::Check(verb) => verbs::check::run(verb, out),
         Verb::Plan(verb) => verbs::plan::run(verb, out),
         Verb::Rehearse(args) => verbs::rehearse::run(args, out).await,

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod brief;
+mod drafts;
 mod elsewhere;
 mod items;
 mod keyboard;

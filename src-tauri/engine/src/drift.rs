@@ -119,6 +119,7 @@ impl Engine {
             Effect::Discard { worktree } | Effect::Restore { worktree } => {
                 fleet.worktrees.get(worktree)?.project
             }
+            Effect::ReadDraft { item, .. } => fleet.items.get(item)?.project,
             Effect::MakeBranch { .. }
             | Effect::Launch { .. }
             | Effect::WriteRecord { .. }

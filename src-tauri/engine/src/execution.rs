@@ -9,6 +9,8 @@ pub mod awake;
 pub mod brief;
 pub mod checks;
 pub mod commits;
+mod draft_brief;
+pub mod drafting;
 pub mod env;
 pub mod fence;
 pub mod held;

@@ -1,12 +1,15 @@
 //! Policy: what the repository's own files say about how work is done. Pure: reads text, decides nothing, performs
 //! nothing.
 
+pub mod family;
 pub mod layouts;
 pub mod prices;
 pub mod quiet;
 pub mod resources;
 pub mod scope;
 pub mod shim;
+pub mod skeleton;
 pub mod specs;
+pub mod stands;
 pub mod tiers;
 pub mod workflow;

@@ -217,6 +217,7 @@ impl Sim {
             fresh: false,
             window,
             edited: Vec::new(),
+            gates: Vec::new(),
         })));
     }
 

@@ -1,10 +1,12 @@
-//! `pilothouse spec list`: items, phases and tasks of a repository in whatever layout it has. Needs no engine and writes nothing.
+//! `pilothouse spec …`: items, phases and tasks of a repository in whatever layout it has, which needs no engine and writes nothing; and
+//! new items, their refinement and their gates.
 
+pub(crate) mod desk;
 pub(crate) mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use pilothouse_contract::layout::{Diagnostic, LaidItem};
@@ -22,6 +24,8 @@ pub(crate) enum Verb {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    #[command(flatten)]
+    Desk(desk::Verb),
 }
 
 #[derive(Debug, Serialize)]
@@ -32,9 +36,15 @@ struct Listed<'a> {
     items: Vec<&'a LaidItem>,
 }
 
-pub(crate) fn run(verb: Verb, out: Out) -> End {
-    let Verb::List { path } = verb;
-    let desk = Desk::open(&path)?;
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::List { path } => list(&path, out),
+        Verb::Desk(verb) => desk::run(verb, out).await,
+    }
+}
+
+fn list(path: &Path, out: Out) -> End {
+    let desk = Desk::open(path)?;
     let items = desk.items()?;
     let mut layouts = BTreeMap::new();
     for item in &items {

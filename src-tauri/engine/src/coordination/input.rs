@@ -2,6 +2,7 @@
 
 use pilothouse_contract::audit::Shown;
 use pilothouse_contract::fuse::Fuse;
+use pilothouse_contract::gate::Stand;
 use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Found;
 use pilothouse_contract::room::Slots;
@@ -14,6 +15,7 @@ use pilothouse_contract::{
     AttemptId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, WorktreeId,
 };
 
+use super::draft::Drafting;
 use super::effect::{Effect, Outcome};
 
 /// Something that happened.
@@ -116,6 +118,8 @@ pub enum Input {
         /// What.
         shown: Shown,
     },
+    /// Something happened to the draft of an item, or to its gates.
+    Drafting(Drafting),
     /// A person puts a queued run before others.
     RankFirst {
         /// Which.
@@ -331,6 +335,8 @@ pub struct RunFacts {
     pub window: Option<Window>,
     /// Worktrees of a parked run that were written in since it was parked.
     pub edited: Vec<Change>,
+    /// How the gates of its item stand at `base`.
+    pub gates: Vec<Stand>,
 }
 
 /// Everything that a person's session needs to know.

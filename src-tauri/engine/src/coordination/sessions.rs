@@ -42,8 +42,9 @@ impl Work<'_> {
         let Some(it) = self.fleet.sessions.get(&session).filter(|it| it.end.is_none()).cloned() else {
             return;
         };
-        // The worktree of a judge is made by whoever starts it.
-        if let Some(worktree) = it.worktree.filter(|_| it.gate == Some(Gate::Completeness)) {
+        // The worktree of a judge, or of who sits at a draft, is made by whoever starts it.
+        let by_launch = it.kind == SessionKind::Agent && it.attempt.is_none();
+        if let Some(worktree) = it.worktree.filter(|_| by_launch) {
             self.engine(match &started {
                 Ok(_) => Event::WorktreeMade { worktree },
                 Err(why) => Event::WorktreeGone { worktree, why: why.clone() },
@@ -74,6 +75,8 @@ impl Work<'_> {
             self.agent_ended(attempt, &how, did_nothing);
         } else if it.gate == Some(Gate::Completeness) {
             self.judge_ended(&it);
+        } else if let Some((item, _)) = self.sitting(session) {
+            self.sitting_ended(item, session, &how);
         }
     }
 
@@ -106,7 +109,12 @@ impl Work<'_> {
                 );
                 self.fail_attempt(attempt, Failure::Stopped, "a person ended its session", &[]);
             }
-            None => self.effect(Effect::EndSession { session }),
+            None => {
+                if let Some((item, _)) = self.sitting(session) {
+                    self.stop_draft(item, session);
+                }
+                self.effect(Effect::EndSession { session });
+            }
         }
         Ok(())
     }

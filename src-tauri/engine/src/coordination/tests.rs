@@ -16,6 +16,7 @@ use pilothouse_contract::{
 };
 
 mod budgets;
+mod drafts;
 mod going_on;
 mod touches;
 mod tries;
@@ -61,6 +62,7 @@ fn facts(tasks: &[TaskSpec], base: &str, policy: Policy) -> Input {
         fresh: false,
         window: None,
         edited: Vec::new(),
+        gates: Vec::new(),
     }))
 }
 

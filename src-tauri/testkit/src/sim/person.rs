@@ -83,6 +83,7 @@ impl Sim {
             fresh: false,
             window: None,
             edited: Vec::new(),
+            gates: Vec::new(),
         })))
     }
 
