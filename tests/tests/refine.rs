@@ -313,7 +313,7 @@ fn a_gate_is_overridden_with_a_reason_that_is_counted_and_for_that_spec_alone() 
     assert!(shown.contains("gates overridden: 1") && shown.contains("still a small thing"), "{shown}");
     let landed = scene.repo.read("specs/001-export-invoices-month-csv/spec.md");
     assert!(landed.ends_with("\nMore.\n"), "what a person made of it counts: {landed}");
-    let brief = home.run(&["brief"]).out;
+    let brief = home.json(&["brief"]).to_string();
     assert!(brief.contains("G2 overridden by") && brief.contains("2 so far: still a small thing"), "{brief}");
 }
 
