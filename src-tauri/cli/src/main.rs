@@ -70,7 +70,7 @@ enum Verb {
     Hold(verbs::attach::HoldArgs),
     /// Run a command and show what of its output is worth reading: one line if it went well, else what failed; the whole is kept
     Quiet(verbs::quiet::Args),
-    /// Items, phases and tasks of a repository's own layout: spec-kit, OpenSpec, Kiro and others
+    /// Items in a repository's own layout: spec-kit, OpenSpec, Kiro and others; new ones, their refinement and their gates
     #[command(subcommand)]
     Spec(verbs::spec::Verb),
     /// Skills for agents, a stage each: put them into a repository, and hold them against their form
@@ -140,7 +140,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Attach(args) => verbs::attach::run(args, out).await,
         Verb::Hold(args) => verbs::attach::hold(args, out).await,
         Verb::Quiet(args) => verbs::quiet::run(args, out).await,
-        Verb::Spec(verb) => verbs::spec::run(verb, out),
+        Verb::Spec(verb) => verbs::spec::run(verb, out).await,
         Verb::Skills(verb) => verbs::skills::run(verb, out),
         Verb::Harness(verb) => verbs::harness::run(verb, out),
         Verb::Check(verb) => verbs::check::run(verb, out).await,

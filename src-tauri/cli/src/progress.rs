@@ -374,6 +374,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             format!("the engine started again after it ended unasked ({restarts} times so far)")
         }
         Event::MachineSlept { ms } => format!("the machine slept for {}", crate::out::span(*ms)),
+        Event::Card { item, what } => format!("{item}: {}", says(&what.says()?)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

@@ -17,6 +17,9 @@ macro_rules! asks {
 /// The engine itself.
 pub mod engine;
 
+/// New items, their refinement and their gates.
+pub mod draft;
+
 /// Projects.
 pub mod project {
     use super::*;
@@ -180,6 +183,9 @@ pub mod run {
             evidence: Vec<Evidence>,
             /// Its pull request.
             pull: Option<Pull>,
+            /// How the gates of its item stood when it began, with what was overridden.
+            #[serde(default)]
+            gates: Vec<crate::gate::Stand>,
             /// Its history.
             history: Vec<Record>,
         }

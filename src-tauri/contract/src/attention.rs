@@ -3,6 +3,8 @@
 //!
 //! Refuses whatever has no answer: that is history, not an alarm.
 
+mod drafts;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -147,6 +149,7 @@ pub fn alarms(fleet: &Fleet, sights: &Sights) -> Vec<Alarm> {
     trust(fleet, &mut list);
     workflows(fleet, &mut list);
     parked(fleet, &mut list);
+    drafts::drafts(fleet, &mut list);
     checkouts(fleet, &mut list);
     stalled(fleet, sights, &mut list);
     lost(fleet, sights.now, &mut list);

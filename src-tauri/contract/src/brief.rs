@@ -483,6 +483,8 @@ pub enum StoryKind {
     RefTouched,
     /// Somebody asked for what they may not do.
     Refused,
+    /// A person let an item past a gate.
+    Overridden,
     /// What the engine noticed.
     Notice,
 }
@@ -502,6 +504,7 @@ impl StoryKind {
             Self::LineOpened => "line open",
             Self::RefTouched => "ref",
             Self::Refused => "refused",
+            Self::Overridden => "overridden",
             Self::Notice => "notice",
         }
     }

@@ -134,6 +134,14 @@ calls! {
     DeskOpen(ask::desk::Open) -> crate::desk::DeskPage, Read;
     /// The lines that a finding names.
     DeskText(ask::desk::Text) -> crate::desk::DeskText, Read;
+    /// Begins an item from an idea.
+    DraftNew(ask::draft::New) -> ask::draft::DraftPage, Act;
+    /// Has its spec refined by another family, and its plan written.
+    DraftRefine(ask::draft::Refine) -> ask::draft::DraftPage, Act;
+    /// Its draft and its gates.
+    DraftShow(ask::draft::Show) -> ask::draft::DraftPage, Read;
+    /// Lets it past a gate, with a reason.
+    GateOverride(ask::draft::Override) -> ask::draft::DraftPage, Act;
 
     /// Starts a run.
     RunStart(ask::run::Start) -> Run, Act;
@@ -237,6 +245,10 @@ calls! {
     HookAsk(ask::hook::Ask) -> crate::ids::QuestionId, Hook;
     /// What the session that judges a run's completeness says of one requirement.
     HookVerdict(ask::hook::Verdict) -> (), Hook;
+    /// What a session that refines a spec says of one lens.
+    HookFinding(ask::draft::Finding) -> (), Hook;
+    /// What the author of a spec says of a finding.
+    HookSettle(ask::draft::Settle) -> (), Hook;
     /// The quiet wrapper ran something inside a session.
     HookQuiet(ask::took::Quiet) -> (), Hook;
     /// Where a session's question stands.

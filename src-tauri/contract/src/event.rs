@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptState, Candidate, Failure};
 use crate::audit::{Audit, Judged};
+use crate::card::Happened;
 use crate::evidence::Evidence;
 use crate::ids::{
     AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, TaskId,
@@ -62,6 +63,9 @@ pub enum Event {
     ItemRead { item: Item },
     /// An item went along the road.
     ItemMoved { item: ItemId, to: ItemState, why: String, evidence: Vec<EvidenceId> },
+
+    /// Something happened to the card of an item: its draft, its refinement, its gates.
+    Card { item: ItemId, what: Happened },
 
     /// A run began.
     RunStarted { run: Box<Run> },
@@ -246,6 +250,7 @@ impl Event {
             Self::LineChanged { .. } => "line-changed",
             Self::ItemRead { .. } => "item-read",
             Self::ItemMoved { .. } => "item-moved",
+            Self::Card { what, .. } => what.word(),
             Self::RunStarted { .. } => "run-started",
             Self::RunResumed { .. } => "run-resumed",
             Self::RunMoved { .. } => "run-moved",

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptState, Failure};
+use crate::card::{Card, Stage};
 use crate::event::{Event, Record};
 use crate::evidence::{Evidence, Gate};
 use crate::ids::{
@@ -45,6 +46,9 @@ pub struct Fleet {
     pub pulls: BTreeMap<PullId, Pull>,
     /// Evidence.
     pub evidence: BTreeMap<EvidenceId, Evidence>,
+    /// What is known of items before runs carry them.
+    #[serde(default)]
+    pub cards: BTreeMap<ItemId, Card>,
     /// What agents ask their person.
     #[serde(default)]
     pub questions: BTreeMap<QuestionId, Question>,
@@ -80,6 +84,8 @@ pub enum Touched {
     Evidence(EvidenceId),
     /// A question.
     Question(QuestionId),
+    /// The card of an item.
+    Card(ItemId),
     /// What a person chose for all projects.
     Settings,
 }
@@ -155,6 +161,7 @@ impl Fleet {
             seq: self.seq,
             projects: some(&self.projects, |project| project.id == it.project),
             items: some(&self.items, |item| item.id == it.item),
+            cards: some(&self.cards, |card| card.item == it.item),
             runs: some(&self.runs, |it| it.id == run),
             attempts: some(&self.attempts, |it| it.run == run),
             sessions: some(&self.sessions, |it| it.run == Some(run)),
@@ -172,7 +179,10 @@ impl Fleet {
         let open = project.is_some_and(|it| !it.removed && it.trust != Trust::Undecided);
         let run = self.run_of(item.id).map(|it| it.state);
         let to_do = || item.spec.tasks.iter().any(|it| !it.done && !it.optional);
-        open && !matches!(item.state, ItemState::Landed | ItemState::Abandoned)
+        let draft = self.cards.get(&item.id).and_then(|it| it.draft.as_ref());
+        let written = run.is_some() || draft.is_none_or(|it| it.stage == Stage::Planned);
+        open && written
+            && !matches!(item.state, ItemState::Landed | ItemState::Abandoned)
             && run.is_none_or(|it| !it.is_live())
             && item.spec.remarks.iter().all(|it| !it.blocking)
             && (run == Some(RunState::Parked) || to_do())
@@ -225,6 +235,11 @@ impl Fleet {
                 it.moved = at;
                 Touched::Item(*item)
             }),
+
+            Event::Card { item, what } => {
+                self.cards.entry(*item).or_insert_with(|| Card::of(*item)).apply(what, at);
+                Some(Touched::Card(*item))
+            }
 
             Event::RunStarted { run } => {
                 self.runs.insert(run.id, run.as_ref().clone());

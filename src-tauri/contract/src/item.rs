@@ -31,8 +31,12 @@ pub struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ItemState {
-    /// The spec has faults that a run cannot start with.
+    /// The spec is being written, or has faults that a run cannot start with.
     Drafting,
+    /// Others look for what is missing in it, and its author answers them.
+    Refining,
+    /// Its plan is being written.
+    Planning,
     /// Every open task has a proof, and the order can be worked.
     Planned,
     /// A run carries it.
@@ -61,6 +65,8 @@ impl ItemState {
     pub fn word(self) -> &'static str {
         match self {
             Self::Drafting => "drafting",
+            Self::Refining => "refining",
+            Self::Planning => "planning",
             Self::Planned => "planned",
             Self::Running => "running",
             Self::Assembled => "assembled",

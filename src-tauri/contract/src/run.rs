@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::claim::Claim;
+use crate::gate::Gates;
 use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId};
 use crate::money::{Money, Price};
 use crate::outside::Outside;
@@ -414,6 +415,9 @@ pub struct Policy {
     /// Who does that; the run's own agent if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<AgentChoice>,
+    /// What a gate that an item did not pass does to its run.
+    #[serde(default)]
+    pub gates: Gates,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,

@@ -80,6 +80,11 @@ finish() {
     say "$task is done: $1"
 }
 
+# At a draft it does what desk.sh says.
+case "$(brief 1p)" in
+'# Draft '* | '# Attack '* | '# Answer '* | '# Plan '*) . "$(dirname "$0")/desk.sh" ;;
+esac
+
 parse() {
     edit lib/parse.sh <<'END'
 # A line of a tide file is "HH:MM kind height", as in "04:12 high 3.9".
@@ -271,6 +276,15 @@ note "\"kind\":\"prompt\",\"text\":\"$(quote "$task $title")\""
 say "I take $task: $title."
 [ "$again" = no ] || think 'An earlier try failed; its report is in the brief.'
 run 'git status --short && ls'
+
+# A task of a plan that desk.sh wrote.
+case "$(proof)" in
+'test -s made/'*)
+    printf 'made\n' | edit "$(proof | cut -d ' ' -f 3)"
+    finish 'it is there.'
+    exit 0
+    ;;
+esac
 
 case "$script-$task-$again" in
 voyage-T004-no)

@@ -3,6 +3,7 @@
 mod attempts;
 mod brief;
 mod desk;
+mod drafts;
 mod elsewhere;
 mod instructions;
 mod items;

@@ -11,6 +11,7 @@ mod budgets;
 mod checkpoint;
 mod complete;
 mod contest;
+pub mod draft;
 mod effect;
 mod flakes;
 mod input;
@@ -35,6 +36,7 @@ use std::collections::BTreeSet;
 use pilothouse_contract::{At, Event, Fault, Fleet, Record, Touched, Who};
 
 pub use budgets::slow;
+pub use draft::{DraftFacts, DraftRead, Drafting, RefineFacts};
 pub use effect::{
     Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Merged, Outcome,
     PendingEffect,
@@ -105,6 +107,7 @@ pub fn decide(
         Input::PauseAll { paused } => work.pause_all(paused),
         Input::SetSlots { slots } => work.set_slots(slots)?,
         Input::JudgeSays { session, requirement, shown } => work.judge_says(session, &requirement, shown)?,
+        Input::Drafting(it) => work.drafting(it)?,
         Input::RankFirst { run } => work.rank_first(run)?,
         Input::NoteRun { run, text } => work.note_run(run, &text)?,
         Input::Peeked { session } => work.peeked(session),
@@ -207,6 +210,9 @@ impl Work<'_> {
             }
             (Effect::Discard { worktree, .. }, Outcome::Done) => self.discarded(worktree, None),
             (Effect::Restore { worktree }, Outcome::Restored(how)) => self.restored(worktree, how),
+            (Effect::ReadDraft { item, session }, Outcome::DraftRead(read)) => {
+                self.draft_read(item, session, read);
+            }
             // What has no consequence, and what does not fit together.
             _ => {}
         }

@@ -10,6 +10,7 @@ use pilothouse_contract::{Fault, ProjectId};
 
 use crate::coordination::{Effect, Input, Outcome};
 use crate::engine::Engine;
+use crate::execution::drafting;
 use crate::execution::held::{Key, Stage};
 use crate::execution::look;
 use crate::ports::git::GitError;
@@ -139,8 +140,17 @@ impl Engine {
             Effect::Discard { worktree } | Effect::Restore { worktree } => {
                 fleet.worktrees.get(worktree)?.project
             }
+            Effect::ReadDraft { item, .. } => fleet.items.get(item)?.project,
+            // Of who sits at a draft the worktree is made by the launch.
+            Effect::Launch { session } => {
+                let it = fleet.sessions.get(session)?;
+                if !matches!(self.inner.sessions.stage(Key::from(it)), Stage::None | Stage::Asked) {
+                    return None;
+                }
+                drafting::Desk::of(&fleet, it)?;
+                it.project?
+            }
             Effect::MakeBranch { .. }
-            | Effect::Launch { .. }
             | Effect::WriteRecord { .. }
             | Effect::Propose { .. }
             | Effect::EndSession { .. }

@@ -10,6 +10,8 @@ pub mod brief;
 pub mod checks;
 pub mod commits;
 pub mod desk;
+mod draft_brief;
+pub mod drafting;
 pub mod env;
 pub mod fence;
 pub mod held;

@@ -9,6 +9,7 @@ mod drift;
 pub mod engine;
 pub mod execution;
 mod fuses;
+mod gates;
 mod going_on;
 mod hooks;
 pub mod integration;

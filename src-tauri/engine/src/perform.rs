@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::execution::attempts::Matter;
 use crate::execution::held::{Key, Stage, ToHold};
 use crate::execution::judge::Case;
-use crate::execution::{commits, env, repository};
+use crate::execution::{commits, drafting, env, repository};
 use crate::integration::{forge, lander};
 use crate::ports::clock::{self, hours};
 use crate::ports::git::Git;
@@ -53,6 +53,7 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::bug(why))),
         Effect::EndSession { .. } | Effect::DropBranch { .. } | Effect::Rest { .. } => Outcome::Done,
         Effect::Wait { .. } => Outcome::Waited(None),
+        Effect::ReadDraft { .. } => Outcome::DraftRead(Err(why)),
     }
 }
 
@@ -175,6 +176,16 @@ impl Engine {
             }
             Effect::Discard { worktree } => self.discard(*worktree, at).await,
             Effect::Restore { worktree } => self.restore(*worktree).await,
+            Effect::ReadDraft { session, .. } => {
+                let desk = {
+                    let fleet = self.fleet();
+                    fleet.sessions.get(session).and_then(|it| drafting::Desk::of(&fleet, it))
+                };
+                match desk {
+                    Some(desk) => Some(Outcome::DraftRead(self.read_draft(&desk, at).await)),
+                    None => None,
+                }
+            }
             Effect::DropBranch { project, branch, at } => {
                 let project = self.fleet().projects.get(project).cloned();
                 if let Some(project) = project {
@@ -224,12 +235,13 @@ impl Engine {
         }
         let mut turn = self.inner.launches.lock().await;
         let start = turn.remove(&session);
-        let (it, matter, case) = {
+        let (it, matter, case, desk) = {
             let fleet = self.fleet();
             let it = fleet.sessions.get(&session)?.clone();
             let matter = it.attempt.and_then(|attempt| Matter::of(&fleet, attempt));
             let case = (it.gate == Some(Gate::Completeness)).then(|| Case::of(&fleet, &it)).flatten();
-            (it, matter, case)
+            let desk = drafting::Desk::of(&fleet, &it);
+            (it, matter, case, desk)
         };
         let key = Key::from(&it);
         let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over())
@@ -249,9 +261,10 @@ impl Engine {
         }
         let started = match (&matter, it.kind) {
             (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
-            (None, SessionKind::Agent) => match &case {
-                Some(case) => self.inner.attempts.launch_judge(case, &it, &native).await,
-                None => Err(GONE.to_owned()),
+            (None, SessionKind::Agent) => match (&case, &desk) {
+                (Some(case), _) => self.inner.attempts.launch_judge(case, &it, &native).await,
+                (None, Some(desk)) => self.inner.attempts.launch_at_draft(desk, &it, &native).await,
+                (None, None) => Err(GONE.to_owned()),
             },
             _ => {
                 let (size, theirs) = start.map_or((SIZE, None), |it| (it.size, it.environment));

@@ -2,6 +2,7 @@
 //! nothing.
 
 pub mod conduct;
+pub mod family;
 pub mod instructions;
 pub mod layouts;
 pub mod prices;
@@ -9,7 +10,9 @@ pub mod quiet;
 pub mod resources;
 pub mod scope;
 pub mod shim;
+pub mod skeleton;
 pub mod skills;
 pub mod specs;
+pub mod stands;
 pub mod tiers;
 pub mod workflow;

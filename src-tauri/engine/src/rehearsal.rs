@@ -12,6 +12,8 @@ use crate::execution::{look, repository};
 use crate::ports::git::Git;
 
 const AGENT: &str = include_str!("../rehearsal/agent.sh");
+/// What it reads at a draft.
+const DESK: &str = include_str!("../rehearsal/desk.sh");
 
 /// The repository's files.
 const FILES: [(&str, &str); 9] = [
@@ -59,6 +61,7 @@ pub(crate) fn write_agent(data: &Path) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(&folder)?;
     let path = folder.join("agent.sh");
     std::fs::write(&path, AGENT)?;
+    std::fs::write(folder.join("desk.sh"), DESK)?;
     Ok(path)
 }
 

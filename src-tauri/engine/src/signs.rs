@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use pilothouse_contract::card::Draft;
 use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::{Pull, PullState};
@@ -425,9 +426,19 @@ impl Engine {
 
     pub(crate) fn followed(&self, fleet: &Fleet, session: SessionId) -> Option<Followed> {
         let it = fleet.sessions.get(&session).filter(|it| it.kind == SessionKind::Agent)?;
-        let policy = &fleet.runs.get(&it.run?)?.policy;
-        let judge = policy.judge.as_ref().filter(|_| it.gate.is_some());
-        let adapter = judge.unwrap_or(&policy.agent).adapter;
+        let (policy, adapter) = match it.run {
+            Some(run) => {
+                let policy = &fleet.runs.get(&run)?.policy;
+                let judge = policy.judge.as_ref().filter(|_| it.gate.is_some());
+                (policy, judge.unwrap_or(&policy.agent).adapter)
+            }
+            None => {
+                let drafts = fleet.cards.values().filter_map(|card| card.draft.as_ref());
+                let sits = |draft: &&Draft| draft.sitting.as_ref().is_some_and(|at| at.session == it.id);
+                let draft = drafts.into_iter().find(sits)?;
+                (&draft.policy, draft.sitting.as_ref()?.by.agent.adapter)
+            }
+        };
         let cwd = self.inner.trees.path(&fleet.worktrees.get(&it.worktree?)?.path);
         let place = self.inner.sessions.place(it.into());
         let file = agents::log_of(adapter, place.folder(), &cwd, &self.native_of(fleet, it))?;

@@ -249,6 +249,7 @@ fn answer(told: &Told, request: &Request) -> Result<Vec<u8>, Fault> {
         Request::RunShow(show) => {
             let run = fleet.runs.get(&show.run).cloned();
             wire::encode(&RunPage {
+                gates: Vec::new(),
                 fuses: Vec::new(),
                 run: run.ok_or_else(|| Fault::refused(format!("the stand-in has no run {}", show.run)))?,
                 waits: Vec::new(),
@@ -379,6 +380,7 @@ fn policy(slots: u32) -> Policy {
     Policy {
         completeness: Completeness::Off,
         judge: None,
+        gates: pilothouse_contract::gate::Gates::Report,
         best_of: 1,
         project_slots: 0,
         state_slots: BTreeMap::new(),

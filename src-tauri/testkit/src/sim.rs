@@ -224,6 +224,7 @@ impl Sim {
             window,
             edited: Vec::new(),
             claim,
+            gates: Vec::new(),
         })));
     }
 

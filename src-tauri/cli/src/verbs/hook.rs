@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use pilothouse_client::{Client, FromFeed, Places};
 use pilothouse_contract::audit::Shown;
+use pilothouse_contract::card::{Severity, Verdict};
 use pilothouse_contract::question::Question;
 use pilothouse_contract::session::MARK;
 use pilothouse_contract::{Event, Fault, FaultCode, QuestionId, SessionId, ask};
@@ -39,6 +40,32 @@ pub(crate) enum Verb {
         shown: String,
         /// The evidence that shows it, as e12,e15; or what is missing, in one sentence
         by: String,
+    },
+    /// Say what you found through a lens, if you were asked to refine a spec; or that it showed nothing
+    Finding {
+        /// The lens
+        lens: String,
+        /// How bad it is, or nothing
+        #[arg(value_parser = ["nothing", "low", "medium", "high", "critical"])]
+        severity: String,
+        /// What is missing or goes wrong; or what you looked at
+        says: String,
+        /// Where, as spec.md:12
+        #[arg(long, default_value = "")]
+        at: String,
+        /// Text for the spec
+        #[arg(long, default_value = "")]
+        proposes: String,
+    },
+    /// Say what becomes of a finding on your spec
+    Settle {
+        /// Its number
+        finding: u32,
+        /// accepted, or rejected
+        #[arg(value_parser = ["accepted", "rejected"])]
+        verdict: String,
+        /// What you change by it, or why it is not so
+        because: String,
     },
     /// Ask your person something and wait for the answer, which comes on standard output; exit 1 if none will come.
     /// The same words again wait on for the same answer
@@ -75,6 +102,18 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             };
             let mut client = Client::connect(&places).await?;
             client.call(ask::hook::Verdict { session, requirement, shown }).await?;
+            Ok(HOLDS)
+        }
+        Verb::Finding { lens, severity, says, at, proposes } => {
+            let severity = Severity::of(&severity);
+            let mut client = Client::connect(&places).await?;
+            client.call(ask::draft::Finding { session, lens, severity, says, at, proposes }).await?;
+            Ok(HOLDS)
+        }
+        Verb::Settle { finding, verdict, because } => {
+            let verdict = Verdict { accepted: verdict == "accepted", because };
+            let mut client = Client::connect(&places).await?;
+            client.call(ask::draft::Settle { session, finding, verdict }).await?;
             Ok(HOLDS)
         }
         Verb::Ask { question, choice } => {

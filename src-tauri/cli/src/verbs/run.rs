@@ -2,6 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use pilothouse_contract::event::Event;
+use pilothouse_contract::gate::Holds;
 use pilothouse_contract::run::{Approval, Run, RunState, TaskState, TouchKind, Wait};
 use pilothouse_contract::window::Begins;
 use pilothouse_contract::{RunId, ask};
@@ -304,6 +305,20 @@ fn show(page: &ask::run::RunPage, history: bool) -> String {
     }
     if let Some(pull) = &page.pull {
         says.push_str(&format!("{} {}: {}\n", pull.id, pull.state.word(), short(&pull.why, 200)));
+    }
+    let past: Vec<_> = page.gates.iter().filter(|it| it.holds == Holds::Overridden).collect();
+    if !past.is_empty() {
+        says.push_str(&format!("gates overridden: {}\n", past.len()));
+    }
+    for it in past {
+        let because = it.overridden.as_ref().map(|it| format!("by {}: {}", it.by, short(&it.because, 200)));
+        let (gate, at) = (it.gate.word(), it.gate.looks_at());
+        says.push_str(&format!("  - {gate} {at}, {}\n", because.unwrap_or_default()));
+    }
+    let open: Vec<&str> =
+        page.gates.iter().filter(|it| it.holds == Holds::No).map(|it| it.gate.word()).collect();
+    if !open.is_empty() {
+        says.push_str(&format!("gates that did not hold when it began: {}\n", open.join(", ")));
     }
     if let Some(outside) = it.outside.as_ref().filter(|it| !it.changes.is_empty()) {
         let (from, to) = (clock(outside.since), clock(outside.until));

@@ -1,6 +1,7 @@
-//! `pilothouse spec …`: items, phases and tasks of a repository in whatever layout it has. Needs no engine; `list` writes nothing, the others
-//! one file each.
+//! `pilothouse spec …`: items, phases and tasks of a repository in whatever layout it has, which needs no engine (`list` and `show` write
+//! nothing, the others one file each); and new items, their refinement and their gates.
 
+pub(crate) mod desk;
 mod replace;
 pub(crate) mod show;
 pub(crate) mod tree;
@@ -8,7 +9,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use pilothouse_contract::layout::{Diagnostic, LaidItem};
@@ -37,6 +38,8 @@ pub(crate) enum Verb {
         /// A spec's folder or file, or its short name in the repository here
         path: PathBuf,
     },
+    #[command(flatten)]
+    Desk(desk::Verb),
 }
 
 #[derive(Debug, Serialize)]
@@ -47,15 +50,19 @@ struct Listed<'a> {
     items: Vec<&'a LaidItem>,
 }
 
-pub(crate) fn run(verb: Verb, out: Out) -> End {
-    let path = match verb {
-        Verb::List { path } => path,
-        Verb::Tick(it) => return write::tick(&it, out),
-        Verb::Append(it) => return write::append(&it, out),
-        Verb::Annotate(it) => return write::annotate(&it, out),
-        Verb::Show { path } => return show::spec(&path, out),
-    };
-    let desk = Desk::open(&path)?;
+pub(crate) async fn run(verb: Verb, out: Out) -> End {
+    match verb {
+        Verb::List { path } => list(&path, out),
+        Verb::Tick(it) => write::tick(&it, out),
+        Verb::Append(it) => write::append(&it, out),
+        Verb::Annotate(it) => write::annotate(&it, out),
+        Verb::Show { path } => show::spec(&path, out),
+        Verb::Desk(verb) => desk::run(verb, out).await,
+    }
+}
+
+fn list(path: &Path, out: Out) -> End {
+    let desk = Desk::open(path)?;
     let items = desk.items()?;
     let mut layouts = BTreeMap::new();
     for item in &items {

@@ -2,11 +2,15 @@
 
 use pilothouse_contract::claim::Claim;
 use pilothouse_contract::fuse;
+use pilothouse_contract::item::Item;
+use pilothouse_contract::project::Project;
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Run, RunState};
-use pilothouse_contract::{Answer, Fault, RefName, RunId, ask};
+use pilothouse_contract::spec::Spec;
+use pilothouse_contract::{Answer, Fault, Oid, RefName, RunId, ask};
 
 use super::Desk;
 use crate::coordination::{Input, RunFacts, schedule};
+use crate::execution::drafting::laid_at;
 use crate::execution::held::tree;
 use crate::execution::repository;
 use crate::observability::{brief, receipt};
@@ -34,23 +38,19 @@ impl Desk {
         self.engine.look_at_workflow(&project).await?;
         let git = git_of(&project);
         let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
-        let found = repository::specs_at(&git, &project.main).await.map_err(in_words)?;
-        let spec =
-            found.into_iter().find(|it| it.spec.is_of(&item.spec)).map(|it| it.spec).ok_or_else(|| {
-                Fault::refused(format!(
-                    "{} is not on {} any more",
-                    item.spec.folder,
-                    project.default_branch.short()
-                ))
-                .hint("commit it there again, then start the run")
-            })?;
         let workflow = repository::workflow_at(&git, &project.main).await?;
+        let earlier = self.engine.fleet().run_of(item.id).cloned();
+        let parked = earlier.filter(|it| it.state == RunState::Parked && !call.fresh);
+        let settled = parked.as_ref().map(Run::approved_at);
+        // Where the default branch does not hold it yet, its own branch does, and lands with the work.
+        let drafted = self.engine.begins_from(&item, &project, settled).await?;
+        let base = drafted.clone().unwrap_or_else(|| project.main.clone());
+        let spec = self.spec_at(&item, &project, &base, drafted.is_some()).await?;
         // What cannot be run in any case is told first.
         if !spec.remarks.iter().any(|it| it.blocking) {
             self.engine.as_shown(&project, &spec)?;
         }
-        let earlier = self.engine.fleet().run_of(item.id).cloned();
-        let parked = earlier.filter(|it| it.state == RunState::Parked && !call.fresh);
+        let gates = self.engine.gates_at(&item, &project, &base, workflow.wip()).await?;
         // Where neither the call nor the file chooses an agent, a run that goes on keeps the one it has.
         let kept = parked.as_ref().filter(|_| call.agent.is_none() && !workflow.names_agent());
         let agent = match (agent, call.command) {
@@ -104,12 +104,36 @@ impl Desk {
             Some(run) => self.engine.edited_since(run).await,
             None => Vec::new(),
         };
-        let base = project.main;
+        let (item_id, fresh) = (item.id, call.fresh);
         let facts =
-            RunFacts { item: item.id, spec, base, branch, policy, fresh: call.fresh, window, edited, claim };
+            RunFacts { item: item_id, spec, base, branch, policy, fresh, window, edited, claim, gates };
         self.act(Input::StartRun(Box::new(facts))).await?;
         let run = self.engine.fleet().run_of(item.id).cloned();
         run.ok_or_else(|| Fault::bug("the run was started and is not there"))
+    }
+
+    /// What an item's spec says at a commit.
+    async fn spec_at(
+        &self,
+        item: &Item,
+        project: &Project,
+        base: &Oid,
+        drafted: bool,
+    ) -> Result<Spec, Fault> {
+        let git = git_of(project);
+        let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
+        if drafted {
+            return Ok(laid_at(&git, base, &item.spec.folder).await.map_err(in_words)?.spec());
+        }
+        let found = repository::specs_at(&git, base).await.map_err(in_words)?;
+        found.into_iter().find(|it| it.spec.is_of(&item.spec)).map(|it| it.spec).ok_or_else(|| {
+            Fault::refused(format!(
+                "{} is not on {} any more",
+                item.spec.folder,
+                project.default_branch.short()
+            ))
+            .hint("commit it there again, then start the run")
+        })
     }
 
     /// A name for the item branch that no ref and no run has.
@@ -199,6 +223,10 @@ impl Answer<ask::run::Show> for Desk {
             attempts: fleet.attempts.values().filter(|it| it.run == run.id).cloned().collect(),
             evidence: fleet.evidence.values().filter(|it| it.subject.run == run.id).cloned().collect(),
             pull: run.pull.and_then(|pull| fleet.pulls.get(&pull)).cloned(),
+            gates: {
+                let began = fleet.cards.get(&run.item).and_then(|card| card.began.as_ref());
+                began.filter(|it| it.run == run.id).map(|it| it.gates.clone()).unwrap_or_default()
+            },
             history,
             run,
         })

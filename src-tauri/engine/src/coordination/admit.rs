@@ -108,6 +108,7 @@ impl Work<'_> {
                 self.fleet.runs.values().filter(|it| it.state.is_live()).map(|it| it.id).collect();
             live.into_iter().for_each(|run| self.carry_on(run));
             self.begin_queued();
+            self.sit_those_due();
             let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
             projects.into_iter().for_each(|project| self.land_next(project));
         }

@@ -131,6 +131,9 @@ impl Work<'_> {
         (evidence.verdict, evidence.why) = match evidence.verdict {
             Verdict::Failed => (Verdict::Passed, "the proof fails before the work, as it must".to_owned()),
             Verdict::Passed if guard => (Verdict::Passed, "the proof passes before the work and is marked as a guard".to_owned()),
+            Verdict::Passed if let Some(because) = self.excused(asked.run) => {
+                (Verdict::Passed, format!("the proof passes before the work, and G6 was overridden: {because}"))
+            }
             Verdict::Passed => (
                 Verdict::Failed,
                 "the proof passes before any work, so it would prove nothing; write one that fails first, or mark it 'Proof: guard'".to_owned(),

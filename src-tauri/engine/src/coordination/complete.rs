@@ -158,13 +158,13 @@ impl Work<'_> {
         Ok(named)
     }
 
-    /// The worktree of a judge is made by whoever starts it; a start that failed may have made it all the same.
-    pub(super) fn judge_has_its_tree(&mut self, session: &Session, stands: bool) {
+    /// The worktree of a judge, or of who sits at a draft, is made by whoever starts it; a start that failed may have made it all the same.
+    pub(super) fn launched_with_its_tree(&mut self, session: &Session, stands: bool) {
         let is_making = |id: &WorktreeId| {
             self.fleet.worktrees.get(id).is_some_and(|it| it.state == WorktreeState::Making)
         };
-        let of_judge = session.worktree.filter(|_| session.gate == Some(Gate::Completeness));
-        let Some(worktree) = of_judge.filter(is_making) else { return };
+        let by_launch = session.kind == SessionKind::Agent && session.attempt.is_none();
+        let Some(worktree) = session.worktree.filter(|_| by_launch).filter(is_making) else { return };
         if !stands {
             return self.not_made(worktree);
         }

@@ -10,9 +10,11 @@ use pilothouse_contract::session::Running;
 use pilothouse_contract::window::Window;
 use pilothouse_contract::worktree::Recovery;
 use pilothouse_contract::{
-    At, AttemptId, Fault, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId,
+    At, AttemptId, Fault, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId, TaskId, WorktreeId,
 };
 use serde::{Deserialize, Serialize};
+
+use super::draft::DraftRead;
 
 /// The number of an effect, given once: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,6 +168,13 @@ pub enum Effect {
         /// The worktree.
         worktree: WorktreeId,
     },
+    /// Read what a session at a draft left, and what it used.
+    ReadDraft {
+        /// The item.
+        item: ItemId,
+        /// The session, which is over.
+        session: SessionId,
+    },
     /// Delete a branch whose commits have landed.
     DropBranch {
         /// The project.
@@ -259,6 +268,7 @@ impl Effect {
             Self::Wait { .. } => "wait",
             Self::Discard { .. } => "discard",
             Self::Restore { .. } => "restore",
+            Self::ReadDraft { .. } => "read-draft",
             Self::DropBranch { .. } => "drop-branch",
         }
     }
@@ -300,6 +310,8 @@ pub enum Outcome {
     Restored(Result<Vec<String>, Fault>),
     /// Of `Wait`: the window that follows now, if it is one of every day.
     Waited(Option<Window>),
+    /// Of `ReadDraft`: or why not.
+    DraftRead(Result<Box<DraftRead>, String>),
     /// Of effects that have nothing to say.
     Done,
 }

@@ -3,6 +3,7 @@
 use pilothouse_contract::audit::Shown;
 use pilothouse_contract::claim::{Claim, Standing};
 use pilothouse_contract::fuse::Fuse;
+use pilothouse_contract::gate::Stand;
 use pilothouse_contract::outside::Change;
 use pilothouse_contract::project::Found;
 use pilothouse_contract::room::Slots;
@@ -16,6 +17,7 @@ use pilothouse_contract::{
     AttemptId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, WorktreeId,
 };
 
+use super::draft::Drafting;
 use super::effect::{Effect, Outcome};
 
 /// Something that happened.
@@ -132,6 +134,8 @@ pub enum Input {
         /// What.
         shown: Shown,
     },
+    /// Something happened to the draft of an item, or to its gates.
+    Drafting(Drafting),
     /// A person puts a queued run before others.
     RankFirst {
         /// Which.
@@ -349,6 +353,8 @@ pub struct RunFacts {
     pub edited: Vec<Change>,
     /// The issue that it is for, if it is queued for one.
     pub claim: Option<Claim>,
+    /// How the gates of its item stand at `base`.
+    pub gates: Vec<Stand>,
 }
 
 /// Everything that a person's session needs to know.

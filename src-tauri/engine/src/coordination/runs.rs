@@ -81,7 +81,7 @@ impl Work<'_> {
     }
 
     /// A person starts a run, or lets a parked one go on.
-    pub(super) fn start_run(&mut self, facts: RunFacts) -> Result<(), Fault> {
+    pub(super) fn start_run(&mut self, mut facts: RunFacts) -> Result<(), Fault> {
         let item = self.item(facts.item)?.clone();
         let project = self.project(item.project)?.clone();
         let command = format!("pilothouse project trust {}", project.name);
@@ -97,6 +97,7 @@ impl Work<'_> {
             return Err(Fault::refused(format!("{} is carried by {} already", item.slug, run.id))
                 .command("see where it stands", format!("pilothouse run show {}", run.id)));
         }
+        self.mind_gates(&item, &facts)?;
         let blocking: Vec<_> = facts.spec.remarks.iter().filter(|it| it.blocking).collect();
         if let Some(first) = blocking.first() {
             let says =
@@ -123,6 +124,7 @@ impl Work<'_> {
                 "raise it under resources: of WORKFLOW.md, or lower what Uses of the task says, and commit that",
             ));
         }
+        let gates = std::mem::take(&mut facts.gates);
         if let Some(run) = earlier.filter(|run| run.state == RunState::Parked && !facts.fresh) {
             if facts.window.is_some() {
                 return Err(Fault::refused(format!(
@@ -131,7 +133,9 @@ impl Work<'_> {
                 ))
                 .command("let it go on now", format!("pilothouse run start {}", item.slug)));
             }
-            return self.go_on(&run, &item, facts);
+            self.go_on(&run, &item, facts)?;
+            self.note_gates(item.id, run.id, gates);
+            return Ok(());
         }
         if !facts.spec.tasks.iter().any(|task| !task.done && !task.optional) {
             return Err(Fault::refused(format!(
@@ -180,6 +184,7 @@ impl Work<'_> {
             notes: Vec::new(),
         };
         self.emit(Event::RunStarted { run: Box::new(run) });
+        self.note_gates(item.id, id, gates);
         self.move_item(item.id, ItemState::Running, &format!("carried by {id}"), &[]);
         if self.run(id)?.state == RunState::Queued {
             self.queue(id);

@@ -40,7 +40,7 @@ impl Work<'_> {
 
     pub(super) fn launched(&mut self, session: SessionId, started: Result<Running, String>) {
         let Some(it) = self.fleet.sessions.get(&session).cloned() else { return };
-        self.judge_has_its_tree(&it, started.is_ok());
+        self.launched_with_its_tree(&it, started.is_ok());
         if it.end.is_some() {
             return;
         }
@@ -69,6 +69,8 @@ impl Work<'_> {
             self.agent_ended(attempt, &how, did_nothing);
         } else if it.gate == Some(Gate::Completeness) {
             self.judge_ended(&it);
+        } else if let Some((item, _)) = self.sitting(session) {
+            self.sitting_ended(item, session, &how);
         }
     }
 
@@ -101,7 +103,12 @@ impl Work<'_> {
                 );
                 self.fail_attempt(attempt, Failure::Stopped, "a person ended its session", &[]);
             }
-            None => self.effect(Effect::EndSession { session }),
+            None => {
+                if let Some((item, _)) = self.sitting(session) {
+                    self.stop_draft(item, session);
+                }
+                self.effect(Effect::EndSession { session });
+            }
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use pilothouse_contract::{
 
 mod budgets;
 mod complete;
+mod drafts;
 mod going_on;
 mod issues;
 mod pauses;
@@ -66,6 +67,7 @@ fn facts(tasks: &[TaskSpec], base: &str, policy: Policy) -> Input {
         window: None,
         edited: Vec::new(),
         claim: None,
+        gates: Vec::new(),
     }))
 }
 

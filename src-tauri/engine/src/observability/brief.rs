@@ -12,6 +12,7 @@ use pilothouse_contract::brief::{
     AtWork, Brief, Chosen, FailedAttempt, Need, ParkedTask, PersonsDeed, Proof, PullNews, PullProof, Risk,
     RunNews, Story, StoryKind, TaskDone, Totals, intervenes, longest_untouched, overlap_ms,
 };
+use pilothouse_contract::card::Happened;
 use pilothouse_contract::evidence::{self, Evidence, Gate, Verdict};
 use pilothouse_contract::money::{MoneyCount, Prices};
 use pilothouse_contract::pace::{self, QuietCount};
@@ -29,7 +30,7 @@ use crate::store::Accounts;
 use crate::store::QuietRun;
 
 /// The kinds of records that the machine's own story is made of.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 11] = [
     "engine-started",
     "machine-slept",
     "holder-replaced",
@@ -39,6 +40,7 @@ pub const KINDS: [&str; 10] = [
     "ref-touched",
     "refused",
     "worktree-gone",
+    "gate-overridden",
     "notice",
 ];
 /// Those that say when the machine slept.
@@ -460,6 +462,15 @@ fn story(fleet: &Fleet, record: &Record) -> Vec<Story> {
         Event::WorktreeGone { worktree, why } => {
             let project = fleet.worktrees.get(worktree).map(|it| it.project);
             one(StoryKind::Notice, format!("{worktree} is gone: {why}"), project, None)
+        }
+        Event::Card { item, what: Happened::Overridden { given } } => {
+            let of = fleet.items.get(item);
+            let slug = of.map_or_else(|| item.to_string(), |it| it.slug.clone());
+            let count = fleet.cards.get(item).map_or(0, |it| it.overrides.len());
+            let gate = given.gate.word();
+            let says =
+                format!("{slug}: {gate} overridden by {}, {count} so far: {}", given.by, given.because);
+            one(StoryKind::Overridden, says, of.map(|it| it.project), None)
         }
         Event::Notice { project, says } => one(StoryKind::Notice, says.clone(), *project, None),
         _ => return Vec::new(),

@@ -2,6 +2,8 @@
 //! (see [`super::conduct`]). The rest of the file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the
 //! project's README.
 
+use pilothouse_contract::card::Writer;
+use pilothouse_contract::gate::Gates;
 use pilothouse_contract::money::{Money, Price};
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
 use pilothouse_contract::session::Limits;
@@ -10,6 +12,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::conduct::Conduct;
+use super::family;
 use super::scope;
 use super::shim;
 
@@ -28,6 +31,18 @@ pub const HOT: [&str; 10] = [
     "**/composer.lock",
     "**/flake.lock",
 ];
+
+/// What a refinement looks through where the file names nothing else.
+const LENSES: [&str; 5] = ["routing", "caching", "edge cases", "failure modes", "consent"];
+/// So many items may be under way where the file says nothing else.
+const WIP: u32 = 10;
+
+/// Whether a text can be the name of a lens: it is typed in a command.
+#[must_use]
+pub fn is_a_lens(text: &str) -> bool {
+    let plain = |it: char| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_' | '&' | ',');
+    !text.trim().is_empty() && text.trim() == text && text.chars().count() <= 60 && text.chars().all(plain)
+}
 
 /// The states that attempts can be held before, by their words.
 const LIMITED: [&str; 3] = ["red-check", "working", "verifying"];
@@ -73,6 +88,10 @@ struct Settings {
     rerun: Option<bool>,
     completeness: Option<Completeness>,
     judge: Option<String>,
+    reviewer: Option<String>,
+    lenses: Option<Vec<String>>,
+    gates: Gates,
+    wip: Option<u32>,
     memory_max: Option<String>,
     cpu_max: Option<String>,
     protected: Vec<String>,
@@ -89,6 +108,8 @@ struct Command {
     command: Vec<String>,
     #[serde(default)]
     resume: Vec<String>,
+    #[serde(default)]
+    family: Option<String>,
 }
 
 /// A sum that is written in dollars.
@@ -142,12 +163,14 @@ pub fn built_in(name: &str) -> Option<AgentChoice> {
             ],
         ),
         "rehearsal" => choice(Adapter::Rehearsal, &["sh", "{agent_file}"]),
+        // Its second family, which refines what the first one drafts.
+        "rehearsal-critic" => choice(Adapter::Rehearsal, &["sh", "{agent_file}", "critic"]),
         _ => None,
     }
 }
 
 /// The names of the agents that are built in.
-pub const BUILT_IN: [&str; 2] = ["claude", "rehearsal"];
+pub const BUILT_IN: [&str; 3] = ["claude", "rehearsal", "rehearsal-critic"];
 
 impl Workflow {
     /// Reads the file's text. No text at all is a repository without settings.
@@ -204,6 +227,16 @@ impl Workflow {
         }
         let workflow = Self { source: source.to_owned(), settings, conduct };
         workflow.limits().map_err(BadWorkflow)?;
+        workflow.settings.reviewer.as_deref().map(|name| workflow.agent(Some(name))).transpose()?;
+        let lenses = workflow.settings.lenses.iter().flatten();
+        if let Some(bad) = lenses.clone().find(|it| !is_a_lens(it)) {
+            return Err(BadWorkflow(format!(
+                "lenses: '{bad}' is no name: write a word or two, at most 60 signs"
+            )));
+        }
+        if workflow.settings.lenses.as_ref().is_some_and(Vec::is_empty) {
+            return Err(BadWorkflow("lenses: name at least one, or leave it out".to_owned()));
+        }
         workflow.settings.judge.as_deref().map(|name| workflow.agent(Some(name))).transpose()?;
         Ok(workflow)
     }
@@ -274,6 +307,40 @@ impl Workflow {
         })
     }
 
+    /// An agent as an author or a refiner: with the family of its model, as the file says it or its command tells.
+    ///
+    /// # Errors
+    /// If nobody by that name is known.
+    pub fn writer(&self, name: Option<&str>) -> Result<Writer, BadWorkflow> {
+        let agent = self.agent(name)?;
+        let said = self.settings.agents.get(&agent.name).and_then(|it| it.family.as_ref());
+        let family = said.map(|it| it.trim().to_lowercase()).or_else(|| family::of_agent(&agent));
+        Ok(Writer { agent, family })
+    }
+
+    /// Who refines what another family wrote: the file's reviewer, else whoever of the agents that are known is of another one.
+    #[must_use]
+    pub fn reviewers(&self) -> Vec<Writer> {
+        let named = self.settings.reviewer.iter().map(String::as_str);
+        let own = self.settings.agents.keys().map(String::as_str);
+        // The rehearsal's scripts have nothing to say of a spec.
+        let names = named.chain(own).chain(BUILT_IN.into_iter().filter(|it| !it.starts_with("rehearsal")));
+        names.filter_map(|it| self.writer(Some(it)).ok()).collect()
+    }
+
+    /// What a refinement looks through.
+    #[must_use]
+    pub fn lenses(&self) -> Vec<String> {
+        let usual = || LENSES.iter().map(|it| (*it).to_owned()).collect();
+        self.settings.lenses.clone().unwrap_or_else(usual)
+    }
+
+    /// So many items may be under way before a new one is too many.
+    #[must_use]
+    pub fn wip(&self) -> u32 {
+        self.settings.wip.unwrap_or(WIP)
+    }
+
     /// The policy of a run with a chosen agent.
     #[must_use]
     pub fn policy(&self, agent: AgentChoice) -> Policy {
@@ -310,6 +377,7 @@ impl Workflow {
             completeness: settings.completeness.unwrap_or(Completeness::Report),
             // Read before, so it is known.
             judge: settings.judge.as_deref().and_then(|name| self.agent(Some(name)).ok()),
+            gates: settings.gates,
             // Read before, so it can be read.
             limits: self.limits().unwrap_or_default(),
             protected,

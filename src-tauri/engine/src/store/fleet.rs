@@ -78,6 +78,10 @@ pub(super) async fn put(
                 )
                 .await?;
             }
+            Touched::Card(id) => {
+                write(to, "INSERT OR REPLACE INTO card (id, body) VALUES (?, ?)", id.0, fleet.cards.get(id))
+                    .await?;
+            }
             Touched::Settings => {
                 let settings = Settings {
                     keep_awake: fleet.keep_awake,
@@ -138,6 +142,7 @@ pub(super) async fn load(store: &Store) -> Result<Fleet, StoreError> {
         seq: u64::try_from(seq).unwrap_or_default(),
         projects: read(store, "project", "SELECT id, body FROM project", ProjectId).await?,
         items: read(store, "item", "SELECT id, body FROM item", ItemId).await?,
+        cards: read(store, "card", "SELECT id, body FROM card", ItemId).await?,
         runs: read(store, "run", "SELECT id, body FROM run", RunId).await?,
         attempts: read(store, "attempt", "SELECT id, body FROM attempt", AttemptId).await?,
         sessions: read(store, "session", "SELECT id, body FROM session", SessionId).await?,

@@ -1,5 +1,6 @@
 //! Events, in order.
 
+use pilothouse_contract::card::Happened;
 use pilothouse_contract::{At, Event, Record, RunId, Who};
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -41,6 +42,8 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         | Event::LineChanged { project, .. }
         | Event::RefTouched { project, .. } => (Some(project.0), None),
         Event::ItemRead { item } => (Some(item.project.0), None),
+        Event::Card { what: Happened::Begun { project, .. }, .. } => (Some(project.0), None),
+        Event::Card { what: Happened::Began { began }, .. } => (None, Some(began.run.0)),
         Event::RunStarted { run } => (Some(run.project.0), Some(run.id.0)),
         Event::RunResumed { run, .. }
         | Event::RunMoved { run, .. }

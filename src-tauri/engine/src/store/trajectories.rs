@@ -213,6 +213,21 @@ impl Store {
         Ok(all)
     }
 
+    /// The model of a session's newest call, by its log.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn newest_model(&self, session: SessionId) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT json_extract(body, '$.model') FROM step WHERE session = ? AND kind = 'tokens'
+             ORDER BY ordinal DESC LIMIT 1",
+        )
+        .bind(i64::from(session.0))
+        .fetch_optional(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))
+    }
+
     /// What a session's program said last that all of it cost.
     ///
     /// # Errors

@@ -96,6 +96,7 @@ impl Sim {
             window: None,
             edited: Vec::new(),
             claim: None,
+            gates: Vec::new(),
         })))
     }
 

@@ -70,6 +70,7 @@ fn failed(effect: &Effect) -> Option<Outcome> {
         Effect::Check(_)
         | Effect::EndSession { .. }
         | Effect::DropBranch { .. }
+        | Effect::ReadDraft { .. }
         | Effect::Rest { .. }
         | Effect::Wait { .. } => {
             return None;

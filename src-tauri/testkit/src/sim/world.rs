@@ -457,6 +457,7 @@ impl World {
                 self.worktrees.insert(*worktree, true);
                 Outcome::Restored(Ok(vec![]))
             }
+            Effect::ReadDraft { .. } => Outcome::DraftRead(Err("nobody drafts here".to_owned())),
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done

@@ -16,12 +16,6 @@ use pilothouse_engine::policy::layouts::{self, FILE_MAX, Files, Found, ROOTS, Tr
 const DEPTH_MAX: usize = 12;
 /// More files than these are looked at by nobody.
 const FILES_MAX: usize = 50_000;
-/// What a shell brings along, and so is no program to look for.
-const BUILT_IN: [&str; 16] = [
-    "cd", "test", "[", "true", "false", ":", "echo", "printf", "export", "set", "!", "(", "{", "if", "for",
-    "exit",
-];
-
 /// A repository with what was found in it.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -133,15 +127,7 @@ impl Desk {
 
     /// Whether a command's program is on the PATH or in the repository.
     pub(crate) fn runs(&self, command: &str) -> bool {
-        let named =
-            |it: &&str| it.split_once('=').is_none_or(|(name, _)| name.contains('/') || name.is_empty());
-        let Some(program) = command.split_whitespace().find(named) else { return false };
-        BUILT_IN.contains(&program)
-            || if program.contains('/') {
-                self.has(program.trim_start_matches("./"))
-            } else {
-                agents::is_there(program)
-            }
+        agents::runs(command, &|it| self.has(it))
     }
 }
 

@@ -1,0 +1,381 @@
+//! Sessions at a draft: each in a worktree of its own at the draft's head, with a brief that holds what it is to do and no history of
+//! anybody else's work. And what is read of what it left: the files below the spec's folder, as one commit, and what the gates say of it.
+//!
+//! Refuses: whatever a session changed outside the spec's folder, and links there. To move a branch that somebody else went on with.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use pilothouse_contract::card::{Draft, Reading, Role, Sitting};
+use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
+use pilothouse_contract::project::Project;
+use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::spec::Spec;
+use pilothouse_contract::worktree::Worktree;
+use pilothouse_contract::{At, Fleet, Oid, RefName};
+
+use super::attempts::Attempts;
+use super::commits::author;
+use super::draft_brief;
+use super::held::ToHold;
+use super::recovery::snapshot;
+use super::trees::name_of;
+use super::{agents, env, fence};
+use crate::coordination::draft::DraftRead;
+use crate::policy::layouts::gates::{self, World};
+use crate::policy::layouts::{self, Files, ROOTS, Tree};
+use crate::policy::specs::{Sources, read_spec};
+use crate::ports::git::{Git, GitError};
+
+/// A difference that is longer is cut, in bytes.
+const DIFF_MAX: usize = 64 * 1024;
+
+/// Everything that a session at a draft is about.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// Its short name.
+    pub(crate) slug: String,
+    /// The draft.
+    pub(crate) draft: Draft,
+    /// The session as the draft knows it.
+    pub(crate) sitting: Sitting,
+    /// The project.
+    pub(crate) project: Project,
+    worktree: Worktree,
+}
+
+impl Desk {
+    /// Reads it out of the fleet; nothing if the session does not sit at a draft any more.
+    #[must_use]
+    pub fn of(fleet: &Fleet, session: &Session) -> Option<Self> {
+        let (item, draft) = fleet.cards.values().find_map(|card| {
+            let draft = card.draft.as_ref()?;
+            let sits = draft.sitting.as_ref().is_some_and(|it| it.session == session.id);
+            sits.then(|| (card.item, draft.clone()))
+        })?;
+        let sitting = draft.sitting.clone()?;
+        Some(Self {
+            slug: fleet.slug_of(item),
+            project: fleet.projects.get(&session.project?)?.clone(),
+            worktree: fleet.worktrees.get(&sitting.worktree)?.clone(),
+            draft,
+            sitting,
+        })
+    }
+
+    fn git(&self) -> Git {
+        Git::at(Path::new(&self.project.git_dir))
+    }
+}
+
+impl Attempts {
+    /// Makes the worktree of a session at a draft, writes its brief and starts it, or finds that done. Fails in words for people.
+    ///
+    /// # Errors
+    /// If it could not be started, with the reason and the cure.
+    pub async fn launch_at_draft(
+        &self,
+        desk: &Desk,
+        session: &Session,
+        uuid: &str,
+    ) -> Result<Running, String> {
+        let agent = &desk.sitting.by.agent;
+        let program = agent.command.first().map(String::as_str).unwrap_or_default();
+        if !agents::is_there(program) {
+            return Err(format!(
+                "the agent program '{program}' is not on this machine: install it, or choose another agent with --agent"
+            ));
+        }
+        let git_dir = Path::new(&desk.project.git_dir);
+        let tree = &desk.worktree;
+        keep_branch(desk).await?;
+        self.trees
+            .make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &tree.base)
+            .await
+            .map_err(|error| error.to_string())?;
+        let brief = draft_brief::write(desk);
+        let in_words = |error: std::io::Error| format!("its folder could not be made: {error}");
+        let folder = self.folder.join(format!("draft-{}", session.id));
+        let brief_file = folder.join("brief.md");
+        tokio::fs::create_dir_all(&folder).await.map_err(in_words)?;
+        tokio::fs::write(&brief_file, &brief).await.map_err(in_words)?;
+        let place = self.sessions.place(session.into());
+        let sitting = agents::Sitting {
+            session: session.id,
+            folder: place.folder(),
+            brief: &brief,
+            brief_file: &brief_file,
+            uuid,
+            resumes: false,
+            rehearsal: &self.rehearsal,
+        };
+        let mut names = agents::variables(agent);
+        names.extend(desk.draft.policy.env.iter().cloned());
+        let mut environment = env::of(session.id, &names, &self.program);
+        agents::complete(agent, &sitting, &mut environment);
+        let cwd = self.trees.path(&tree.path);
+        fence::raise(&folder, &desk.project, &cwd, &tree.branch, &mut environment)
+            .await
+            .map_err(|error| format!("its fence could not be raised: {error}"))?;
+        let what = ToHold {
+            argv: agents::command(agent, &sitting),
+            cwd,
+            mode: Mode::Pty,
+            size: (120, 40),
+            limit: Duration::from_secs(u64::from(desk.draft.policy.attempt_s)),
+            limits: session.limits,
+            keep_rest: false,
+            env: environment,
+        };
+        self.sessions.start(session.into(), &what).await
+    }
+
+    /// Reads what a session left: what it changed below the spec's folder becomes one commit on the draft's branch. Done again it makes
+    /// the same commit. What its agent used is not known here.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn read_draft(&self, desk: &Desk, now: At) -> Result<DraftRead, String> {
+        let in_words = |error: GitError| error.to_string();
+        let git = desk.git();
+        let (base, folder) = (&desk.sitting.base, &desk.draft.folder);
+        let mut strayed = Vec::new();
+        let mut commit = base.clone();
+        if desk.sitting.due.role != Role::Refine {
+            let git_dir = Path::new(&desk.project.git_dir);
+            let tree = self
+                .trees
+                .find(git_dir, &name_of(&desk.worktree), &desk.worktree.path)
+                .await
+                .map_err(|error| error.to_string())?;
+            let scratch = self.folder.join(format!("draft-{}", desk.sitting.session));
+            tokio::fs::create_dir_all(&scratch).await.map_err(|error| error.to_string())?;
+            let made = snapshot(&tree, base, &scratch.join("index"), &[])
+                .await
+                .map_err(|error| error.to_string())?;
+            let inside = format!("{folder}/");
+            let changed = git.changed(base, &made).await.map_err(in_words)?;
+            strayed = changed.iter().filter(|it| !it.starts_with(&inside)).cloned().collect();
+            let taken = taken(&git, base, &made, folder, &scratch.join("taken"), &mut strayed)
+                .await
+                .map_err(in_words)?;
+            if taken != git.tree_of(base).await.map_err(in_words)? {
+                let verb = match desk.sitting.due.role {
+                    Role::Plan => "Plan",
+                    Role::Settle => "Refine",
+                    _ => "Draft",
+                };
+                let message =
+                    format!("{verb} {}\n\nPilothouse-Agent: {}\n", desk.slug, desk.sitting.by.agent.name);
+                commit = git
+                    .commit(&taken, &[base], &message, &author(&git, now).await)
+                    .await
+                    .map_err(in_words)?;
+            }
+            move_branch(&git, &desk.draft.branch, base, &commit).await?;
+        }
+        let since = match (desk.sitting.due.role, desk.draft.open_pass()) {
+            (Role::Settle, Some(pass)) => &pass.before,
+            _ => base,
+        };
+        let diff = diff(&git, since, &commit, folder).await.map_err(in_words)?;
+        let laid = laid_at(&git, &commit, folder).await.map_err(in_words)?;
+        strayed.truncate(50);
+        Ok(DraftRead {
+            used: pilothouse_contract::card::Used::default(),
+            reading: Reading {
+                commit,
+                tree: laid.tree.clone(),
+                gates: laid.looks(),
+                strayed,
+                scopeless: laid.scopeless(),
+                diff,
+            },
+            spec: laid.spec(),
+        })
+    }
+}
+
+/// The branch of a draft stands at the commit that a session begins from, unless somebody went on from there.
+async fn keep_branch(desk: &Desk) -> Result<(), String> {
+    move_branch(&desk.git(), &desk.draft.branch, &desk.sitting.base, &desk.sitting.base).await
+}
+
+/// Moves the branch of a draft. One that stands where nobody expects it is somebody else's work, and stays.
+async fn move_branch(git: &Git, branch: &RefName, from: &Oid, to: &Oid) -> Result<(), String> {
+    let in_words = |error: GitError| error.to_string();
+    let stands = git.commit_of(branch.as_str()).await.map_err(in_words)?;
+    match &stands {
+        Some(stands) if stands == to => return Ok(()),
+        Some(stands) if stands != from => {
+            let short = branch.short();
+            return Err(format!(
+                "its branch {short} stands at {}, where somebody moved it: look at it, then let it go on with `pilothouse spec refine`",
+                stands.short()
+            ));
+        }
+        _ => {}
+    }
+    git.move_ref(branch, to, stands.as_ref(), "draft").await.map_err(in_words)
+}
+
+/// The tree of a commit with one folder as another tree has it. Only plain files are taken.
+async fn taken(
+    git: &Git,
+    base: &Oid,
+    made: &Oid,
+    folder: &str,
+    index: &Path,
+    strayed: &mut Vec<String>,
+) -> Result<Oid, GitError> {
+    let below = format!("{folder}/");
+    let entries = |of: String| {
+        let below = below.clone();
+        async move { git.list(&["ls-tree", "-r", "-z", &of, "--", &below]).await }
+    };
+    let (old, new) = (entries(base.to_string()).await?, entries(made.to_string()).await?);
+    let path_of = |entry: &str| entry.split_once('\t').map(|it| it.1.to_owned()).unwrap_or_default();
+    let mut input = Vec::new();
+    // What is not put back is gone.
+    for path in old.iter().map(|it| path_of(it)) {
+        input.extend(format!("0 {}\t{path}\0", "0".repeat(base.as_str().len())).into_bytes());
+    }
+    for entry in &new {
+        let mut words = entry.split(['\t', ' ']);
+        let (mode, _, hash) =
+            (words.next().unwrap_or_default(), words.next(), words.next().unwrap_or_default());
+        let path = path_of(entry);
+        if mode.starts_with("100") {
+            input.extend(format!("{mode} {hash}\t{path}\0").into_bytes());
+        } else {
+            strayed.push(path);
+        }
+    }
+    let git = git.with_index(index);
+    git.run(&["read-tree", base.as_str()], b"").await?;
+    git.run(&["update-index", "-z", "--index-info"], &input).await?;
+    let tree = Oid(git.text(&["write-tree"]).await?);
+    let _gone = tokio::fs::remove_file(index).await;
+    Ok(tree)
+}
+
+async fn diff(git: &Git, old: &Oid, new: &Oid, folder: &str) -> Result<String, GitError> {
+    if old == new {
+        return Ok(String::new());
+    }
+    let args = [
+        "diff",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        old.as_str(),
+        new.as_str(),
+        "--",
+        folder,
+    ];
+    let whole = git.run(&args, b"").await?;
+    let text = String::from_utf8_lossy(whole.get(..DIFF_MAX).unwrap_or(&whole)).into_owned();
+    Ok(if whole.len() > DIFF_MAX { format!("{text}\n… cut: it has {} bytes\n", whole.len()) } else { text })
+}
+
+/// An item at a commit, in whatever layout it is.
+#[derive(Debug)]
+pub struct Laid {
+    /// The item; nothing if its folder holds none.
+    pub item: Option<LaidItem>,
+    /// The hash of its folder, or its file.
+    pub tree: Oid,
+    folder: String,
+    files: Files,
+    paths: BTreeSet<String>,
+}
+
+/// Reads an item at a commit.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn laid_at(git: &Git, commit: &Oid, folder: &str) -> Result<Laid, GitError> {
+    let paths = paths_at(git, commit).await?;
+    let below = |path: &str, root: &str| {
+        path == root || path.strip_prefix(root).is_some_and(|it| it.starts_with('/'))
+    };
+    let tree: Tree =
+        paths.iter().filter(|path| ROOTS.iter().any(|root| below(path, root))).cloned().collect();
+    let found: Vec<_> = layouts::detect(&tree).into_iter().filter(|it| it.path == folder).collect();
+    let mut files = Files::new();
+    for path in found.iter().flat_map(layouts::Found::files) {
+        if let Some(bytes) = git.file(commit, path).await? {
+            files.insert(path.clone(), bytes);
+        }
+    }
+    let item = layouts::read_all(&found, &files).into_iter().find(|it| it.path == folder);
+    let hash = git
+        .text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}:{folder}")])
+        .await;
+    let tree = Oid(hash.unwrap_or_default().trim().to_owned());
+    Ok(Laid { item, tree, folder: folder.to_owned(), files, paths })
+}
+
+/// The paths of a commit.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn paths_at(git: &Git, commit: &Oid) -> Result<BTreeSet<String>, GitError> {
+    Ok(git.list(&["ls-tree", "-r", "-z", "--name-only", commit.as_str()]).await?.into_iter().collect())
+}
+
+impl Laid {
+    fn has(&self, path: &str) -> bool {
+        let path = path.trim_end_matches('/');
+        let folder = format!("{path}/");
+        self.paths.contains(path)
+            || self.paths.range(folder.clone()..).next().is_some_and(|it| it.starts_with(&folder))
+    }
+
+    /// What its gates say, as far as files can tell: of its spec, and of its plan.
+    #[must_use]
+    pub fn looks(&self) -> Vec<GateLook> {
+        let has = |it: &str| self.has(it);
+        let runs = |it: &str| agents::runs(it, &has);
+        let world = World { path: &has, program: &runs };
+        let empty = || LaidItem::new(Layout::Native, &self.folder, &self.folder);
+        let item = self.item.clone().unwrap_or_else(empty);
+        let mut all = gates::spec(&item, &self.files, &world);
+        all.extend(gates::plan(&item, &self.files, &world));
+        all
+    }
+
+    /// Open tasks that name no scope.
+    #[must_use]
+    pub fn scopeless(&self) -> Vec<String> {
+        let tasks = self.item.iter().flat_map(|it| &it.tasks);
+        let open = tasks.filter(|it| !it.holds && !it.spec.done && it.spec.files.is_none());
+        open.map(|it| it.spec.id.to_string()).collect()
+    }
+
+    /// The same as the engine reads items.
+    #[must_use]
+    pub fn spec(&self) -> Spec {
+        let text = |name: &str| {
+            let bytes = self.files.get(&format!("{}/{name}", self.folder))?;
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        };
+        match &self.item {
+            Some(it) if !it.layout.is_ours() => layouts::spec_of(it),
+            it => {
+                let inside = format!("{}/", self.folder);
+                let others = self.paths.iter().filter_map(|it| it.strip_prefix(&inside)).map(str::to_owned);
+                let spec = read_spec(&Sources {
+                    folder: self.folder.clone(),
+                    spec: text("spec.md"),
+                    tasks: text("tasks.md"),
+                    scope: text("tasks.scope.md"),
+                    others: others.collect(),
+                });
+                Spec { layout: it.as_ref().map_or(Layout::Native, |it| it.layout), ..spec }
+            }
+        }
+    }
+}

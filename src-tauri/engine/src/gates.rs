@@ -1,0 +1,146 @@
+//! How the gates of an item stand now: the commit that counts is found, its files are read, its card and its red checks are added.
+//!
+//! Refuses to judge; `policy/stands.rs` does.
+
+use pilothouse_contract::card::Draft;
+use pilothouse_contract::evidence::Gate;
+use pilothouse_contract::gate::Stand;
+use pilothouse_contract::item::{Item, ItemState};
+use pilothouse_contract::project::Project;
+use pilothouse_contract::{At, EvidenceId, Fault, Fleet, Oid};
+
+use crate::coordination::{DraftRead, Merged};
+use crate::engine::Engine;
+use crate::execution::drafting::{Desk, laid_at};
+use crate::execution::{commits, repository};
+use crate::observability::trajectories;
+use crate::perform::{git_of, now};
+use crate::policy::family;
+use crate::policy::stands::{Known, stands};
+use crate::ports::git::{Git, GitError};
+
+fn in_words(error: &GitError) -> Fault {
+    Fault::environment(error.to_string())
+}
+
+/// Where the branch of a draft stands: at its head, or where somebody went on from there.
+///
+/// # Errors
+/// In words, if somebody moved it elsewhere, or git does not answer.
+pub(crate) async fn tip(git: &Git, draft: &Draft) -> Result<Oid, Fault> {
+    let stands = git.commit_of(draft.branch.as_str()).await.map_err(|error| in_words(&error))?;
+    let Some(stands) = stands.filter(|it| *it != draft.head) else { return Ok(draft.head.clone()) };
+    if git.is_ancestor(&draft.head, &stands).await.map_err(|error| in_words(&error))? {
+        return Ok(stands);
+    }
+    let branch = draft.branch.short();
+    Err(Fault::refused(format!(
+        "{branch} stands at {}, which does not go on from the draft's newest commit {}",
+        stands.short(),
+        draft.head.short()
+    ))
+    .command("put it back", format!("git branch --force {branch} {}", draft.head)))
+}
+
+impl Engine {
+    /// The draft of an item whose spec is not on the default branch yet.
+    pub(crate) fn draft_of(&self, item: &Item) -> Option<Draft> {
+        self.fleet().cards.get(&item.id).and_then(|card| card.draft.clone())
+    }
+
+    /// How the gates of an item stand at a commit that holds its spec.
+    pub(crate) async fn gates_at(
+        &self,
+        item: &Item,
+        project: &Project,
+        commit: &Oid,
+        wip: u32,
+    ) -> Result<Vec<Stand>, Fault> {
+        let folder = self.draft_of(item).map_or_else(|| item.spec.folder.clone(), |it| it.folder);
+        let laid = laid_at(&git_of(project), commit, &folder).await.map_err(|error| in_words(&error))?;
+        let looks = laid.looks();
+        let (card, red, under_way) = {
+            let fleet = self.fleet();
+            let under_way = |it: &&Item| {
+                let over = matches!(it.state, ItemState::Landed | ItemState::Abandoned);
+                let begun = fleet.cards.get(&it.id).is_some_and(|card| card.draft.is_some());
+                let carried = fleet.run_of(it.id).is_some_and(|run| run.state.is_live());
+                it.project == project.id && !over && (begun || carried)
+            };
+            let count = fleet.items.values().filter(under_way).count();
+            (fleet.cards.get(&item.id).cloned(), red_checks(&fleet, item), count)
+        };
+        Ok(stands(&Known {
+            slug: &item.slug,
+            folder: &folder,
+            card: card.as_ref(),
+            looks: &looks,
+            commit,
+            tree: &laid.tree,
+            at: now(),
+            under_way: (under_way, wip),
+            red: &red,
+        }))
+    }
+
+    /// The commit that a run of an item would begin from: the default branch's where that holds its spec, else the draft's with the
+    /// default branch merged into it, as an object that no branch points to.
+    pub(crate) async fn begins_from(
+        &self,
+        item: &Item,
+        project: &Project,
+        earlier: Option<&Oid>,
+    ) -> Result<Option<Oid>, Fault> {
+        let git = git_of(project);
+        let Some(draft) = self.draft_of(item) else { return Ok(None) };
+        let spec = repository::specs_at(&git, &project.main).await.map_err(|error| in_words(&error))?;
+        if spec.iter().any(|it| it.slug == item.slug) {
+            return Ok(None);
+        }
+        let from = match earlier {
+            // What a run carries already is settled.
+            Some(approved) => approved.clone(),
+            None => tip(&git, &draft).await?,
+        };
+        match commits::take_in(&git, &draft.branch, &from, &project.main, At(draft.moved.0)).await {
+            Merged::Made { result } => Ok(Some(result.commit)),
+            Merged::Clash { paths } => Err(Fault::refused(format!(
+                "{} clashes with {} in {}",
+                draft.branch.short(),
+                project.default_branch.short(),
+                paths.join(", ")
+            ))
+            .hint("merge the default branch into it by hand, and start the run again")),
+            Merged::Failed { why } => Err(Fault::environment(why)),
+        }
+    }
+
+    /// Reads what a session at a draft left and what it used.
+    pub(crate) async fn read_draft(&self, desk: &Desk, at: At) -> Result<Box<DraftRead>, String> {
+        let session = desk.sitting.session;
+        let followed = self.followed(&self.fleet(), session);
+        if let Some(followed) = &followed {
+            trajectories::finish(&self.inner.store, followed).await;
+        }
+        let mut read = self.inner.attempts.read_draft(desk, at).await?;
+        if let Some(followed) = followed {
+            let spent = self.inner.store.spent(session, 0, &followed.prices).await;
+            read.used.tokens = spent.map(|it| it.tokens).unwrap_or_default();
+            read.used.model = self.inner.store.newest_model(session).await.unwrap_or_default();
+            read.used.family = read.used.model.as_deref().and_then(family::of_model).map(str::to_owned);
+        }
+        Ok(Box::new(read))
+    }
+}
+
+/// The red checks of an item's newest run, the newest of each task.
+fn red_checks(fleet: &Fleet, item: &Item) -> Vec<(EvidenceId, bool)> {
+    let Some(run) = fleet.run_of(item.id) else { return Vec::new() };
+    let of =
+        |it: &&pilothouse_contract::evidence::Evidence| it.subject.run == run.id && it.gate == Gate::RedCheck;
+    let mut newest = std::collections::BTreeMap::new();
+    for it in fleet.evidence.values().filter(of) {
+        newest.insert(it.subject.task.clone(), (it.id, it.passed()));
+    }
+    newest.into_values().collect()
+}
