@@ -21,6 +21,7 @@ fn added() -> Record {
         trust: Trust::Undecided,
         line: Line::Open,
         added: At(5),
+        workflow: None,
         removed: false,
     };
     Record { seq: 1, at: At(5), who: Who::Person("a".to_owned()), event: Event::ProjectAdded { project } }
