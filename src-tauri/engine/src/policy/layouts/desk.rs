@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilothouse_contract::desk::{DeskItem, DeskPage, GateCount, Meter, Place, ProofState, Red, SpecPage};
-use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
+use pilothouse_contract::layout::{GateLook, LaidItem, Layout, Span};
 use pilothouse_contract::{EvidenceId, ItemId, Oid, TaskId};
 
 use super::gates::{self, PHASE_TOKENS, SPEC_LINES, SPEC_TOKENS, World};
@@ -73,6 +73,7 @@ struct Docs<'a> {
     /// Each with its text, in order.
     texts: Vec<(&'a str, &'a str)>,
     made: OnceCell<Made>,
+    spans: OnceCell<BTreeMap<&'a str, Vec<Span>>>,
 }
 
 impl<'a> Docs<'a> {
@@ -83,7 +84,12 @@ impl<'a> Docs<'a> {
         let mut seen = BTreeSet::new();
         paths.retain(|it| seen.insert(it.as_str()) && it.ends_with(".md") && !is_beside(it));
         let text = |path: &'a String| Some((path.as_str(), std::str::from_utf8(files.get(path)?).ok()?));
-        Self { item, texts: paths.into_iter().filter_map(text).collect(), made: OnceCell::new() }
+        Self {
+            item,
+            texts: paths.into_iter().filter_map(text).collect(),
+            made: OnceCell::new(),
+            spans: OnceCell::new(),
+        }
     }
 
     /// What its tasks may write.
@@ -105,7 +111,18 @@ impl<'a> Docs<'a> {
 
     /// Whether a byte of a file is a task's.
     fn is_tasks(&self, path: &str, at: usize) -> bool {
-        self.item.tasks.iter().any(|it| it.file == path && it.span.from <= at && at < it.span.to)
+        let spans = self.spans.get_or_init(|| {
+            let mut all: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
+            for task in &self.item.tasks {
+                all.entry(&task.file).or_default().push(task.span);
+            }
+            all.values_mut().for_each(|it| it.sort_by_key(|it| it.from));
+            all
+        });
+        let Some(own) = spans.get(path) else { return false };
+        // The last that begins before; they do not lie within each other but for parts of one.
+        let before = own.partition_point(|it| it.from <= at);
+        before.checked_sub(1).and_then(|it| own.get(it)).is_some_and(|it| at < it.to)
     }
 }
 

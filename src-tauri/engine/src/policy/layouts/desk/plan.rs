@@ -26,7 +26,7 @@ pub(super) fn page(docs: &Docs<'_>, files: &Files, facts: &Facts<'_>) -> PlanPag
         phases: phases(item, files),
         waves: laid.waves.len(),
         slots: facts.limits.slots,
-        coverage: item.requirements.iter().map(|it| covered(docs, it)).collect(),
+        coverage: coverage(docs),
         scopes: scopes(item, facts),
         findings: findings(item),
         tasks,
@@ -41,8 +41,8 @@ fn place(task: &LaidTask) -> Place {
     Place::new(&task.file, task.spec.line)
 }
 
-fn tasks(
-    docs: &Docs<'_>,
+fn tasks<'a>(
+    docs: &Docs<'a>,
     facts: &Facts<'_>,
     waves: &[Vec<InWave>],
     stuck: &[pilothouse_contract::TaskId],
@@ -54,7 +54,9 @@ fn tasks(
         .flat_map(|(wave, all)| all.iter().map(move |it| (it.task.as_str(), (wave, it))))
         .collect();
     let stuck: HashSet<&str> = stuck.iter().map(pilothouse_contract::TaskId::as_str).collect();
-    let known: HashSet<&str> = item.requirements.iter().map(|it| it.id.as_str()).collect();
+    // `1` is known by way of `1.2`.
+    let whole = |id: &'a str| id.match_indices('.').filter_map(|(at, _)| id.get(..at)).chain([id]);
+    let known: HashSet<&str> = item.requirements.iter().flat_map(|it| whole(&it.id)).collect();
     let look = |task: &LaidTask| {
         let spec = &task.spec;
         let found = in_wave.get(spec.id.as_str());
@@ -71,7 +73,7 @@ fn tasks(
             proofs: if spec.done { Vec::new() } else { proofs_of(spec, facts, docs.made()) },
             files: spec.files.as_ref().map(|it| it.include.clone()),
             covers: spec.covers.clone(),
-            strays: spec.covers.iter().filter(|it| is_stray(it, &known, item)).cloned().collect(),
+            strays: spec.covers.iter().filter(|it| is_stray(it, &known, item.layout)).cloned().collect(),
             optional: spec.optional,
         }
     };
@@ -79,18 +81,12 @@ fn tasks(
 }
 
 /// Whether what a task covers is named like a requirement, and is none.
-fn is_stray(id: &str, known: &HashSet<&str>, item: &LaidItem) -> bool {
-    let numbered = match item.layout {
+fn is_stray(id: &str, known: &HashSet<&str>, layout: Layout) -> bool {
+    let numbered = match layout {
         Layout::Kiro | Layout::CcSdd => id.bytes().all(|it| it.is_ascii_digit() || it == b'.'),
         _ => id.contains('-') && id.bytes().any(|it| it.is_ascii_digit()),
     };
-    let whole = || item.requirements.iter().any(|it| is_part(&it.id, id));
-    numbered && !known.is_empty() && !known.contains(id) && !whole()
-}
-
-/// Whether `1.2` is a part of `1`.
-fn is_part(id: &str, of: &str) -> bool {
-    id.strip_prefix(of).is_some_and(|it| it.starts_with('.'))
+    numbered && !known.is_empty() && !known.contains(id)
 }
 
 fn proofs_of(spec: &TaskSpec, facts: &Facts<'_>, made: &Made) -> Vec<Proof> {
@@ -110,32 +106,52 @@ fn proofs_of(spec: &TaskSpec, facts: &Facts<'_>, made: &Made) -> Vec<Proof> {
     commands.iter().map(proof).collect()
 }
 
-fn covered(docs: &Docs<'_>, it: &Requirement) -> Covered {
-    let by = |task: &&LaidTask| task.spec.covers.iter().any(|id| *id == it.id || is_part(&it.id, id));
-    Covered {
-        id: it.id.clone(),
-        text: it.text.clone(),
-        place: Place::new(stands_in(docs, it), it.line),
-        tasks: worked(docs.item).filter(by).map(|it| it.spec.id.clone()).collect(),
-        needed: docs.item.layout == Layout::Native,
+/// Requirements with the tasks that cover them: one that covers `1` covers `1.2` too.
+fn coverage(docs: &Docs<'_>) -> Vec<Covered> {
+    let mut by: HashMap<&str, Vec<(usize, &LaidTask)>> = HashMap::new();
+    for (number, task) in worked(docs.item).enumerate() {
+        for id in &task.spec.covers {
+            by.entry(id).or_default().push((number, task));
+        }
     }
-}
-
-/// The file that a requirement stands in: one that holds its id in that line, or the one that says what is wanted.
-fn stands_in<'a>(docs: &Docs<'a>, it: &Requirement) -> &'a str {
-    let names = |text: &str| {
-        lines(text).nth(it.line.saturating_sub(1)).is_some_and(|line| line.text.contains(&it.id))
+    let texts: Vec<(&str, Vec<&str>)> = docs
+        .texts
+        .iter()
+        .filter(|(path, _)| !path.ends_with("tasks.md"))
+        .map(|(path, text)| (*path, lines(text).map(|it| it.text).collect()))
+        .collect();
+    let spec = super::gates::spec_of(docs.item).unwrap_or(&docs.item.path);
+    let one = |it: &Requirement| {
+        let above = it.id.match_indices('.').filter_map(|(at, _)| it.id.get(..at));
+        let found: BTreeMap<usize, &LaidTask> =
+            above.chain([it.id.as_str()]).filter_map(|id| by.get(id)).flatten().copied().collect();
+        // It stands in a file that holds its id in that line, or in the one that says what is wanted.
+        let names = |all: &[&str]| {
+            it.line.checked_sub(1).and_then(|at| all.get(at)).is_some_and(|line| line.contains(&it.id))
+        };
+        let stands = texts.iter().find(|(_, all)| names(all)).map_or(spec, |(path, _)| *path);
+        Covered {
+            id: it.id.clone(),
+            text: it.text.clone(),
+            place: Place::new(stands, it.line),
+            tasks: found.into_values().map(|it| it.spec.id.clone()).collect(),
+            needed: docs.item.layout == Layout::Native,
+        }
     };
-    let named =
-        docs.texts.iter().find(|(path, text)| !path.ends_with("tasks.md") && names(text)).map(|it| it.0);
-    named.or_else(|| super::gates::spec_of(docs.item)).unwrap_or(&docs.item.path)
+    docs.item.requirements.iter().map(one).collect()
 }
 
 fn phases(item: &LaidItem, files: &Files) -> Vec<PhaseLook> {
+    let first = worked(item).next().map_or(item.path.as_str(), |it| it.file.as_str());
+    let mut own: HashMap<usize, (&str, usize, usize)> = HashMap::new();
+    for task in worked(item) {
+        if let Some(phase) = task.spec.phase {
+            let of = own.entry(phase).or_insert((&task.file, 0, 0));
+            *of = (of.0, of.1 + usize::from(task.spec.done), of.2 + 1);
+        }
+    }
     let of = |(number, it): (usize, &pilothouse_contract::layout::LaidPhase)| {
-        let own: Vec<&LaidTask> = worked(item).filter(|it| it.spec.phase == Some(number)).collect();
-        let stands =
-            own.first().or(worked(item).next().as_ref()).map_or(item.path.as_str(), |it| it.file.as_str());
+        let (stands, done, tasks) = own.get(&number).copied().unwrap_or((first, 0, 0));
         let path = it.phase.detail.as_ref().map(|it| format!("{}/{it}", item.path));
         let text = path.as_ref().and_then(|it| std::str::from_utf8(files.get(it)?).ok());
         let meter = path.as_ref().zip(text).map(|(path, text)| meter(path, text, true));
@@ -153,8 +169,8 @@ fn phases(item: &LaidItem, files: &Files) -> Vec<PhaseLook> {
             file: path,
             meter,
             done_when: it.phase.done_when.clone(),
-            done: own.iter().filter(|it| it.spec.done).count(),
-            tasks: own.len(),
+            done,
+            tasks,
             says: says.to_owned(),
         }
     };

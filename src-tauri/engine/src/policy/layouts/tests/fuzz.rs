@@ -1,10 +1,16 @@
 //! Whatever bytes come: no reader panics, none takes long, each place it names is one of the file, and a tick that is not refused leaves
 //! all but its own bytes as they were. For as long as `PILOTHOUSE_FUZZ_SECONDS` says; `PILOTHOUSE_SEED` gives the beginning.
 
+use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
+
+use pilothouse_contract::desk::rows;
+use pilothouse_contract::layout::LaidItem;
 
 use super::layouts::{KIRO, PLAN, RALPH, SPEC_KIT, SUPERPOWERS};
 use super::{Repo, repo_of};
+use crate::policy::layouts::desk;
 use crate::policy::layouts::edit::tick;
 use crate::policy::layouts::gates::{World, plan, spec};
 use crate::policy::layouts::waves::{Limits, waves};
@@ -144,6 +150,7 @@ fn holds(repo: &Repo, seed: u64) {
         let carried = spec_of(item);
         assert!(carried.tasks.len() <= item.tasks.len(), "seed {seed}");
         drop((plan(item, &repo.files, &world), spec(item, &repo.files, &world)));
+        black_box(on_the_desk(repo, item));
         for task in item.tasks.iter().take(3) {
             let Some(found) = repo.found.iter().find(|it| it.path == item.path) else { continue };
             let Ok(written) = tick(found, &repo.files, &item.name, task, None, None) else { continue };
@@ -171,6 +178,25 @@ fn holds(repo: &Repo, seed: u64) {
             );
         }
     }
+}
+
+/// The pages of an item in rows, with nothing known of what lies beside it.
+fn on_the_desk(repo: &Repo, item: &LaidItem) -> usize {
+    let tree = repo.files.keys().cloned().collect();
+    let found = repo.found.iter().find(|it| it.path == item.path).unwrap();
+    let wants = desk::wants(item, found, &repo.files, &tree);
+    let beside = wants.files.iter().map(|it| (it.clone(), repo.files[it].clone())).collect();
+    let facts = desk::Facts {
+        tree: &tree,
+        beside: &beside,
+        symbols: &BTreeMap::new(),
+        program: &|it| it.len() % 2 == 0,
+        limits: &Limits::default(),
+        red: &BTreeMap::new(),
+    };
+    let page = desk::page(item, found, &repo.files, &facts);
+    let parts = rows::spec(&page.spec).into_iter().chain(rows::plan(&page.plan));
+    parts.map(|it| it.rows.len()).sum()
 }
 
 #[test]
@@ -228,6 +254,12 @@ fn long_and_deep_files_come_back_soon() {
         let took = begun.elapsed();
         assert!(!repo.items.is_empty());
         assert!(took < Duration::from_secs(20), "{path}: {took:?}");
+        // A page of sixty thousand tasks is laid into waves too, twice.
+        for item in &repo.items {
+            black_box(on_the_desk(&repo, item));
+        }
+        let shown = begun.elapsed();
+        assert!(shown < Duration::from_secs(90), "{path}: {shown:?}");
         println!(
             "{path}: {took:?}, {} tasks, {} diagnostics",
             repo.items[0].tasks.len(),
