@@ -68,12 +68,6 @@ impl Desk {
         Ok(desk)
     }
 
-    /// Where an item was found.
-    pub(crate) fn found(&self, item: &LaidItem) -> Result<&Found, Fault> {
-        let found = self.found.iter().find(|it| it.path == item.path);
-        found.ok_or_else(|| Fault::bug(format!("{} was read and not found", item.path)))
-    }
-
     /// The items that were asked for.
     ///
     /// # Errors
@@ -101,7 +95,7 @@ impl Desk {
         item.files.contains(&self.asked).then_some(self.asked.as_str())
     }
 
-    /// What an item was found as, for whoever writes it.
+    /// What an item was found as, for whoever shows or writes it.
     ///
     /// # Errors
     /// If it was not: a defect of ours.
