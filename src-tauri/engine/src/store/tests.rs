@@ -22,6 +22,7 @@ fn added() -> Record {
         line: Line::Open,
         added: At(5),
         removed: false,
+        workflow: None,
     };
     Record { seq: 1, at: At(5), who: Who::Person("a".to_owned()), event: Event::ProjectAdded { project } }
 }

@@ -68,12 +68,6 @@ impl Desk {
         Ok(desk)
     }
 
-    /// Where an item was found.
-    pub(crate) fn found(&self, item: &LaidItem) -> Result<&Found, Fault> {
-        let found = self.found.iter().find(|it| it.path == item.path);
-        found.ok_or_else(|| Fault::bug(format!("{} was read and not found", item.path)))
-    }
-
     /// The items that were asked for.
     ///
     /// # Errors
