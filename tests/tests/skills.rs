@@ -197,6 +197,31 @@ fn nothing_is_written_through_a_link_and_where_links_cannot_be_there_are_copies(
 }
 
 #[test]
+fn ours_stays_out_of_a_stage_for_which_the_repository_has_its_own() {
+    let home = Home::new();
+    let repo = Repo::new("shop", &[(".claude/commands/speckit.specify.md", "x\n")]);
+    let ran = on(&home, &["skills", "install"], repo.path(), &[]);
+    assert_eq!(
+        (ran.code, ran.json()["left_out"].clone()),
+        (0, serde_json::json!(["pilothouse-spec"])),
+        "{ran:?}"
+    );
+    assert!(!repo.path().join(".agents/skills/pilothouse-spec").exists());
+    assert!(!repo.path().join(".claude/skills/pilothouse-spec").exists());
+    assert!(repo.path().join(".claude/skills/pilothouse-plan/SKILL.md").is_file());
+    assert_eq!(on(&home, &["skills", "check"], repo.path(), &[]).code, 0, "what was left out is not missed");
+    let listed = home.json(&["skills", "list", &repo.name()]);
+    let uses = |stage: usize| listed[stage]["uses"]["of"].as_str().map(str::to_owned);
+    assert_eq!(
+        (uses(0).as_deref(), uses(1).as_deref()),
+        (Some("spec-kit"), Some("Pilothouse")),
+        "{listed:#}"
+    );
+    let all = on(&home, &["skills", "install"], repo.path(), &["--all"]);
+    assert_eq!(did(&all.json(), ".agents/skills/pilothouse-spec/SKILL.md"), Some("written"), "{all:?}");
+}
+
+#[test]
 fn what_is_wrong_with_a_skill_is_told_with_its_line_and_its_remedy() {
     let home = Home::new();
     let good = "---\nname: good\ndescription: Does\n---\nRun `pilothouse check plan specs/001-x --json`, then `pilothouse pr show pr1`.\n";

@@ -19,12 +19,12 @@ use crate::words::{bytes, count, one, tokens};
 /// The size of a file's box, and what lies between two of them, in units of the drawing.
 const BOX: (usize, usize) = (196, 42);
 const GAP: (usize, usize) = (52, 10);
-const EDGE: usize = 8;
+const EDGE: usize = 14;
 const HEAD: usize = 20;
 /// More columns than these are not drawn apart.
 const COLUMNS: usize = 8;
 /// Of a path so many signs have room in its box.
-const SIGNS: usize = 27;
+const SIGNS: usize = 25;
 
 /// What the page holds of the instructions.
 #[derive(Debug, Clone, Copy)]

@@ -105,6 +105,8 @@ pub struct Installed {
     pub links: Vec<(String, String)>,
     /// Stages for which the repository has something of its own, which goes before ours.
     pub theirs: Vec<StageSkill>,
+    /// Skills of ours that are not brought for that.
+    pub left_out: Vec<String>,
 }
 
 /// What `skills check` found.

@@ -37,6 +37,9 @@ pub(crate) enum Verb {
         /// Copies for Claude Code instead of links
         #[arg(long)]
         copy: bool,
+        /// Ours too for stages for which the repository has something of its own
+        #[arg(long)]
+        all: bool,
     },
     /// Form, sizes, evaluations and commands of the skills that are there, and whether ours are what this program brings
     Check {
@@ -54,15 +57,15 @@ pub(crate) enum Verb {
 
 pub(crate) fn run(verb: Verb, out: Out) -> End {
     match verb {
-        Verb::Install { path, dry_run, force, yes, copy } => {
-            install(&top_of(&path)?, How { dry_run, force, copy }, yes, out)
+        Verb::Install { path, dry_run, force, yes, copy, all } => {
+            install(&top_of(&path)?, How { dry_run, force, copy }, yes, all, out)
         }
         Verb::Check { path } => check(&top_of(&path)?, out),
         Verb::List { path } => list(&top_of(&path)?, out),
     }
 }
 
-fn install(top: &Path, how: How, yes: bool, out: Out) -> End {
+fn install(top: &Path, how: How, yes: bool, all: bool, out: Out) -> End {
     if how.force && !how.dry_run && !yes {
         let edited: Vec<String> = skills::look(top)?
             .into_iter()
@@ -81,8 +84,10 @@ fn install(top: &Path, how: How, yes: bool, out: Out) -> End {
             ));
         }
     }
-    let mut done = skills::install(top, how)?;
-    done.theirs = theirs(look(top)?.paths());
+    let theirs = theirs(look(top)?.paths());
+    let names: Vec<String> = theirs.iter().filter(|_| !all).map(|it| name_for(it.stage)).collect();
+    let mut done = skills::install(top, how, &names)?;
+    done.theirs = theirs;
     out.value(&done, shown);
     Ok(if done.holds { HOLDS } else { does_not_hold() })
 }
@@ -103,6 +108,9 @@ fn shown(done: &Installed) -> String {
         let _ = writeln!(text, "{path}: {did}");
     }
     text.push_str(&own(&done.theirs));
+    for it in &done.left_out {
+        let _ = writeln!(text, "{it} is left out for that: --all brings it");
+    }
     text
 }
 
@@ -169,8 +177,9 @@ fn check(top: &Path, out: Out) -> End {
         checked.skills.push(form.skill);
     }
     if skills::are_installed(top) {
-        checked.drift =
-            skills::look(top)?.into_iter().filter(|it| it.standing != Standing::Current).collect();
+        let all = skills::look(top)?;
+        let drifted = |it: &&SkillFile| it.standing != Standing::Current && !skills::is_left_out(&all, it);
+        checked.drift = all.iter().filter(drifted).cloned().collect();
     }
     if checked.skills.is_empty() && checked.drift.is_empty() {
         return Err(Fault::missing(format!("there is no skill in {}", top.display()))

@@ -158,6 +158,15 @@ pub fn are_installed(top: &Path) -> bool {
     top.join(MANIFEST).is_file()
 }
 
+/// Whether somebody left a whole skill out: none of its files is there.
+#[must_use]
+pub fn is_left_out(all: &[SkillFile], file: &SkillFile) -> bool {
+    let skill = |path: &str| path.split('/').take(3).collect::<Vec<_>>().join("/");
+    let own = skill(&file.path);
+    file.standing == Standing::Missing
+        && all.iter().filter(|it| skill(&it.path) == own).all(|it| it.standing == Standing::Missing)
+}
+
 /// How every file of ours stands; of those that were written and are not brought any more too.
 ///
 /// # Errors
@@ -202,16 +211,20 @@ fn is_ours(path: &str) -> bool {
     })
 }
 
-/// Puts our skills there.
+/// Puts our skills there; those of `theirs`, for whose stages the repository has something of its own, only if they are there already.
 ///
 /// # Errors
 /// If the disk says no. What was written until then is written down.
-pub fn install(top: &Path, how: How) -> Result<Installed, Fault> {
+pub fn install(top: &Path, how: How, theirs: &[String]) -> Result<Installed, Fault> {
     let mut manifest = Manifest::read(top)?;
     let mut done = Installed { dry_run: how.dry_run, ..Installed::default() };
-    let (links, copied) = claude(top, how);
+    let is_there = |name: &str| top.join(ROOT).join(name).symlink_metadata().is_ok();
+    done.left_out = theirs.iter().filter(|it| !is_there(it)).cloned().collect();
+    let (links, copied) = claude(top, how, &done.left_out);
     done.links = links;
-    let brought = brought(&copied);
+    let mut brought = brought(&copied);
+    let is_left_out = |path: &str| done.left_out.iter().any(|it| path.starts_with(&format!("{ROOT}/{it}/")));
+    brought.retain(|path, _| !is_left_out(path));
     let mut failed = None;
     for (path, text) in &brought {
         let lies = lies(top, path);
@@ -300,14 +313,14 @@ fn free(top: &Path, path: &str) -> String {
 }
 
 /// Makes the links that Claude Code needs. What was done about each, and the skills that it needs copies of.
-fn claude(top: &Path, how: How) -> (Vec<(String, String)>, Vec<String>) {
+fn claude(top: &Path, how: How, left_out: &[String]) -> (Vec<(String, String)>, Vec<String>) {
     let (mut links, mut copied) = (Vec::new(), Vec::new());
     // A folder of theirs that is a link to ours already shows everything.
     let whole = top.join(CLAUDE).canonicalize().ok();
     if whole.is_some() && whole == top.join(ROOT).canonicalize().ok() {
         return (vec![(CLAUDE.to_owned(), "leads to .agents/skills already".to_owned())], copied);
     }
-    for name in names() {
+    for name in names().into_iter().filter(|name| left_out.iter().all(|it| it != name)) {
         let path = format!("{CLAUDE}/{name}");
         let to = PathBuf::from(format!("../../{ROOT}/{name}"));
         let did = match lies(top, &path) {

@@ -243,9 +243,12 @@ const SCENES: &[Scene] = &[
         steps: &[
             Keys("ctrl+1"),
             Keys("ctrl+k"),
+            Sees("[data-name=ask]:focus", ""),
             Types("instructions of this"),
             Keys("Enter"),
             Sees("[data-name=findings]", "cuts without a word"),
+            Keys("home"),
+            Keys("l"),
             Sees("[data-name=cut]", "Codex reads"),
         ],
     },
