@@ -3,6 +3,7 @@
 
 mod desk;
 mod instructions;
+mod items;
 mod terminal;
 
 use leptos::prelude::*;
@@ -58,7 +59,8 @@ const fn command(
 
 /// Every command.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    COMMANDS.iter().chain(terminal::COMMANDS).chain(instructions::COMMANDS).chain(desk::COMMANDS)
+    let more = [items::COMMANDS, terminal::COMMANDS, instructions::COMMANDS, desk::COMMANDS];
+    COMMANDS.iter().chain(more.into_iter().flatten())
 }
 
 /// What has to do with the whole window, its lists and its queue.

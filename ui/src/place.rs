@@ -179,6 +179,10 @@ pub(crate) enum Overlay {
     AddRepository,
     /// A link that a program named: whole, and what can be done with it.
     Link(String),
+    /// Begin an item from a sentence.
+    NewItem,
+    /// How an item was refined, and how its gates stand.
+    Refinement(pilothouse_contract::ItemId),
     /// Answer a question in words.
     Reply(pilothouse_contract::QuestionId),
     /// What a run took and what came of it.
