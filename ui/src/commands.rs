@@ -423,7 +423,7 @@ fn interrupt(desk: Desk) {
             asks: format!("End {session}?"),
             says: what_ending_means(desk, session),
             label: "End it".to_owned(),
-            deed: ask::session::Kill { session }.request(),
+            deed: Box::new(ask::session::Kill { session }.request()),
         })));
     }
 }
@@ -461,7 +461,7 @@ fn stop_run(desk: Desk) {
         says: "Its sessions are ended, and its pull request is sent back if it has one. Its worktrees and branches stay."
             .to_owned(),
         label: "Stop it".to_owned(),
-        deed: ask::run::Stop { run }.request(),
+        deed: Box::new(ask::run::Stop { run }.request()),
     })));
 }
 
@@ -555,7 +555,7 @@ pub(crate) fn ask_remove(desk: Desk, id: pilothouse_contract::WorktreeId) {
         asks: format!("Remove {id}?"),
         says,
         label: format!("Remove {id}"),
-        deed: ask::worktree::Remove { worktree: id }.request(),
+        deed: Box::new(ask::worktree::Remove { worktree: id }.request()),
     })));
 }
 

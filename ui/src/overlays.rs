@@ -30,7 +30,7 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
 
 fn confirm(desk: Desk, it: &Confirm) {
     desk.place.overlay.set(None);
-    desk.act(&it.label, it.deed.clone());
+    desk.act(&it.label, (*it.deed).clone());
 }
 
 /// Whatever is over the panes.

@@ -207,7 +207,7 @@ pub(crate) struct Confirm {
     /// What its button says.
     pub(crate) label: String,
     /// The call that does it.
-    pub(crate) deed: pilothouse_contract::Request,
+    pub(crate) deed: Box<pilothouse_contract::Request>,
 }
 
 /// What is read among the trajectories.
