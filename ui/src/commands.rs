@@ -3,6 +3,7 @@
 
 mod desk;
 mod instructions;
+mod items;
 mod terminal;
 
 use leptos::prelude::*;
@@ -58,7 +59,8 @@ const fn command(
 
 /// Every command.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    COMMANDS.iter().chain(terminal::COMMANDS).chain(instructions::COMMANDS).chain(desk::COMMANDS)
+    let more = [items::COMMANDS, terminal::COMMANDS, instructions::COMMANDS, desk::COMMANDS];
+    COMMANDS.iter().chain(more.into_iter().flatten())
 }
 
 /// What has to do with the whole window, its lists and its queue.
@@ -421,7 +423,7 @@ fn interrupt(desk: Desk) {
             asks: format!("End {session}?"),
             says: what_ending_means(desk, session),
             label: "End it".to_owned(),
-            deed: ask::session::Kill { session }.request(),
+            deed: Box::new(ask::session::Kill { session }.request()),
         })));
     }
 }
@@ -459,7 +461,7 @@ fn stop_run(desk: Desk) {
         says: "Its sessions are ended, and its pull request is sent back if it has one. Its worktrees and branches stay."
             .to_owned(),
         label: "Stop it".to_owned(),
-        deed: ask::run::Stop { run }.request(),
+        deed: Box::new(ask::run::Stop { run }.request()),
     })));
 }
 
@@ -553,7 +555,7 @@ pub(crate) fn ask_remove(desk: Desk, id: pilothouse_contract::WorktreeId) {
         asks: format!("Remove {id}?"),
         says,
         label: format!("Remove {id}"),
-        deed: ask::worktree::Remove { worktree: id }.request(),
+        deed: Box::new(ask::worktree::Remove { worktree: id }.request()),
     })));
 }
 

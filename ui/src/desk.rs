@@ -86,7 +86,7 @@ impl Desk {
         match deed {
             Deed::Call(request) => match what_it_costs(request) {
                 Some((asks, says)) => {
-                    let deed = (**request).clone();
+                    let deed = request.clone();
                     self.place.overlay.set(Some(Overlay::Confirm(Confirm {
                         asks,
                         says,

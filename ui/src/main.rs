@@ -24,6 +24,7 @@ mod place;
 mod project;
 mod pulls;
 mod queue;
+mod refine;
 mod specdesk;
 mod stage;
 mod trajectories;

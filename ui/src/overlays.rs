@@ -30,7 +30,7 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
 
 fn confirm(desk: Desk, it: &Confirm) {
     desk.place.overlay.set(None);
-    desk.act(&it.label, it.deed.clone());
+    desk.act(&it.label, (*it.deed).clone());
 }
 
 /// Whatever is over the panes.
@@ -68,6 +68,8 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::Rename(session) => view! { <crate::typing::Rename session=session/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),
+            Overlay::NewItem => view! { <crate::refine::NewItem/> }.into_any(),
+            Overlay::Refinement(item) => view! { <crate::refine::Refinement item=item/> }.into_any(),
             Overlay::Leaving => view! { <Leaving/> }.into_any(),
             Overlay::MachineEnds => view! { <MachineEnds/> }.into_any(),
             Overlay::Upgrade => view! { <Upgrade/> }.into_any(),

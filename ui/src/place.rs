@@ -179,6 +179,10 @@ pub(crate) enum Overlay {
     AddRepository,
     /// A link that a program named: whole, and what can be done with it.
     Link(String),
+    /// Begin an item from a sentence.
+    NewItem,
+    /// How an item was refined, and how its gates stand.
+    Refinement(pilothouse_contract::ItemId),
     /// Answer a question in words.
     Reply(pilothouse_contract::QuestionId),
     /// What a run took and what came of it.
@@ -203,7 +207,7 @@ pub(crate) struct Confirm {
     /// What its button says.
     pub(crate) label: String,
     /// The call that does it.
-    pub(crate) deed: pilothouse_contract::Request,
+    pub(crate) deed: Box<pilothouse_contract::Request>,
 }
 
 /// What is read among the trajectories.

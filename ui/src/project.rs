@@ -83,7 +83,7 @@ fn remove(desk: Desk, project: ProjectId) {
         asks: format!("Take {} off the list?", one(&name)),
         says: "The repository stays as it is. Runs in it must be over.".to_owned(),
         label: "Take it off".to_owned(),
-        deed: ask::project::Remove { project }.request(),
+        deed: Box::new(ask::project::Remove { project }.request()),
     })));
 }
 

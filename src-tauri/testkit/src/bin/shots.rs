@@ -109,6 +109,16 @@ const SCENES: &[Scene] = &[
         steps: &[Clicks(QUESTION), Keys("p"), Sees("[data-name=gates]", "G7 verify")],
     },
     Scene {
+        name: "new-item",
+        home: In::Asking,
+        steps: &[Keys("ctrl+shift+i"), Sees("[data-name=new-item]", "What is to be built?")],
+    },
+    Scene {
+        name: "refinement",
+        home: In::Asking,
+        steps: &[Clicks(QUESTION), Keys("ctrl+shift+l"), Sees("[data-name=gates]", "shape of the spec")],
+    },
+    Scene {
         name: "worktrees",
         home: In::Asking,
         steps: &[Keys("ctrl+2"), Sees("[data-name=removed]", "until")],
