@@ -12,7 +12,7 @@ use crate::card::{Card, Stage};
 use crate::event::{Event, Record};
 use crate::evidence::{Evidence, Gate};
 use crate::ids::{
-    AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, WorktreeId,
+    AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, TaskId, WorktreeId,
 };
 use crate::item::{Item, ItemState};
 use crate::outside::Outside;
@@ -570,12 +570,7 @@ impl Fleet {
         self.runs.get_mut(&id).map(change).map(|()| Touched::Run(id))
     }
 
-    fn task(
-        &mut self,
-        run: RunId,
-        task: &crate::ids::TaskId,
-        change: impl FnOnce(&mut TaskRun),
-    ) -> Option<Touched> {
+    fn task(&mut self, run: RunId, task: &TaskId, change: impl FnOnce(&mut TaskRun)) -> Option<Touched> {
         let it = self.runs.get_mut(&run)?.tasks.iter_mut().find(|it| it.spec.id == *task)?;
         change(it);
         Some(Touched::Run(run))
