@@ -113,7 +113,7 @@ impl Desk {
     }
 
     /// What an item's spec says at a commit.
-    async fn spec_at(
+    pub(super) async fn spec_at(
         &self,
         item: &Item,
         project: &Project,
