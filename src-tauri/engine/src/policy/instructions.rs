@@ -433,18 +433,9 @@ impl Draft<'_> {
         let mut nested = Vec::new();
         for (folder, path) in &heads {
             let above = chains::above(&heads, folder);
-            if let Some(node) = self.number.get(*path).copied() {
-                if let Some(depth) = above.len().checked_sub(1) {
-                    nested.push((
-                        node,
-                        depth,
-                        depth
-                            .checked_sub(1)
-                            .and_then(|it| above.get(it))
-                            .and_then(|it| self.number.get(*it))
-                            .copied(),
-                    ));
-                }
+            if let (Some(node), Some(depth)) = (self.number.get(*path).copied(), above.len().checked_sub(1)) {
+                let parent = depth.checked_sub(1).and_then(|it| above.get(it));
+                nested.push((node, depth, parent.and_then(|it| self.number.get(*it)).copied()));
             }
             let shadowed =
                 if folder.is_empty() { "AGENTS.md".to_owned() } else { format!("{folder}/AGENTS.md") };

@@ -337,14 +337,13 @@ pub fn change(
                 path,
                 "is protected: take it back, and ask a person if it must change".to_owned(),
             ));
-        } else if let Some(files) = &task.spec.files {
-            if !scope::allows(files, path) && !scope::any_matches(always, path) {
-                let says = format!(
-                    "is not in the scope of {}: take it back, or ask for Files to name it",
-                    task.spec.id
-                );
-                all.push(place(path, says));
-            }
+        } else if let Some(files) = &task.spec.files
+            && !scope::allows(files, path)
+            && !scope::any_matches(always, path)
+        {
+            let says =
+                format!("is not in the scope of {}: take it back, or ask for Files to name it", task.spec.id);
+            all.push(place(path, says));
         }
     }
     all

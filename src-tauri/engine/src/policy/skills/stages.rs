@@ -100,7 +100,7 @@ pub fn for_stage<'a>(paths: impl IntoIterator<Item = &'a str> + Clone, stage: St
     own.or_else(|| {
         let name = name_for(stage);
         let ours = |root: &&str| format!("{root}/{name}/SKILL.md");
-        let places: Vec<String> = SKILL_ROOTS.iter().take(2).map(|it| ours(&it)).collect();
+        let places: Vec<String> = SKILL_ROOTS.iter().take(2).map(ours).collect();
         let path = paths.into_iter().filter(|it| places.iter().any(|place| place == it)).min()?.to_owned();
         Some(StageSkill { stage, name: name.clone(), path, of: "Pilothouse".to_owned() })
     })
