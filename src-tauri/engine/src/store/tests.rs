@@ -23,7 +23,6 @@ fn added() -> Record {
         added: At(5),
         workflow: None,
         removed: false,
-        workflow: None,
     };
     Record { seq: 1, at: At(5), who: Who::Person("a".to_owned()), event: Event::ProjectAdded { project } }
 }
