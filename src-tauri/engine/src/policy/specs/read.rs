@@ -75,14 +75,14 @@ pub fn read_spec(sources: &Sources) -> Spec {
 /// The key in the first line `Issue: ABC-123`, which may be an item of a list or bold.
 fn issue(text: &str) -> Option<String> {
     let marks: &[char] = &['-', '*', ' ', '`', '_'];
-    let keys = lines(text).filter(|it| !it.hidden).filter_map(|it| {
+    let mut keys = lines(text).filter(|it| !it.hidden).filter_map(|it| {
         let line = it.text.trim_matches(marks);
         let (key, value) = line.split_once(':')?;
         key.trim_matches(marks).eq_ignore_ascii_case("issue").then(|| value.trim_matches(marks).to_owned())
     });
     let is_key =
         |it: &String| !it.is_empty() && it.chars().count() <= 80 && !it.contains(char::is_whitespace);
-    keys.filter(is_key).next()
+    keys.find(is_key)
 }
 
 /// The first heading and the first paragraph under a heading that says Summary, or else the first paragraph.
