@@ -188,6 +188,7 @@ fn a_sentence_becomes_a_refined_plan_and_lands_with_its_work() {
     );
 
     // A run begins from there, and spec and work land as one.
+    home.json(&["project", "trust", "shop", "--yes"]);
     let ran = home.try_json(&["run", "start", "i1", "--wait"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(scene.repo.read("specs/001-export-invoices-month-csv/tasks.md").contains("- [x] T002"));
@@ -307,6 +308,7 @@ fn a_gate_is_overridden_with_a_reason_that_is_counted_and_for_that_spec_alone() 
     let page = home.try_json(&["spec", "gate", "i1"]);
     assert_eq!((page.code, &gate(&page.json(), "G2")["holds"]), (1, &json!("no")), "{page:?}");
     home.json(&["spec", "gate", "i1", "--override", "G2", "--because", "still a small thing"]);
+    home.json(&["project", "trust", "shop", "--yes"]);
     let ran = home.try_json(&["run", "start", "i1", "--wait"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let shown = home.run(&["run", "show", "r1"]).out;
@@ -391,6 +393,12 @@ fn the_rehearsals_own_agents_draft_refine_and_plan_and_what_they_used_is_kept() 
     let plan = home.try_json(&["check", "plan", &folder(&page).display().to_string()]);
     assert_eq!(plan.code, 0, "{plan:?}");
     let command = ["run", "start", "i1", "--agent", "rehearsal", "--approve", "policy", "--wait"];
+    let unseen = home.try_json(&command).fault();
+    assert!(
+        unseen.contains("runs only once you saw it") && unseen.contains("test -s made/two.txt"),
+        "{unseen}"
+    );
+    home.json(&["project", "trust", "shop", "--yes"]);
     let ran = home.try_json(&command);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(repo.read("made/two.txt"), "made\n");

@@ -83,7 +83,7 @@ pub(crate) async fn start(
         _ => None,
     });
     let project = added.ok_or_else(|| Fault::bug("the rehearsal was added and not told"))?;
-    let (found, _) = look::look(&project).await?;
+    let (found, _) = look::look(&project, &[]).await?;
     let trust = Input::TrustProject { project: project.id, found };
     desk.engine.ask(trust, Who::Policy("the rehearsal is Pilothouse's own".to_owned())).await?;
     desk.read_items(&project).await?;

@@ -66,7 +66,8 @@ impl Answer<ask::project::Look> for Desk {
         // What came onto the default branch a moment ago is shown, whether the watcher has told of it or not.
         self.see_main(call.project).await?;
         let project = self.project(call.project)?;
-        let (found, digest) = look::look(&project).await?;
+        let drafts = self.engine.drafted(&project).await?;
+        let (found, digest) = look::look(&project, &drafts).await?;
         Ok(ask::project::ProjectPage { project, found, digest })
     }
 }
@@ -75,7 +76,8 @@ impl Answer<ask::project::Trust> for Desk {
     async fn answer(&self, call: ask::project::Trust) -> Result<Project, Fault> {
         self.see_main(call.project).await?;
         let project = self.project(call.project)?;
-        let (found, digest) = look::look(&project).await?;
+        let drafts = self.engine.drafted(&project).await?;
+        let (found, digest) = look::look(&project, &drafts).await?;
         if digest != call.digest {
             return Err(Fault::refused(format!("what {} can run changed since it was shown", project.name))
                 .command("look again", format!("pilothouse project trust {}", project.name)));

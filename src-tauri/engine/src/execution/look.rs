@@ -46,7 +46,7 @@ fn hex(bytes: &[u8], most: usize) -> String {
 ///
 /// # Errors
 /// In words, if git cannot read it.
-pub async fn look(project: &Project) -> Result<(Vec<Found>, String), Fault> {
+pub async fn look(project: &Project, drafts: &[Spec]) -> Result<(Vec<Found>, String), Fault> {
     let in_words = |error: GitError| Fault::environment(error.to_string());
     let git = Git::at(Path::new(&project.git_dir));
     let mut list = outside_commits(project).await.map_err(in_words)?;
@@ -70,7 +70,10 @@ pub async fn look(project: &Project) -> Result<(Vec<Found>, String), Fault> {
             list.extend(proofs(&item.spec, |_| true));
         }
     }
+    list.extend(drafts.iter().flat_map(|it| proofs(it, |_| true)));
     list.sort_by(|a, b| (a.kind, &a.place, &a.says).cmp(&(b.kind, &b.place, &b.says)));
+    // A draft may have come to the default branch.
+    list.dedup();
     let digest = Sha256::digest(serde_json::to_vec(&list).unwrap_or_default());
     Ok((list, hex(&digest, 8)))
 }
