@@ -396,8 +396,11 @@ fn the_rehearsals_own_agents_draft_refine_and_plan_and_what_they_used_is_kept() 
     assert_eq!(plan.code, 0, "{plan:?}");
     let command = ["run", "start", "i1", "--agent", "rehearsal", "--approve", "policy", "--wait"];
     let unseen = home.try_json(&command).fault();
-    assert!(unseen.contains("runs only once you saw it"), "{unseen}");
-    home.trust_again(&repo);
+    assert!(
+        unseen.contains("runs only once you saw it") && unseen.contains("test -s made/two.txt"),
+        "{unseen}"
+    );
+    home.json(&["project", "trust", "shop", "--yes"]);
     let ran = home.try_json(&command);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(repo.read("made/two.txt"), "made\n");

@@ -7,6 +7,7 @@ use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::gate::Stand;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::Project;
+use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{At, EvidenceId, Fault, Fleet, Oid};
 
 use crate::coordination::{DraftRead, Merged};
@@ -46,6 +47,25 @@ impl Engine {
     /// The draft of an item whose spec is not on the default branch yet.
     pub(crate) fn draft_of(&self, item: &Item) -> Option<Draft> {
         self.fleet().cards.get(&item.id).and_then(|card| card.draft.clone())
+    }
+
+    /// What drafts of a project say, as far as they are written: a person is shown their proofs before the first run.
+    pub(crate) async fn drafted(&self, project: &Project) -> Result<Vec<Spec>, Fault> {
+        let drafts: Vec<Draft> = {
+            let fleet = self.fleet();
+            let of = |it: &&Item| it.project == project.id && it.state != ItemState::Landed;
+            let items = fleet.items.values().filter(of);
+            items.filter_map(|it| fleet.cards.get(&it.id)?.draft.clone()).collect()
+        };
+        let git = git_of(project);
+        let mut specs = Vec::new();
+        for draft in drafts {
+            // One whose branch somebody moved elsewhere begins no run either.
+            let Ok(tip) = tip(&git, &draft).await else { continue };
+            let laid = laid_at(&git, &tip, &draft.folder).await.map_err(|error| in_words(&error))?;
+            specs.push(laid.spec());
+        }
+        Ok(specs)
     }
 
     /// How the gates of an item stand at a commit that holds its spec.

@@ -29,19 +29,6 @@ impl Desk {
         self.engine.ask(input, pilothouse_contract::Who::Engine).await.map(drop)
     }
 
-    /// The specs of items that the default branch does not hold yet: a run may begin from them, and so their proofs are shown. One that cannot
-    /// be read is told of by whoever begins with it.
-    async fn drafts(&self, project: &Project) -> Vec<Spec> {
-        let items: Vec<Item> =
-            self.engine.fleet().items.values().filter(|it| it.project == project.id).cloned().collect();
-        let mut drafts = Vec::new();
-        for item in items {
-            let Ok(Some(base)) = self.engine.begins_from(&item, project, None).await else { continue };
-            drafts.extend(self.spec_at(&item, project, &base, true).await);
-        }
-        drafts
-    }
-
     /// Reads the spec folders at the tip of the default branch.
     pub(crate) async fn read_items(&self, project: &Project) -> Result<(), Fault> {
         let git = git_of(project);
@@ -81,7 +68,8 @@ impl Answer<ask::project::Look> for Desk {
         // What came onto the default branch a moment ago is shown, whether the watcher has told of it or not.
         self.see_main(call.project).await?;
         let project = self.project(call.project)?;
-        let (found, digest) = look::look(&project, &self.drafts(&project).await).await?;
+        let drafts = self.engine.drafted(&project).await?;
+        let (found, digest) = look::look(&project, &drafts).await?;
         Ok(ask::project::ProjectPage { project, found, digest })
     }
 }
@@ -90,7 +78,8 @@ impl Answer<ask::project::Trust> for Desk {
     async fn answer(&self, call: ask::project::Trust) -> Result<Project, Fault> {
         self.see_main(call.project).await?;
         let project = self.project(call.project)?;
-        let (found, digest) = look::look(&project, &self.drafts(&project).await).await?;
+        let drafts = self.engine.drafted(&project).await?;
+        let (found, digest) = look::look(&project, &drafts).await?;
         if digest != call.digest {
             return Err(Fault::refused(format!("what {} can run changed since it was shown", project.name))
                 .command("look again", format!("pilothouse project trust {}", project.name)));

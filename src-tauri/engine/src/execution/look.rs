@@ -73,6 +73,8 @@ pub async fn look(project: &Project, drafts: &[Spec]) -> Result<(Vec<Found>, Str
     }
     list.extend(drafts.iter().flat_map(|it| proofs(it, |_| true)));
     list.sort_by(|a, b| (a.kind, &a.place, &a.says).cmp(&(b.kind, &b.place, &b.says)));
+    // A draft may have come to the default branch.
+    list.dedup();
     let digest = Sha256::digest(serde_json::to_vec(&list).unwrap_or_default());
     Ok((list, hex(&digest, 8)))
 }
