@@ -1,8 +1,6 @@
 //! Projects: added, looked at, trusted, taken off the list; and the line.
 
-use pilothouse_contract::item::Item;
 use pilothouse_contract::project::Project;
-use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{Answer, Event, Fault, ProjectId, ask};
 
 use super::Desk;
