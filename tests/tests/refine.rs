@@ -87,7 +87,7 @@ fn scene(writer: ShellAgent, critic: ShellAgent) -> Scene {
 }
 
 impl Scene {
-    fn new(&self, idea: &[&str]) -> Value {
+    fn begun(&self, idea: &[&str]) -> Value {
         self.home.json(&[&["spec", "new", "--project", "shop", "--wait"], idea].concat())
     }
 
@@ -122,7 +122,7 @@ fn folder(page: &Value) -> PathBuf {
 fn a_sentence_becomes_a_refined_plan_and_lands_with_its_work() {
     let scene = scene(writer(&drafts(), &settles(), &plans()), critic(FINDS));
     let home = &scene.home;
-    let page = scene.new(&["Export the invoices of a month to CSV"]);
+    let page = scene.begun(&["Export the invoices of a month to CSV"]);
     assert_eq!(page["item"]["slug"], "001-export-invoices-month-csv", "{page:#}");
     assert_eq!(page["card"]["draft"]["stage"], "drafted");
     assert_eq!((&gate(&page, "G1")["holds"], &gate(&page, "G2")["holds"]), (&json!("yes"), &json!("no")));
@@ -203,7 +203,7 @@ fn a_sentence_becomes_a_refined_plan_and_lands_with_its_work() {
 fn a_family_does_not_review_itself_without_a_reason_that_is_kept() {
     let scene = scene(writer(&drafts(), &settles(), &plans()), critic(FINDS));
     let home = &scene.home;
-    scene.new(&["Export the invoices of a month to CSV"]);
+    scene.begun(&["Export the invoices of a month to CSV"]);
     let same = home.try_json(&["spec", "refine", "i1", "--agent", "twin"]).fault();
     assert!(
         same.contains("twin is of the family alpha, as writer is who wrote it") && same.contains("--because"),
@@ -235,7 +235,7 @@ fn a_lens_that_nobody_answers_stops_the_refinement_and_it_goes_on_from_there() {
         mark.display()
     ));
     let scene = scene(writer(&drafts(), &settles(), &plans()), critic);
-    scene.new(&["Export the invoices of a month to CSV"]);
+    scene.begun(&["Export the invoices of a month to CSV"]);
     let stopped = scene.home.try_json(&["spec", "refine", "i1", "--wait"]);
     assert_eq!(stopped.code, 1, "{stopped:?}");
     let card = scene.card();
@@ -259,7 +259,7 @@ fn a_restart_in_the_midst_of_a_refinement_repeats_nothing() {
         go.path().display()
     ));
     let scene = scene(writer(&drafts(), &settles(), &plans()), critic);
-    scene.new(&["Export the invoices of a month to CSV"]);
+    scene.begun(&["Export the invoices of a month to CSV"]);
     scene.home.json(&["spec", "refine", "i1"]);
     assert_eq!(here.read().trim(), "here");
     scene.home.json(&["engine", "restart"]);
@@ -284,7 +284,7 @@ fn a_gate_is_overridden_with_a_reason_that_is_counted_and_for_that_spec_alone() 
     let bad = "printf '## Phase 1: A\\n\\n- [ ] T001 X\\n  - Files: `x` (new)\\n  - Verify: `test -s x`\\n  - Covers: FR-001\\n' > $folder/tasks.md".to_owned();
     let scene = scene(writer(&format!("{}{bad}", drafts()), "true", "true"), critic(FINDS));
     let home = &scene.home;
-    scene.new(&["Export the invoices of a month to CSV"]);
+    scene.begun(&["Export the invoices of a month to CSV"]);
     let none = home.try_json(&["spec", "gate", "i1", "--override", "G2"]);
     assert_eq!(none.code, 2, "without a reason nothing is overridden: {none:?}");
     let blank = home.try_json(&["spec", "gate", "i1", "--override", "G2", "--because", " "]).fault();
