@@ -322,6 +322,16 @@ fn what_a_stage_leaves_is_held_against_what_files_tell() {
     repo.write("specs/001-work/tasks.md", &tasks);
     let ran = change(&["--task", "T001", "--base", "main"]);
     assert!(ran.code == 1 && found(&ran)[0].contains("which no task changes"), "{ran:?}");
+    // An attempt begins behind the work and the ticks of others, and is told where.
+    repo.commit(&[("specs/001-work/tasks.md", &tasks)], "Tick T001");
+    repo.write("src/b.txt", "the second task's\n");
+    let ran = change(&["--task", "T002", "--base", "main"]);
+    assert_eq!((ran.code, found(&ran).len()), (1, 2), "{ran:?}");
+    let home = home.with_env("PILOTHOUSE_BASE", repo.git(&["rev-parse", "HEAD"]).trim());
+    let change = |more: &[&str]| on(&home, &["check", "change"], repo.path(), more);
+    let ran = change(&["--task", "T002"]);
+    assert_eq!((ran.code, ran.json()["changed"].clone()), (0, serde_json::json!(["src/b.txt"])), "{ran:?}");
+    std::fs::remove_file(repo.path().join("src/b.txt")).unwrap();
     let unknown = change(&["--task", "T009"]);
     assert!(unknown.code == 2 && unknown.fault().contains("no task T009"), "{unknown:?}");
     let unknown = change(&["--task", "T002", "--base", "no-such"]);

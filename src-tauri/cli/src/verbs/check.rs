@@ -40,7 +40,7 @@ pub(crate) enum Verb {
         /// The task's id
         #[arg(long)]
         task: String,
-        /// Where the work began; without it, what is not committed counts
+        /// Where the work began; without it, where $PILOTHOUSE_BASE says that an attempt began, or else what is not committed counts
         #[arg(long)]
         base: Option<String>,
     },

@@ -1,12 +1,14 @@
 //! Runs: started, scheduled, parked, assembled into a pull request.
 
+use std::collections::{HashMap, HashSet};
+
 use pilothouse_contract::attempt::Failure;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::layout::Layout;
 use pilothouse_contract::phase::{Checkpoint, PhaseRun};
 use pilothouse_contract::project::{Line, Project, Trust};
 use pilothouse_contract::run::{Run, RunState, TaskRun, TaskState};
-use pilothouse_contract::spec::TaskSpec;
+use pilothouse_contract::spec::{Spec, TaskSpec};
 use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{
     AttemptId, Event, EvidenceId, Fault, ItemId, Oid, ProjectId, PullId, RunId, TaskId, Who,
@@ -18,21 +20,62 @@ use super::input::{ItemFound, RunFacts};
 use super::{Work, schedule};
 use crate::policy::resources;
 
+/// What the items of a project are known by. A repository may name thousands alike.
+#[derive(Debug, Default)]
+struct Names {
+    ours: HashMap<String, ItemId>,
+    others: HashMap<(String, String), ItemId>,
+    taken: HashSet<String>,
+    /// The first number that was not tried behind a short name.
+    next: HashMap<String, u32>,
+}
+
+impl Names {
+    fn add(&mut self, item: &Item) {
+        self.taken.insert(item.slug.clone());
+        if item.spec.layout.is_ours() {
+            self.ours.entry(item.slug.clone()).or_insert(item.id);
+        } else {
+            let place = (item.spec.folder.clone(), item.spec.name.clone());
+            self.others.entry(place).or_insert(item.id);
+        }
+    }
+
+    /// Ours are known by their folders' names, and others by where they lie: two layouts may give one name.
+    fn known(&self, slug: &str, spec: &Spec) -> Option<ItemId> {
+        if spec.layout.is_ours() {
+            return self.ours.get(slug).copied();
+        }
+        self.others.get(&(spec.folder.clone(), spec.name.clone())).copied()
+    }
+
+    /// A short name that no other item has.
+    fn free(&mut self, slug: &str, layout: Layout) -> String {
+        let named = format!("{slug}-{}", layout.name().to_lowercase().replace(' ', "-"));
+        if let Some(free) = [slug.to_owned(), named].into_iter().find(|it| !self.taken.contains(it)) {
+            return free;
+        }
+        let next = self.next.entry(slug.to_owned()).or_insert(2);
+        loop {
+            let numbered = format!("{slug}-{next}");
+            *next = next.saturating_add(1);
+            if !self.taken.contains(&numbered) {
+                return numbered;
+            }
+        }
+    }
+}
+
 impl Work<'_> {
     /// Spec folders as they stand at the tip of the default branch. Items that are under way keep what they were
     /// started with; a landed one is read anew, and is planned again if it holds open tasks again.
     pub(super) fn items_found(&mut self, project: ProjectId, found: Vec<ItemFound>) -> Result<(), Fault> {
         let main = self.project(project)?.main.clone();
+        let mut names = Names::default();
+        self.fleet.items.values().filter(|it| it.project == project).for_each(|it| names.add(it));
         for ItemFound { slug, base, spec } in found {
-            // Ours are known by their folders' names, and others by where they lie: two layouts may give one name.
-            let same = |it: &Item| match (it.spec.layout.is_ours(), spec.layout.is_ours()) {
-                (true, true) => it.slug == slug,
-                (false, false) => it.spec.is_of(&spec),
-                _ => false,
-            };
-            let known = self.fleet.items.values().find(|it| it.project == project && same(it));
-            let slug =
-                known.map_or_else(|| self.free_slug(project, &slug, spec.layout), |it| it.slug.clone());
+            let known = names.known(&slug, &spec).and_then(|id| self.fleet.items.get(&id));
+            let slug = known.map_or_else(|| names.free(&slug, spec.layout), |it| it.slug.clone());
             let blocking: Vec<&str> =
                 spec.remarks.iter().filter(|it| it.blocking).map(|it| it.says.as_str()).collect();
             let open = spec.tasks.iter().any(|task| !task.done && !task.optional);
@@ -66,18 +109,10 @@ impl Work<'_> {
                     }
                 }
             }
+            names.add(&item);
             self.engine(Event::ItemRead { item });
         }
         Ok(())
-    }
-
-    /// A short name that no other item of a project has.
-    fn free_slug(&self, project: ProjectId, slug: &str, layout: Layout) -> String {
-        let taken = |name: &str| self.fleet.items.values().any(|it| it.project == project && it.slug == name);
-        let named = || format!("{slug}-{}", layout.name().to_lowercase().replace(' ', "-"));
-        let numbered = (2_u32..).map(|n| format!("{slug}-{n}"));
-        let names = [slug.to_owned(), named()].into_iter().chain(numbered);
-        names.take(10_000).find(|it| !taken(it)).unwrap_or_else(|| slug.to_owned())
     }
 
     /// A person starts a run, or lets a parked one go on.
@@ -500,4 +535,20 @@ pub(super) fn task_run(spec: TaskSpec) -> TaskRun {
         TaskState::Waiting
     };
     TaskRun { spec, state, attempts: Vec::new(), failures: 0, rests: None, goes_on: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_of_items_with_one_name_get_names_of_their_own() {
+        let mut names = Names::default();
+        for _ in 0..20_000 {
+            let free = names.free("export", Layout::Kiro);
+            assert!(names.taken.insert(free));
+        }
+        assert!(names.taken.contains("export") && names.taken.contains("export-kiro"));
+        assert!(names.taken.contains("export-2") && names.taken.contains("export-19999"));
+    }
 }

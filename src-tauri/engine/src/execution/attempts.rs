@@ -277,6 +277,8 @@ impl Attempts {
         names.extend(matter.run.policy.env.iter().cloned());
         let mut environment = env::of(session.id, &names, &self.program);
         agents::complete(agent, &sitting, &mut environment);
+        // What it may hold its change against: what earlier tasks did is not its own.
+        env::set(&mut environment, "PILOTHOUSE_BASE", matter.worktree.base.as_str());
         let (name, email) = repository::agent_identity(matter.attempt.id, matter.attempt.task.as_str());
         for role in ["AUTHOR", "COMMITTER"] {
             env::set(&mut environment, &format!("GIT_{role}_NAME"), &name);

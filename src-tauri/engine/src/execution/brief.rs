@@ -67,6 +67,17 @@ pub struct Sources<'a> {
     pub skill: Option<&'a StageSkill>,
 }
 
+/// The rule that names the skill or command of a stage.
+#[must_use]
+pub(super) fn skill_rule(skill: &StageSkill) -> String {
+    format!(
+        "- How this is done in this repository says the skill `{}`: read {} first and follow it. Where it says otherwise than these rules, \
+         these hold.\n",
+        text::line(&skill.name, 80),
+        text::line(&skill.path, 200)
+    )
+}
+
 /// Writes the brief.
 #[must_use]
 pub fn write(from: &Sources<'_>) -> String {
@@ -86,15 +97,7 @@ pub fn write(from: &Sources<'_>) -> String {
          it goes well, else what failed, and where the whole output is kept.\n",
         place(from.spec)
     );
-    if let Some(skill) = from.skill {
-        let _ = writeln!(
-            brief,
-            "- How this is done in this repository says the skill `{}`: read {} first and follow it. Where it says otherwise than these \
-             rules, these hold.",
-            text::line(&skill.name, 80),
-            text::line(&skill.path, 200)
-        );
-    }
+    brief.push_str(&from.skill.map(skill_rule).unwrap_or_default());
     brief.push('\n');
     if let Some(words) = from.words {
         let whole = words.trim();

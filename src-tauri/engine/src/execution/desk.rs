@@ -16,6 +16,8 @@ use crate::ports::git::{Git, GitError};
 
 /// So many bytes are read for one look at most.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// No more of one file.
+const FILE_BYTES: u64 = FILE_MAX as u64;
 /// So many lines are kept of each word.
 const LINES_MAX: usize = 40;
 /// A file that is longer is not looked through for words.
@@ -81,27 +83,30 @@ impl<'a> AtCommit<'a> {
             .git
             .run(&["cat-file", "--batch-check=%(objectname) %(objectsize)"], asked.as_bytes())
             .await?;
+        let said = String::from_utf8_lossy(&sizes);
         let (mut small, mut long, mut all) = (String::new(), BTreeSet::new(), 0_u64);
-        for line in String::from_utf8_lossy(&sizes).lines() {
-            let Some((blob, size)) = line.split_once(' ') else { continue };
+        for (blob, size) in said.lines().filter_map(|it| it.split_once(' ')) {
             let size = size.parse::<u64>().unwrap_or(u64::MAX);
-            all = all.saturating_add(size);
-            if usize::try_from(size).is_ok_and(|it| it <= FILE_MAX) && all <= BYTES_MAX {
+            if size <= FILE_BYTES && all.saturating_add(size) <= BYTES_MAX {
+                all += size;
                 small.push_str(blob);
                 small.push('\n');
             } else {
-                long.insert(blob.to_owned());
+                long.insert(blob);
             }
         }
         let bytes = self.git.run(&["cat-file", "--batch"], small.as_bytes()).await?;
         let of_blobs = unpacked(&bytes);
-        let mut files = Files::new();
+        let (mut files, mut all) = (Files::new(), 0_u64);
         for (path, blob) in wanted {
-            if let Some(bytes) = of_blobs.get(blob.as_str()) {
-                files.insert(path.clone(), (*bytes).to_vec());
-            } else if long.contains(blob) {
-                files.insert(path.clone(), vec![b' '; FILE_MAX + 1]);
+            // One file may lie there under many names, and is kept for each of them.
+            let bytes = of_blobs.get(blob.as_str());
+            let size = bytes.map_or(FILE_BYTES + 1, |it| it.len() as u64);
+            if bytes.is_none() && !long.contains(blob.as_str()) || all.saturating_add(size) > BYTES_MAX {
+                continue;
             }
+            all += size;
+            files.insert(path.clone(), bytes.map_or_else(|| vec![b' '; FILE_MAX + 1], |it| it.to_vec()));
         }
         Ok(files)
     }

@@ -11,11 +11,13 @@ use pilothouse_contract::card::{Draft, Reading, Role, Sitting};
 use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
 use pilothouse_contract::project::Project;
 use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::skill::Stage;
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Worktree;
 use pilothouse_contract::{At, Fleet, Oid, RefName};
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, skill_for};
+use super::brief::skill_rule;
 use super::commits::author;
 use super::draft_brief;
 use super::held::ToHold;
@@ -94,7 +96,15 @@ impl Attempts {
             .make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &tree.base)
             .await
             .map_err(|error| error.to_string())?;
-        let brief = draft_brief::write(desk);
+        let stage = match desk.sitting.due.role {
+            Role::Draft => Stage::Spec,
+            Role::Refine | Role::Settle => Stage::Refine,
+            Role::Plan => Stage::Plan,
+        };
+        // By the default branch: what a session wrote since then counts for nothing.
+        let skill = skill_for(&Git::at(git_dir), &desk.project.main, stage).await;
+        let skill = skill.map_err(|error| error.to_string())?;
+        let brief = draft_brief::write(desk) + &skill.as_ref().map(skill_rule).unwrap_or_default();
         let in_words = |error: std::io::Error| format!("its folder could not be made: {error}");
         let folder = self.folder.join(format!("draft-{}", session.id));
         let brief_file = folder.join("brief.md");

@@ -17,6 +17,8 @@ use crate::ports::git::{Blob, Git, GitError};
 
 /// More files than these are looked at by nobody.
 const FILES_MAX: usize = 50_000;
+/// And no more bytes than these, those of a file that lies there under many names each time.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A short name is no longer: it becomes part of branches' and folders' names.
 const SLUG_MAX: usize = 60;
 
@@ -35,7 +37,12 @@ async fn laid(git: &Git, commit: &Oid, below: &[&str]) -> Result<Laid, GitError>
     // Ours are read by what reads ours.
     let found: Vec<Found> = detect(&tree).into_iter().filter(|it| !it.layout.is_ours()).collect();
     let wanted: BTreeSet<&String> = found.iter().flat_map(Found::files).collect();
-    let wanted: Vec<&Blob> = blobs.iter().filter(|it| wanted.contains(&it.path)).collect();
+    let mut wanted: Vec<&Blob> = blobs.iter().filter(|it| wanted.contains(&it.path)).collect();
+    let mut sum = 0_u64;
+    wanted.retain(|it| {
+        sum = sum.saturating_add(it.size);
+        sum <= BYTES_MAX
+    });
     let bytes = git.contents(&wanted).await?;
     let files = wanted.into_iter().map(|it| it.path.clone()).zip(bytes).collect();
     Ok(Laid { found, files })

@@ -111,7 +111,8 @@ pub(super) async fn change(path: &Path, task: &str, base: Option<&str>, out: Out
                 .hint("name the spec's folder"));
         }
     };
-    let changed = changed(&desk.top, base).await?;
+    let begun = std::env::var("PILOTHOUSE_BASE").ok().filter(|it| !it.is_empty());
+    let changed = changed(&desk.top, base.or(begun.as_deref())).await?;
     let text = file(&desk.top.join("WORKFLOW.md"));
     let workflow = Workflow::read(text.as_deref(), "WORKFLOW.md")
         .map_err(|error| Fault::refused(error.to_string()).hint("mend WORKFLOW.md"))?;
