@@ -77,6 +77,9 @@ fn a_spec_and_a_plan_are_shown_without_an_engine_and_without_a_changed_file() {
     assert_eq!(named(&plan["coverage"], "id", "FR-003")["tasks"], json!([]));
     assert_eq!(named(&plan["coverage"], "id", "FR-001")["tasks"], json!(["T002", "T003"]));
     assert_eq!(named(&plan["scopes"], "glob", "Cargo.lock")["hot"], true);
+    // The gate says the same wherever it is asked.
+    let gate = home.try_json(&["check", "plan", &path(&repo, "specs/001-tide-tables")]);
+    assert!(gate.code == 1 && gate.out.contains("T004: '") && gate.out.contains("cannot be run"), "{gate:?}");
     let narrow =
         home.try_json(&["plan", "show", &path(&repo, "specs/001-tide-tables"), "--slots", "1"]).json();
     let waits = &named(&narrow["tasks"], "id", "T003")["waits"][0]["because"];

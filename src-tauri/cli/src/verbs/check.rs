@@ -3,12 +3,18 @@
 
 mod exits;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use pilothouse_contract::Fault;
 use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
+use pilothouse_engine::execution::{agents, desk as files};
+use pilothouse_engine::policy::layouts::Tree;
+use pilothouse_engine::policy::layouts::desk::{Facts, plan_gates, wants};
 use pilothouse_engine::policy::layouts::gates::{self, World};
+use pilothouse_engine::policy::layouts::waves::Limits;
 use serde::Serialize;
 
 use super::spec::said;
@@ -87,6 +93,20 @@ fn gates_of(path: &std::path::Path, plan: bool, out: Out) -> End {
     let desk = Desk::open(path)?;
     let (has, runs) = (|it: &str| desk.has(it), |it: &str| desk.runs(it));
     let world = World { path: &has, program: &runs };
+    let tree = if plan { files::of_folder(&desk.top) } else { Tree::new() };
+    let looked = |item: &LaidItem| {
+        let found = desk.found(item)?;
+        let beside = files::files_in_folder(&desk.top, wants(item, found, &desk.files, &tree).files);
+        let facts = Facts {
+            tree: &tree,
+            beside: &beside,
+            symbols: &BTreeMap::new(),
+            program: &agents::is_there,
+            limits: &Limits::default(),
+            red: &BTreeMap::new(),
+        };
+        Ok::<_, Fault>(plan_gates(item, found, &desk.files, &facts))
+    };
     let all = desk.items()?;
     // Of a whole repository what is over is left out, and so is what is no plan yet.
     let over = |it: &LaidItem| {
@@ -101,15 +121,11 @@ fn gates_of(path: &std::path::Path, plan: bool, out: Out) -> End {
         .iter()
         .filter(wanted)
         .map(|it| {
-            let gates = if plan {
-                gates::plan(it, &desk.files, &world)
-            } else {
-                gates::spec(it, &desk.files, &world)
-            };
+            let gates = if plan { looked(it)? } else { gates::spec(it, &desk.files, &world) };
             let holds = gates.iter().all(|it| it.holds);
-            OfItem { layout: it.layout, item: it.name.clone(), path: it.path.clone(), holds, gates }
+            Ok(OfItem { layout: it.layout, item: it.name.clone(), path: it.path.clone(), holds, gates })
         })
-        .collect();
+        .collect::<Result<_, Fault>>()?;
     let checked = Checked { holds: items.iter().all(|it| it.holds), items };
     out.value(&checked, |it| show(&it.items));
     Ok(if checked.holds { HOLDS } else { does_not_hold() })

@@ -252,6 +252,13 @@ pub fn file_of_folder(path: &Path, most: u64) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Files of a working tree. What is no plain file or too long is left out.
+#[must_use]
+pub fn files_in_folder(top: &Path, wanted: BTreeSet<String>) -> Files {
+    let read = |it: String| file_of_folder(&top.join(&it), FILE_BYTES).map(|bytes| (it, bytes));
+    wanted.into_iter().filter_map(read).collect()
+}
+
 /// What an item wants of a working tree.
 #[must_use]
 pub fn beside_in_folder(
@@ -262,9 +269,7 @@ pub fn beside_in_folder(
     files: &Files,
 ) -> (Files, Symbols) {
     let Wants { files: wanted, symbols: names } = wants(item, found, files, tree);
-    let most = u64::try_from(FILE_MAX).unwrap_or(u64::MAX);
-    let read = |it: String| file_of_folder(&top.join(&it), most).map(|bytes| (it, bytes));
-    let beside = wanted.into_iter().filter_map(read).collect();
+    let beside = files_in_folder(top, wanted);
     let mut symbols = Symbols::new();
     let mut left = SEARCHED_ALL;
     let apart = |it: &&String| {

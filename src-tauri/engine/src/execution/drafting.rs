@@ -3,7 +3,7 @@
 //!
 //! Refuses: whatever a session changed outside the spec's folder, and links there. To move a branch that somebody else went on with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,8 +25,10 @@ use super::recovery::snapshot;
 use super::trees::name_of;
 use super::{agents, env, fence};
 use crate::coordination::draft::DraftRead;
+use crate::policy::layouts::desk::{Facts, plan_gates, wants};
 use crate::policy::layouts::gates::{self, World};
-use crate::policy::layouts::{self, Files, ROOTS, Tree};
+use crate::policy::layouts::waves::Limits;
+use crate::policy::layouts::{self, Files, Found, ROOTS, Tree};
 use crate::policy::specs::{Sources, read_spec};
 use crate::ports::git::{Git, GitError};
 
@@ -298,7 +300,10 @@ pub struct Laid {
     /// The hash of its folder, or its file.
     pub tree: Oid,
     folder: String,
+    found: Option<Found>,
     files: Files,
+    /// What its proofs may name a part of.
+    beside: Files,
     paths: BTreeSet<String>,
 }
 
@@ -321,11 +326,22 @@ pub async fn laid_at(git: &Git, commit: &Oid, folder: &str) -> Result<Laid, GitE
         }
     }
     let item = layouts::read_all(&found, &files).into_iter().find(|it| it.path == folder);
+    let found = item.as_ref().and_then(|item| found.into_iter().find(|it| it.layout == item.layout));
+    let wanted = match (&item, &found) {
+        (Some(item), Some(found)) => wants(item, found, &files, &paths).files,
+        _ => BTreeSet::new(),
+    };
+    let mut beside = Files::new();
+    for path in wanted {
+        if let Some(bytes) = git.file(commit, &path).await? {
+            beside.insert(path, bytes);
+        }
+    }
     let hash = git
         .text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}:{folder}")])
         .await;
     let tree = Oid(hash.unwrap_or_default().trim().to_owned());
-    Ok(Laid { item, tree, folder: folder.to_owned(), files, paths })
+    Ok(Laid { item, tree, folder: folder.to_owned(), found, files, beside, paths })
 }
 
 /// The paths of a commit.
@@ -353,7 +369,18 @@ impl Laid {
         let empty = || LaidItem::new(Layout::Native, &self.folder, &self.folder);
         let item = self.item.clone().unwrap_or_else(empty);
         let mut all = gates::spec(&item, &self.files, &world);
-        all.extend(gates::plan(&item, &self.files, &world));
+        let facts = Facts {
+            tree: &self.paths,
+            beside: &self.beside,
+            symbols: &BTreeMap::new(),
+            program: &agents::is_there,
+            limits: &Limits::default(),
+            red: &BTreeMap::new(),
+        };
+        all.extend(match &self.found {
+            Some(found) => plan_gates(&item, found, &self.files, &facts),
+            None => gates::plan(&item, &self.files, &world),
+        });
         all
     }
 

@@ -221,6 +221,15 @@ pub fn wants(item: &LaidItem, found: &Found, files: &Files, tree: &Tree) -> Want
     wants
 }
 
+/// How the gate of an item's plan stands: a proof holds nothing if what it names is not there, be it a program, a script, a target or a test.
+#[must_use]
+pub fn plan_gates(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) -> Vec<GateLook> {
+    let docs = Docs::of(item, found, files);
+    let path = |it: &str| facts.has(it);
+    let program = |it: &str| proofs::resolve(it, facts, docs.made()).0 != ProofState::Missing;
+    gates::plan(item, files, &World { path: &path, program: &program })
+}
+
 /// The pages of an item.
 #[must_use]
 pub fn page(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) -> DeskPage {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use pilothouse_contract::layout::{Diagnostic, GateLook, LaidItem, LaidTask, Layout};
 use pilothouse_contract::spec::{Remark, Verify};
+use pilothouse_contract::text;
 
 use super::waves::{Limits, waves};
 use super::{Files, Text, markdown};
@@ -246,10 +247,11 @@ pub fn plan(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> 
         }
         if let Verify::Commands(commands) = &task.spec.verify {
             for command in commands.iter().filter(|it| !(world.program)(it)) {
-                let program = command.split_whitespace().next().unwrap_or_default();
                 let says = format!(
-                    "{}: the program '{program}' of its Verify is neither on the PATH nor in the repository: mend the command, or install it",
-                    task.spec.id
+                    "{}: '{}' of its Verify cannot be run: what it names is neither on the PATH nor in the repository: mend the command, or \
+                     install it",
+                    task.spec.id,
+                    text::line(command, 200)
                 );
                 say(says, true);
             }
