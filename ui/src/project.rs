@@ -195,13 +195,14 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
     let can = Memo::new(move |_| {
         desk.mirror.fleet.with(|fleet| fleet.items.get(&item).is_some_and(|it| fleet.can_start(it)))
     });
+    let on_desk = Memo::new(move |_| crate::specdesk::may_have(desk, item));
     let head = move || {
         it.get().map(|it| {
         let run = state.get();
         let label = if run.as_ref().is_some_and(|it| it.1 == RunState::Parked) { "Go on" } else { "Start" };
         view! {
             <header class="head"><div class="line"><span class="call">{one(number_of(&it.slug)).to_owned()}</span><h1 class="cut">{one(&it.spec.title)}</h1>
-                <span class="push answers-line"><crate::kit::CommandButton id="desk" label="Desk"/>{can.get().then(|| view! { <crate::kit::CommandButton id="start-run" kind="primary" label=label/> })}</span></div>
+                <span class="push answers-line">{on_desk.get().then(|| view! { <crate::kit::CommandButton id="desk" label="Desk"/> })}{can.get().then(|| view! { <crate::kit::CommandButton id="start-run" kind="primary" label=label/> })}</span></div>
                 <div class="facts"><span class="mono cut">{one(&it.spec.folder)}</span><span>"State "<b>{it.state.word().replace('-', " ")}</b></span>
                     {run.map(|(id, state, why, done, all)| view! { <span>{format!("Run {id} ")}<b>{state.word().replace('-', " ")}</b></span><span>{format!("{done} of {all} tasks done")}</span><span class="cut">{one(&why)}</span> })}</div></header>
         }
