@@ -7,9 +7,12 @@ mod graph;
 mod lines;
 mod rows;
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::desk::{DeskItem, DeskOf, DeskPage, Place};
+use pilothouse_contract::fleet::Fleet;
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::{Fault, ItemId, Oid, ProjectId, TaskId, ask};
 
@@ -87,7 +90,9 @@ pub(crate) fn open(desk: Desk) {
         // Until it is found, nothing stands there that could be taken for it.
         desk.place.desk.set(untrack(|| found(desk, wanted)));
     }
-    desk.specs.wanted.set(wanted);
+    if wanted.is_some() || desk.place.view.get_untracked() != View::Desk {
+        desk.specs.wanted.set(wanted);
+    }
     desk.place.view.set(View::Desk);
     desk.place.filter.set(String::new());
     desk.place.filtering.set(false);
@@ -303,7 +308,8 @@ fn choose(desk: Desk) {
         let next = match specs.wanted.get() {
             Some(wanted) => {
                 let found = found(desk, &wanted);
-                if found.is_some() {
+                // An earlier list may name what is gone since.
+                if found.is_some() && specs.fresh.get() {
                     specs.wanted.set(None);
                 }
                 found
@@ -333,8 +339,13 @@ fn List() -> impl IntoView {
     let desk = desk();
     let specs = desk.specs;
     let list = Memo::new(move |_| shown(desk));
+    // Of which project each is, where there are several.
+    let names = Memo::new(move |_| {
+        let all = |fleet: &Fleet| fleet.listed().map(|it| (it.id, one(&it.name))).collect();
+        if desk.among_several() { desk.mirror.fleet.with(all) } else { BTreeMap::new() }
+    });
     let row = move |(at, it): (DeskAt, DeskItem)| {
-        let of_project = desk.among_several().then(|| desk.name_of(at.project)).flatten();
+        let of_project = names.with(|all: &BTreeMap<ProjectId, String>| all.get(&at.project).cloned());
         let (of, choose) = (at.clone(), at);
         let selected = move || desk.place.desk.with(|chosen| chosen.as_ref() == Some(&of)).to_string();
         let done = match it.tasks {
@@ -349,7 +360,7 @@ fn List() -> impl IntoView {
         view! {
             <li role="option" data-desk=it.path.clone() aria-selected=selected on:click=move |_| desk.place.desk.set(Some(choose.clone()))>
                 <div class="t"><b class="cut">{one(&it.title)}</b><span class="tag push">{it.layout.name()}</span></div>
-                <div class="m">{of_project.map(|it| view! { <span class="cut" data-name="of-project">{one(&it)}</span> })}<span class="mono cut">{one(&it.path)}</span><span class="push">{says}</span></div>
+                <div class="m">{of_project.map(|it| view! { <span class="cut" data-name="of-project">{it}</span> })}<span class="mono cut">{one(&it.path)}</span><span class="push">{says}</span></div>
             </li>
         }
     };
@@ -421,7 +432,8 @@ fn Page() -> impl IntoView {
         }
         _ => None,
     };
-    let waits = move || specs.wanted.with(Option::is_some) && !specs.fresh.get();
+    let waits =
+        move || specs.wanted.with(Option::is_some) && !specs.fresh.get() && specs.fault.with(Option::is_none);
     let body = move || {
         match (page.get(), desk.place.desk.with(Option::is_some)) {
         (Some(page), _) => match tab.get() {
