@@ -246,6 +246,7 @@ fn narrow() -> bool {
 fn go(desk: Desk, view: View) {
     desk.place.view.set(view);
     desk.place.filter.set(String::new());
+    desk.place.filtering.set(false);
     desk.place.pane.set(Pane::List);
 }
 
@@ -565,6 +566,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
     let view = place.view.get_untracked();
     match command.id {
         "remove-worktree" => view == View::Worktrees,
+        "filter" => crate::lists::narrows(view),
         "read-again" => view == View::Instructions,
         "plan" => matches!(view, View::Board | View::Desk),
         "desk-next-tab" | "desk-previous-tab" => view == View::Desk,

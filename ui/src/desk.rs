@@ -171,6 +171,21 @@ impl Desk {
         }
     }
 
+    /// The project of what the stage shows.
+    pub(crate) fn project_on_stage(self) -> Option<ProjectId> {
+        if self.place.view.get() == View::Desk {
+            return self.place.desk.with(|it| it.as_ref().map(|it| it.project));
+        }
+        let subject = self.on_stage()?;
+        self.mirror.fleet.with(|fleet| match subject {
+            Subject::Project(id) => Some(id),
+            Subject::Item(id) => fleet.items.get(&id).map(|it| it.project),
+            Subject::Task(run, _) => fleet.runs.get(&run).map(|it| it.project),
+            Subject::Pull(id) => fleet.pulls.get(&id).map(|it| it.project),
+            Subject::Session(id) => fleet.sessions.get(&id).and_then(|it| it.project),
+        })
+    }
+
     /// Undoes the last deed that can be undone.
     pub(crate) fn undo_last(self) {
         if let Some(undo) = self.undo.get_untracked() {

@@ -29,6 +29,8 @@ const SIGNS: usize = 25;
 /// What the page holds of the instructions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instructions {
+    /// The project that is meant now.
+    of: RwSignal<Option<ProjectId>>,
     /// Of which project, and what was read.
     graph: RwSignal<Option<(ProjectId, Graph)>>,
     /// Why it could not be read.
@@ -40,12 +42,30 @@ pub(crate) struct Instructions {
 impl Instructions {
     /// Nothing was read yet.
     pub(crate) fn new() -> Self {
-        Self { graph: RwSignal::new(None), fault: RwSignal::new(None), chosen: RwSignal::new(None) }
+        Self {
+            of: RwSignal::new(None),
+            graph: RwSignal::new(None),
+            fault: RwSignal::new(None),
+            chosen: RwSignal::new(None),
+        }
     }
 
-    /// Reads them.
-    pub(crate) async fn read(self, project: ProjectId) {
-        match ipc::call(ask::project::Instructions { project }).await {
+    /// Reads those of a project, which is the one that is meant from now on.
+    pub(crate) fn read(self, project: ProjectId) {
+        if self.of.get_untracked() != Some(project) {
+            self.of.set(Some(project));
+            self.fault.set(None);
+        }
+        spawn_local(self.answered(project));
+    }
+
+    async fn answered(self, project: ProjectId) {
+        let answer = ipc::call(ask::project::Instructions { project }).await;
+        // Another may be meant meanwhile.
+        if self.of.get_untracked() != Some(project) {
+            return;
+        }
+        match answer {
             Ok(graph) => {
                 self.fault.set(None);
                 let known = |path: &String| graph.nodes.iter().any(|it| it.path == *path);
@@ -93,7 +113,7 @@ pub(crate) fn listed(desk: Desk) -> Vec<String> {
 /// Reads them again.
 pub(crate) fn again(desk: Desk) {
     if let Some(project) = untrack(|| project(desk)) {
-        spawn_local(desk.instructions.read(project));
+        desk.instructions.read(project);
     }
 }
 
@@ -200,7 +220,7 @@ fn drawing(desk: Desk, graph: &Graph) -> AnyView {
         })
         .collect_view();
     view! {
-        <svg class="graph" role="listbox" tabindex="0" data-focus="list" aria-label="Files of instructions"
+        <svg class="graph" role="listbox" aria-label="Files of instructions"
             viewBox=format!("0 0 {wide} {high}") width=rem(wide) height=rem(high)>
             <g aria-hidden="true">{heads}{edges}</g>{boxes}
         </svg>
@@ -288,7 +308,7 @@ pub(crate) fn InstructionsPage() -> impl IntoView {
     let of = Memo::new(move |_| project(desk));
     Effect::new(move |_| {
         if let Some(project) = of.get() {
-            spawn_local(held.read(project));
+            held.read(project);
         }
     });
     let name = move || {
@@ -324,7 +344,7 @@ pub(crate) fn InstructionsPage() -> impl IntoView {
     view! {
         <section class="pane stage instructions" data-pane="list" data-name="instructions" aria-label="Instructions">
             <header class="head"><div class="line"><h1>"Instructions of "{name}</h1><span class="push"><CommandButton id="read-again"/></span></div><div class="facts">{facts}</div></header>
-            <div class="scroll">{body}</div>
+            <div class="scroll" tabindex="0" data-focus="list">{body}</div>
         </section>
         <section class="pane stage" data-pane="stage" data-name="instruction" aria-label="What is wrong">
             {move || graph.get().map(|it| beside(desk, it))}

@@ -87,7 +87,7 @@ fn typing(event: &web_sys::KeyboardEvent) -> bool {
 }
 
 /// Whether a field of the page has the focus, and no terminal's.
-fn in_field(event: &web_sys::KeyboardEvent) -> bool {
+pub(crate) fn in_field(event: &web_sys::KeyboardEvent) -> bool {
     let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
     target.is_some_and(|it| {
         !it.class_list().contains("xterm-helper-textarea")

@@ -198,6 +198,26 @@ where
     T: Clone + PartialEq + 'static,
     F: Future<Output = Result<T, Fault>> + 'static,
 {
+    let (last, fault) = heard(ask);
+    view! {
+        {move || fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
+        {move || match last.get() {
+            None if fault.with(Option::is_some) => ().into_any(),
+            None => view! { <Reading what=what/> }.into_any(),
+            Some(page) => show(page),
+        }}
+    }
+    .into_any()
+}
+
+/// What a call brought last, and why it brought nothing: for what has to stay on the page while its parts change.
+pub(crate) fn heard<T, F>(
+    ask: impl Fn() -> F + 'static,
+) -> (RwSignal<Option<T>, LocalStorage>, RwSignal<Option<Fault>>)
+where
+    T: Clone + PartialEq + 'static,
+    F: Future<Output = Result<T, Fault>> + 'static,
+{
     let answer = LocalResource::new(ask);
     let last = RwSignal::new_local(None::<T>);
     let fault = RwSignal::new(None::<Fault>);
@@ -211,13 +231,5 @@ where
         Some(Err(it)) => fault.set(Some(it)),
         None => {}
     });
-    view! {
-        {move || fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
-        {move || match last.get() {
-            None if fault.with(Option::is_some) => ().into_any(),
-            None => view! { <Reading what=what/> }.into_any(),
-            Some(page) => show(page),
-        }}
-    }
-    .into_any()
+    (last, fault)
 }

@@ -179,6 +179,14 @@ fn in_list(desk: Desk, word: &str) -> bool {
     true
 }
 
+/// Whether the list of a view can be narrowed.
+pub(crate) fn narrows(view: View) -> bool {
+    match view {
+        View::Board | View::Pulls | View::Worktrees | View::Trajectories | View::Desk => true,
+        View::Brief | View::Instructions | View::Wall => false,
+    }
+}
+
 /// Scrolls the chosen row of a pane into sight, once the page has it.
 pub(crate) fn keep_in_sight(pane: &'static str) {
     request_animation_frame(move || {

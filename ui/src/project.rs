@@ -47,9 +47,20 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
         decided.track();
         again.set(false);
     });
+    // What had the focus there goes with it.
+    let holds = NodeRef::<leptos::html::Div>::new();
+    Effect::new(move |before: Option<bool>| {
+        let now = again.get();
+        if let Some(holds) = holds.get_untracked().filter(|_| before == Some(true) && !now) {
+            let _hidden = holds.focus();
+        }
+        now
+    });
     let trust = move || {
-        if undecided.get() || again.get() {
+        if undecided.get() {
             view! { <TrustDecision project=project/> }.into_any()
+        } else if again.get() {
+            view! { <TrustDecision project=project again=again/> }.into_any()
         } else {
             it.get().and_then(|it| match it.trust { Trust::Given { at, by, found } => Some((at, by, found)), Trust::Undecided => None }).map(|(at, by, found)| {
             view! { <details class="fold"><summary>{format!("Trusted by {} at {}: {}", crate::chrome::by(&by), clock(at), count(found.len(), "thing"))}" that can run"</summary>{list(&found)}</details>
@@ -64,7 +75,7 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
     };
     view! {
         {head}
-        <div class="scroll pad" tabindex="0" data-focus="stage" data-name="project">
+        <div class="scroll pad" tabindex="0" node_ref=holds data-focus="stage" data-name="project">
             {stopped}{trust}
             <h3 class="panehead flush">"Items"<span class="n">{move || count(items.with(Vec::len), "item")}</span></h3>
             {none}
@@ -151,9 +162,9 @@ fn list(found: &[Found]) -> AnyView {
     view! { <ul class="found" data-name="found">{rows}</ul> }.into_any()
 }
 
-/// The decision, with what it means.
+/// The decision, with what it means; or what was decided, looked at `again`.
 #[component]
-fn TrustDecision(project: ProjectId) -> impl IntoView {
+fn TrustDecision(project: ProjectId, #[prop(optional)] again: Option<RwSignal<bool>>) -> impl IntoView {
     asked(
         "what in it can run commands",
         move || ipc::call(ask::project::Look { project }),
@@ -166,8 +177,21 @@ fn TrustDecision(project: ProjectId) -> impl IntoView {
                 desk.act("Trust", ask::project::Trust { project, digest: digest.clone() }.request());
             };
             let says = match n {
+                0 if again.is_some() => "Nothing is found in it now that can run commands.".to_owned(),
+                n if again.is_some() => format!("{} in it can run commands with your rights. Read them: with a yes they are those that you saw, and what is added later asks again.", count(n, "thing")),
                 0 => "Nothing was found in it that can run commands. Agents will run in worktrees of it with your rights.".to_owned(),
                 n => format!("{} in it can run commands with your rights. Read them. If you trust it, agents may start, and these may run in its worktrees; what is added later asks again.", count(n, "thing")),
+            };
+            let rest = match again {
+                None => view! { <span class="quiet">"Until then nothing of it runs, and no agent starts in it."</span> }.into_any(),
+                Some(again) => {
+                    let button = NodeRef::<leptos::html::Button>::new();
+                    crate::kit::focus_soon(button);
+                    view! {
+                        <button node_ref=button class="button" type="button" data-name="trust-cancel" on:click=move |_| again.set(false)>"Cancel"</button>
+                        <span class="quiet">"It stays trusted as it was: what is new or changed since then runs only once you saw it."</span>
+                    }.into_any()
+                }
             };
             view! {
                 <section class="trust" data-name="trust">
@@ -175,7 +199,7 @@ fn TrustDecision(project: ProjectId) -> impl IntoView {
                     <p>{says}</p>
                     {list(&page.found)}
                     <div class="answers"><button class="button" type="button" data-kind="primary" data-name="trust-yes" on:click=trust>{format!("Trust {name}")}</button>
-                        <span class="quiet">"Until then nothing of it runs, and no agent starts in it."</span></div>
+                        {rest}</div>
                 </section>
             }.into_any()
         },
@@ -195,13 +219,14 @@ pub(crate) fn ItemPage(item: ItemId) -> impl IntoView {
     let can = Memo::new(move |_| {
         desk.mirror.fleet.with(|fleet| fleet.items.get(&item).is_some_and(|it| fleet.can_start(it)))
     });
+    let on_desk = Memo::new(move |_| crate::specdesk::may_have(desk, item));
     let head = move || {
         it.get().map(|it| {
         let run = state.get();
         let label = if run.as_ref().is_some_and(|it| it.1 == RunState::Parked) { "Go on" } else { "Start" };
         view! {
             <header class="head"><div class="line"><span class="call">{one(number_of(&it.slug)).to_owned()}</span><h1 class="cut">{one(&it.spec.title)}</h1>
-                <span class="push answers-line"><crate::kit::CommandButton id="desk" label="Desk"/>{can.get().then(|| view! { <crate::kit::CommandButton id="start-run" kind="primary" label=label/> })}</span></div>
+                <span class="push answers-line">{on_desk.get().then(|| view! { <crate::kit::CommandButton id="desk" label="Desk"/> })}{can.get().then(|| view! { <crate::kit::CommandButton id="start-run" kind="primary" label=label/> })}</span></div>
                 <div class="facts"><span class="mono cut">{one(&it.spec.folder)}</span><span>"State "<b>{it.state.word().replace('-', " ")}</b></span>
                     {run.map(|(id, state, why, done, all)| view! { <span>{format!("Run {id} ")}<b>{state.word().replace('-', " ")}</b></span><span>{format!("{done} of {all} tasks done")}</span><span class="cut">{one(&why)}</span> })}</div></header>
         }

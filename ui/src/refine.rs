@@ -13,18 +13,24 @@ use pilothouse_contract::{Call, ItemId, ProjectId};
 
 use crate::desk::{Desk, desk};
 use crate::ipc;
-use crate::kit::{FaultNote, Key, on_enter};
+use crate::kit::{FaultNote, Key, Reading, on_enter};
 use crate::place::Overlay;
 use crate::words::{clock, many, one, tokens};
 
-/// The project that a new item is of: the one that is shown, or the only one.
-fn project_here(desk: Desk) -> Option<ProjectId> {
-    desk.place.project.get().or_else(|| desk.mirror.fleet.with(|it| it.listed().next().map(|it| it.id)))
+/// The projects on the list, with their names.
+fn projects(desk: Desk) -> Vec<(ProjectId, String)> {
+    desk.mirror.fleet.with(|it| it.listed().map(|it| (it.id, one(&it.name))).collect())
 }
 
-/// The item whose refinement is shown: the one on the stage, or that of its run; else the newest that was begun here.
-pub(crate) fn item_here(desk: Desk) -> Option<ItemId> {
-    let on_stage = untrack(|| desk.on_stage());
+/// The project that is meant: that of what is on the stage, or else the one that is shown.
+fn meant(desk: Desk) -> Option<ProjectId> {
+    desk.project_on_stage().or(desk.place.project.get())
+}
+
+/// The item whose refinement is shown: the one on the stage, or that of its run; else the newest of the project that is meant, first of
+/// those that were begun here.
+fn item_here(desk: Desk) -> Option<ItemId> {
+    let (on_stage, meant) = untrack(|| (desk.on_stage(), meant(desk)));
     desk.mirror.fleet.with_untracked(|fleet| {
         let of_run = |run| fleet.runs.get(&run).map(|it: &pilothouse_contract::run::Run| it.item);
         let here = match on_stage {
@@ -33,16 +39,16 @@ pub(crate) fn item_here(desk: Desk) -> Option<ItemId> {
             Some(Subject::Pull(pull)) => fleet.pulls.get(&pull).map(|it| it.item),
             _ => None,
         };
-        let newest = || fleet.cards.values().rev().find(|it| it.draft.is_some()).map(|it| it.item);
-        here.or_else(newest)
+        let of = |item| fleet.items.get(&item).is_some_and(|it| meant.is_none_or(|of| it.project == of));
+        let newest =
+            || fleet.cards.values().rev().find(|it| it.draft.is_some() && of(it.item)).map(|it| it.item);
+        here.or_else(newest).or_else(|| fleet.items.keys().rev().copied().find(|it| of(*it)))
     })
 }
 
 /// Shows the refinement of an item, or begins one where there is none.
 pub(crate) fn open(desk: Desk) {
-    let item = item_here(desk)
-        .or_else(|| desk.mirror.fleet.with_untracked(|it| it.items.keys().next_back().copied()));
-    desk.place.overlay.set(Some(item.map_or(Overlay::NewItem, Overlay::Refinement)));
+    desk.place.overlay.set(Some(item_here(desk).map_or(Overlay::NewItem, Overlay::Refinement)));
 }
 
 /// An idea in a sentence.
@@ -52,10 +58,25 @@ pub(crate) fn NewItem() -> impl IntoView {
     let words = RwSignal::new(String::new());
     let field = NodeRef::<leptos::html::Textarea>::new();
     crate::kit::focus_soon(field);
-    let of = move || project_here(desk).and_then(|it| desk.name_of(it));
+    let all = Memo::new(move |_| projects(desk));
+    let chosen = RwSignal::new(untrack(|| meant(desk)));
+    // The first, where none is meant or the one that was is taken off the list.
+    let project = move || {
+        let chosen = chosen.get();
+        all.with(|all| all.iter().find(|it| Some(it.0) == chosen).or(all.first()).cloned())
+    };
+    let choose = move |event: leptos::ev::Event| chosen.set(event_target_value(&event).parse().ok());
+    let which = move || {
+        (all.with(Vec::len) > 1).then(|| {
+            // Later it is the select itself that says which.
+            let now = untrack(project).map(|it| it.0);
+            let options = all.get().into_iter().map(|(id, name)| view! { <option value=id.to_string() selected=now == Some(id)>{name}</option> }).collect_view();
+            view! { <div class="input"><select data-name="of" aria-label="Repository" on:change=choose>{options}</select></div> }
+        })
+    };
     let send = move || {
         let text = words.get_untracked();
-        let Some(project) = untrack(|| project_here(desk)).filter(|_| !text.trim().is_empty()) else {
+        let Some((project, _)) = untrack(project).filter(|_| !text.trim().is_empty()) else {
             return;
         };
         let request = draft::New {
@@ -78,14 +99,15 @@ pub(crate) fn NewItem() -> impl IntoView {
     view! {
         <div class="dialog" role="dialog" aria-modal="true" aria-label="A new item" data-name="new-item">
             <h2>"What is to be built?"</h2>
-            <p class="quiet">{move || match of() {
-                Some(name) => format!("In a sentence or two. An agent drafts its spec on a branch of its own in {}; nothing comes to its default branch yet.", one(&name)),
+            <p class="quiet">{move || match project() {
+                Some((_, name)) => format!("In a sentence or two. An agent drafts its spec on a branch of its own in {name}; nothing comes to its default branch yet."),
                 None => "There is no repository yet: add one first.".to_owned(),
             }}</p>
+            {which}
             <div class="input tall"><textarea node_ref=field rows="4" data-name="idea" aria-label="What is to be built" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event))
                 on:keydown=on_enter(true, send)></textarea></div>
             {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
-            <div class="answers"><button class="button" data-kind="primary" type="button" data-name="begin" disabled=move || of().is_none() on:click=move |_| send()>"Begin it" <Key says="Ctrl+↵"/></button>
+            <div class="answers"><button class="button" data-kind="primary" type="button" data-name="begin" disabled=move || project().is_none() on:click=move |_| send()>"Begin it" <Key says="Ctrl+↵"/></button>
                 <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
         </div>
     }
@@ -134,43 +156,59 @@ pub(crate) fn Refinement(item: ItemId) -> impl IntoView {
             view! { <div class="line"><button class="button" type="button" data-name="earlier-pass" on:click=move |_| step(-1)>"Earlier"</button><span class="quiet">{says}</span><button class="button" type="button" data-name="later-pass" on:click=move |_| step(1)>"Later"</button></div> }
         })
     };
-    // The engine looks again when the card moved.
+    // The engine looks again when the card moved, or the default branch.
     let stamp = Memo::new(move |_| {
         desk.mirror.fleet.with(|it| {
             let card = it.cards.get(&item);
             let draft = card.and_then(|it| it.draft.as_ref());
             let run = it.run_of(item).map(|it| (it.id, it.state.word()));
+            let project = it.items.get(&item).and_then(|of| it.projects.get(&of.project));
             (
                 draft.map(|it| (it.stage, it.head.clone(), it.passes.len())),
                 card.map_or(0, |it| it.overrides.len()),
                 run,
+                project.map(|it| it.main.clone()),
             )
         })
     });
-    let gates = crate::kit::asked(
-        "the gates",
-        move || {
-            let _moved = stamp.get();
-            ipc::call(draft::Show { item })
-        },
-        move |page: DraftPage| {
-            let all =
-                page.gates.into_iter().map(|it| view! { <GateLine item=item stand=it/> }).collect_view();
-            view! { <ul class="gates" data-name="gates">{all}</ul> }.into_any()
-        },
-    );
+    let (page, unread) = crate::kit::heard(move || {
+        let _moved = stamp.get();
+        ipc::call(draft::Show { item })
+    });
+    // Each stays while what is said of it changes: a reason may be under way.
+    let stands = Memo::new(move |_| {
+        page.with(|it: &Option<DraftPage>| it.as_ref().map(|it| it.gates.clone()).unwrap_or_default())
+    });
+    let each = move || stands.with(|all| all.iter().map(|it| it.gate).collect::<Vec<_>>());
+    let line = move |gate: SpecGate| {
+        let stand = Memo::new(move |_| stands.with(|all| all.iter().find(|it| it.gate == gate).cloned()));
+        view! { <GateLine item=item gate=gate stand=stand/> }
+    };
+    let reads = move || {
+        let waits = page.with(Option::is_none) && unread.with(Option::is_none);
+        waits.then(|| view! { <Reading what="the gates"/> })
+    };
     let rests = move || draft.with(|it| it.as_ref().is_some_and(|it| it.stage.rests()));
     let planned = move || draft.with(|it| it.as_ref().is_none_or(|it| it.stage == Stage::Planned));
     let refine = move |_| {
         let request = draft::Refine { item, agent: None, lenses: Vec::new(), because: None }.request();
         desk.fault.set(None);
         desk.act("Refine it", request);
+        // The button goes with what it began.
+        if let Some(close) = button.get_untracked() {
+            let _hidden = close.focus();
+        }
     };
+    let can = Memo::new(move |_| {
+        desk.mirror.fleet.with(|it| it.items.get(&item).is_some_and(|item| it.can_start(item)))
+    });
     let start = move |_| {
         desk.place.overlay.set(None);
         crate::project::start(desk, item);
     };
     let keys = move |event: leptos::ev::KeyboardEvent| match event.key().as_str() {
+        // In a field they move within what is typed.
+        _ if crate::keys::in_field(&event) => {}
         "ArrowLeft" => step(-1),
         "ArrowRight" => step(1),
         _ => {}
@@ -179,11 +217,13 @@ pub(crate) fn Refinement(item: ItemId) -> impl IntoView {
         <div class="dialog refinement" role="dialog" aria-modal="true" aria-label="Refinement" data-name="refinement" on:keydown=keys>
             <h2>{move || one(&name())}</h2>{head}{none}
             <div class="passes" data-name="passes">{passes}</div>{more}
-            <h3>"Gates"</h3>{gates}
+            <h3>"Gates"</h3>
+            {move || unread.get().map(|fault| view! { <FaultNote fault=fault/> })}{reads}
+            <ul class="gates" data-name="gates"><For each=each key=|it| it.word() children=line/></ul>
             {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
             <div class="answers">
                 {move || (rests() && !planned()).then(|| view! { <button class="button" data-kind="primary" type="button" data-name="refine" on:click=refine>"Refine it"</button> })}
-                {move || planned().then(|| view! { <button class="button" type="button" data-name="start" on:click=start>"Start a run"</button> })}
+                {move || can.get().then(|| view! { <button class="button" type="button" data-name="start" on:click=start>"Start a run"</button> })}
                 <button node_ref=button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Close" <Key says="Esc"/></button>
             </div>
         </div>
@@ -249,11 +289,46 @@ fn FindingLine(it: Finding) -> impl IntoView {
 
 /// One gate: what was looked at, what was found with its remedy, and a way past it with a reason.
 #[component]
-fn GateLine(item: ItemId, stand: Stand) -> impl IntoView {
+fn GateLine(item: ItemId, gate: SpecGate, stand: Memo<Option<Stand>>) -> impl IntoView {
     let desk = desk();
-    let (gate, word) = (stand.gate, stand.gate.word());
+    let word = gate.word();
     let reason = RwSignal::new(String::new());
     let opened = RwSignal::new(false);
+    let send = move || {
+        let because = reason.get_untracked();
+        if because.trim().is_empty() {
+            return;
+        }
+        desk.fault.set(None);
+        desk.act_then("Override the gate", draft::Override { item, gate, because }.request(), move |_, _| {
+            // The dialog may be closed meanwhile.
+            let _gone = (reason.try_set(String::new()), opened.try_set(false));
+        });
+    };
+    let may = Memo::new(move |_| {
+        let holds = stand.with(|it| it.as_ref().map(|it| it.holds));
+        holds == Some(Holds::No) || (gate == SpecGate::G6 && holds == Some(Holds::Later))
+    });
+    let past = move || {
+        may.get().then(|| {
+            if opened.get() {
+                let field = NodeRef::<leptos::html::Input>::new();
+                crate::kit::focus_soon(field);
+                view! { <div class="past"><div class="input"><input node_ref=field type="text" data-name="because" aria-label=format!("Why {word} is overridden") placeholder="Why? It is kept and counted." prop:value=move || reason.get() on:input=move |event| reason.set(event_target_value(&event)) on:keydown=on_enter(false, send)/></div>
+                    <button class="button" type="button" data-name="override" on:click=move |_| send()>"Override"</button></div> }.into_any()
+            } else {
+                view! { <button class="button" type="button" data-name="past" on:click=move |_| opened.set(true)>"Override…"</button> }.into_any()
+            }
+        })
+    };
+    let holds = move || stand.with(|it| it.as_ref().map(|it| it.holds.word()));
+    view! {
+        <li data-gate=word data-holds=holds>{move || stand.get().map(stand_says)}{past}</li>
+    }
+}
+
+/// What was looked at, and what was found.
+fn stand_says(stand: Stand) -> impl IntoView {
     let line = |it: &Diagnostic| {
         let place = if it.remark.line > 0 {
             format!("{}:{}", it.remark.file, it.remark.line)
@@ -266,32 +341,9 @@ fn GateLine(item: ItemId, stand: Stand) -> impl IntoView {
     let given = stand.overridden.as_ref().map(|it| {
         view! { <p class="verdict">"overridden by "{it.by.to_string()}" at "{clock(it.at)}": "{one(&it.because)}</p> }
     });
-    let send = move || {
-        let because = reason.get_untracked();
-        if because.trim().is_empty() {
-            return;
-        }
-        desk.fault.set(None);
-        desk.act("Override the gate", draft::Override { item, gate, because }.request());
-    };
-    let may = stand.holds == Holds::No || (gate == SpecGate::G6 && stand.holds == Holds::Later);
-    let past = move || {
-        may.then(|| {
-            if opened.get() {
-                let field = NodeRef::<leptos::html::Input>::new();
-                crate::kit::focus_soon(field);
-                view! { <div class="past"><div class="input"><input node_ref=field type="text" data-name="because" aria-label=format!("Why {word} is overridden") placeholder="Why? It is kept and counted." prop:value=move || reason.get() on:input=move |event| reason.set(event_target_value(&event)) on:keydown=on_enter(false, send)/></div>
-                    <button class="button" type="button" data-name="override" on:click=move |_| send()>"Override"</button></div> }.into_any()
-            } else {
-                view! { <button class="button" type="button" data-name="past" on:click=move |_| opened.set(true)>"Override…"</button> }.into_any()
-            }
-        })
-    };
     view! {
-        <li data-gate=word data-holds=stand.holds.word()>
-            <p><b>{word}</b>" "{stand.gate.looks_at()}": "<b>{stand.holds.word()}</b></p>
-            <p class="quiet">{one(&stand.says)}" "<span class="mono">{stand.commit.short().to_owned()}</span>" "{clock(stand.at)}</p>
-            {given}<ul>{found}</ul>{past}
-        </li>
+        <p><b>{stand.gate.word()}</b>" "{stand.gate.looks_at()}": "<b>{stand.holds.word()}</b></p>
+        <p class="quiet">{one(&stand.says)}" "<span class="mono">{stand.commit.short().to_owned()}</span>" "{clock(stand.at)}</p>
+        {given}<ul>{found}</ul>
     }
 }

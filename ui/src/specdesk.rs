@@ -7,9 +7,13 @@ mod graph;
 mod lines;
 mod rows;
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::desk::{DeskItem, DeskOf, DeskPage, Place};
+use pilothouse_contract::fleet::Fleet;
+use pilothouse_contract::item::ItemState;
 use pilothouse_contract::{Fault, ItemId, Oid, ProjectId, TaskId, ask};
 
 use crate::board::Filter;
@@ -30,8 +34,10 @@ pub(crate) struct Specs {
     page: RwSignal<Option<(DeskAt, DeskPage)>>,
     /// Why it could not be read.
     page_fault: RwSignal<Option<Fault>>,
-    /// The item to be chosen once the items are read.
-    wanted: RwSignal<Option<ItemId>>,
+    /// Whether the items were read since the desk was opened, and not only on an earlier visit.
+    fresh: RwSignal<bool>,
+    /// The item to be chosen, or the project whose first one is: until it is found, or another is chosen.
+    wanted: RwSignal<Option<Subject>>,
     /// The row of the page that is chosen.
     row: RwSignal<usize>,
     /// The task of the graph that is chosen.
@@ -50,6 +56,7 @@ impl Specs {
             fault: RwSignal::new(None),
             page: RwSignal::new(None),
             page_fault: RwSignal::new(None),
+            fresh: RwSignal::new(false),
             wanted: RwSignal::new(None),
             row: RwSignal::new(0),
             task: RwSignal::new(None),
@@ -64,19 +71,54 @@ impl Specs {
     }
 }
 
-/// Goes to the desk, and to the item that is on the stage there.
+/// Goes to the desk, and to the item that is on the stage there, or to the first of the project.
 pub(crate) fn open(desk: Desk) {
     let subject = untrack(|| desk.on_stage());
-    let item = desk.mirror.fleet.with_untracked(|fleet| match subject? {
-        Subject::Item(item) => Some(item),
-        Subject::Task(run, _) => Some(fleet.runs.get(&run)?.item),
-        Subject::Pull(pull) => Some(fleet.pulls.get(&pull)?.item),
-        _ => None,
+    let wanted = desk.mirror.fleet.with_untracked(|fleet| match subject? {
+        Subject::Task(run, _) => Some(Subject::Item(fleet.runs.get(&run)?.item)),
+        Subject::Pull(pull) => Some(Subject::Item(fleet.pulls.get(&pull)?.item)),
+        Subject::Session(_) => None,
+        it => Some(it),
     });
-    desk.specs.wanted.set(item);
+    let on_item = matches!(wanted, Some(Subject::Item(_)));
+    // Of a project that is not shown the list would not have it.
+    let project = untrack(|| desk.project_on_stage());
+    if desk.place.project.get_untracked().is_some_and(|shown| project.is_some_and(|it| it != shown)) {
+        desk.place.project.set(None);
+    }
+    if let Some(wanted) = &wanted {
+        // Until it is found, nothing stands there that could be taken for it.
+        desk.place.desk.set(untrack(|| found(desk, wanted)));
+    }
+    if wanted.is_some() || desk.place.view.get_untracked() != View::Desk {
+        desk.specs.wanted.set(wanted);
+    }
     desk.place.view.set(View::Desk);
     desk.place.filter.set(String::new());
-    desk.place.pane.set(if item.is_some() { Pane::Stage } else { Pane::List });
+    desk.place.filtering.set(false);
+    desk.place.pane.set(if on_item { Pane::Stage } else { Pane::List });
+}
+
+/// Whether the desk may have an item: a draft lies on a branch of its own until it lands, or somebody brings it over.
+pub(crate) fn may_have(desk: Desk, item: ItemId) -> bool {
+    let away = desk.mirror.fleet.with(|fleet| {
+        let draft = fleet.cards.get(&item).is_some_and(|it| it.draft.is_some());
+        draft && fleet.items.get(&item).is_none_or(|it| it.state != ItemState::Landed)
+    });
+    !away || found(desk, &Subject::Item(item)).is_some()
+}
+
+/// What is wanted, among the items as they were read last.
+fn found(desk: Desk, wanted: &Subject) -> Option<DeskAt> {
+    desk.specs.all.with(|all| {
+        let mut of = all.iter().flatten().flat_map(|of| of.items.iter().map(move |it| (of.project, it)));
+        let found = of.find(|(project, it)| match wanted {
+            Subject::Item(id) => it.item == Some(*id),
+            Subject::Project(id) => project == id,
+            _ => false,
+        });
+        found.map(|(project, it)| DeskAt { project, path: it.path.clone(), name: it.name.clone() })
+    })
 }
 
 /// Shows another tab of the page.
@@ -182,6 +224,7 @@ pub(crate) fn SpecDesk() -> impl IntoView {
             .fleet
             .with(|it| it.listed().map(|it| (it.id, it.main.clone())).collect::<Vec<(ProjectId, Oid)>>())
     });
+    specs.fresh.set(false);
     let all = LocalResource::new(move || {
         let _again = stands.get();
         ipc::call(ask::desk::List { project: None })
@@ -192,6 +235,7 @@ pub(crate) fn SpecDesk() -> impl IntoView {
             if specs.all.with_untracked(|known| known.as_ref() != Some(&list)) {
                 specs.all.set(Some(list));
             }
+            specs.fresh.set(true);
         }
         Some(Err(fault)) => specs.fault.set(Some(fault)),
         None => {}
@@ -210,67 +254,81 @@ pub(crate) fn SpecDesk() -> impl IntoView {
         });
         Some((at, base, tried))
     });
-    Effect::new(move |_| {
-        let Some((at, ..)) = version.get() else { return };
-        leptos::task::spawn_local(async move {
-            let asked = ask::desk::Open { project: at.project, path: at.path.clone(), name: at.name.clone() };
-            let answer = ipc::call(asked).await;
-            // Another may have been chosen meanwhile.
-            if desk.place.desk.try_get_untracked().flatten().as_ref() != Some(&at) {
-                return;
-            }
-            match answer {
-                Ok(page) => {
-                    specs.page_fault.set(None);
-                    let other = specs.page.with_untracked(|it| it.as_ref().is_none_or(|it| it.0 != at));
-                    if other {
-                        specs.row.set(0);
-                        specs.line.set(None);
-                        specs.in_graph.set(desk.place.desk_tab.get_untracked() == DeskTab::Plan);
-                        specs.task.set(graph::first(&page.plan));
-                    }
-                    if specs.page.with_untracked(|it| it.as_ref().is_none_or(|it| it.1 != page)) {
-                        specs.page.set(Some((at, page)));
-                    }
-                }
-                Err(fault) => specs.page_fault.set(Some(fault)),
-            }
-        });
+    Effect::new(move |before: Option<Option<DeskAt>>| {
+        let at = version.get().map(|it| it.0);
+        if before.flatten() != at {
+            // What went wrong with another is nothing to this one.
+            specs.page_fault.set(None);
+        }
+        if let Some(at) = at.clone() {
+            leptos::task::spawn_local(read(desk, at));
+        }
+        at
     });
     view! { <List/><Page/> }
 }
 
-/// What was asked for is chosen, or else what was chosen before, or the first.
+/// Reads the page of an item.
+async fn read(desk: Desk, at: DeskAt) {
+    let specs = desk.specs;
+    let asked = ask::desk::Open { project: at.project, path: at.path.clone(), name: at.name.clone() };
+    let answer = ipc::call(asked).await;
+    // Another may have been chosen meanwhile.
+    if desk.place.desk.try_get_untracked().flatten().as_ref() != Some(&at) {
+        return;
+    }
+    let page = match answer {
+        Ok(page) => page,
+        Err(fault) => return specs.page_fault.set(Some(fault)),
+    };
+    specs.page_fault.set(None);
+    if specs.page.with_untracked(|it| it.as_ref().is_none_or(|it| it.0 != at)) {
+        specs.row.set(0);
+        specs.line.set(None);
+        specs.in_graph.set(desk.place.desk_tab.get_untracked() == DeskTab::Plan);
+        specs.task.set(None);
+    }
+    let task = graph::chosen(&page.plan, specs.task.get_untracked().as_ref());
+    if specs.task.get_untracked() != task {
+        specs.task.set(task);
+    }
+    if specs.page.with_untracked(|it| it.as_ref().is_none_or(|it| it.0 != at || it.1 != page)) {
+        specs.page.set(Some((at, page)));
+    }
+}
+
+/// What was asked for is chosen, or else what was chosen before, or the first. What is not there leaves nothing chosen.
 fn choose(desk: Desk) {
+    let specs = desk.specs;
     Effect::new(move |_| {
-        if desk.specs.all.with(Option::is_none) {
+        if specs.all.with(Option::is_none) {
             return;
         }
-        let all = shown(desk);
-        let wanted = desk.specs.wanted.get();
-        let found = wanted.and_then(|id| {
-            desk.specs.all.with(|all| {
-                let of = all.iter().flatten().flat_map(|of| of.items.iter().map(move |it| (of.project, it)));
-                let mut of = of.filter(|it| it.1.item == Some(id));
-                of.next().map(|(project, it)| DeskAt {
-                    project,
-                    path: it.path.clone(),
-                    name: it.name.clone(),
-                })
-            })
-        });
-        if wanted.is_some() {
-            desk.specs.wanted.set(None);
-        }
         let chosen = desk.place.desk.get_untracked();
-        let stays = chosen.as_ref().is_some_and(|it| all.iter().any(|(at, _)| at == it));
-        if let Some(found) = found {
-            desk.place.desk.set(Some(found));
-        } else if !stays {
-            let first = all.first().map(|it| it.0.clone());
-            if chosen != first {
-                desk.place.desk.set(first);
+        let next = match specs.wanted.get() {
+            Some(wanted) => {
+                let found = found(desk, &wanted);
+                // An earlier list may name what is gone since.
+                if found.is_some() && specs.fresh.get() {
+                    specs.wanted.set(None);
+                }
+                found
             }
+            None => {
+                let all = shown(desk);
+                let stays = chosen.as_ref().filter(|it| all.iter().any(|(at, _)| at == *it)).cloned();
+                stays.or_else(|| all.first().map(|it| it.0.clone()))
+            }
+        };
+        if chosen != next {
+            desk.place.desk.set(next);
+        }
+    });
+    // Whoever chooses another waits no longer.
+    Effect::new(move |begun: Option<()>| {
+        let another = desk.place.desk.with(Option::is_some) && begun.is_some();
+        if another && specs.wanted.with_untracked(Option::is_some) {
+            specs.wanted.set(None);
         }
     });
 }
@@ -279,8 +337,15 @@ fn choose(desk: Desk) {
 #[component]
 fn List() -> impl IntoView {
     let desk = desk();
+    let specs = desk.specs;
     let list = Memo::new(move |_| shown(desk));
+    // Of which project each is, where there are several.
+    let names = Memo::new(move |_| {
+        let all = |fleet: &Fleet| fleet.listed().map(|it| (it.id, one(&it.name))).collect();
+        if desk.among_several() { desk.mirror.fleet.with(all) } else { BTreeMap::new() }
+    });
     let row = move |(at, it): (DeskAt, DeskItem)| {
+        let of_project = names.with(|all: &BTreeMap<ProjectId, String>| all.get(&at.project).cloned());
         let (of, choose) = (at.clone(), at);
         let selected = move || desk.place.desk.with(|chosen| chosen.as_ref() == Some(&of)).to_string();
         let done = match it.tasks {
@@ -295,9 +360,14 @@ fn List() -> impl IntoView {
         view! {
             <li role="option" data-desk=it.path.clone() aria-selected=selected on:click=move |_| desk.place.desk.set(Some(choose.clone()))>
                 <div class="t"><b class="cut">{one(&it.title)}</b><span class="tag push">{it.layout.name()}</span></div>
-                <div class="m"><span class="mono cut">{one(&it.path)}</span><span class="push">{says}</span></div>
+                <div class="m">{of_project.map(|it| view! { <span class="cut" data-name="of-project">{it}</span> })}<span class="mono cut">{one(&it.path)}</span><span class="push">{says}</span></div>
             </li>
         }
+    };
+    // What was read before stays, and it is said that it is old.
+    let old = move || {
+        let fault = specs.fault.get().filter(|_| specs.all.with(Option::is_some));
+        fault.map(|fault| view! { <FaultNote fault=fault/> })
     };
     let of_projects = move || {
         let faults = desk
@@ -322,7 +392,7 @@ fn List() -> impl IntoView {
     view! {
         <section class="pane board" data-pane="list" data-name="desklist" aria-label="Specs">
             <Filter/>
-            {of_projects}
+            {old}{of_projects}
             <ul class="hits bays" role="listbox" tabindex="0" data-focus="list" aria-label="Specs">{body}</ul>
         </section>
     }
@@ -354,23 +424,37 @@ fn Page() -> impl IntoView {
             </button>
         }
     }).collect_view();
-    let body = move || {
-        let fault = specs.page_fault.get();
-        let chosen = desk.place.desk.with(Option::is_some);
-        match (page.get(), fault) {
-            (Some(page), _) => match tab.get() {
-                DeskTab::Spec => rows::view(desk, &rows::of_spec(&page), &page.spec.meters),
-                DeskTab::Plan => view! {
-                    {graph::view(desk, &page.plan)}
-                    {rows::view(desk, &rows::of_plan(&page), &[])}
-                }
-                .into_any(),
-            },
-            (None, Some(fault)) => view! { <FaultNote fault=fault/> }.into_any(),
-            (None, None) if chosen => view! { <Reading what="the spec"/> }.into_any(),
-            (None, None) => view! { <Calm title="Nothing is chosen" says="A spec and its plan are read here before anything runs."/> }.into_any(),
+    // What is wanted and not there, once that is known.
+    let absent = move || match specs.wanted.get()? {
+        Subject::Item(item) if specs.fresh.get() => {
+            let name = desk.mirror.fleet.with(|it| it.slug_of(item));
+            Some(format!("{} is not on the default branch yet", one(&name)))
         }
+        _ => None,
     };
+    let waits =
+        move || specs.wanted.with(Option::is_some) && !specs.fresh.get() && specs.fault.with(Option::is_none);
+    let body = move || {
+        match (page.get(), desk.place.desk.with(Option::is_some)) {
+        (Some(page), _) => match tab.get() {
+            DeskTab::Spec => rows::view(desk, &rows::of_spec(&page), &page.spec.meters),
+            DeskTab::Plan => view! {
+                {graph::view(desk, &page.plan)}
+                {rows::view(desk, &rows::of_plan(&page), &[])}
+            }
+            .into_any(),
+        },
+        (None, true) if specs.page_fault.with(Option::is_some) => ().into_any(),
+        (None, true) => view! { <Reading what="the spec"/> }.into_any(),
+        (None, false) if waits() => view! { <Reading what="the specs"/> }.into_any(),
+        (None, false) => match absent() {
+            Some(title) => view! { <Calm title=title says="The spec of a draft is read in its refinement until its branch lands."/> }.into_any(),
+            None => view! { <Calm title="Nothing is chosen" says="A spec and its plan are read here before anything runs."/> }.into_any(),
+        },
+    }
+    };
+    // Above what was read before, if anything was.
+    let fault = move || specs.page_fault.get().map(|fault| view! { <FaultNote fault=fault/> });
     // It stays while what it holds changes, and has the keys; another page and another tab begin at their top.
     let holds = NodeRef::<leptos::html::Div>::new();
     Effect::new(move |_| {
@@ -383,7 +467,7 @@ fn Page() -> impl IntoView {
         <section class="pane stage" data-pane="stage" data-name="desk" aria-label="Desk">
             {move || page.get().map(|page| head(desk, &page))}
             <div class="tabs" role="tablist">{tabs}</div>
-            <div class="scroll deskpage" tabindex="0" role="tabpanel" node_ref=holds data-focus="stage" data-name=move || tab.get().name()>{body}</div>
+            <div class="scroll deskpage" tabindex="0" role="tabpanel" node_ref=holds data-focus="stage" data-name=move || tab.get().name()>{fault}{body}</div>
             <lines::Lines/>
         </section>
     }

@@ -1,19 +1,26 @@
 //! The tasks of a plan drawn as waves: phases down, waves across, each task with why it waits. Arrows move in it, Enter opens the line of the
 //! task that is chosen.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use leptos::prelude::*;
-use pilothouse_contract::TaskId;
 use pilothouse_contract::desk::rows::because;
 use pilothouse_contract::desk::{PlanPage, ProofState, Red, TaskLook};
 use pilothouse_contract::spec::Verify;
+use pilothouse_contract::{TaskId, text};
 
 use super::{bring, open_line};
 use crate::desk::Desk;
 use crate::kit::Icon;
 use crate::words::{count, one};
 
-/// So many tasks are drawn: more than that nobody sees at once, and the command line has all of them.
+/// So much is drawn: more than that nobody sees at once, and the command line has all of it.
 const DRAWN: usize = 400;
+const COLUMNS: usize = 24;
+const PHASES: usize = 60;
+/// So many facts are said of one task, each of so many signs.
+const FACTS: usize = 40;
+const SIGNS: usize = 300;
 
 /// The column of a task: what is over first, then the waves, then what comes in none.
 fn column(page: &PlanPage, task: &TaskLook) -> usize {
@@ -24,21 +31,34 @@ fn column(page: &PlanPage, task: &TaskLook) -> usize {
     }
 }
 
-fn drawn(page: &PlanPage) -> impl Iterator<Item = &TaskLook> {
-    page.tasks.iter().take(DRAWN)
+/// The first tasks, in the columns and the phases that have room.
+fn drawn(page: &PlanPage) -> Vec<&TaskLook> {
+    let all = || page.tasks.iter().take(DRAWN);
+    let columns: BTreeSet<usize> = all().map(|it| column(page, it)).collect();
+    let columns: BTreeSet<usize> = columns.into_iter().take(COLUMNS).collect();
+    let phases: BTreeSet<Option<usize>> = all().map(|it| it.phase).collect();
+    let phases: BTreeSet<Option<usize>> = phases.into_iter().take(PHASES).collect();
+    all().filter(|it| columns.contains(&column(page, it)) && phases.contains(&it.phase)).collect()
 }
 
-/// The task that is chosen at first: the first that could begin.
-pub(super) fn first(page: &PlanPage) -> Option<TaskId> {
-    let first = drawn(page).find(|it| it.wave == Some(0)).or_else(|| drawn(page).next());
-    first.map(|it| it.id.clone())
+/// Other people's text on one line that has an end.
+fn short(says: &str) -> String {
+    text::line(says, SIGNS)
+}
+
+/// The task that is chosen: the one that was, if it is drawn, or the first that could begin.
+pub(super) fn chosen(page: &PlanPage, before: Option<&TaskId>) -> Option<TaskId> {
+    let all = drawn(page);
+    let same = all.iter().find(|it| Some(&it.id) == before);
+    let first = || all.iter().find(|it| it.wave == Some(0)).or(all.first());
+    same.or_else(first).map(|it| it.id.clone())
 }
 
 /// Heeds a key. Returns whether it was one of the graph's.
 pub(super) fn heed(desk: Desk, page: &PlanPage, word: &str) -> bool {
     let specs = desk.specs;
-    let chosen = specs.task.get_untracked();
-    let Some(at) = drawn(page).find(|it| Some(&it.id) == chosen.as_ref()) else { return false };
+    let chosen = chosen(page, specs.task.get_untracked().as_ref());
+    let Some(at) = page.tasks.iter().find(|it| Some(&it.id) == chosen.as_ref()) else { return false };
     if matches!(word, "enter" | "space") && specs.in_graph.get_untracked() {
         open_line(desk, Some(&at.place));
         return true;
@@ -53,22 +73,24 @@ pub(super) fn heed(desk: Desk, page: &PlanPage, word: &str) -> bool {
 /// Where an arrow leads: within a column, or to what stands nearest in the next column that holds any.
 fn step(page: &PlanPage, at: &TaskLook, word: &str) -> Option<TaskId> {
     let own = column(page, at);
-    let in_column = |number: usize| {
-        let mut all: Vec<&TaskLook> = drawn(page).filter(|it| column(page, it) == number).collect();
+    let mut columns: BTreeMap<usize, Vec<&TaskLook>> = BTreeMap::new();
+    for it in drawn(page) {
+        columns.entry(column(page, it)).or_default().push(it);
+    }
+    for all in columns.values_mut() {
         all.sort_by_key(|it| it.phase);
-        all
-    };
+    }
     let place = |all: &[&TaskLook]| all.iter().position(|it| it.id == at.id).unwrap_or_default();
-    let here = in_column(own);
+    let here = columns.get(&own)?;
     let next = match word {
-        "arrowdown" => here.get(place(&here) + 1).or(here.last()).copied(),
-        "arrowup" => here.get(place(&here).saturating_sub(1)).copied(),
+        "arrowdown" => here.get(place(here) + 1).or(here.last()).copied(),
+        "arrowup" => here.get(place(here).saturating_sub(1)).copied(),
         "arrowright" => {
-            let next = (own + 1..=page.waves + 1).map(in_column).find(|it| !it.is_empty())?;
+            let next = columns.range(own + 1..).next()?.1;
             next.iter().copied().find(|it| it.phase >= at.phase).or(next.last().copied())
         }
         "arrowleft" => {
-            let next = (0..own).rev().map(in_column).find(|it| !it.is_empty())?;
+            let next = columns.range(..own).next_back()?.1;
             next.iter().copied().rev().find(|it| it.phase <= at.phase).or(next.first().copied())
         }
         _ => return None,
@@ -81,39 +103,42 @@ pub(super) fn view(desk: Desk, page: &PlanPage) -> AnyView {
     if page.tasks.is_empty() {
         return view! { <crate::kit::Calm title="This spec has no tasks" says="Write them where its layout keeps them; they are drawn here as waves."/> }.into_any();
     }
-    let used = |number: usize| drawn(page).any(|it| column(page, it) == number);
-    let columns: Vec<usize> = (0..=page.waves + 1).filter(|it| used(*it)).collect();
-    let heads = columns.iter().map(|number| {
-        let of = drawn(page).filter(|it| column(page, it) == *number).count();
+    let all = drawn(page);
+    let mut columns: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut cells: BTreeMap<Option<usize>, BTreeMap<usize, Vec<&TaskLook>>> = BTreeMap::new();
+    for it in &all {
+        let number = column(page, it);
+        *columns.entry(number).or_default() += 1;
+        cells.entry(it.phase).or_default().entry(number).or_default().push(it);
+    }
+    let heads = columns.iter().map(|(number, of)| {
         let name = match *number {
             0 => "Done".to_owned(),
             it if it > page.waves => "In no wave".to_owned(),
             it => format!("Wave {it}"),
         };
-        view! { <div class="wh" role="presentation"><span>{name}</span><span>{count(of, "task")}</span></div> }
+        view! { <div class="wh" role="presentation"><span>{name}</span><span>{count(*of, "task")}</span></div> }
     }).collect_view();
-    let mut phases: Vec<Option<usize>> = drawn(page).map(|it| it.phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    let body = phases
-        .into_iter()
-        .map(|phase| {
+    let body = cells
+        .iter()
+        .map(|(phase, row)| {
             let look = phase.and_then(|it| page.phases.get(it));
-            let title = look.map_or_else(|| "Tasks".to_owned(), |it| one(&it.title));
+            let title = look.map_or_else(|| "Tasks".to_owned(), |it| short(&it.title));
             let done = look.map(|it| format!("{} of {} done", it.done, it.tasks));
             let cells = columns
-                .iter()
+                .keys()
                 .map(|number| {
-                    let of = drawn(page).filter(|it| it.phase == phase && column(page, it) == *number);
-                    let of = of.map(|it| task(desk, it)).collect_view();
+                    let of = row.get(number).into_iter().flatten().map(|it| task(desk, it)).collect_view();
                     view! { <div class="cell" role="presentation">{of}</div> }
                 })
                 .collect_view();
             view! { <div class="ph" role="presentation"><b>{title}</b><small>{done}</small></div>{cells} }
         })
         .collect_view();
-    let more = (page.tasks.len() > DRAWN)
-        .then(|| view! { <p class="none">{format!("The first {DRAWN} of {} tasks are drawn.", page.tasks.len())}</p> });
+    let more = (all.len() < page.tasks.len()).then(|| {
+        let (drawn, of) = (all.len(), page.tasks.len());
+        view! { <p class="none">{format!("The first {drawn} of {of} tasks are drawn, in at most {COLUMNS} columns and {PHASES} phases.")}</p> }
+    });
     let slots = page.slots.map(|it| format!("{} at once", count(it, "task")));
     let of = page.clone();
     let chosen = move || {
@@ -161,8 +186,8 @@ fn task(desk: Desk, it: &TaskLook) -> AnyView {
     };
     view! {
         <div class="task" role="option" data-s=state data-task=id.to_string() aria-selected=chosen on:click=click>
-            <span class="t"><Icon name=icon/><span class="call">{one(id.as_str())}</span><span class="push cut">{why}</span></span>
-            <span>{one(&it.title)}</span>
+            <span class="t"><Icon name=icon/><span class="call">{short(id.as_str())}</span><span class="push cut">{why}</span></span>
+            <span>{short(&it.title)}</span>
         </div>
     }.into_any()
 }
@@ -214,9 +239,13 @@ fn about(it: &TaskLook) -> AnyView {
     }
     let covers = if it.covers.is_empty() { "no requirement".to_owned() } else { it.covers.join(", ") };
     rows.push(("Covers", covers));
+    if let Some(more) = rows.len().checked_sub(FACTS).filter(|it| *it > 0) {
+        rows.truncate(FACTS);
+        rows.push(("More", format!("{more} that the command line has")));
+    }
     let rows =
-        rows.into_iter().map(|(name, says)| view! { <dt>{name}</dt><dd>{one(&says)}</dd> }).collect_view();
-    view! { <h2>{format!("{} {}", one(it.id.as_str()), one(&it.title))}<span class="mono quiet">{format!(" {}", one(&it.place.to_string()))}</span></h2><dl>{rows}</dl> }.into_any()
+        rows.into_iter().map(|(name, says)| view! { <dt>{name}</dt><dd>{short(&says)}</dd> }).collect_view();
+    view! { <h2>{format!("{} {}", short(it.id.as_str()), short(&it.title))}<span class="mono quiet">{format!(" {}", one(&it.place.to_string()))}</span></h2><dl>{rows}</dl> }.into_any()
 }
 
 #[cfg(test)]
@@ -258,7 +287,9 @@ mod tests {
             step(&page, at, word).map(|it| it.to_string())
         };
         let to = |id: &str| Some(id.to_owned());
-        assert_eq!(first(&page).map(|it| it.to_string()), to("B"));
+        assert_eq!(chosen(&page, None).map(|it| it.to_string()), to("B"));
+        assert_eq!(chosen(&page, Some(&"D".into())).map(|it| it.to_string()), to("D"));
+        assert_eq!(chosen(&page, Some(&"Z".into())).map(|it| it.to_string()), to("B"), "gone since");
         assert_eq!(from("A", "arrowright"), to("B"));
         assert_eq!(from("B", "arrowdown"), to("C"));
         assert_eq!(from("C", "arrowdown"), to("C"));
@@ -267,5 +298,14 @@ mod tests {
         assert_eq!(from("D", "arrowleft"), to("C"));
         assert_eq!(from("B", "arrowleft"), to("A"));
         assert_eq!(from("B", "x"), None);
+    }
+
+    #[test]
+    fn a_plan_without_end_is_drawn_to_an_end() {
+        let tasks = (0..900).map(|n| look(&format!("T{n}"), n, Some(n), Mark::Open)).collect();
+        let page = PlanPage { tasks, waves: 900, ..PlanPage::default() };
+        assert_eq!(drawn(&page).len(), COLUMNS);
+        let tasks = (0..900).map(|n| look(&format!("T{n}"), 0, Some(0), Mark::Open)).collect();
+        assert_eq!(drawn(&PlanPage { tasks, waves: 1, ..PlanPage::default() }).len(), DRAWN);
     }
 }
