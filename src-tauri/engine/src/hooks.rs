@@ -145,7 +145,8 @@ impl Engine {
 
     /// Runs what is to be run before a worktree is removed.
     pub(crate) async fn before_remove(&self, worktree: &Worktree) {
-        let stands = self.inner.trees.path(&worktree.path).is_dir();
+        // Whether it is the one that we made is looked at before the hook.
+        let stands = self.inner.trees.path(&worktree.path).symlink_metadata().is_ok();
         if let Some(attempt) = worktree.attempt.filter(|_| stands) {
             self.aside(Moment::BeforeRemove, attempt).await;
         }
