@@ -373,6 +373,10 @@ fn a_check_that_fails_on_the_merge_result_sends_the_change_back() {
         )],
         "A check that the change does not hold",
     );
+    // It came after the yes, and runs only once somebody saw it.
+    let refused = scene.home.try_json(&["run", "start", "001-work", "--agent", "rehearsal"]).fault();
+    assert!(refused.contains("the command in WORKFLOW.md checks is new"), "{refused}");
+    scene.home.trust_again(&scene.repo);
     let before = scene.main();
     scene.start("policy");
     let ended = scene.wait(|it| matches!(it.event, Event::RunMoved { to: RunState::Parked, .. }));

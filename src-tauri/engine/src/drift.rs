@@ -1,6 +1,6 @@
 //! Trust drift (promise P11): what in a project can run commands and was not there when a person trusted it. What git
-//! itself would run for us is held back until a person looked again, and so is a run whose proofs nobody was shown; of everything else a
-//! person is told once.
+//! itself would run for us is held back until a person looked again, and so is work whose proofs, checks or agents' commands nobody
+//! was shown; of everything else a person is told once.
 //!
 //! Refuses: to say what can run commands; `execution/look.rs` knows.
 
@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::execution::drafting;
 use crate::execution::held::{Key, Stage};
 use crate::execution::look;
+use crate::policy::workflow::Workflow;
 use crate::ports::git::GitError;
 
 /// What is new, as a person is told it: what, where, and since when.
@@ -30,6 +31,21 @@ fn look_again(project: &Project) -> String {
 
 fn in_words(error: &GitError) -> Fault {
     Fault::environment(error.to_string())
+}
+
+/// Refuses, in words, what is new.
+fn shown(project: &Project, what: &str, new: &[Found]) -> Result<(), Fault> {
+    let Some(first) = new.first() else { return Ok(()) };
+    let more = match new.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let says = format!(
+        "the {what} in {}{more} is new or changed since you trusted {}, and runs only once you saw it",
+        first.place, project.name
+    );
+    let all: Vec<String> = new.iter().map(|it| format!("{}: {}", it.place, it.says)).collect();
+    Err(Fault::refused(says).command("look at it, and decide", look_again(project)).because(all.join("\n")))
 }
 
 impl Engine {
@@ -88,20 +104,17 @@ impl Engine {
 
     /// Refuses, in words, to run proofs that no person was shown: those of a spec that are new or changed since its project was trusted.
     pub(crate) fn as_shown(&self, project: &Project, spec: &Spec) -> Result<(), Fault> {
-        let new = look::proofs_since_trusted(project, spec);
-        let Some(first) = new.first() else { return Ok(()) };
-        let more = match new.len() - 1 {
-            0 => String::new(),
-            more => format!(", and {more} more"),
-        };
-        let says = format!(
-            "the proof in {}{more} is new or changed since you trusted {}, and runs only once you saw it",
-            first.place, project.name
-        );
-        let all: Vec<String> = new.iter().map(|it| format!("{}: {}", it.place, it.says)).collect();
-        Err(Fault::refused(says)
-            .command("look at it, and decide", look_again(project))
-            .because(all.join("\n")))
+        shown(project, "proof", &look::proofs_since_trusted(project, spec))
+    }
+
+    /// The same of what `WORKFLOW.md` says for work with these agents: its checks, their commands, and what both get.
+    pub(crate) fn commands_shown(
+        &self,
+        project: &Project,
+        workflow: &Workflow,
+        agents: &[&str],
+    ) -> Result<(), Fault> {
+        shown(project, "command", &look::commands_since_trusted(project, &workflow.used(agents)))
     }
 
     /// The outcome of an effect that is held back; nothing if it may be performed.

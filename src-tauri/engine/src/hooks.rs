@@ -25,11 +25,16 @@ use crate::policy::conduct::Conduct;
 const WRONG_MAX: usize = 400;
 
 impl Engine {
-    /// Reads `WORKFLOW.md` as it stands where our record has a project's default branch, and comes back once that is taken in.
+    /// Reads `WORKFLOW.md` as it stands where our record has a project's default branch, and comes back once that is taken in. That of a
+    /// project that nobody trusts is not looked at: nothing of it is in force.
     ///
     /// # Errors
     /// In words, if git cannot read it.
     pub(crate) async fn look_at_workflow(&self, project: &Project) -> Result<(), Fault> {
+        let trusted = |it: &Project| it.trust != Trust::Undecided;
+        if !self.fleet().projects.get(&project.id).is_some_and(trusted) {
+            return Ok(());
+        }
         let in_words = |error: crate::ports::git::GitError| Fault::environment(error.to_string());
         let file = repository::workflow_file(&git_of(project), &project.main).await.map_err(in_words)?;
         let version = Version {
@@ -140,7 +145,8 @@ impl Engine {
 
     /// Runs what is to be run before a worktree is removed.
     pub(crate) async fn before_remove(&self, worktree: &Worktree) {
-        let stands = self.inner.trees.path(&worktree.path).is_dir();
+        // Whether it is the one that we made is looked at before the hook.
+        let stands = self.inner.trees.path(&worktree.path).symlink_metadata().is_ok();
         if let Some(attempt) = worktree.attempt.filter(|_| stands) {
             self.aside(Moment::BeforeRemove, attempt).await;
         }

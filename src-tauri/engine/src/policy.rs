@@ -15,4 +15,5 @@ pub mod skills;
 pub mod specs;
 pub mod stands;
 pub mod tiers;
+pub mod words;
 pub mod workflow;

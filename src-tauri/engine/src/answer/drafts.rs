@@ -87,6 +87,7 @@ impl Answer<ask::draft::New> for Desk {
         let workflow = self.workflow(&project).await?;
         let refused = |error: crate::policy::workflow::BadWorkflow| Fault::refused(error.to_string());
         let author = workflow.writer(call.agent.as_deref()).map_err(refused)?;
+        self.engine.commands_shown(&project, &workflow, &[&author.agent.name])?;
         Self::is_there(&author)?;
         let git = git_of(&project);
         let paths = paths_at(&git, &project.main).await.map_err(|error| in_words(&error))?;
@@ -185,6 +186,9 @@ impl Answer<ask::draft::Refine> for Desk {
             Some(name) => workflow.writer(Some(name)).map_err(|error| Fault::refused(error.to_string()))?,
             None => refiner(&workflow, &draft, &item)?,
         };
+        // The author answers what is found.
+        let agents = [by.agent.name.as_str(), draft.author.agent.name.as_str()];
+        self.engine.commands_shown(&project, &workflow, &agents)?;
         Self::is_there(&by)?;
         let lenses = if call.lenses.is_empty() { workflow.lenses() } else { call.lenses.clone() };
         let policy = workflow.policy(draft.author.agent.clone());

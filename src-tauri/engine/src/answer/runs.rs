@@ -68,6 +68,7 @@ impl Desk {
                     .map_err(|error| Fault::refused(error.to_string()))?,
             },
         };
+        self.engine.commands_shown(&project, &workflow, &[&agent.name])?;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         if !crate::execution::agents::is_there(program) {
             return Err(Fault::refused(format!("the agent program '{program}' is not on this machine"))

@@ -131,6 +131,7 @@ impl Work<'_> {
     fn note_drained(&mut self) {
         if self.fleet.halt.as_ref().is_some_and(|it| it.drained.is_none())
             && !self.fleet.runs.values().any(|it| it.state.is_live() && self.is_under_way(it))
+            && !self.fleet.cards.values().any(|it| it.draft.as_ref().is_some_and(|it| it.sitting.is_some()))
         {
             self.engine(Event::Drained);
         }

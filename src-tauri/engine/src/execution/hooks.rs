@@ -1,9 +1,10 @@
 //! Hooks of a project's `WORKFLOW.md` around the worktree of an attempt: shell commands, each in a process group of its own that ends with
 //! it, run by the crate that keeps to the Symphony specification.
 //!
-//! Refuses: more of the engine's environment than agents and checks get, and to run one again that came to its end and whose end an
+//! Refuses: more of the engine's environment than agents and checks get, to run one outside the worktree that we made, and to run one again that came to its end and whose end an
 //! engine that was killed did not come to tell.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 
 use super::attempts::{Attempts, Matter};
 use super::env;
+use super::trees::name_of;
 
 /// Below the folder of briefs: processes of hooks that run.
 const NOTES: &str = "hooks";
@@ -55,8 +57,25 @@ impl Moment {
     }
 }
 
+/// How a hook ended by its note, which is empty if it ended well; nothing if there is none.
+async fn noted(note: &Path) -> io::Result<Option<Result<(), String>>> {
+    match tokio::fs::read(note).await {
+        Ok(bytes) if bytes.is_empty() => Ok(Some(Ok(()))),
+        Ok(bytes) => Ok(Some(Err(String::from_utf8_lossy(&bytes).into_owned()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Notes how a hook ended: all of it or nothing, for half of a note would say something else.
+async fn put_down(note: &Path, how: &Result<(), String>) -> io::Result<()> {
+    let half = note.with_extension("half");
+    tokio::fs::write(&half, how.as_ref().err().map_or("", String::as_str)).await?;
+    tokio::fs::rename(half, note).await
+}
+
 impl Attempts {
-    /// Runs the hook of a moment to its end, or finds that done; nothing if the file has none. `stop` ends it early.
+    /// Runs the hook of a moment to its end, or finds how that was; nothing if the file has none. `stop` ends it early.
     ///
     /// # Errors
     /// In words for people, if it failed or took too long.
@@ -76,20 +95,26 @@ impl Attempts {
         let Some(script) = script else { return Ok(()) };
         let folder = self.folder.join(matter.attempt.id.to_string());
         let note = moment.note().map(|it| folder.join(it));
-        if note.as_deref().is_some_and(Path::exists) {
-            return Ok(());
-        }
         let in_words = |error: std::io::Error| format!("the hook {} was not run: {error}", moment.key());
+        if let Some(note) = &note
+            && let Some(how) = noted(note).await.map_err(in_words)?
+        {
+            return how;
+        }
+        // An agent may have put a link in its place: that leads out of it.
+        let (tree, git_dir) = (&matter.worktree, Path::new(&matter.project.git_dir));
+        let found = self.trees.find(git_dir, &name_of(tree), &tree.path).await;
+        found.map_err(|error| format!("the hook {} was not run: {error}", moment.key()))?;
         tokio::fs::create_dir_all(&folder).await.map_err(in_words)?;
         let limit = Duration::from_millis(hooks.timeout_ms);
         let ran = run_hook(moment.key(), script, &self.around(matter), limit, stop).await;
-        if !matches!(ran, Err(HookError::Stopped(_)))
-            && let Some(note) = note
-        {
-            tokio::fs::write(note, []).await.map_err(in_words)?;
-        }
+        let is_over = !matches!(ran, Err(HookError::Stopped(_)));
         // What it said is somebody else's text.
-        ran.map(drop).map_err(|error| pilothouse_contract::text::plain(&error.to_string(), true))
+        let how = ran.map(drop).map_err(|error| pilothouse_contract::text::plain(&error.to_string(), true));
+        if let Some(note) = note.filter(|_| is_over) {
+            put_down(&note, &how).await.map_err(in_words)?;
+        }
+        how
     }
 
     fn around(&self, matter: &Matter) -> Surroundings {
@@ -122,6 +147,22 @@ impl Attempts {
     pub async fn reap_hooks(&self) {
         for mark in process::reap(&self.notes()).await {
             tracing::info!(mark, "ended: a hook that an earlier engine ran");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn how_a_hook_ended_is_known_after_the_engine_was_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = folder.path().join("before_run-s1.done");
+        assert_eq!(noted(&note).await.unwrap(), None);
+        for how in [Ok(()), Err("it failed with 3".to_owned())] {
+            put_down(&note, &how).await.unwrap();
+            assert_eq!(noted(&note).await.unwrap(), Some(how));
         }
     }
 }

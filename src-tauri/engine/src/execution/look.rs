@@ -98,12 +98,18 @@ fn proofs(spec: &Spec, of: impl Fn(&TaskSpec) -> bool) -> Vec<Found> {
 }
 
 /// What a run of a spec would run as proofs and nobody was shown, for it is new or changed since a person trusted the project. What says
-/// the same as one that was shown is no other, wherever it stands.
+/// the same as one that was shown is no other, wherever it stands. Tasks that are ticked have their proofs run on the merge result.
 #[must_use]
 pub fn proofs_since_trusted(project: &Project, spec: &Spec) -> Vec<Found> {
     let Trust::Given { found: seen, .. } = &project.trust else { return Vec::new() };
     let known = |it: &Found| seen.iter().any(|seen| seen.kind == it.kind && seen.hash == it.hash);
-    proofs(spec, |it| !it.done && !it.optional).into_iter().filter(|it| !known(it)).collect()
+    proofs(spec, |it| it.done || !it.optional).into_iter().filter(|it| !known(it)).collect()
+}
+
+/// The same of what a `WORKFLOW.md` says: of commands and what they get, what nobody was shown to stand there.
+#[must_use]
+pub fn commands_since_trusted(project: &Project, used: &[(String, String)]) -> Vec<Found> {
+    unseen(project, commands(used))
 }
 
 /// Commands of a `WORKFLOW.md`, as they are found: where, what.
@@ -298,6 +304,52 @@ mod tests {
             entries_of("x.toml", FoundKind::AgentSetting, b"[mcp_servers.a]")[0].says,
             "[mcp_servers.a]"
         );
+    }
+
+    fn trusted(found: Vec<Found>) -> Project {
+        let git = "/nowhere".to_owned();
+        let by = pilothouse_contract::Who::Engine;
+        Project {
+            id: pilothouse_contract::ProjectId(1),
+            name: "x".to_owned(),
+            path: git.clone(),
+            git_dir: git,
+            default_branch: pilothouse_contract::RefName::branch("main"),
+            main: "m0".into(),
+            trust: Trust::Given { at: pilothouse_contract::At(1), by, found },
+            line: pilothouse_contract::project::Line::Open,
+            added: pilothouse_contract::At(1),
+            removed: false,
+            workflow: None,
+        }
+    }
+
+    #[test]
+    fn a_proof_that_nobody_saw_is_new_also_where_its_task_is_ticked() {
+        let task = |done, optional| TaskSpec {
+            id: "T001".into(),
+            done,
+            optional,
+            verify: Verify::Commands(vec!["make".to_owned()]),
+            ..TaskSpec::default()
+        };
+        let of = |task: TaskSpec| Spec { tasks: vec![task], ..Spec::default() };
+        for (done, optional, new) in [(false, false, 1), (true, false, 1), (true, true, 1), (false, true, 0)]
+        {
+            let spec = of(task(done, optional));
+            assert_eq!(proofs_since_trusted(&trusted(vec![]), &spec).len(), new, "{done} {optional}");
+            let seen = trusted(proofs(&spec, |_| true));
+            assert!(proofs_since_trusted(&seen, &spec).is_empty(), "{done} {optional}");
+        }
+    }
+
+    #[test]
+    fn a_command_of_the_workflow_is_new_where_it_says_something_else() {
+        let says = |what: &str| [("checks".to_owned(), what.to_owned())];
+        let project = trusted(commands(&says("make")));
+        assert!(commands_since_trusted(&project, &says("make")).is_empty());
+        let new = commands_since_trusted(&project, &says("make all"));
+        assert_eq!(new.first().map(|it| it.place.as_str()), Some("WORKFLOW.md checks"));
     }
 
     #[test]

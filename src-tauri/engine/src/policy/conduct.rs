@@ -1,7 +1,8 @@
 //! What a `WORKFLOW.md` says around attempts: shell commands before and after, and words for the agents. The keys and the template are
 //! those of the Symphony specification and are read by the crate that keeps to it, so that one file means the same to both.
 //!
-//! Refuses a template that names what there is not: its words would become empty ones.
+//! Refuses a template that names what there is not: its words would become empty ones; and one that could be made without end, see
+//! [`super::words`].
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use pilothouse_symphony::workflow::{Feed, Hooks, RetryKind, TemplateError, rende
 use pilothouse_symphony::{Blocker, Issue};
 use serde_json::json;
 
+use super::words;
 use super::workflow::BadWorkflow;
 
 /// What a file says around attempts.
@@ -35,6 +37,7 @@ impl Conduct {
         let whole = split(Path::new("it"), text).map_err(|error| BadWorkflow(error.to_string()))?;
         let hooks = Hooks::read(&whole.config).map_err(|error| BadWorkflow(error.to_string()))?;
         if !whole.prompt.is_empty() {
+            words::modest(&whole.prompt).map_err(BadWorkflow)?;
             check(&whole.prompt).map_err(|error| BadWorkflow(error.to_string()))?;
         }
         let feed = Feed::read(&whole.config).map_err(|error| BadWorkflow(error.to_string()))?;
@@ -175,6 +178,7 @@ mod tests {
             ("{{ isue.title }}", "isue"),
             ("{{ issue.title | shout }}", "shout"),
             ("{{ issue.native_ref.number }}", "number"),
+            ("{% for i in (1..9000000000) %}{% endfor %}", "a range"),
             ("---\nhooks: {after_run: [a]}\n---\n", "hooks.after_run"),
             ("---\n- a\n---\n", "no map"),
         ] {

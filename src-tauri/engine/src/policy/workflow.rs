@@ -250,9 +250,21 @@ impl Workflow {
     /// Commands that the file holds, and variables that it hands to them, for the trust decision: where, what.
     #[must_use]
     pub fn commands(&self) -> Vec<(String, String)> {
-        let agents =
-            self.settings.agents.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
-        let resumes = self.settings.agents.iter().filter(|(_, it)| !it.resume.is_empty());
+        self.told(|_| true).chain(self.conduct.commands()).collect()
+    }
+
+    /// Those of them that work with these agents uses. What is run around attempts waits for a yes by itself.
+    #[must_use]
+    pub fn used(&self, agents: &[&str]) -> Vec<(String, String)> {
+        let judge = self.settings.judge.as_deref();
+        self.told(|name| agents.contains(&name) || judge == Some(name)).collect()
+    }
+
+    /// What our own key says of them, with the agents that are asked for.
+    fn told(&self, of: impl Fn(&str) -> bool) -> impl Iterator<Item = (String, String)> {
+        let own: Vec<_> = self.settings.agents.iter().filter(|(name, _)| of(name)).collect();
+        let agents = own.iter().map(|(name, it)| (format!("agents.{name}"), it.command.join(" ")));
+        let resumes = own.iter().filter(|(_, it)| !it.resume.is_empty());
         let resumes = resumes.map(|(name, it)| (format!("agents.{name}.resume"), it.resume.join(" ")));
         let checks = self.settings.checks.iter().map(|it| ("checks".to_owned(), it.clone()));
         let env = (!self.settings.env.is_empty())
@@ -263,7 +275,7 @@ impl Workflow {
             );
             ("quiet".to_owned(), says)
         });
-        agents.chain(resumes).chain(checks).chain(env).chain(quiet).chain(self.conduct.commands()).collect()
+        agents.chain(resumes).chain(checks).chain(env).chain(quiet).collect::<Vec<_>>().into_iter()
     }
 
     /// What each agent may use at most.
@@ -430,6 +442,14 @@ mod tests {
             told.iter().any(|(place, says)| place == "quiet" && says.contains("`cargo test`")),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn work_uses_the_checks_and_the_commands_of_its_own_agents() {
+        let text = "---\nhooks: { before_run: make }\npilothouse:\n  agents: { a: { command: [a] }, b: { command: [b] }, c: { command: [c] } }\n  judge: c\n  checks: [make]\n  env: [TOKEN]\n---\n";
+        let used = Workflow::read(Some(text), "x").unwrap().used(&["a", "claude"]);
+        let places: Vec<&str> = used.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(places, ["agents.a", "agents.c", "checks", "env"]);
     }
 
     #[test]

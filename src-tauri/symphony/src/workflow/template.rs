@@ -2,6 +2,7 @@
 //! know: an unknown variable or filter fails the attempt, it never becomes empty text.
 
 use std::error::Error as _;
+use std::io;
 
 use serde::Serialize;
 use serde_json::json;
@@ -12,6 +13,9 @@ use crate::Issue;
 pub const DEFAULT_PROMPT: &str = "You work on {{ issue.identifier }}: {{ issue.title }}\n\n\
 {% if issue.description %}{{ issue.description }}\n\n{% endif %}\
 Work in this folder only. Finish the issue, check your work, and say at the end what you did.";
+
+/// A prompt is at most so long, in bytes: a template can say more than any agent reads.
+const PROMPT_MAX: usize = 1024 * 1024;
 
 /// Why a prompt could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +57,35 @@ pub fn render(
     let parsed = parser.parse(template).map_err(|error| TemplateError::Parse(one_line(&error)))?;
     let inputs = json!({ "issue": issue, "attempt": attempt, "retry_kind": kind });
     let inputs = liquid::to_object(&inputs).map_err(|error| TemplateError::Render(one_line(&error)))?;
-    parsed.render(&inputs).map_err(|error| TemplateError::Render(one_line(&error)))
+    let mut made = Made::default();
+    let rendered = parsed.render_to(&mut made, &inputs);
+    if made.is_full {
+        return Err(TemplateError::Render(format!("it would be longer than {PROMPT_MAX} bytes")));
+    }
+    rendered.map_err(|error| TemplateError::Render(one_line(&error)))?;
+    String::from_utf8(made.bytes).map_err(|error| TemplateError::Render(error.to_string()))
+}
+
+/// What was made of a prompt so far. Takes no more once that is too much.
+#[derive(Debug, Default)]
+struct Made {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl io::Write for Made {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.bytes.len().saturating_add(more.len()) > PROMPT_MAX {
+            self.is_full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether a prompt can be made for an issue that has everything.
@@ -133,6 +165,13 @@ mod tests {
         let error = made("{{ issue.title | shout }}", None).unwrap_err().to_string();
         assert!(error.contains("shout"), "{error}");
         assert!(matches!(made("{{ issue.title", None), Err(TemplateError::Parse(_))));
+    }
+
+    #[test]
+    fn a_prompt_that_would_be_longer_than_anybody_reads_is_not_made() {
+        let template = format!("{{% for i in (1..9000) %}}{}{{% endfor %}}", "x".repeat(200));
+        let error = made(&template, None);
+        assert!(error.unwrap_err().to_string().contains("longer than"));
     }
 
     #[test]

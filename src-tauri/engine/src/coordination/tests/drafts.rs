@@ -246,6 +246,17 @@ fn while_everything_is_paused_nobody_sits_down_and_then_once() {
 }
 
 #[test]
+fn nothing_is_drained_while_somebody_sits_at_a_draft() {
+    let mut desk = begun();
+    let author = desk.sits(Role::Draft);
+    desk.take(Input::PauseAll { paused: true });
+    let drained = |desk: &Desk| desk.fleet.halt.as_ref().and_then(|it| it.drained);
+    assert_eq!(drained(&desk), None, "its author works on");
+    desk.leaves(author, "c1", vec![]);
+    assert_eq!(drained(&desk), Some(desk.now));
+}
+
+#[test]
 fn a_session_that_a_person_ends_is_followed_by_none() {
     let mut desk = begun();
     let session = desk.sits(Role::Draft);
