@@ -80,6 +80,10 @@ impl Attempts {
         session: &Session,
         uuid: &str,
     ) -> Result<Running, String> {
+        // Asked again after a restart, one that was started has moved on from all that is made here.
+        if let Ok(running) = self.sessions.running(session.into()).await {
+            return Ok(running);
+        }
         let agent = &desk.sitting.by.agent;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         if !agents::is_there(program) {
