@@ -12,7 +12,7 @@ use pilothouse_contract::card::{
 use pilothouse_contract::gate::SpecGate;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Project, Trust};
-use pilothouse_contract::run::Policy;
+use pilothouse_contract::run::{Policy, Run, RunState};
 use pilothouse_contract::session::{Ending, Mode, Session, SessionKind};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
@@ -476,6 +476,12 @@ impl Work<'_> {
                 self.move_draft(item, Stage::Planned, why);
             }
         }
+    }
+
+    /// The draft of an item that did not land: the default branch does not hold its spec.
+    pub(super) fn unlanded(&self, item: ItemId) -> Option<&Draft> {
+        let landed = |run: &Run| run.item == item && run.state == RunState::Landed;
+        self.draft(item).filter(|_| !self.fleet.runs.values().any(landed))
     }
 
     pub(super) fn draft(&self, item: ItemId) -> Option<&Draft> {
