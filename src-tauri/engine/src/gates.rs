@@ -112,27 +112,37 @@ impl Engine {
         earlier: Option<&Oid>,
     ) -> Result<Option<Oid>, Fault> {
         let git = git_of(project);
-        let Some(draft) = self.draft_of(item) else { return Ok(None) };
-        let spec = repository::specs_at(&git, &project.main).await.map_err(|error| in_words(&error))?;
-        if spec.iter().any(|it| it.slug == item.slug) {
-            return Ok(None);
-        }
-        let from = match earlier {
-            // What a run carries already is settled.
-            Some(approved) => approved.clone(),
-            None => tip(&git, &draft).await?,
-        };
-        match commits::take_in(&git, &draft.branch, &from, &project.main, At(draft.moved.0)).await {
-            Merged::Made { result } => Ok(Some(result.commit)),
-            Merged::Clash { paths } => Err(Fault::refused(format!(
-                "{} clashes with {} in {}",
-                draft.branch.short(),
-                project.default_branch.short(),
-                paths.join(", ")
-            ))
-            .hint("merge the default branch into it by hand, and start the run again")),
+        let Some(draft) = self.unlanded(item, project).await? else { return Ok(None) };
+        let tip = tip(&git, &draft).await?;
+        let at = At(draft.moved.0);
+        let made = |merged: Merged, other: &str, cure: &str| match merged {
+            Merged::Made { result } => Ok(result.commit),
+            Merged::Clash { paths } => {
+                let says = format!("{} clashes with {other} in {}", draft.branch.short(), paths.join(", "));
+                Err(Fault::refused(says).hint(cure))
+            }
             Merged::Failed { why } => Err(Fault::environment(why)),
-        }
+        };
+        let from = match earlier {
+            // What a run carries already is settled, but for what a person mended on the draft's branch since.
+            Some(approved) => {
+                let merged = commits::take_in(&git, &draft.branch, approved, &tip, at).await;
+                let other = format!("what the run was approved at, {},", approved.short());
+                made(merged, &other, "merge that into it by hand, and start the run again")?
+            }
+            None => tip,
+        };
+        let merged = commits::take_in(&git, &draft.branch, &from, &project.main, at).await;
+        let cure = "merge the default branch into it by hand, and start the run again";
+        made(merged, project.default_branch.short(), cure).map(Some)
+    }
+
+    /// The draft of an item, unless the default branch holds its spec already.
+    pub(crate) async fn unlanded(&self, item: &Item, project: &Project) -> Result<Option<Draft>, Fault> {
+        let Some(draft) = self.draft_of(item) else { return Ok(None) };
+        let specs = repository::specs_at(&git_of(project), &project.main).await;
+        let specs = specs.map_err(|error| in_words(&error))?;
+        Ok((!specs.iter().any(|it| it.slug == item.slug)).then_some(draft))
     }
 
     /// Reads what a session at a draft left and what it used.
