@@ -266,7 +266,18 @@ impl Work<'_> {
         let Some(project) = self.fleet.items.get(&item).map(|it| it.project) else { return };
         let (session, worktree) = (self.fleet.next_session(), self.fleet.next_worktree());
         let slug = self.fleet.slug_of(item);
-        let name = self.fleet.projects.get(&project).map(|it| it.name.clone()).unwrap_or_default();
+        let Some(its) = self.fleet.projects.get(&project) else { return };
+        let name = its.name.clone();
+        // What was asked for long ago may have been forbidden since.
+        let why = if its.removed {
+            Some(format!("{name} was removed from the list"))
+        } else {
+            self.may_sit(its).err().map(|fault| fault.message)
+        };
+        if let Some(why) = why {
+            self.move_draft(item, Stage::Stopped, &format!("nobody sits down to it: {why}"));
+            return;
+        }
         let folder =
             draft.branch.as_str().rsplit_once('/').map_or(draft.branch.as_str(), |(folder, _)| folder);
         let by = match (due.role, draft.open_pass()) {
