@@ -143,6 +143,7 @@ impl Answer<ask::draft::New> for Desk {
             why: "its draft is being written".to_owned(),
             head,
             sitting: None,
+            unread: None,
             due: None,
             reading: None,
             passes: Vec::new(),
