@@ -150,6 +150,9 @@ pub struct Draft {
     /// The session that is at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sitting: Option<Sitting>,
+    /// A session that is over, of which nothing was read yet: what it left lies in its worktree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Sitting>,
     /// The session that comes next, once nothing is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,

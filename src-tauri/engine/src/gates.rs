@@ -3,11 +3,11 @@
 //! Refuses to judge; `policy/stands.rs` does.
 
 use pilothouse_contract::card::Draft;
-use pilothouse_contract::evidence::Gate;
+use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
 use pilothouse_contract::gate::Stand;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::Project;
-use pilothouse_contract::spec::Spec;
+use pilothouse_contract::spec::{Spec, Verify};
 use pilothouse_contract::{At, EvidenceId, Fault, Fleet, Oid};
 
 use crate::coordination::{DraftRead, Merged};
@@ -81,14 +81,10 @@ impl Engine {
         let looks = laid.looks();
         let (card, red, under_way) = {
             let fleet = self.fleet();
-            let under_way = |it: &&Item| {
-                let over = matches!(it.state, ItemState::Landed | ItemState::Abandoned);
-                let begun = fleet.cards.get(&it.id).is_some_and(|card| card.draft.is_some());
-                let carried = fleet.run_of(it.id).is_some_and(|run| run.state.is_live());
-                it.project == project.id && !over && (begun || carried)
-            };
+            let under_way =
+                |it: &&Item| it.project == project.id && (it.id == item.id || is_under_way(&fleet, it));
             let count = fleet.items.values().filter(under_way).count();
-            (fleet.cards.get(&item.id).cloned(), red_checks(&fleet, item), count)
+            (fleet.cards.get(&item.id).cloned(), red_checks(&fleet, item, &laid.spec()), count)
         };
         Ok(stands(&Known {
             slug: &item.slug,
@@ -112,27 +108,37 @@ impl Engine {
         earlier: Option<&Oid>,
     ) -> Result<Option<Oid>, Fault> {
         let git = git_of(project);
-        let Some(draft) = self.draft_of(item) else { return Ok(None) };
-        let spec = repository::specs_at(&git, &project.main).await.map_err(|error| in_words(&error))?;
-        if spec.iter().any(|it| it.slug == item.slug) {
-            return Ok(None);
-        }
-        let from = match earlier {
-            // What a run carries already is settled.
-            Some(approved) => approved.clone(),
-            None => tip(&git, &draft).await?,
-        };
-        match commits::take_in(&git, &draft.branch, &from, &project.main, At(draft.moved.0)).await {
-            Merged::Made { result } => Ok(Some(result.commit)),
-            Merged::Clash { paths } => Err(Fault::refused(format!(
-                "{} clashes with {} in {}",
-                draft.branch.short(),
-                project.default_branch.short(),
-                paths.join(", ")
-            ))
-            .hint("merge the default branch into it by hand, and start the run again")),
+        let Some(draft) = self.unlanded(item, project).await? else { return Ok(None) };
+        let tip = tip(&git, &draft).await?;
+        let at = At(draft.moved.0);
+        let made = |merged: Merged, other: &str, cure: &str| match merged {
+            Merged::Made { result } => Ok(result.commit),
+            Merged::Clash { paths } => {
+                let says = format!("{} clashes with {other} in {}", draft.branch.short(), paths.join(", "));
+                Err(Fault::refused(says).hint(cure))
+            }
             Merged::Failed { why } => Err(Fault::environment(why)),
-        }
+        };
+        let from = match earlier {
+            // What a run carries already is settled, but for what a person mended on the draft's branch since.
+            Some(approved) => {
+                let merged = commits::take_in(&git, &draft.branch, approved, &tip, at).await;
+                let other = format!("what the run was approved at, {},", approved.short());
+                made(merged, &other, "merge that into it by hand, and start the run again")?
+            }
+            None => tip,
+        };
+        let merged = commits::take_in(&git, &draft.branch, &from, &project.main, at).await;
+        let cure = "merge the default branch into it by hand, and start the run again";
+        made(merged, project.default_branch.short(), cure).map(Some)
+    }
+
+    /// The draft of an item, unless the default branch holds its spec already.
+    pub(crate) async fn unlanded(&self, item: &Item, project: &Project) -> Result<Option<Draft>, Fault> {
+        let Some(draft) = self.draft_of(item) else { return Ok(None) };
+        let specs = repository::specs_at(&git_of(project), &project.main).await;
+        let specs = specs.map_err(|error| in_words(&error))?;
+        Ok((!specs.iter().any(|it| it.slug == item.slug)).then_some(draft))
     }
 
     /// Reads what a session at a draft left and what it used.
@@ -153,14 +159,34 @@ impl Engine {
     }
 }
 
-/// The red checks of an item's newest run, the newest of each task.
-fn red_checks(fleet: &Fleet, item: &Item) -> Vec<(EvidenceId, bool)> {
+/// Whether somebody is at an item: it was begun here and is not over, or a run carries it. What is parked or stopped with nobody at it
+/// takes no room.
+pub(crate) fn is_under_way(fleet: &Fleet, item: &Item) -> bool {
+    let draft = fleet.cards.get(&item.id).and_then(|card| card.draft.as_ref());
+    let carried = fleet.run_of(item.id).is_some_and(|run| run.state.is_live());
+    let rests = item.state == ItemState::Parked && draft.is_some_and(|it| it.sitting.is_none());
+    let over = matches!(item.state, ItemState::Landed | ItemState::Abandoned);
+    carried || (draft.is_some() && !over && !rests)
+}
+
+/// The red checks of an item's newest run, the newest of each task, with whether its proof held before any work. What was tried with
+/// another proof than its task has now says nothing of this one.
+pub(crate) fn red_checks(fleet: &Fleet, item: &Item, spec: &Spec) -> Vec<(EvidenceId, bool)> {
     let Some(run) = fleet.run_of(item.id) else { return Vec::new() };
-    let of =
-        |it: &&pilothouse_contract::evidence::Evidence| it.subject.run == run.id && it.gate == Gate::RedCheck;
+    let tried = |it: &Evidence| {
+        let task = spec.tasks.iter().find(|task| Some(&task.id) == it.subject.task.as_ref())?;
+        let Verify::Commands(commands) = &task.verify else { return None };
+        let same = commands.join(" && ") == it.command
+            && run.task(&task.id).is_some_and(|known| known.spec.expect == task.expect);
+        same.then_some(task)
+    };
+    let of = |it: &&Evidence| it.subject.run == run.id && it.gate == Gate::RedCheck;
     let mut newest = std::collections::BTreeMap::new();
     for it in fleet.evidence.values().filter(of) {
-        newest.insert(it.subject.task.clone(), (it.id, it.passed()));
+        let Some(task) = tried(it) else { continue };
+        // What could not be found out is no word against it, and a guard may hold.
+        let vacuous = it.verdict == Verdict::Failed && task.proof.as_deref() != Some("guard");
+        newest.insert(&task.id, (it.id, vacuous));
     }
     newest.into_values().collect()
 }

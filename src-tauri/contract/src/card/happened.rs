@@ -147,9 +147,12 @@ impl Draft {
             Happened::Sits { sitting } => {
                 self.sitting = Some(sitting.clone());
                 self.due = None;
+                // Of one that is read again it is known until it was read.
+                self.unread = self.unread.take().filter(|it| it.session == sitting.session);
             }
             Happened::Read { sat, reading } => {
                 let sitting = self.sitting.take();
+                self.unread = None;
                 // Who only looks changes nothing.
                 if sat.role != Role::Refine {
                     self.worktree = sitting.map(|it| it.worktree).or(self.worktree);
@@ -187,7 +190,12 @@ impl Draft {
                 self.why.clone_from(why);
                 self.moved = at;
                 if to.rests() {
-                    (self.sitting, self.due) = (None, None);
+                    self.due = None;
+                    if let Some(left) = self.sitting.take() {
+                        // Tried twice, it is left to a person.
+                        let again = self.unread.as_ref().is_some_and(|it| it.session == left.session);
+                        self.unread = (!again).then_some(left);
+                    }
                 }
             }
             Happened::Begun { .. } | Happened::Overridden { .. } | Happened::Began { .. } => {}

@@ -40,11 +40,8 @@ impl Desk {
         let card = self.engine.fleet().cards.get(&item.id).cloned().unwrap_or_else(|| Card::of(item.id));
         let wip = self.workflow(&project).await.map(|it| it.wip()).unwrap_or_default();
         // While somebody writes in it, what was read last counts.
-        let commit = match self.engine.begins_from(&item, &project, None).await? {
-            Some(_) => match &card.draft {
-                Some(draft) => tip(&git_of(&project), draft).await?,
-                None => project.main.clone(),
-            },
+        let commit = match self.engine.unlanded(&item, &project).await? {
+            Some(draft) => tip(&git_of(&project), &draft).await?,
             None => project.main.clone(),
         };
         let gates = self.engine.gates_at(&item, &project, &commit, wip).await?;
@@ -147,6 +144,7 @@ impl Answer<ask::draft::New> for Desk {
             why: "its draft is being written".to_owned(),
             head,
             sitting: None,
+            unread: None,
             due: None,
             reading: None,
             passes: Vec::new(),

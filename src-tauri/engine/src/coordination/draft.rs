@@ -12,7 +12,7 @@ use pilothouse_contract::card::{
 use pilothouse_contract::gate::SpecGate;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Project, Trust};
-use pilothouse_contract::run::Policy;
+use pilothouse_contract::run::{Policy, Run, RunState};
 use pilothouse_contract::session::{Ending, Mode, Session, SessionKind};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
@@ -173,11 +173,27 @@ impl Work<'_> {
             return Err(Fault::refused(says)
                 .command("see where it stands", format!("pilothouse spec gate {}", item.slug)));
         }
+        if let Some(left) = draft.unread.as_ref().filter(|it| !self.is_over(it.session)) {
+            return Err(Fault::refused(format!("{} is still ending", left.session)).hint("ask again"));
+        }
         let excuse = self.excuse(&draft, &facts, &item.slug)?;
         let policy = Policy { agent: draft.author.agent.clone(), ..facts.policy };
         self.card(item.id, Happened::Taken { policy: Box::new(policy), lenses: facts.lenses.clone() }, true);
         if facts.tip != draft.head {
             self.card(item.id, Happened::Adopted { head: facts.tip.clone() }, true);
+        }
+        if let Some(left) = self.readable(&draft, &facts.tip) {
+            let session = left.session;
+            let stage = match left.due.role {
+                Role::Draft => Stage::Drafting,
+                Role::Refine | Role::Settle => Stage::Refining,
+                Role::Plan => Stage::Planning,
+            };
+            self.move_draft(item.id, stage, &format!("what {session} left is read first"));
+            let sitting = Sitting { due: Due { round: 1, ..left.due }, ..left };
+            self.card(item.id, Happened::Sits { sitting }, false);
+            self.effect(Effect::ReadDraft { item: item.id, session });
+            return Ok(());
         }
         if draft.reading.is_none() && facts.tip == draft.head {
             // Its author never came to write it.
@@ -202,6 +218,19 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_over(&self, session: SessionId) -> bool {
+        self.fleet.sessions.get(&session).is_none_or(|it| it.end.is_some())
+    }
+
+    /// The session whose work is still to be read, if it can be: nobody went on elsewhere since, and its worktree stands.
+    fn readable(&self, draft: &Draft, tip: &Oid) -> Option<Sitting> {
+        let left = draft.unread.as_ref().filter(|it| it.base == draft.head && *tip == draft.head)?;
+        // Who only looks leaves nothing in files.
+        let written = left.due.role != Role::Refine;
+        let stands = self.fleet.worktrees.get(&left.worktree).map(|it| &it.state);
+        (written && stands == Some(&WorktreeState::Live)).then(|| left.clone())
     }
 
     /// Whether somebody may refine what an author wrote: of another family, or with a reason.
@@ -266,7 +295,18 @@ impl Work<'_> {
         let Some(project) = self.fleet.items.get(&item).map(|it| it.project) else { return };
         let (session, worktree) = (self.fleet.next_session(), self.fleet.next_worktree());
         let slug = self.fleet.slug_of(item);
-        let name = self.fleet.projects.get(&project).map(|it| it.name.clone()).unwrap_or_default();
+        let Some(its) = self.fleet.projects.get(&project) else { return };
+        let name = its.name.clone();
+        // What was asked for long ago may have been forbidden since.
+        let why = if its.removed {
+            Some(format!("{name} was removed from the list"))
+        } else {
+            self.may_sit(its).err().map(|fault| fault.message)
+        };
+        if let Some(why) = why {
+            self.move_draft(item, Stage::Stopped, &format!("nobody sits down to it: {why}"));
+            return;
+        }
         let folder =
             draft.branch.as_str().rsplit_once('/').map_or(draft.branch.as_str(), |(folder, _)| folder);
         let by = match (due.role, draft.open_pass()) {
@@ -348,7 +388,20 @@ impl Work<'_> {
 
     /// A person ends a session at a draft: no other one follows behind their back.
     pub(super) fn stop_draft(&mut self, item: ItemId, session: SessionId) {
-        self.move_draft(item, Stage::Stopped, &format!("{} ended {session}", self.who));
+        let written = self.sitting(session).filter(|(_, it)| it.due.role != Role::Refine);
+        let left =
+            written.map(|(_, it)| format!("; what it left in {} is read when it goes on", it.worktree));
+        let why = format!("{} ended {session}{}", self.who, left.unwrap_or_default());
+        self.move_draft(item, Stage::Stopped, &why);
+    }
+
+    /// A session ended that was at a draft which stopped before. What an author left stays for its reading.
+    pub(super) fn left_draft(&mut self, session: SessionId) {
+        let mut unread = self.fleet.cards.values().filter_map(|it| it.draft.as_ref()?.unread.as_ref());
+        let looked = |it: &&Sitting| it.session == session && it.due.role == Role::Refine;
+        if let Some(worktree) = unread.find(looked).map(|it| it.worktree) {
+            self.discard(worktree);
+        }
     }
 
     pub(super) fn draft_read(
@@ -361,7 +414,12 @@ impl Work<'_> {
         let read = match read {
             Ok(read) => *read,
             Err(why) => {
-                let why = format!("what its session left could not be read: {why}");
+                let mut why = format!("what its session left could not be read: {why}");
+                if sitting.due.role == Role::Refine {
+                    self.discard(sitting.worktree);
+                } else {
+                    why.push_str(&format!("; it lies in {}", sitting.worktree));
+                }
                 self.move_draft(item, Stage::Stopped, &why);
                 return;
             }
@@ -476,6 +534,12 @@ impl Work<'_> {
                 self.move_draft(item, Stage::Planned, why);
             }
         }
+    }
+
+    /// The draft of an item that did not land: the default branch does not hold its spec.
+    pub(super) fn unlanded(&self, item: ItemId) -> Option<&Draft> {
+        let landed = |run: &Run| run.item == item && run.state == RunState::Landed;
+        self.draft(item).filter(|_| !self.fleet.runs.values().any(landed))
     }
 
     pub(super) fn draft(&self, item: ItemId) -> Option<&Draft> {

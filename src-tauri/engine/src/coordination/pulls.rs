@@ -324,6 +324,11 @@ impl Work<'_> {
                     branch: it.from.clone(),
                     at: it.head.clone(),
                 });
+                // What it was drafted on is in what landed; if somebody went on from there, it stays.
+                if let Some((branch, at)) = self.draft(it.item).map(|it| (it.branch.clone(), it.head.clone()))
+                {
+                    self.effect(Effect::DropBranch { project: project.id, branch, at });
+                }
                 self.land_next(project.id);
             }
             Landing::InTheWay { checkout, paths, says } => {

@@ -146,7 +146,7 @@ impl Work<'_> {
                 .hint(format!(
                     "mend {}, commit it on {}",
                     facts.spec.tasks_at(),
-                    project.default_branch.short()
+                    self.unlanded(item.id).map_or(&project.default_branch, |it| &it.branch).short()
                 ))
                 .because(detail));
         }

@@ -71,6 +71,8 @@ impl Work<'_> {
             self.judge_ended(&it);
         } else if let Some((item, _)) = self.sitting(session) {
             self.sitting_ended(item, session, &how);
+        } else {
+            self.left_draft(session);
         }
     }
 

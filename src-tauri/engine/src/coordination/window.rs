@@ -46,11 +46,11 @@ impl Work<'_> {
     }
 
     fn begin(&mut self, run: RunId) {
-        let Some(project) = self.fleet.runs.get(&run).and_then(|it| self.fleet.projects.get(&it.project))
-        else {
-            return;
-        };
-        let base = project.main.clone();
+        let Some(it) = self.fleet.runs.get(&run) else { return };
+        let Some(project) = self.fleet.projects.get(&it.project) else { return };
+        // An item that was begun here has its spec in what was approved, and not on the default branch before it lands.
+        let drafted = self.unlanded(it.item).is_some();
+        let base = if drafted { it.approved_at().clone() } else { project.main.clone() };
         self.engine(Event::RunBegun { run, base: base.clone() });
         self.effect(Effect::MakeBranch { run, at: base, adopt: false });
     }

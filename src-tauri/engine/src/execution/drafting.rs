@@ -14,7 +14,7 @@ use pilothouse_contract::session::{Mode, Running, Session};
 use pilothouse_contract::skill::Stage;
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Worktree;
-use pilothouse_contract::{At, Fleet, Oid, RefName};
+use pilothouse_contract::{At, Fleet, Oid};
 
 use super::attempts::{Attempts, skill_for};
 use super::brief::skill_rule;
@@ -84,6 +84,10 @@ impl Attempts {
         session: &Session,
         uuid: &str,
     ) -> Result<Running, String> {
+        // Asked again after a restart, one that was started has moved on from all that is made here.
+        if let Ok(running) = self.sessions.running(session.into()).await {
+            return Ok(running);
+        }
         let agent = &desk.sitting.by.agent;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         if !agents::is_there(program) {
@@ -185,7 +189,7 @@ impl Attempts {
                     .await
                     .map_err(in_words)?;
             }
-            move_branch(&git, &desk.draft.branch, base, &commit).await?;
+            move_branch(desk, base, &commit).await?;
         }
         let since = match (desk.sitting.due.role, desk.draft.open_pass()) {
             (Role::Settle, Some(pass)) => &pass.before,
@@ -211,12 +215,14 @@ impl Attempts {
 
 /// The branch of a draft stands at the commit that a session begins from, unless somebody went on from there.
 async fn keep_branch(desk: &Desk) -> Result<(), String> {
-    move_branch(&desk.git(), &desk.draft.branch, &desk.sitting.base, &desk.sitting.base).await
+    move_branch(desk, &desk.sitting.base, &desk.sitting.base).await
 }
 
-/// Moves the branch of a draft. One that stands where nobody expects it is somebody else's work, and stays.
-async fn move_branch(git: &Git, branch: &RefName, from: &Oid, to: &Oid) -> Result<(), String> {
+/// Moves the branch of a draft, and a checkout of it along with it. One that stands where nobody expects it is somebody else's work, and
+/// stays.
+async fn move_branch(desk: &Desk, from: &Oid, to: &Oid) -> Result<(), String> {
     let in_words = |error: GitError| error.to_string();
+    let (git, branch) = (&desk.git(), &desk.draft.branch);
     let stands = git.commit_of(branch.as_str()).await.map_err(in_words)?;
     match &stands {
         Some(stands) if stands == to => return Ok(()),
@@ -229,7 +235,25 @@ async fn move_branch(git: &Git, branch: &RefName, from: &Oid, to: &Oid) -> Resul
         }
         _ => {}
     }
-    git.move_ref(branch, to, stands.as_ref(), "draft").await.map_err(in_words)
+    let checkout = git.checkout_of(branch, Path::new(&desk.project.path)).await.map_err(in_words)?;
+    let Some(checkout) = checkout else {
+        return git.move_ref(branch, to, stands.as_ref(), "draft").await.map_err(in_words);
+    };
+    let place = checkout.path.display();
+    let (short, cure) = (branch.short(), "then let it go on with `pilothouse spec refine`");
+    if let Some(busy) = checkout.busy {
+        return Err(format!("its branch {short} is not moved, for in {place} {busy}: end that, {cure}"));
+    }
+    let moved = checkout.fast_forward(branch, to).await;
+    // Whatever git said, the branch itself tells.
+    if git.commit_of(branch.as_str()).await.map_err(in_words)?.as_ref() == Some(to) {
+        return Ok(());
+    }
+    let why =
+        moved.err().map_or_else(|| "somebody switched branches there".to_owned(), |error| error.to_string());
+    Err(format!(
+        "its branch {short} is checked out in {place}, and that cannot be moved along: {why}: commit or put away what is in the way, {cure}"
+    ))
 }
 
 /// The tree of a commit with one folder as another tree has it. Only plain files are taken.

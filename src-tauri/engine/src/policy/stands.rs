@@ -27,7 +27,7 @@ pub struct Known<'a> {
     pub at: At,
     /// How many items of its project are under way, this one among them, and how many may be.
     pub under_way: (usize, u32),
-    /// Red checks of its tasks that ran, with whether each failed as it should.
+    /// Red checks of its tasks that ran, with whether each proof held before any work.
     pub red: &'a [(EvidenceId, bool)],
 }
 
@@ -65,7 +65,7 @@ fn stand(it: &Known<'_>, gate: SpecGate) -> Stand {
         SpecGate::G5 => of_files(it, gate, "proofs, scopes, order and coverage of its tasks were looked at"),
         SpecGate::G6 => {
             evidence = it.red.iter().map(|(id, _)| *id).collect();
-            let vacuous = it.red.iter().filter(|(_, failed)| !failed).count();
+            let vacuous = it.red.iter().filter(|(_, held)| *held).count();
             if it.red.is_empty() {
                 later = Some(());
                 "the run tries each proof on the untouched tree before its task is worked".to_owned()

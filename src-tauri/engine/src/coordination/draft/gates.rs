@@ -5,7 +5,7 @@
 use pilothouse_contract::card::{Began, Happened};
 use pilothouse_contract::gate::{Gates, Holds, Override, SpecGate, Stand};
 use pilothouse_contract::item::Item;
-use pilothouse_contract::{Fault, ItemId, Oid, RunId};
+use pilothouse_contract::{Fault, ItemId, Oid, RunId, Who};
 
 use super::{BECAUSE_MAX, cut};
 use crate::coordination::Work;
@@ -40,6 +40,12 @@ impl Work<'_> {
             return Ok(());
         }
         let closed: Vec<_> = stands::closed(&facts.gates).collect();
+        let agreed = facts.gates.iter().any(|it| it.gate == SpecGate::G4 && it.holds == Holds::Yes);
+        if begun_here && closed.is_empty() && !agreed && !self.is_a_person() {
+            let says = format!("nobody said yes to the spec of {} yet, and {} cannot", item.slug, self.who);
+            return Err(Fault::refused(says)
+                .command("say it by starting the run", format!("pilothouse run start {}", item.slug)));
+        }
         let Some(first) = closed.first() else { return Ok(()) };
         let names: Vec<&str> = closed.iter().map(|it| it.gate.word()).collect();
         let lines = closed.iter().flat_map(|it| {
@@ -78,10 +84,15 @@ impl Work<'_> {
             .because(lines.collect::<Vec<_>>().join("\n")))
     }
 
+    fn is_a_person(&self) -> bool {
+        matches!(self.who, Who::Person(_))
+    }
+
     /// Writes down how the gates stood when a run began, or went on.
     pub(in crate::coordination) fn note_gates(&mut self, item: ItemId, run: RunId, mut gates: Vec<Stand>) {
-        // Whoever starts it says yes to what it begins from.
-        for it in gates.iter_mut().filter(|it| it.gate == SpecGate::G4) {
+        // Whoever starts it says yes to what it begins from. To what was begun here a person said so before if this is none.
+        let says_yes = self.is_a_person() || self.draft(item).is_none();
+        for it in gates.iter_mut().filter(|it| it.gate == SpecGate::G4 && says_yes) {
             it.holds = Holds::Yes;
             it.says = format!("{} said yes to this very spec by starting {run}", self.who);
         }

@@ -8,9 +8,11 @@ use pilothouse_contract::gate::{Holds, SpecGate, Stand};
 use pilothouse_contract::layout::{Diagnostic, GateLook, Layout};
 use pilothouse_contract::run::AgentChoice;
 use pilothouse_contract::spec::Remark;
+use pilothouse_contract::window::Window;
 use pilothouse_contract::{SessionId, wire};
 
 use super::*;
+use crate::gates::{is_under_way, red_checks};
 
 fn writer(name: &str, family: Option<&str>) -> Writer {
     let agent = AgentChoice { name: name.to_owned(), ..built_in("rehearsal").unwrap() };
@@ -43,6 +45,7 @@ fn begun() -> Desk {
         why: String::new(),
         head: "c0".into(),
         sitting: None,
+        unread: None,
         due: None,
         reading: None,
         passes: vec![],
@@ -84,6 +87,10 @@ impl Desk {
             end: ended(Ending::Exited { code: 0 }),
             did_nothing: false,
         });
+        self.reads(commit, gates);
+    }
+
+    fn reads(&mut self, commit: &str, gates: Vec<GateLook>) {
         let effect = self.until(|it| matches!(it, Effect::ReadDraft { .. }));
         let reading = Reading {
             commit: commit.into(),
@@ -138,6 +145,26 @@ fn lacks(gate: &str) -> Vec<GateLook> {
         holds: false,
         found: vec![Diagnostic { remark, column: 1 }],
     }]
+}
+
+fn stand(gate: SpecGate, holds: Holds) -> Stand {
+    Stand {
+        gate,
+        holds,
+        says: String::new(),
+        commit: "c1".into(),
+        tree: "t".into(),
+        at: At(1),
+        found: vec![],
+        evidence: vec![],
+        overridden: (holds == Holds::Overridden).then(|| pilothouse_contract::gate::Override {
+            gate,
+            tree: "t".into(),
+            by: Who::Person("p".to_owned()),
+            at: At(1),
+            because: "it only documents".to_owned(),
+        }),
+    }
 }
 
 #[test]
@@ -268,8 +295,126 @@ fn a_session_that_a_person_ends_is_followed_by_none() {
     });
     assert!(effects.is_empty(), "{effects:?}");
     assert_eq!(desk.draft().stage, Stage::Stopped);
+    assert!(desk.draft().why.contains("is read when it goes on"), "{}", desk.draft().why);
+    // What it wrote until then counts.
+    let effects = desk.refine(writer("critic", Some("beta")), None).unwrap();
+    assert_eq!(effects, [Effect::ReadDraft { item: ItemId(1), session }]);
+    desk.reads("c1", vec![]);
+    assert_eq!((desk.draft().stage, desk.draft().head.as_str()), (Stage::Drafted, "c1"));
+    assert_eq!(desk.draft().unread, None);
+}
+
+#[test]
+fn what_could_not_be_read_is_tried_once_more_and_then_left_to_a_person() {
+    let mut desk = begun();
+    let session = desk.sits(Role::Draft);
+    desk.take(Input::SessionEnded { session, end: ended(Ending::Exited { code: 0 }), did_nothing: false });
+    for once_more in [true, false] {
+        let effect = desk.until(|it| matches!(it, Effect::ReadDraft { .. }));
+        desk.done(effect, Outcome::DraftRead(Err("the disk is full".to_owned())));
+        let draft = desk.draft();
+        assert_eq!((draft.stage, draft.unread.is_some()), (Stage::Stopped, once_more));
+        assert!(draft.why.contains("it lies in w1"), "{}", draft.why);
+        desk.refine(writer("critic", Some("beta")), None).unwrap();
+    }
+    assert_ne!(desk.sits(Role::Draft), session, "a fresh one writes it");
+}
+
+#[test]
+fn nobody_sits_down_in_a_project_that_was_removed_meanwhile() {
+    let mut desk = begun();
+    let author = desk.sits(Role::Draft);
+    desk.leaves(author, "c1", vec![]);
+    desk.take(Input::PauseAll { paused: true });
     desk.refine(writer("critic", Some("beta")), None).unwrap();
-    desk.sits(Role::Draft);
+    desk.take(Input::RemoveProject { project: ProjectId(1) });
+    let effects = desk.take(Input::PauseAll { paused: false });
+    assert!(!effects.iter().any(|it| matches!(it, Effect::Launch { .. })), "{effects:?}");
+    assert_eq!(desk.draft().stage, Stage::Stopped);
+    assert!(desk.draft().why.contains("removed"), "{}", desk.draft().why);
+}
+
+#[test]
+fn a_stopped_draft_takes_no_room_until_somebody_is_at_it_again() {
+    let mut desk = begun();
+    let at_it = |desk: &Desk| is_under_way(&desk.fleet, desk.fleet.items.get(&ItemId(1)).unwrap());
+    let session = desk.sits(Role::Draft);
+    assert!(at_it(&desk));
+    desk.take(Input::KillSession { session });
+    assert!(!at_it(&desk));
+    desk.take(Input::SessionEnded {
+        session,
+        end: ended(Ending::Signalled { signal: 15 }),
+        did_nothing: false,
+    });
+    desk.refine(writer("critic", Some("beta")), None).unwrap();
+    assert!(at_it(&desk));
+}
+
+#[test]
+fn a_queued_run_begins_from_the_commit_that_holds_its_spec() {
+    let mut desk = begun();
+    let open = Window { daily: None, opens: At(0), closes: None, is_open: true, says: String::new() };
+    let Input::StartRun(it) = facts(&[task("T001", proof())], "c9", policy()) else { unreachable!() };
+    let effects = desk.take(Input::StartRun(Box::new(RunFacts { window: Some(open), ..*it })));
+    let made = Effect::MakeBranch { run: RunId(1), at: "c9".into(), adopt: false };
+    assert!(effects.contains(&made), "{effects:?}");
+    assert_eq!(desk.run().base.as_str(), "c9");
+    desk.go_to_the_end();
+    assert_eq!(desk.run().state, RunState::Landed, "{}", desk.run().why);
+}
+
+#[test]
+fn a_policy_says_no_yes_for_a_person() {
+    let mut desk = begun();
+    let mut start = |holds| {
+        let Input::StartRun(it) = facts(&[task("T001", proof())], "m0", policy()) else { unreachable!() };
+        let gates = vec![stand(SpecGate::G4, holds)];
+        let input = Input::StartRun(Box::new(RunFacts { gates, ..*it }));
+        let who = Who::Policy("issue A-1".to_owned());
+        decide(&mut desk.fleet, &mut desk.schedules, EffectKey(desk.next), input, who, At(1))
+    };
+    let fault = start(Holds::Later).unwrap_err();
+    assert!(fault.message.contains("nobody said yes"), "{fault:?}");
+    start(Holds::Yes).unwrap();
+}
+
+#[test]
+fn the_branch_of_a_draft_goes_with_its_landing() {
+    let mut desk = begun();
+    desk.take(facts(&[task("T001", proof())], "m0", policy()));
+    let draft = Effect::DropBranch {
+        project: ProjectId(1),
+        branch: desk.draft().branch.clone(),
+        at: desk.draft().head.clone(),
+    };
+    desk.until(|it| *it == draft);
+    assert_eq!(desk.run().state, RunState::Landed);
+}
+
+#[test]
+fn a_proof_that_was_mended_is_not_held_for_the_one_before() {
+    let mut desk = begun();
+    let spec = spec(&[task("T001", proof())]);
+    desk.take(facts(&spec.tasks, "m0", policy()));
+    desk.fails(Gate::RedCheck);
+    for it in desk.fleet.evidence.values_mut() {
+        it.subject.task = Some("T001".into());
+    }
+    let red = |desk: &Desk, spec: &Spec| -> Vec<bool> {
+        let all = red_checks(&desk.fleet, desk.fleet.items.get(&ItemId(1)).unwrap(), spec);
+        all.into_iter().map(|it| it.1).collect()
+    };
+    assert_eq!(red(&desk, &spec), [true]);
+    let mended = super::spec(&[task("T001", Verify::Commands(vec!["false".to_owned()]))]);
+    assert_eq!(red(&desk, &mended), [false; 0]);
+    let mut guard = spec.clone();
+    guard.tasks[0].proof = Some("guard".to_owned());
+    assert_eq!(red(&desk, &guard), [false]);
+    for it in desk.fleet.evidence.values_mut() {
+        it.verdict = Verdict::Unknown;
+    }
+    assert_eq!(red(&desk, &spec), [false]);
 }
 
 #[test]
@@ -292,23 +437,6 @@ fn a_plan_that_does_not_hold_is_asked_for_three_times_and_keeps_its_first_fault(
 
 #[test]
 fn a_run_does_not_begin_before_its_gates_hold_and_an_overridden_red_check_lets_a_proof_be() {
-    let stand = |gate, holds| Stand {
-        gate,
-        holds,
-        says: String::new(),
-        commit: "c1".into(),
-        tree: "t".into(),
-        at: At(1),
-        found: vec![],
-        evidence: vec![],
-        overridden: (holds == Holds::Overridden).then(|| pilothouse_contract::gate::Override {
-            gate,
-            tree: "t".into(),
-            by: Who::Person("p".to_owned()),
-            at: At(1),
-            because: "it only documents".to_owned(),
-        }),
-    };
     let start = |desk: &mut Desk, gates| {
         let Input::StartRun(facts) = facts(&[task("T001", proof())], "m0", policy()) else { unreachable!() };
         desk.try_take(Input::StartRun(Box::new(RunFacts { gates, ..*facts })))
