@@ -136,11 +136,16 @@ impl Work<'_> {
                 let onto =
                     self.fleet.projects.get(&it.project).map(|it| it.default_branch.short().to_owned());
                 let onto = onto.unwrap_or_default();
+                // What a draft is approved at is on no branch: its commit is what is merged by hand.
+                let (onto, merge) = match self.unlanded(it.item) {
+                    Some(_) => (format!("{onto} with its draft"), main.short().to_owned()),
+                    None => (onto.clone(), onto),
+                };
                 let slug = self.fleet.slug_of(it.item);
                 let branch = it.branch.short();
                 let why = format!(
                     "{onto} at {} clashes with its branch {branch} in {}: merge it there by hand (`git switch {branch}`, \
-                     `git merge {onto}`, mend, commit, switch back), then `pilothouse run start {slug}`",
+                     `git merge {merge}`, mend, commit, switch back), then `pilothouse run start {slug}`",
                     main.short(),
                     paths.join(", ")
                 );

@@ -248,6 +248,17 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_that_held_before_any_work_closes_its_gate() {
+        let oids = (Oid("c1".to_owned()), Oid("t1".to_owned()));
+        let holds = |held| {
+            let red = [(EvidenceId(1), false), (EvidenceId(2), held)];
+            let all = stands(&Known { red: &red, ..known(None, &[], &oids) });
+            all.into_iter().find(|it| it.gate == SpecGate::G6).unwrap().holds
+        };
+        assert_eq!((holds(true), holds(false)), (Holds::No, Holds::Yes));
+    }
+
+    #[test]
     fn what_came_with_the_repository_is_not_held_for_how_it_was_refined() {
         let oids = (Oid("c1".to_owned()), Oid("t1".to_owned()));
         let all = stands(&known(None, &[], &oids));
