@@ -83,7 +83,7 @@ pub fn live(hours: u32, seed: u64) -> Life {
     (sim.restarts_left, sim.deeds_left, sim.tries) = (MANY, MANY, Some(BTreeMap::new()));
     sim.begin();
     let whole = i64::from(hours) * HOUR_MS;
-    let mut weighed: Vec<Vec<Kept>> = vec![Vec::new(); 4];
+    let mut weighed: Vec<Vec<Look>> = vec![Vec::new(); 4];
     let (mut items, mut steps) = (u32::try_from(sim.journal.fleet.items.len()).unwrap_or_default(), 0_u32);
     while sim.passed_ms < whole && sim.out.faults.is_empty() {
         steps += 1;
@@ -121,8 +121,14 @@ pub fn live(hours: u32, seed: u64) -> Life {
     Life { hours: sim.passed_ms as f64 / HOUR_MS as f64, outcome: sim.out, quarters, grown }
 }
 
-fn mean(all: &[Kept]) -> Kept {
-    let of = |figure: fn(&Kept) -> f64| all.iter().map(figure).sum::<f64>() / (all.len() as f64).max(1.0);
+/// A look at what is kept: the figures, the bytes of what is over, and how many runs are.
+type Look = (Kept, f64, f64);
+
+fn mean(all: &[Look]) -> Kept {
+    let sum = |figure: fn(&Look) -> f64| all.iter().map(figure).sum::<f64>();
+    let of = |figure: fn(&Kept) -> f64| {
+        all.iter().map(|it| figure(&it.0)).sum::<f64>() / (all.len() as f64).max(1.0)
+    };
     Kept {
         live_bytes: of(|it| it.live_bytes),
         outbox: of(|it| it.outbox),
@@ -131,7 +137,8 @@ fn mean(all: &[Kept]) -> Kept {
         leaked: of(|it| it.leaked),
         worktrees: of(|it| it.worktrees),
         sessions: of(|it| it.sessions),
-        history_bytes_a_run: of(|it| it.history_bytes_a_run),
+        // Before the first run has ended there is nothing to divide by, which is not the same as nothing.
+        history_bytes_a_run: sum(|it| it.1) / sum(|it| it.2).max(1.0),
     }
 }
 
@@ -180,7 +187,7 @@ impl Sim {
         }
     }
 
-    fn weigh(&self) -> Kept {
+    fn weigh(&self) -> Look {
         let fleet = &self.journal.fleet;
         let (mut live, mut all, mut ended) = (0, 0, 0_u32);
         let mut row = |is_live: bool, row: serde_json::Result<String>| {
@@ -226,7 +233,6 @@ impl Sim {
         kept.live_bytes = f64::from(u32::try_from(live).unwrap_or(u32::MAX));
         kept.outbox = self.journal.pending.len() as f64;
         kept.schedules = self.schedules.kept() as f64;
-        kept.history_bytes_a_run = (all - live) as f64 / f64::from(ended).max(1.0);
-        kept
+        (kept, (all - live) as f64, f64::from(ended))
     }
 }
