@@ -190,7 +190,12 @@ impl Engine {
                 let project = self.fleet().projects.get(project).cloned();
                 if let Some(project) = project {
                     // Landed: nothing is lost if it cannot be deleted.
-                    let _kept = git_of(&project).drop_ref(branch, at).await;
+                    let git = git_of(&project);
+                    // Under a checkout of somebody's it stays: their files would belong to no commit.
+                    let path = std::path::Path::new(&project.path);
+                    if git.checkout_of(branch, path).await.is_ok_and(|it| it.is_none()) {
+                        let _kept = git.drop_ref(branch, at).await;
+                    }
                 }
                 Some(Outcome::Done)
             }
