@@ -18,6 +18,8 @@ use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{Event, Fault, ItemId, Oid, ProjectId, RefName, SessionId};
 
+pub(crate) use gates::{is_under_way, red_checks};
+
 use super::Work;
 use super::effect::Effect;
 

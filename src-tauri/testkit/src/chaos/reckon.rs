@@ -10,7 +10,7 @@ use pilothouse_contract::event::Event;
 use pilothouse_contract::session::Ending;
 use pilothouse_contract::wire::{Size, View};
 use pilothouse_contract::{Fault, SessionId, text};
-use pilothouse_engine::execution::held::model::{Alacritty, LEAST_LINES, Model};
+use pilothouse_engine::execution::held::model::{Alacritty, Model};
 use serde_json::Value;
 
 use super::Outcome;
@@ -20,8 +20,9 @@ use crate::must;
 use crate::process::lives;
 use crate::seat::Seat;
 
-/// So many lines above a screen are held against the replay too: what a model has in any case.
-const ABOVE: u32 = LEAST_LINES as u32;
+/// So many lines above a screen are held against the replay too. A model has more in any case, but where a terminal got another width
+/// those that were packed before are wrapped by whoever is shown them, and how many those are depends on how much came at once.
+const ABOVE: u32 = 300;
 /// The window shows within this what stands on a screen.
 const SHOWS: Duration = Duration::from_secs(20);
 

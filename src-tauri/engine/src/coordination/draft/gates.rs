@@ -3,9 +3,11 @@
 //! Refuses to begin a run of an item that was begun here before its gates hold.
 
 use pilothouse_contract::card::{Began, Happened};
+use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
 use pilothouse_contract::gate::{Gates, Holds, Override, SpecGate, Stand};
-use pilothouse_contract::item::Item;
-use pilothouse_contract::{Fault, ItemId, Oid, RunId, Who};
+use pilothouse_contract::item::{Item, ItemState};
+use pilothouse_contract::spec::{Spec, Verify};
+use pilothouse_contract::{EvidenceId, Fault, Fleet, ItemId, Oid, RunId, Who};
 
 use super::{BECAUSE_MAX, cut};
 use crate::coordination::Work;
@@ -112,4 +114,36 @@ impl Work<'_> {
         let stand = began.gates.iter().find(|it| it.gate == SpecGate::G6 && it.holds == Holds::Overridden)?;
         stand.overridden.as_ref().map(|it| it.because.clone())
     }
+}
+
+/// Whether somebody is at an item: it was begun here and is not over, or a run carries it. What is parked or stopped with nobody at it
+/// takes no room.
+pub(crate) fn is_under_way(fleet: &Fleet, item: &Item) -> bool {
+    let draft = fleet.cards.get(&item.id).and_then(|card| card.draft.as_ref());
+    let carried = fleet.run_of(item.id).is_some_and(|run| run.state.is_live());
+    let rests = item.state == ItemState::Parked && draft.is_some_and(|it| it.sitting.is_none());
+    let over = matches!(item.state, ItemState::Landed | ItemState::Abandoned);
+    carried || (draft.is_some() && !over && !rests)
+}
+
+/// The red checks of an item's newest run, the newest of each task, with whether its proof held before any work. What was tried with
+/// another proof than its task has now says nothing of this one.
+pub(crate) fn red_checks(fleet: &Fleet, item: &Item, spec: &Spec) -> Vec<(EvidenceId, bool)> {
+    let Some(run) = fleet.run_of(item.id) else { return Vec::new() };
+    let tried = |it: &Evidence| {
+        let task = spec.tasks.iter().find(|task| Some(&task.id) == it.subject.task.as_ref())?;
+        let Verify::Commands(commands) = &task.verify else { return None };
+        let same = commands.join(" && ") == it.command
+            && run.task(&task.id).is_some_and(|known| known.spec.expect == task.expect);
+        same.then_some(task)
+    };
+    let of = |it: &&Evidence| it.subject.run == run.id && it.gate == Gate::RedCheck;
+    let mut newest = std::collections::BTreeMap::new();
+    for it in fleet.evidence.values().filter(of) {
+        let Some(task) = tried(it) else { continue };
+        // What could not be found out is no word against it, and a guard may hold.
+        let vacuous = it.verdict == Verdict::Failed && task.proof.as_deref() != Some("guard");
+        newest.insert(&task.id, (it.id, vacuous));
+    }
+    newest.into_values().collect()
 }

@@ -12,7 +12,7 @@ use pilothouse_contract::window::Window;
 use pilothouse_contract::{SessionId, wire};
 
 use super::*;
-use crate::gates::{is_under_way, red_checks};
+use crate::coordination::draft::{is_under_way, red_checks};
 
 fn writer(name: &str, family: Option<&str>) -> Writer {
     let agent = AgentChoice { name: name.to_owned(), ..built_in("rehearsal").unwrap() };

@@ -245,7 +245,11 @@ fn a_plan_that_is_whole_holds_and_each_lack_is_named_with_its_cure() {
     assert!(good.iter().all(|it| it.holds && it.found.is_empty()), "{good:?}");
     for (text, line, says) in [
         (GOOD_PLAN.replace("  - Verify: `cargo test`\n", ""), 4, "has no Verify"),
-        (GOOD_PLAN.replace("cargo test", "frobnicate now"), 4, "'frobnicate now' of its Verify cannot be run"),
+        (
+            GOOD_PLAN.replace("cargo test", "frobnicate now"),
+            4,
+            "'frobnicate now' of its Verify cannot be run",
+        ),
         (GOOD_PLAN.replace("FR-001, ", ""), 9, "FR-001 is covered by no task"),
         (GOOD_PLAN.replace("FR-001", "FR-001, FR-077"), 4, "covers FR-077"),
         (GOOD_PLAN.replace("01.md", "02.md"), 1, "names phases/02.md"),
