@@ -143,7 +143,7 @@ fn checks_end_with_0_1_or_2_and_carry_the_remedy() {
         |words: &str| u64::try_from(broken.lines().position(|it| it.contains(words)).unwrap() + 1).unwrap();
     assert!(
         blocking.iter().any(|it| it.0 == line("T003 [P]")
-            && it.1.contains("'frobnicate'")
+            && it.1.contains("'frobnicate --now'")
             && it.1.contains("mend the command")),
         "{said:#}"
     );
