@@ -67,10 +67,11 @@ fn a_seed_is_a_whole_run() {
 
 #[test]
 fn a_long_life_keeps_every_promise_and_nothing_grows() {
-    let life = sim::live(3, 1);
+    // In a shorter one the first quarter has hardly a run that ended, and what is kept of each says little.
+    let life = sim::live(8, 1);
     assert_eq!(life.outcome.faults, []);
     assert_eq!(life.grown, Vec::<String>::new(), "{:?}", life.quarters);
-    assert!(life.hours >= 3.0 && life.outcome.landed > 15, "{life:?}");
+    assert!(life.hours >= 8.0 && life.outcome.landed > 15, "{life:?}");
     assert!(life.outcome.kills > 100 && life.outcome.reboots > 0 && life.outcome.disk_full > 0, "{life:?}");
     // There was something to keep in each quarter.
     assert!(life.quarters.iter().all(|it| it.leases > 0.0 && it.live_bytes > 0.0), "{:?}", life.quarters);
