@@ -219,7 +219,7 @@ pub(crate) fn Refinement(item: ItemId) -> impl IntoView {
             <div class="passes" data-name="passes">{passes}</div>{more}
             <h3>"Gates"</h3>
             {move || unread.get().map(|fault| view! { <FaultNote fault=fault/> })}{reads}
-            <ul class="gates" data-name="gates"><For each=each key=|it| it.word() children=line/></ul>
+            <ul class="stands" data-name="gates"><For each=each key=|it| it.word() children=line/></ul>
             {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
             <div class="answers">
                 {move || (rests() && !planned()).then(|| view! { <button class="button" data-kind="primary" type="button" data-name="refine" on:click=refine>"Refine it"</button> })}
