@@ -116,12 +116,17 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "refinement",
         home: In::Asking,
-        steps: &[Clicks(QUESTION), Keys("ctrl+shift+l"), Sees("[data-name=gates]", "shape of the spec")],
+        steps: &[
+            Keys("Escape"),
+            Clicks(QUESTION),
+            Keys("ctrl+shift+l"),
+            Sees("[data-name=gates]", "shape of the spec"),
+        ],
     },
     Scene {
         name: "worktrees",
         home: In::Asking,
-        steps: &[Keys("ctrl+2"), Sees("[data-name=removed]", "until")],
+        steps: &[Keys("Escape"), Keys("ctrl+2"), Sees("[data-name=removed]", "until")],
     },
     Scene {
         name: "trajectory",
