@@ -8,12 +8,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use pilothouse_contract::Fault;
 use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
 use pilothouse_engine::execution::{agents, desk as files};
 use pilothouse_engine::policy::layouts::Tree;
-use pilothouse_engine::policy::layouts::desk::{Facts, plan_gates, wants};
-use pilothouse_engine::policy::layouts::gates::{self, World};
+use pilothouse_engine::policy::layouts::desk::{Facts, plan_gates, plan_wants};
+use pilothouse_engine::policy::layouts::gates;
 use pilothouse_engine::policy::layouts::waves::Limits;
 use serde::Serialize;
 
@@ -91,21 +90,17 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
 
 fn gates_of(path: &std::path::Path, plan: bool, out: Out) -> End {
     let desk = Desk::open(path)?;
-    let (has, runs) = (|it: &str| desk.has(it), |it: &str| desk.runs(it));
-    let world = World { path: &has, program: &runs };
     let tree = if plan { files::of_folder(&desk.top) } else { Tree::new() };
-    let looked = |item: &LaidItem| {
-        let found = desk.found(item)?;
-        let beside = files::files_in_folder(&desk.top, wants(item, found, &desk.files, &tree).files);
+    let of_plan = |item: &LaidItem| {
         let facts = Facts {
             tree: &tree,
-            beside: &beside,
+            beside: &files::files_in_folder(&desk.top, plan_wants(item, &tree)),
             symbols: &BTreeMap::new(),
             program: &agents::is_there,
             limits: &Limits::default(),
             red: &BTreeMap::new(),
         };
-        Ok::<_, Fault>(plan_gates(item, found, &desk.files, &facts))
+        plan_gates(item, &desk.files, &facts)
     };
     let all = desk.items()?;
     // Of a whole repository what is over is left out, and so is what is no plan yet.
@@ -121,11 +116,11 @@ fn gates_of(path: &std::path::Path, plan: bool, out: Out) -> End {
         .iter()
         .filter(wanted)
         .map(|it| {
-            let gates = if plan { looked(it)? } else { gates::spec(it, &desk.files, &world) };
+            let gates = if plan { of_plan(it) } else { gates::spec(it, &desk.files, &|it| desk.has(it)) };
             let holds = gates.iter().all(|it| it.holds);
-            Ok(OfItem { layout: it.layout, item: it.name.clone(), path: it.path.clone(), holds, gates })
+            OfItem { layout: it.layout, item: it.name.clone(), path: it.path.clone(), holds, gates }
         })
-        .collect::<Result<_, Fault>>()?;
+        .collect();
     let checked = Checked { holds: items.iter().all(|it| it.holds), items };
     out.value(&checked, |it| show(&it.items));
     Ok(if checked.holds { HOLDS } else { does_not_hold() })

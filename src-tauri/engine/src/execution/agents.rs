@@ -155,21 +155,6 @@ pub fn is_in(program: &str, path: &OsStr) -> bool {
     std::env::split_paths(path).any(|folder| runs(&folder.join(program)))
 }
 
-/// What a shell brings along, and so is no program to look for.
-const BUILT_IN: [&str; 16] = [
-    "cd", "test", "[", "true", "false", ":", "echo", "printf", "export", "set", "!", "(", "{", "if", "for",
-    "exit",
-];
-
-/// Whether a command's program is on the PATH, or in the repository by what `has` says of its paths.
-#[must_use]
-pub fn runs(command: &str, has: &dyn Fn(&str) -> bool) -> bool {
-    let named = |it: &&str| it.split_once('=').is_none_or(|(name, _)| name.contains('/') || name.is_empty());
-    let Some(program) = command.split_whitespace().find(named) else { return false };
-    BUILT_IN.contains(&program)
-        || if program.contains('/') { has(program.trim_start_matches("./")) } else { is_there(program) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,10 +25,10 @@ use super::recovery::snapshot;
 use super::trees::name_of;
 use super::{agents, env, fence};
 use crate::coordination::draft::DraftRead;
-use crate::policy::layouts::desk::{Facts, plan_gates, wants};
-use crate::policy::layouts::gates::{self, World};
+use crate::policy::layouts::desk::{Facts, plan_gates, plan_wants};
+use crate::policy::layouts::gates;
 use crate::policy::layouts::waves::Limits;
-use crate::policy::layouts::{self, Files, Found, ROOTS, Tree};
+use crate::policy::layouts::{self, Files, ROOTS, Tree};
 use crate::policy::specs::{Sources, read_spec};
 use crate::ports::git::{Git, GitError};
 
@@ -324,7 +324,6 @@ pub struct Laid {
     /// The hash of its folder, or its file.
     pub tree: Oid,
     folder: String,
-    found: Option<Found>,
     files: Files,
     /// What its proofs may name a part of.
     beside: Files,
@@ -350,13 +349,8 @@ pub async fn laid_at(git: &Git, commit: &Oid, folder: &str) -> Result<Laid, GitE
         }
     }
     let item = layouts::read_all(&found, &files).into_iter().find(|it| it.path == folder);
-    let found = item.as_ref().and_then(|item| found.into_iter().find(|it| it.layout == item.layout));
-    let wanted = match (&item, &found) {
-        (Some(item), Some(found)) => wants(item, found, &files, &paths).files,
-        _ => BTreeSet::new(),
-    };
     let mut beside = Files::new();
-    for path in wanted {
+    for path in item.iter().flat_map(|it| plan_wants(it, &paths)) {
         if let Some(bytes) = git.file(commit, &path).await? {
             beside.insert(path, bytes);
         }
@@ -365,7 +359,7 @@ pub async fn laid_at(git: &Git, commit: &Oid, folder: &str) -> Result<Laid, GitE
         .text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}:{folder}")])
         .await;
     let tree = Oid(hash.unwrap_or_default().trim().to_owned());
-    Ok(Laid { item, tree, folder: folder.to_owned(), found, files, beside, paths })
+    Ok(Laid { item, tree, folder: folder.to_owned(), files, beside, paths })
 }
 
 /// The paths of a commit.
@@ -387,12 +381,9 @@ impl Laid {
     /// What its gates say, as far as files can tell: of its spec, and of its plan.
     #[must_use]
     pub fn looks(&self) -> Vec<GateLook> {
-        let has = |it: &str| self.has(it);
-        let runs = |it: &str| agents::runs(it, &has);
-        let world = World { path: &has, program: &runs };
         let empty = || LaidItem::new(Layout::Native, &self.folder, &self.folder);
         let item = self.item.clone().unwrap_or_else(empty);
-        let mut all = gates::spec(&item, &self.files, &world);
+        let mut all = gates::spec(&item, &self.files, &|it| self.has(it));
         let facts = Facts {
             tree: &self.paths,
             beside: &self.beside,
@@ -401,10 +392,7 @@ impl Laid {
             limits: &Limits::default(),
             red: &BTreeMap::new(),
         };
-        all.extend(match &self.found {
-            Some(found) => plan_gates(&item, found, &self.files, &facts),
-            None => gates::plan(&item, &self.files, &world),
-        });
+        all.extend(plan_gates(&item, &self.files, &facts));
         all
     }
 

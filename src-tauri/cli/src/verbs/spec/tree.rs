@@ -9,7 +9,6 @@ use std::path::{Component, Path, PathBuf};
 
 use pilothouse_contract::Fault;
 use pilothouse_contract::layout::LaidItem;
-use pilothouse_engine::execution::agents;
 use pilothouse_engine::policy::layouts::{self, FILE_MAX, Files, Found, ROOTS, Tree};
 
 /// Deeper than this nobody keeps a plan.
@@ -117,11 +116,6 @@ impl Desk {
         let inside =
             Path::new(path).components().all(|it| matches!(it, Component::Normal(_) | Component::CurDir));
         inside && self.top.join(path).exists()
-    }
-
-    /// Whether a command's program is on the PATH or in the repository.
-    pub(crate) fn runs(&self, command: &str) -> bool {
-        agents::runs(command, &|it| self.has(it))
     }
 }
 

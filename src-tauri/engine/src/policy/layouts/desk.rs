@@ -18,7 +18,7 @@ use pilothouse_contract::desk::{DeskItem, DeskPage, GateCount, Meter, Place, Pro
 use pilothouse_contract::layout::{GateLook, LaidItem, Layout, Span};
 use pilothouse_contract::{EvidenceId, ItemId, Oid, TaskId};
 
-use super::gates::{self, PHASE_TOKENS, SPEC_LINES, SPEC_TOKENS, World};
+use super::gates::{self, PHASE_TOKENS, SPEC_LINES, SPEC_TOKENS};
 use super::waves::Limits;
 use super::{Files, Found, Tree};
 use crate::policy::scope::Globs;
@@ -216,34 +216,44 @@ pub fn wants(item: &LaidItem, found: &Found, files: &Files, tree: &Tree) -> Want
     let mut wants = Wants::default();
     cites::wants(&docs, tree, &mut wants);
     proofs::wants(item, tree, &mut wants);
-    wants.files = wants.files.into_iter().filter(|it| tree.contains(it)).take(BESIDE_MAX).collect();
+    wants.files = there(wants.files, tree);
     wants.symbols = wants.symbols.into_iter().take(SYMBOLS_MAX).collect();
     wants
 }
 
+/// The files of the tree that must be looked up for [`plan_gates`].
+#[must_use]
+pub fn plan_wants(item: &LaidItem, tree: &Tree) -> BTreeSet<String> {
+    let mut wants = Wants::default();
+    proofs::wants(item, tree, &mut wants);
+    there(wants.files, tree)
+}
+
+fn there(wanted: BTreeSet<String>, tree: &Tree) -> BTreeSet<String> {
+    wanted.into_iter().filter(|it| tree.contains(it)).take(BESIDE_MAX).collect()
+}
+
 /// How the gate of an item's plan stands: a proof holds nothing if what it names is not there, be it a program, a script, a target or a test.
 #[must_use]
-pub fn plan_gates(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) -> Vec<GateLook> {
-    let docs = Docs::of(item, found, files);
-    let path = |it: &str| facts.has(it);
-    let program = |it: &str| proofs::resolve(it, facts, docs.made()).0 != ProofState::Missing;
-    gates::plan(item, files, &World { path: &path, program: &program })
+pub fn plan_gates(item: &LaidItem, files: &Files, facts: &Facts<'_>) -> Vec<GateLook> {
+    gates_of_plan(item, files, facts, &Made::of(item))
+}
+
+fn gates_of_plan(item: &LaidItem, files: &Files, facts: &Facts<'_>, made: &Made) -> Vec<GateLook> {
+    gates::plan(item, files, &|it| proofs::resolve(it, facts, made).0 != ProofState::Missing)
 }
 
 /// The pages of an item.
 #[must_use]
 pub fn page(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) -> DeskPage {
     let docs = Docs::of(item, found, files);
-    let path = |it: &str| facts.has(it);
-    let program = |it: &str| proofs::resolve(it, facts, docs.made()).0 != ProofState::Missing;
-    let world = World { path: &path, program: &program };
     let tasks = |file: &str| gates::is_tasks(item, file);
     let findings = |of: bool| {
         let all = item.diagnostics.iter().filter(move |it| tasks(&it.remark.file) == of);
         all.cloned().collect::<Vec<_>>()
     };
     let spec = SpecPage {
-        gates: counted(&gates::spec(item, files, &world)),
+        gates: counted(&gates::spec(item, files, &|it| facts.has(it))),
         questions: prose::questions(&docs),
         sections: sections::matrix(&docs),
         meters: meters(&docs),
@@ -253,7 +263,7 @@ pub fn page(item: &LaidItem, found: &Found, files: &Files, facts: &Facts<'_>) ->
         findings: findings(false),
     };
     let mut plan = plan::page(&docs, files, facts);
-    plan.gates = counted(&gates::plan(item, files, &world));
+    plan.gates = counted(&gates_of_plan(item, files, facts, docs.made()));
     plan.findings.splice(0..0, findings(true));
     DeskPage { item: listed(item, None), commit: None::<Oid>, spec, plan }
 }

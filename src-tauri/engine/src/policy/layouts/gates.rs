@@ -18,14 +18,6 @@ pub(super) const SPEC_LINES: usize = 1000;
 pub(super) const SPEC_TOKENS: usize = 15_000;
 pub(super) const PHASE_TOKENS: usize = 8000;
 
-/// What the world says, asked by whoever may look.
-pub struct World<'a> {
-    /// Whether there is such a path in the repository.
-    pub path: &'a dyn Fn(&str) -> bool,
-    /// Whether a command's program can be found.
-    pub program: &'a dyn Fn(&str) -> bool,
-}
-
 fn look(gate: &str, looks_at: &str, found: Vec<Diagnostic>) -> GateLook {
     let holds = !found.iter().any(|it| it.remark.blocking);
     GateLook { gate: gate.to_owned(), looks_at: looks_at.to_owned(), holds, found }
@@ -58,9 +50,9 @@ pub(super) fn spec_of(item: &LaidItem) -> Option<&str> {
     names.iter().find_map(|name| item.files.iter().find(|it| it.ends_with(name))).map(String::as_str)
 }
 
-/// The gates of a spec.
+/// The gates of a spec. `has` says whether there is such a path in the repository.
 #[must_use]
-pub fn spec(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> {
+pub fn spec(item: &LaidItem, files: &Files, has: &dyn Fn(&str) -> bool) -> Vec<GateLook> {
     let mut shape: Vec<Diagnostic> =
         item.diagnostics.iter().filter(|it| !is_tasks(item, &it.remark.file)).cloned().collect();
     let (name, wanted) = sections(item.layout);
@@ -111,7 +103,7 @@ pub fn spec(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> 
             }
         }
         for (offset, cited) in paths_in(line.text) {
-            if !(world.path)(cited) {
+            if !has(cited) {
                 let says = format!("cites {cited}, which is not there: mend the path, or say that it is new");
                 shape.push(text.diagnostic(line.span.from + offset, &says, false));
             }
@@ -215,9 +207,9 @@ fn paths_in(line: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The gate of a plan.
+/// The gate of a plan. `runs` says whether all that a command names can be found; see [`super::desk::plan_gates`].
 #[must_use]
-pub fn plan(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> {
+pub fn plan(item: &LaidItem, files: &Files, runs: &dyn Fn(&str) -> bool) -> Vec<GateLook> {
     let mut found: Vec<Diagnostic> =
         item.diagnostics.iter().filter(|it| is_tasks(item, &it.remark.file)).cloned().collect();
     if item.tasks.is_empty() && found.is_empty() {
@@ -246,7 +238,7 @@ pub fn plan(item: &LaidItem, files: &Files, world: &World<'_>) -> Vec<GateLook> 
             say(format!("{} names no Files, so it runs alone: add '  - Files: `path`'", task.spec.id), false);
         }
         if let Verify::Commands(commands) = &task.spec.verify {
-            for command in commands.iter().filter(|it| !(world.program)(it)) {
+            for command in commands.iter().filter(|it| !runs(it)) {
                 let says = format!(
                     "{}: '{}' of its Verify cannot be run: what it names is neither on the PATH nor in the repository: mend the command, or \
                      install it",

@@ -8,7 +8,7 @@ use pilothouse_contract::spec::{Phase, Scope, TaskSpec};
 use proptest::prelude::*;
 
 use super::{repo, task};
-use crate::policy::layouts::gates::{World, plan, spec};
+use crate::policy::layouts::gates::{plan, spec};
 use crate::policy::layouts::waves::{Limits, waves};
 use crate::policy::scope::overlap;
 use crate::policy::specs::{Graph, gates, needs};
@@ -193,8 +193,11 @@ const GOOD_PLAN: &str = "## Phase 1: A\n- Detail: phases/01.md\n\n- [ ] T001 Wri
 fn looks(files: &[(&str, &str)], of_plan: bool) -> Vec<GateLook> {
     let repo = repo(files);
     let item = &repo.items[0];
-    let world = World { path: &|it| it == "src/csv.rs", program: &|it| it.starts_with("cargo ") };
-    if of_plan { plan(item, &repo.files, &world) } else { spec(item, &repo.files, &world) }
+    if of_plan {
+        plan(item, &repo.files, &|it| it.starts_with("cargo "))
+    } else {
+        spec(item, &repo.files, &|it| it == "src/csv.rs")
+    }
 }
 
 fn blocking(looks: &[GateLook]) -> Vec<(String, usize, String)> {
