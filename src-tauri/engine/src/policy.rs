@@ -8,6 +8,7 @@ pub mod layouts;
 pub mod prices;
 pub mod quiet;
 pub mod resources;
+mod runnable;
 pub mod scope;
 pub mod shim;
 pub mod skeleton;

@@ -5,63 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::{Files, World, folder_of, join, name_of};
-
-/// What a shell brings along, or has no file on the path.
-const BUILT_IN: [&str; 52] = [
-    "alias", "bg", "break", "builtin", "case", "cd", "command", "continue", "declare", "disown", "do",
-    "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fg", "fi", "for",
-    "function", "hash", "if", "in", "jobs", "kill", "let", "local", "popd", "printf", "pushd", "pwd", "read",
-    "return", "set", "shift", "source", "test", "then", "times", "trap", "true", "type", "ulimit", "umask",
-    "unset", "wait", "while",
-];
-
-/// What cargo can do by itself.
-const CARGO: [&str; 44] = [
-    "add",
-    "b",
-    "bench",
-    "build",
-    "c",
-    "check",
-    "clean",
-    "clippy",
-    "config",
-    "d",
-    "doc",
-    "fetch",
-    "fix",
-    "fmt",
-    "generate-lockfile",
-    "help",
-    "info",
-    "init",
-    "install",
-    "locate-project",
-    "login",
-    "logout",
-    "metadata",
-    "miri",
-    "new",
-    "owner",
-    "package",
-    "pkgid",
-    "publish",
-    "r",
-    "remove",
-    "report",
-    "rm",
-    "run",
-    "rustc",
-    "rustdoc",
-    "search",
-    "t",
-    "test",
-    "tree",
-    "uninstall",
-    "update",
-    "vendor",
-    "version",
-];
+use crate::policy::runnable::{
+    ALIASES, JUSTFILES, MAKEFILES, aliases, is_of_cargo, is_of_shell, recipes, scripts, targets,
+};
 
 /// Folders of what is built: what is named in them need not be there yet.
 const MADE: [&str; 8] = ["target", "node_modules", "dist", "build", "out", ".venv", "venv", "bin"];
@@ -88,12 +34,11 @@ pub(super) struct Wrong {
 
 /// Whether a file says what can be run.
 pub(super) fn is_manifest(path: &str) -> bool {
-    matches!(
-        name_of(path),
-        "package.json" | "Makefile" | "makefile" | "GNUmakefile" | "justfile" | "Justfile" | ".justfile"
-    ) || [".cargo/config.toml", ".cargo/config"]
-        .iter()
-        .any(|it| path == *it || path.ends_with(&format!("/{it}")))
+    let name = name_of(path);
+    name == "package.json"
+        || MAKEFILES.contains(&name)
+        || JUSTFILES.contains(&name)
+        || ALIASES.iter().any(|it| path == *it || path.ends_with(&format!("/{it}")))
 }
 
 impl Runnable {
@@ -104,13 +49,10 @@ impl Runnable {
             let text = String::from_utf8_lossy(&source.bytes);
             match name_of(path) {
                 "package.json" => {
-                    let scripts = all.scripts.get_or_insert_default();
-                    let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
-                    let named = json.get("scripts").and_then(|it| it.as_object());
-                    scripts.extend(named.into_iter().flatten().map(|(name, _)| name.clone()));
+                    all.scripts.get_or_insert_default().extend(scripts(&text).unwrap_or_default());
                 }
                 "config.toml" | "config" => all.aliases.extend(aliases(&text)),
-                name if name.to_lowercase().contains("justfile") => {
+                name if JUSTFILES.contains(&name) => {
                     all.more_recipes |=
                         text.lines().any(|it| it.starts_with("import ") || it.starts_with("mod "));
                     all.recipes.get_or_insert_default().extend(recipes(&text));
@@ -207,7 +149,7 @@ impl Runnable {
             }
             "cargo" => {
                 let verb = named.next().filter(|it| !open(it))?;
-                if CARGO.contains(&verb)
+                if is_of_cargo(verb)
                     || self.aliases.contains(verb)
                     || (world.program)(&format!("cargo-{verb}"))
                 {
@@ -244,7 +186,7 @@ impl Runnable {
                 )
             }
             program if whole && is_name(program) => {
-                if BUILT_IN.contains(&program) || (world.program)(program) {
+                if is_of_shell(program) || (world.program)(program) {
                     return None;
                 }
                 Some(Wrong {
@@ -319,49 +261,4 @@ fn pieces(line: &str) -> Vec<Vec<String>> {
     }
     end(&mut words, &mut all);
     all
-}
-
-/// The aliases of a configuration of cargo.
-fn aliases(text: &str) -> Vec<String> {
-    let (mut inside, mut all) = (false, Vec::new());
-    for line in text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            inside = line.starts_with("[alias]");
-        } else if let Some((name, _)) = line.split_once('=') {
-            let name = name.trim().trim_matches('"');
-            match name.strip_prefix("alias.") {
-                Some(name) => all.push(name.to_owned()),
-                None if inside => all.push(name.to_owned()),
-                None => {}
-            }
-        }
-    }
-    all
-}
-
-/// The targets of a makefile.
-fn targets(text: &str) -> Vec<String> {
-    let rule = |line: &str| {
-        let (names, rest) = line.split_once(':')?;
-        let plain =
-            !line.starts_with(['\t', ' ', '#', '.']) && !rest.starts_with('=') && !names.contains('=');
-        plain.then(|| names.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    };
-    text.lines().filter_map(rule).flatten().collect()
-}
-
-/// The recipes and aliases of a justfile.
-fn recipes(text: &str) -> Vec<String> {
-    let rule = |line: &str| {
-        if let Some(alias) = line.strip_prefix("alias ") {
-            return alias.split_whitespace().next().map(|it| it.trim_end_matches(":=").to_owned());
-        }
-        let (head, rest) = line.split_once(':')?;
-        let name = head.trim_start_matches('@').split_whitespace().next()?;
-        let plain = !line.starts_with([' ', '\t', '#', '['])
-            && !rest.starts_with('=')
-            && is_name(&name.to_lowercase());
-        plain.then(|| name.to_owned())
-    };
-    text.lines().filter_map(rule).collect()
 }

@@ -10,23 +10,12 @@ use pilothouse_contract::layout::LaidItem;
 use pilothouse_contract::spec::Verify;
 
 use super::{Facts, Made, Tree, Wants};
+use crate::policy::runnable::{
+    ALIASES, JUSTFILES, MAKEFILES, aliases, is_of_cargo, is_of_shell, recipes, scripts, targets,
+};
 
-/// What a shell brings along, and so is no program to look for.
-const BUILT_IN: [&str; 24] = [
-    "cd", "test", "[", "[[", "true", "false", ":", "echo", "printf", "export", "set", "unset", "!", "(", "{",
-    "if", "for", "while", "case", "exit", "eval", "exec", ".", "source",
-];
 /// What only runs what comes behind it.
 const BEFORE: [&str; 6] = ["time", "env", "nice", "sudo", "exec", "command"];
-/// What cargo brings along.
-const CARGO: [&str; 27] = [
-    "add", "bench", "build", "b", "check", "c", "clean", "clippy", "doc", "fetch", "fix", "fmt", "help",
-    "init", "install", "metadata", "new", "package", "publish", "run", "r", "rustc", "search", "test", "t",
-    "tree", "update",
-];
-const MAKEFILES: [&str; 3] = ["Makefile", "makefile", "GNUmakefile"];
-const JUSTFILES: [&str; 3] = ["justfile", "Justfile", ".justfile"];
-const ALIASES: [&str; 2] = [".cargo/config.toml", ".cargo/config"];
 /// Programs whose first word is the script that they run.
 const RUNS_SCRIPT: [&str; 11] =
     ["sh", "bash", "zsh", "dash", "python", "python3", "node", "ruby", "perl", "php", "tsx"];
@@ -103,7 +92,7 @@ fn is_open(word: &str) -> bool {
 }
 
 fn program(name: &str, facts: &Facts<'_>, made: &Made) -> Found {
-    if BUILT_IN.contains(&name) || is_open(name) {
+    if is_of_shell(name) || is_open(name) {
         return Found::There;
     }
     if name.contains('/') {
@@ -142,8 +131,8 @@ fn path(word: &str, facts: &Facts<'_>, made: &Made) -> Found {
 fn names(program: &str, args: &[String], facts: &Facts<'_>, made: &Made) -> Found {
     match program {
         "npm" | "pnpm" | "yarn" | "bun" => script(program, args, facts, made),
-        "make" | "gmake" => target(args, &MAKEFILES, "target", is_make, facts, made),
-        "just" => target(args, &JUSTFILES, "recipe", is_just, facts, made),
+        "make" | "gmake" => target(args, &MAKEFILES, "target", targets, facts, made),
+        "just" => target(args, &JUSTFILES, "recipe", recipes, facts, made),
         "cargo" => cargo(args, facts, made),
         "pytest" => first(args, |it| it.contains('/') || it.ends_with(".py"), facts, made),
         "go" => first(args, |it| it.starts_with("./"), facts, made),
@@ -215,21 +204,16 @@ fn script(program: &str, args: &[String], facts: &Facts<'_>, made: &Made) -> Fou
     };
     let (path, text) = beside(args, &["package.json"], facts);
     let Some(text) = text else { return no_file(&path, facts, made) };
-    let Ok(manifest) = serde_json::from_str::<serde_json::Value>(text) else { return Found::There };
-    let scripts = manifest.get("scripts").and_then(|it| it.as_object());
-    if scripts.is_some_and(|it| it.contains_key(name)) {
-        return Found::There;
-    }
+    let Some(known) = scripts(text).filter(|it| !it.contains(name)) else { return Found::There };
     // A plan may change the manifest too.
     if made.matches(&path) {
         return Found::Made;
     }
-    let known = scripts.map(|it| it.keys().map(String::as_str).collect()).unwrap_or_default();
-    Found::Missing(unknown(&path, "script", name, known))
+    Found::Missing(unknown(&path, "script", name, known.iter().map(String::as_str)))
 }
 
-fn unknown(file: &str, kind: &str, name: &str, mut known: Vec<&str>) -> String {
-    known.truncate(8);
+fn unknown<'a>(file: &str, kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.take(8).collect();
     let has =
         if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
     format!("{file} has no {kind} '{name}': mend the command, or add it there; {has}")
@@ -246,38 +230,11 @@ fn no_file(path: &str, facts: &Facts<'_>, made: &Made) -> Found {
     Found::Missing(format!("there is no {path}: mend the command, or write the file"))
 }
 
-fn is_make(line: &str) -> Vec<&str> {
-    if line.starts_with(['\t', ' ', '#', '.']) {
-        return Vec::new();
-    }
-    match line.split_once(':') {
-        Some((names, rest)) if !rest.starts_with('=') && !names.contains('=') => {
-            names.split_whitespace().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn is_just(line: &str) -> Vec<&str> {
-    if line.starts_with(['\t', ' ', '#', '[']) {
-        return Vec::new();
-    }
-    if let Some(rest) = line.strip_prefix("alias ") {
-        return rest.split(":=").next().map(str::trim).into_iter().collect();
-    }
-    match line.split_once(':') {
-        Some((head, rest)) if !rest.starts_with('=') => {
-            head.trim_start_matches('@').split_whitespace().take(1).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 fn target(
     args: &[String],
     files: &[&str],
     kind: &str,
-    of: fn(&str) -> Vec<&str>,
+    of: fn(&str) -> Vec<String>,
     facts: &Facts<'_>,
     made: &Made,
 ) -> Found {
@@ -289,14 +246,14 @@ fn target(
     let wanted = if kind == "recipe" { wanted.get(..1).unwrap_or_default() } else { &wanted };
     let (path, text) = beside(args, files, facts);
     let Some(text) = text else { return no_file(&path, facts, made) };
-    let known: Vec<&str> = text.lines().flat_map(of).collect();
+    let known = of(text);
     let more =
         text.lines().any(|it| it.starts_with("include") || it.starts_with("import") || it.contains('%'));
-    match wanted.iter().find(|it| !known.contains(it)) {
+    match wanted.iter().find(|it| !known.iter().any(|known| known == *it)) {
         None => Found::There,
         Some(_) if more => Found::There,
         Some(_) if made.matches(&path) => Found::Made,
-        Some(name) => Found::Missing(unknown(&path, kind, name, known)),
+        Some(name) => Found::Missing(unknown(&path, kind, name, known.iter().map(String::as_str))),
     }
 }
 
@@ -306,18 +263,8 @@ fn cargo(args: &[String], facts: &Facts<'_>, made: &Made) -> Found {
     let Some(verb) = args.iter().find(|it| !it.starts_with('-')).filter(|it| !is_open(it)) else {
         return Found::There;
     };
-    if !CARGO.contains(&verb.as_str()) {
-        let alias = |path: &str| {
-            let (mut within, mut found) = (false, false);
-            for line in facts.text(path).unwrap_or_default().lines().map(str::trim) {
-                if line.starts_with('[') {
-                    within = line == "[alias]";
-                }
-                let name = line.split('=').next().unwrap_or_default().trim().trim_matches('"');
-                found |= within && name == verb.as_str();
-            }
-            found
-        };
+    if !is_of_cargo(verb) {
+        let alias = |path: &str| aliases(facts.text(path).unwrap_or_default()).contains(verb);
         if ALIASES.iter().any(|it| alias(it)) || (facts.program)(&format!("cargo-{verb}")) {
             return Found::There;
         }
@@ -346,7 +293,7 @@ fn cargo(args: &[String], facts: &Facts<'_>, made: &Made) -> Found {
             if could {
                 return Found::Made;
             }
-            return Found::Missing(unknown("the workspace", "crate", package, names().collect()));
+            return Found::Missing(unknown("the workspace", "crate", package, names()));
         }
     }
     if let Some(test) = behind(&["--test"]).filter(|it| !is_open(it)) {
