@@ -22,6 +22,7 @@ pub mod laid;
 pub mod look;
 pub mod recovery;
 pub mod repository;
+mod seat;
 pub mod skills;
 pub mod trees;
 pub mod watch;

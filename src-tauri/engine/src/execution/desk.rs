@@ -12,7 +12,7 @@ use pilothouse_contract::{Oid, TaskId};
 
 use crate::policy::layouts::desk::{Wants, wants};
 use crate::policy::layouts::{self, FILE_MAX, Files, Found, ROOTS, Tree};
-use crate::ports::git::{Git, GitError};
+use crate::ports::git::{Blob, Git, GitError};
 
 /// So many bytes are read for one look at most.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -84,19 +84,19 @@ impl<'a> AtCommit<'a> {
             .run(&["cat-file", "--batch-check=%(objectname) %(objectsize)"], asked.as_bytes())
             .await?;
         let said = String::from_utf8_lossy(&sizes);
-        let (mut small, mut long, mut all) = (String::new(), BTreeSet::new(), 0_u64);
-        for (blob, size) in said.lines().filter_map(|it| it.split_once(' ')) {
+        let (mut small, mut long, mut all) = (Vec::new(), BTreeSet::new(), 0_u64);
+        for (id, size) in said.lines().filter_map(|it| it.split_once(' ')) {
             let size = size.parse::<u64>().unwrap_or(u64::MAX);
             if size <= FILE_BYTES && all.saturating_add(size) <= BYTES_MAX {
                 all += size;
-                small.push_str(blob);
-                small.push('\n');
+                small.push(Blob { path: String::new(), id: id.to_owned(), size });
             } else {
-                long.insert(blob);
+                long.insert(id);
             }
         }
-        let bytes = self.git.run(&["cat-file", "--batch"], small.as_bytes()).await?;
-        let of_blobs = unpacked(&bytes);
+        let small: Vec<&Blob> = small.iter().collect();
+        let bytes = self.git.contents(&small).await?;
+        let of_blobs: BTreeMap<&str, Vec<u8>> = small.iter().map(|it| it.id.as_str()).zip(bytes).collect();
         let (mut files, mut all) = (Files::new(), 0_u64);
         for (path, blob) in wanted {
             // One file may lie there under many names, and is kept for each of them.
@@ -106,7 +106,7 @@ impl<'a> AtCommit<'a> {
                 continue;
             }
             all += size;
-            files.insert(path.clone(), bytes.map_or_else(|| vec![b' '; FILE_MAX + 1], |it| it.to_vec()));
+            files.insert(path.clone(), bytes.map_or_else(|| vec![b' '; FILE_MAX + 1], Vec::clone));
         }
         Ok(files)
     }
@@ -155,27 +155,6 @@ impl<'a> AtCommit<'a> {
         }
         Ok(all)
     }
-}
-
-/// Objects by their ids, out of what `cat-file --batch` said.
-fn unpacked(bytes: &[u8]) -> BTreeMap<&str, &[u8]> {
-    let mut all = BTreeMap::new();
-    let mut rest = bytes;
-    while let Some(end) = rest.iter().position(|it| *it == b'\n') {
-        let (head, behind) = rest.split_at(end);
-        let behind = behind.get(1..).unwrap_or_default();
-        let mut words = std::str::from_utf8(head).unwrap_or_default().split(' ');
-        let (blob, kind, size) = (words.next().unwrap_or_default(), words.next(), words.next());
-        let Some(size) = size.filter(|_| kind == Some("blob")).and_then(|it| it.parse::<usize>().ok()) else {
-            // What is missing has no bytes behind its line.
-            rest = behind;
-            continue;
-        };
-        let Some((object, after)) = behind.split_at_checked(size) else { break };
-        all.insert(blob, object);
-        rest = after.get(1..).unwrap_or_default();
-    }
-    all
 }
 
 fn note(all: &mut Symbols, names: &BTreeSet<String>, path: &str, line: usize, text: &str) {
@@ -292,13 +271,6 @@ pub fn beside_in_folder(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn objects_are_taken_out_of_a_batch_whatever_they_hold() {
-        let said = b"aa blob 3\n\n\nx\nbb missing\ncc blob 0\n\ndd blob 5\nab";
-        let all = unpacked(said);
-        assert_eq!(all, BTreeMap::from([("aa", b"\n\nx".as_slice()), ("cc", b"".as_slice())]));
-    }
 
     #[test]
     fn only_what_lies_where_plans_lie_is_looked_at() {

@@ -5,30 +5,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use pilothouse_contract::card::{Draft, Reading, Role, Sitting};
 use pilothouse_contract::layout::{GateLook, LaidItem, Layout};
 use pilothouse_contract::project::Project;
-use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::session::{Running, Session};
 use pilothouse_contract::skill::Stage;
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Worktree;
 use pilothouse_contract::{At, Fleet, Oid};
 
+use super::agents;
 use super::attempts::{Attempts, skill_for};
 use super::brief::skill_rule;
 use super::commits::author;
+use super::desk::AtCommit;
 use super::draft_brief;
-use super::held::ToHold;
 use super::recovery::snapshot;
+use super::seat::Seat;
 use super::trees::name_of;
-use super::{agents, env, fence};
 use crate::coordination::draft::DraftRead;
 use crate::policy::layouts::desk::{Facts, plan_gates, plan_wants};
 use crate::policy::layouts::gates;
 use crate::policy::layouts::waves::Limits;
-use crate::policy::layouts::{self, Files, ROOTS, Tree};
+use crate::policy::layouts::{self, Files};
 use crate::policy::specs::{Sources, read_spec};
 use crate::ports::git::{Git, GitError};
 
@@ -95,56 +95,27 @@ impl Attempts {
                 "the agent program '{program}' is not on this machine: install it, or choose another agent with --agent"
             ));
         }
-        let git_dir = Path::new(&desk.project.git_dir);
-        let tree = &desk.worktree;
         keep_branch(desk).await?;
-        self.trees
-            .make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &tree.base)
-            .await
-            .map_err(|error| error.to_string())?;
         let stage = match desk.sitting.due.role {
             Role::Draft => Stage::Spec,
             Role::Refine | Role::Settle => Stage::Refine,
             Role::Plan => Stage::Plan,
         };
         // By the default branch: what a session wrote since then counts for nothing.
-        let skill = skill_for(&Git::at(git_dir), &desk.project.main, stage).await;
+        let skill = skill_for(&desk.git(), &desk.project.main, stage).await;
         let skill = skill.map_err(|error| error.to_string())?;
         let brief = draft_brief::write(desk) + &skill.as_ref().map(skill_rule).unwrap_or_default();
-        let in_words = |error: std::io::Error| format!("its folder could not be made: {error}");
-        let folder = self.folder.join(format!("draft-{}", session.id));
-        let brief_file = folder.join("brief.md");
-        tokio::fs::create_dir_all(&folder).await.map_err(in_words)?;
-        tokio::fs::write(&brief_file, &brief).await.map_err(in_words)?;
-        let place = self.sessions.place(session.into());
-        let sitting = agents::Sitting {
-            session: session.id,
-            folder: place.folder(),
-            brief: &brief,
-            brief_file: &brief_file,
+        self.sit_down(Seat {
+            session,
             uuid,
-            resumes: false,
-            rehearsal: &self.rehearsal,
-        };
-        let mut names = agents::variables(agent);
-        names.extend(desk.draft.policy.env.iter().cloned());
-        let mut environment = env::of(session.id, &names, &self.program);
-        agents::complete(agent, &sitting, &mut environment);
-        let cwd = self.trees.path(&tree.path);
-        fence::raise(&folder, &desk.project, &cwd, &tree.branch, &mut environment)
-            .await
-            .map_err(|error| format!("its fence could not be raised: {error}"))?;
-        let what = ToHold {
-            argv: agents::command(agent, &sitting),
-            cwd,
-            mode: Mode::Pty,
-            size: (120, 40),
-            limit: Duration::from_secs(u64::from(desk.draft.policy.attempt_s)),
-            limits: session.limits,
-            keep_rest: false,
-            env: environment,
-        };
-        self.sessions.start(session.into(), &what).await
+            project: &desk.project,
+            worktree: &desk.worktree,
+            agent,
+            policy: &desk.draft.policy,
+            folder: format!("draft-{}", session.id),
+            brief: &brief,
+        })
+        .await
     }
 
     /// Reads what a session left: what it changed below the spec's folder becomes one commit on the draft's branch. Done again it makes
@@ -335,31 +306,17 @@ pub struct Laid {
 /// # Errors
 /// See [`GitError`].
 pub async fn laid_at(git: &Git, commit: &Oid, folder: &str) -> Result<Laid, GitError> {
-    let paths = paths_at(git, commit).await?;
-    let below = |path: &str, root: &str| {
-        path == root || path.strip_prefix(root).is_some_and(|it| it.starts_with('/'))
-    };
-    let tree: Tree =
-        paths.iter().filter(|path| ROOTS.iter().any(|root| below(path, root))).cloned().collect();
-    let found: Vec<_> = layouts::detect(&tree).into_iter().filter(|it| it.path == folder).collect();
-    let mut files = Files::new();
-    for path in found.iter().flat_map(layouts::Found::files) {
-        if let Some(bytes) = git.file(commit, path).await? {
-            files.insert(path.clone(), bytes);
-        }
-    }
+    let at = AtCommit::list(git, commit).await?;
+    let found: Vec<_> = at.found().into_iter().filter(|it| it.path == folder).collect();
+    let files = at.read(found.iter().flat_map(layouts::Found::files)).await?;
     let item = layouts::read_all(&found, &files).into_iter().find(|it| it.path == folder);
-    let mut beside = Files::new();
-    for path in item.iter().flat_map(|it| plan_wants(it, &paths)) {
-        if let Some(bytes) = git.file(commit, &path).await? {
-            beside.insert(path, bytes);
-        }
-    }
+    let wanted = item.as_ref().map(|it| plan_wants(it, &at.tree)).unwrap_or_default();
+    let beside = at.read(wanted.iter()).await?;
     let hash = git
         .text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}:{folder}")])
         .await;
     let tree = Oid(hash.unwrap_or_default().trim().to_owned());
-    Ok(Laid { item, tree, folder: folder.to_owned(), files, beside, paths })
+    Ok(Laid { item, tree, folder: folder.to_owned(), files, beside, paths: at.tree })
 }
 
 /// The paths of a commit.

@@ -4,20 +4,17 @@
 //! Refuses to take its word for anything: verdicts go to the engine by `pilothouse hook verdict`, which checks what they name.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::time::Duration;
 
 use pilothouse_contract::project::Project;
 use pilothouse_contract::run::{AgentChoice, Run, TaskState};
-use pilothouse_contract::session::{Mode, Running, Session};
+use pilothouse_contract::session::{Running, Session};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::worktree::Worktree;
 use pilothouse_contract::{Fleet, text};
 
+use super::agents;
 use super::attempts::Attempts;
-use super::held::ToHold;
-use super::trees::name_of;
-use super::{agents, env, fence};
+use super::seat::Seat;
 
 /// Everything a judge is about.
 #[derive(Debug, Clone)]
@@ -62,46 +59,17 @@ impl Attempts {
                  judge: in WORKFLOW.md"
             ));
         }
-        let in_words = |error: std::io::Error| format!("its folder could not be made: {error}");
-        let git_dir = Path::new(&case.project.git_dir);
-        let tree = &case.worktree;
-        self.trees
-            .make(git_dir, &name_of(tree), &tree.path, Some(&tree.branch), &tree.base)
-            .await
-            .map_err(|error| error.to_string())?;
-        let folder = self.folder.join(format!("judge-{}", session.id));
-        let brief_file = folder.join("brief.md");
-        tokio::fs::create_dir_all(&folder).await.map_err(in_words)?;
-        tokio::fs::write(&brief_file, &case.brief).await.map_err(in_words)?;
-        let place = self.sessions.place(session.into());
-        let sitting = agents::Sitting {
-            session: session.id,
-            folder: place.folder(),
-            brief: &case.brief,
-            brief_file: &brief_file,
+        self.sit_down(Seat {
+            session,
             uuid,
-            resumes: false,
-            rehearsal: &self.rehearsal,
-        };
-        let mut names = agents::variables(agent);
-        names.extend(case.run.policy.env.iter().cloned());
-        let mut environment = env::of(session.id, &names, &self.program);
-        agents::complete(agent, &sitting, &mut environment);
-        let cwd = self.trees.path(&tree.path);
-        fence::raise(&folder, &case.project, &cwd, &tree.branch, &mut environment)
-            .await
-            .map_err(|error| format!("its fence could not be raised: {error}"))?;
-        let what = ToHold {
-            argv: agents::command(agent, &sitting),
-            cwd,
-            mode: Mode::Pty,
-            size: (120, 40),
-            limit: Duration::from_secs(u64::from(case.run.policy.attempt_s)),
-            limits: session.limits,
-            keep_rest: false,
-            env: environment,
-        };
-        self.sessions.start(session.into(), &what).await
+            project: &case.project,
+            worktree: &case.worktree,
+            agent,
+            policy: &case.run.policy,
+            folder: format!("judge-{}", session.id),
+            brief: &case.brief,
+        })
+        .await
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Refuses to follow links and to look into submodules.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pilothouse_contract::Oid;
 
 use super::{Git, GitError};
@@ -43,21 +45,49 @@ impl Git {
         if blobs.is_empty() {
             return Ok(Vec::new());
         }
-        let asked: String = blobs.iter().map(|it| format!("{}\n", it.id)).collect();
+        // One that lies there under many names is asked for once.
+        let ids: BTreeSet<&str> = blobs.iter().map(|it| it.id.as_str()).collect();
+        let asked: String = ids.iter().flat_map(|it| [*it, "\n"]).collect();
         let out = self.run(&["cat-file", "--batch"], asked.as_bytes()).await?;
+        let of = unpacked(&out);
         let odd = || GitError::Odd {
             command: "cat-file --batch".to_owned(),
             says: "fewer bytes than it said".to_owned(),
         };
-        let mut rest = out.as_slice();
-        let mut all = Vec::with_capacity(blobs.len());
-        for it in blobs {
-            let end = rest.iter().position(|it| *it == b'\n').ok_or_else(odd)?;
-            let size = usize::try_from(it.size).map_err(|_| odd())?;
-            let bytes = rest.get(end + 1..end + 1 + size).ok_or_else(odd)?;
-            all.push(bytes.to_vec());
-            rest = rest.get(end + 2 + size..).ok_or_else(odd)?;
-        }
-        Ok(all)
+        let whole = |it: &&Blob| of.get(it.id.as_str()).filter(|bytes| bytes.len() as u64 == it.size);
+        blobs.iter().map(|it| whole(it).map(|bytes| bytes.to_vec()).ok_or_else(odd)).collect()
+    }
+}
+
+/// Objects by their ids, out of what `cat-file --batch` said.
+fn unpacked(bytes: &[u8]) -> BTreeMap<&str, &[u8]> {
+    let mut all = BTreeMap::new();
+    let mut rest = bytes;
+    while let Some(end) = rest.iter().position(|it| *it == b'\n') {
+        let (head, behind) = rest.split_at(end);
+        let behind = behind.get(1..).unwrap_or_default();
+        let mut words = std::str::from_utf8(head).unwrap_or_default().split(' ');
+        let (blob, kind, size) = (words.next().unwrap_or_default(), words.next(), words.next());
+        let Some(size) = size.filter(|_| kind == Some("blob")).and_then(|it| it.parse::<usize>().ok()) else {
+            // What is missing has no bytes behind its line.
+            rest = behind;
+            continue;
+        };
+        let Some((object, after)) = behind.split_at_checked(size) else { break };
+        all.insert(blob, object);
+        rest = after.get(1..).unwrap_or_default();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_taken_out_of_a_batch_whatever_they_hold() {
+        let said = b"aa blob 3\n\n\nx\nbb missing\ncc blob 0\n\ndd blob 5\nab";
+        let all = unpacked(said);
+        assert_eq!(all, BTreeMap::from([("aa", b"\n\nx".as_slice()), ("cc", b"".as_slice())]));
     }
 }
