@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub use reload::{Look, Trust, Watch};
 pub use settings::{AgentSettings, Budget, Codex, Feed, Hooks, Settings, TrackerSettings};
 pub(crate) use settings::{resolve_path, variable};
-pub use template::{DEFAULT_PROMPT, RetryKind, TemplateError, check as check_prompt, render};
+pub use template::{DEFAULT_PROMPT, RetryKind, TemplateError, check as check_prompt, example, render};
 
 /// The name of the file where none was given.
 pub const FILE: &str = "WORKFLOW.md";

@@ -171,7 +171,8 @@ fn lift(issue: &str, place: &Place, out: Out) -> End {
 
 fn check(path: &Path, out: Out) -> End {
     let read = Workflow::load(path, &workflow::process_env);
-    let prompt = read.as_ref().ok().and_then(|it| workflow::check_prompt(&it.prompt).err());
+    let prompt =
+        read.as_ref().ok().and_then(|it| workflow::check_prompt(&it.prompt, &workflow::example()).err());
     let wrong = match (&read, &prompt) {
         (Err(error), _) => Some((error.code(), error.to_string())),
         (Ok(_), Some(error)) => Some(("template_error", error.to_string())),

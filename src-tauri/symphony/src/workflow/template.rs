@@ -88,13 +88,11 @@ impl io::Write for Made {
     }
 }
 
-/// Whether a prompt can be made for an issue that has everything.
-///
-/// # Errors
-/// As [`render`].
-pub fn check(template: &str) -> Result<(), TemplateError> {
+/// An issue that has everything, for [`check`].
+#[must_use]
+pub fn example() -> Issue {
     let text = || Some("text".to_owned());
-    let issue = Issue {
+    Issue {
         id: "id".to_owned(),
         native_ref: Some(json!({})),
         identifier: "KEY-1".to_owned(),
@@ -110,9 +108,16 @@ pub fn check(template: &str) -> Result<(), TemplateError> {
         dispatchable: true,
         created_at: Some(jiff::Timestamp::UNIX_EPOCH),
         updated_at: Some(jiff::Timestamp::UNIX_EPOCH),
-    };
-    render(template, &issue, None, RetryKind::First)?;
-    render(template, &issue, Some(1), RetryKind::Failure).map(|_| ())
+    }
+}
+
+/// Whether a prompt can be made for an issue, at the first try and after it.
+///
+/// # Errors
+/// As [`render`].
+pub fn check(template: &str, issue: &Issue) -> Result<(), TemplateError> {
+    render(template, issue, None, RetryKind::First)?;
+    render(template, issue, Some(1), RetryKind::Failure).map(|_| ())
 }
 
 /// The library's errors are drawings of several lines.
