@@ -1,32 +1,12 @@
 //! The desk of specs and plans over a repository with four layouts: by the program without an engine, by the engine at a commit, and by
 //! the real window with keys alone. Nothing of it changes a file.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::desks::four_layouts;
 use pilothouse_testkit::home::Home;
-use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::repo::{Repo, bytes_below};
 use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
-
-/// Every file of a repository with its bytes, git's own among them but for what only says when somebody looked.
-fn bytes(repo: &Repo) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut edge = vec![repo.path().to_owned()];
-    while let Some(next) = edge.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                edge.push(path);
-            } else {
-                all.insert(path.clone(), std::fs::read(path).unwrap());
-            }
-        }
-    }
-    all
-}
 
 fn path(repo: &Repo, below: &str) -> String {
     repo.path().join(below).display().to_string()
@@ -40,7 +20,7 @@ fn named<'a>(all: &'a Value, key: &str, name: &str) -> &'a Value {
 #[test]
 fn a_spec_and_a_plan_are_shown_without_an_engine_and_without_a_changed_file() {
     let (home, repo) = (Home::new(), four_layouts());
-    let before = bytes(&repo);
+    let before = bytes_below(repo.path());
     // A question in the way: the gate does not hold, and everything is told all the same.
     let ran = home.try_json(&["spec", "show", &path(&repo, "specs/001-tide-tables")]);
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -98,7 +78,7 @@ fn a_spec_and_a_plan_are_shown_without_an_engine_and_without_a_changed_file() {
     assert!(many.code == 2 && many.fault().contains("one is shown at a time"), "{many:?}");
     let kiro = home.run(&["plan", "show", &path(&repo, ".kiro/specs/berths")]);
     assert!(kiro.out.contains("1.2") && !kiro.out.contains('\u{202e}'), "{kiro:?}");
-    assert_eq!(bytes(&repo), before, "no file was changed, none was made");
+    assert_eq!(bytes_below(repo.path()), before, "no file was changed, none was made");
     assert!(!home.data().join("engine.lock").exists(), "no engine was started for it");
 }
 
@@ -106,7 +86,7 @@ fn a_spec_and_a_plan_are_shown_without_an_engine_and_without_a_changed_file() {
 fn four_layouts_are_read_in_the_window_by_keys_alone_and_no_file_is_changed() {
     let (home, repo) = (Home::new(), four_layouts());
     home.json(&["project", "add", &repo.name()]);
-    let before = bytes(&repo);
+    let before = bytes_below(repo.path());
     let window = Window::open(&home, Options::default());
     window.wait(".stage h1");
     window.keys("ctrl+7");
@@ -185,7 +165,7 @@ fn four_layouts_are_read_in_the_window_by_keys_alone_and_no_file_is_changed() {
     window.wait_text("[data-name=desklist]", "No spec matches.");
     assert_eq!(window.violations(), Vec::<String>::new());
     assert_eq!(window.errors(), Vec::<String>::new());
-    assert_eq!(bytes(&repo), before, "no file was changed, none was made");
+    assert_eq!(bytes_below(repo.path()), before, "no file was changed, none was made");
 }
 
 #[test]

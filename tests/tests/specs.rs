@@ -1,10 +1,10 @@
 //! Specs and plans in the layouts that people have, by the built program: listed, checked, laid into waves; without an engine, and without
 //! a changed file.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pilothouse_testkit::home::{Home, Ran};
+use pilothouse_testkit::repo::bytes_below;
 use serde_json::Value;
 
 const SPEC: &str = "# Tides\n\n## User Scenarios\nOne looks.\n\n## Requirements\n- **FR-001**: It MUST say the height in `src/tide.rs`\n\n## Success Criteria\n- **SC-001**: at once\n";
@@ -54,22 +54,6 @@ fn on(home: &Home, verb: &[&str], path: &Path) -> Ran {
     let path = path.display().to_string();
     let args: Vec<&str> = verb.iter().copied().chain([path.as_str()]).collect();
     home.try_json(&args)
-}
-
-fn bytes_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut edge = vec![folder.to_owned()];
-    while let Some(next) = edge.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                edge.push(path);
-            } else {
-                all.insert(path.clone(), std::fs::read(path).unwrap());
-            }
-        }
-    }
-    all
 }
 
 fn item<'a>(listed: &'a Value, layout: &str) -> &'a Value {

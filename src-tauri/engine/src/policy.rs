@@ -1,6 +1,8 @@
 //! Policy: what the repository's own files say about how work is done. Pure: reads text, decides nothing, performs
 //! nothing.
 
+#[cfg(test)]
+mod chance;
 pub mod conduct;
 pub mod family;
 pub mod instructions;

@@ -1,11 +1,13 @@
 //! Temporary repositories: real git, nothing of the user's own settings.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::agent::task_file;
+use crate::must;
 
 /// A repository in a temporary folder, with a `main` branch and one commit.
 #[derive(Debug)]
@@ -157,4 +159,25 @@ impl Repo {
         let says = if output.status.success() { output.stdout } else { output.stderr };
         (output.status.success(), String::from_utf8_lossy(&says).trim().to_owned())
     }
+}
+
+/// Every file below a folder with its bytes, git's own among them; links are followed.
+///
+/// # Panics
+/// If one cannot be read.
+#[must_use]
+pub fn bytes_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut edge = vec![folder.to_owned()];
+    while let Some(next) = edge.pop() {
+        for entry in must(std::fs::read_dir(next)) {
+            let path = must(entry).path();
+            if path.is_dir() {
+                edge.push(path);
+            } else {
+                all.insert(path.clone(), must(std::fs::read(&path)));
+            }
+        }
+    }
+    all
 }

@@ -82,7 +82,8 @@ fn project(main: &str) -> Input {
 }
 
 impl Desk {
-    fn new(tasks: &[TaskSpec], policy: Policy) -> Self {
+    /// With a project that is trusted, and nothing else.
+    fn empty() -> Self {
         let mut desk = Self {
             fleet: Fleet::default(),
             schedules: Schedules::default(),
@@ -93,6 +94,11 @@ impl Desk {
         };
         desk.take(project("m0"));
         desk.take(Input::TrustProject { project: ProjectId(1), found: vec![] });
+        desk
+    }
+
+    fn new(tasks: &[TaskSpec], policy: Policy) -> Self {
+        let mut desk = Self::empty();
         let found = ItemFound { slug: "001-x".to_owned(), base: "m0".into(), spec: spec(tasks) };
         desk.take(Input::ItemsFound { project: ProjectId(1), items: vec![found] });
         desk.take(facts(tasks, "m0", policy));

@@ -20,16 +20,7 @@ fn writer(name: &str, family: Option<&str>) -> Writer {
 }
 
 fn begun() -> Desk {
-    let mut desk = Desk {
-        fleet: Fleet::default(),
-        schedules: Schedules::default(),
-        next: 0,
-        pending: VecDeque::new(),
-        records: vec![],
-        now: At(1),
-    };
-    desk.take(project("m0"));
-    desk.take(Input::TrustProject { project: ProjectId(1), found: vec![] });
+    let mut desk = Desk::empty();
     let draft = Draft {
         source: Source::Sentence { text: "Do it".to_owned() },
         layout: Layout::Native,

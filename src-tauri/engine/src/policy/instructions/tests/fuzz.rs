@@ -4,19 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Source, look, repo_of};
+use crate::policy::chance::{Chance, each_seed};
 use crate::policy::skills::exits;
-
-/// Bytes by chance, the same for the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap_or(0) % most.max(1)
-    }
-}
 
 /// What grammars trip over.
 const PIECES: [&str; 40] = [
@@ -99,12 +88,8 @@ fn mutated(chance: &mut Chance, text: &str) -> Vec<u8> {
 
 #[test]
 fn whatever_bytes_come_no_reader_breaks_or_hangs() {
-    let setting = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
-    let first = setting("PILOTHOUSE_SEED").unwrap_or(1);
-    let until = Instant::now() + Duration::from_secs(setting("PILOTHOUSE_FUZZ_SECONDS").unwrap_or(2));
-    let mut seed = first;
-    while Instant::now() < until {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    each_seed(2, |seed| {
+        let mut chance = Chance::of(seed);
         let mut all = Vec::new();
         for (path, text) in PATHS {
             if chance.below(5) > 0 {
@@ -133,9 +118,7 @@ fn whatever_bytes_come_no_reader_breaks_or_hangs() {
         );
         drop(exits::findings("f.json", &json, &|_| Some(1)));
         drop(exits::lessons("f.json", &json, &|_| true));
-        seed += 1;
-    }
-    println!("seeds {first} to {seed}");
+    });
 }
 
 /// Sizes at which anything that looks at each pair does not come back.

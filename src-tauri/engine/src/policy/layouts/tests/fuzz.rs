@@ -10,25 +10,12 @@ use pilothouse_contract::layout::LaidItem;
 
 use super::layouts::{KIRO, PLAN, RALPH, SPEC_KIT, SUPERPOWERS};
 use super::{Repo, repo_of};
+use crate::policy::chance::{Chance, each_seed};
 use crate::policy::layouts::desk;
 use crate::policy::layouts::edit::tick;
 use crate::policy::layouts::gates::{plan, spec};
 use crate::policy::layouts::waves::{Limits, waves};
 use crate::policy::layouts::{Files, place, spec_of};
-
-/// Bytes by chance, the same for the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        // Xorshift with a multiplication behind it.
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let drawn = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(drawn).unwrap_or(0) % most.max(1)
-    }
-}
 
 /// What grammars trip over.
 const PIECES: [&str; 34] = [
@@ -200,12 +187,8 @@ fn on_the_desk(repo: &Repo, item: &LaidItem) -> usize {
 
 #[test]
 fn whatever_bytes_come_no_reader_breaks_or_hangs() {
-    let setting = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
-    let first = setting("PILOTHOUSE_SEED").unwrap_or(1);
-    let until = Instant::now() + Duration::from_secs(setting("PILOTHOUSE_FUZZ_SECONDS").unwrap_or(3));
-    let mut seed = first;
-    while Instant::now() < until {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    each_seed(3, |seed| {
+        let mut chance = Chance::of(seed);
         let mut files = Files::new();
         for (path, text) in PATHS {
             if chance.below(4) > 0 {
@@ -216,9 +199,7 @@ fn whatever_bytes_come_no_reader_breaks_or_hangs() {
         holds(&repo_of(files), seed);
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(10), "seed {seed} took {took:?}");
-        seed += 1;
-    }
-    println!("seeds {first} to {seed}");
+    });
 }
 
 /// Sizes at which anything that looks at each pair, or goes as deep as a file says, does not come back.
