@@ -128,16 +128,7 @@ fn item_row(desk: Desk, item: &Item) -> AnyView {
 
 /// Starts a run as the policy has it: with that, the spec at the tip of the default branch is approved.
 pub(crate) fn start(desk: Desk, item: ItemId) {
-    let request = ask::run::Start {
-        item,
-        agent: None,
-        command: None,
-        approve: None,
-        slots: None,
-        fresh: false,
-        begins: None,
-    }
-    .request();
+    let request = ask::run::Start::of(item).request();
     desk.act_then("Start the run", request, move |desk, _| {
         desk.place.following.set(Some(item));
         desk.place.open_subject(Subject::Item(item));

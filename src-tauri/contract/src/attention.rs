@@ -17,7 +17,7 @@ use crate::fuse::{self, Minds};
 use crate::ids::{ProjectId, QuestionId, SessionId};
 use crate::project::{Line, Trust};
 use crate::pull::PullState;
-use crate::run::{Run, RunState, TaskState};
+use crate::run::{RunState, TaskState};
 use crate::session::{Ending, Mode, Pulse, Session, SessionKind};
 use crate::time::At;
 use crate::workflow::NotInForce;
@@ -339,25 +339,11 @@ fn parked(fleet: &Fleet, list: &mut Vec<Alarm>) {
             says,
             next: format!("The run stands still with {} of {} tasks done", run.done(), run.tasks.len()),
             answers: vec![
-                answer("Try again", call(again(run))),
+                answer("Try again", call(ask::run::Start::of(run.item))),
                 answer("Open", Deed::Open(subject)),
                 answer("Stop the run", call(ask::run::Stop { run: run.id })),
             ],
         });
-    }
-}
-
-/// The call that lets a parked run go on as it was.
-#[must_use]
-pub fn again(run: &Run) -> ask::run::Start {
-    ask::run::Start {
-        item: run.item,
-        agent: None,
-        command: None,
-        approve: None,
-        slots: None,
-        fresh: false,
-        begins: None,
     }
 }
 

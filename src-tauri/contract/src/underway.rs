@@ -247,15 +247,7 @@ mod tests {
     fn what_is_under_way_is_named_and_what_is_over_is_not() {
         let mut all: Vec<Session> = (1..=4).map(|id| line(id, None, None).session).collect();
         let how = Ending::Exited { code: 0 };
-        all[0].end = Some(End {
-            at: At(2),
-            how,
-            output_bytes: 0,
-            lost_bytes: 0,
-            left_behind: Vec::new(),
-            left_running: Vec::new(),
-            native: None,
-        });
+        all[0].end = Some(End::of(At(2), how));
         (all[1].kind, all[1].mode) = (SessionKind::Check, Mode::Pipe);
         (all[3].kind, all[3].run) = (SessionKind::Agent, Some(crate::ids::RunId(9)));
         let named = sessions(all.iter());

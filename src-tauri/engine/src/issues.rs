@@ -199,15 +199,7 @@ impl Reader {
             identifier: key.clone(),
             url: issue.url.as_ref().map(|it| text::line(it, 300)),
         };
-        let call = ask::run::Start {
-            item,
-            agent: None,
-            command: None,
-            approve: None,
-            slots: None,
-            fresh: false,
-            begins: Some(Begins::Queued),
-        };
+        let call = ask::run::Start { begins: Some(Begins::Queued), ..ask::run::Start::of(item) };
         let desk = Desk { engine: self.engine.clone(), caller: Caller::Policy(format!("issue {key}")) };
         if let Err(fault) = desk.start_run(call, None, Some(claim)).await {
             self.trouble(format!("issue {key} was not queued: {}", fault.message));

@@ -1,8 +1,6 @@
 //! Policy: what the repository's own files say about how work is done. Pure: reads text, decides nothing, performs
 //! nothing.
 
-#[cfg(test)]
-mod chance;
 pub mod conduct;
 pub mod family;
 pub mod instructions;
@@ -17,6 +15,8 @@ pub mod skeleton;
 pub mod skills;
 pub mod specs;
 pub mod stands;
+#[cfg(test)]
+mod tests;
 pub mod tiers;
 pub mod words;
 pub mod workflow;

@@ -97,15 +97,7 @@ pub(crate) async fn start(
         command,
         resume: Vec::new(),
     };
-    let ask = ask::run::Start {
-        item,
-        agent: None,
-        command: None,
-        approve: Some(call.approve),
-        slots: None,
-        begins: None,
-        fresh: false,
-    };
+    let ask = ask::run::Start { approve: Some(call.approve), ..ask::run::Start::of(item) };
     let run = desk.start_run(ask, Some(agent), None).await?;
     Ok(ask::rehearsal::Rehearsal { project: project.id, item, run: run.id, path: project.path })
 }

@@ -179,15 +179,7 @@ fn what_it_took_is_of_the_stretch_and_without_sleep() {
         it.kind = SessionKind::Agent;
         it.run = Some(RunId(1));
         it.running = Some(Running { holder: 1, pid: 1, at: SINCE.plus_ms(from * H), native: None });
-        it.end = to.map(|to| End {
-            at: SINCE.plus_ms(to * H),
-            how: Ending::Exited { code: 0 },
-            output_bytes: 0,
-            lost_bytes: 0,
-            left_behind: Vec::new(),
-            left_running: Vec::new(),
-            native: None,
-        });
+        it.end = to.map(|to| End::of(SINCE.plus_ms(to * H), Ending::Exited { code: 0 }));
         fleet.sessions.insert(it.id, it);
     };
     session(1, -5, Some(-1));

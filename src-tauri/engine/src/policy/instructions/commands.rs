@@ -89,6 +89,19 @@ impl Runnable {
                 .contains(&it.as_str())
         });
         let blocks = |says: String, remedy: String| Some(Wrong { says, remedy, blocking: true });
+        let lacks = |cited: &str, kind: &str, name: &str, known: Option<&BTreeSet<String>>, file: &str| {
+            let why = match known {
+                Some(known) if known.contains(name) => return None,
+                Some(_) => format!("no {file} has such a {kind}"),
+                // Of a few words in a sentence nobody knows whether they are a command.
+                None if !whole => return None,
+                None => format!("there is no {file}"),
+            };
+            blocks(
+                format!("cites `{cited}`, and {why}"),
+                format!("add the {kind} '{name}', or cite one that exists"),
+            )
+        };
         let open = |it: &str| {
             !it.chars().all(|it| it.is_alphanumeric() || "-_:./".contains(it))
                 || it.chars().all(|it| it.is_uppercase() || "_-".contains(it))
@@ -101,51 +114,25 @@ impl Runnable {
                     "test" | "start" if first != "bun" => verb,
                     _ => return None,
                 };
-                let known = self.scripts.as_ref().is_some_and(|it| it.contains(script));
-                if open(script) || known || !whole && self.scripts.is_none() {
+                if open(script) {
                     return None;
                 }
-                let why = if self.scripts.is_none() {
-                    "there is no package.json"
-                } else {
-                    "no package.json has such a script"
-                };
-                blocks(
-                    format!("cites `{first} {}`, and {why}", said(verb, script)),
-                    format!("add the script '{script}', or cite one that exists"),
-                )
+                let cited = format!("{first} {}", said(verb, script));
+                lacks(&cited, "script", script, self.scripts.as_ref(), "package.json")
             }
             "make" | "gmake" if !elsewhere => {
                 let target = named.find(|it| !open(it) && !it.chars().all(|it| it.is_ascii_digit()))?;
-                let known = self.targets.as_ref().is_some_and(|it| it.contains(target));
-                if known || self.more_targets || !whole && self.targets.is_none() {
+                if self.more_targets {
                     return None;
                 }
-                let why = if self.targets.is_none() {
-                    "there is no Makefile"
-                } else {
-                    "no Makefile has such a target"
-                };
-                blocks(
-                    format!("cites `make {target}`, and {why}"),
-                    format!("add the target '{target}', or cite one that exists"),
-                )
+                lacks(&format!("make {target}"), "target", target, self.targets.as_ref(), "Makefile")
             }
             "just" if !elsewhere => {
                 let recipe = named.next().filter(|it| !open(it))?;
-                let known = self.recipes.as_ref().is_some_and(|it| it.contains(recipe));
-                if known || self.more_recipes || !whole && self.recipes.is_none() || recipe.contains("::") {
+                if self.more_recipes || recipe.contains("::") {
                     return None;
                 }
-                let why = if self.recipes.is_none() {
-                    "there is no justfile"
-                } else {
-                    "no justfile has such a recipe"
-                };
-                blocks(
-                    format!("cites `just {recipe}`, and {why}"),
-                    format!("add the recipe '{recipe}', or cite one that exists"),
-                )
+                lacks(&format!("just {recipe}"), "recipe", recipe, self.recipes.as_ref(), "justfile")
             }
             "cargo" => {
                 let verb = named.next().filter(|it| !open(it))?;

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Source, look, repo_of};
-use crate::policy::chance::{Chance, each_seed};
 use crate::policy::skills::exits;
+use crate::policy::tests::chance::{Chance, each_seed};
 
 /// What grammars trip over.
 const PIECES: [&str; 40] = [

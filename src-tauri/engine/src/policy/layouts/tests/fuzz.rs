@@ -10,12 +10,12 @@ use pilothouse_contract::layout::LaidItem;
 
 use super::layouts::{KIRO, PLAN, RALPH, SPEC_KIT, SUPERPOWERS};
 use super::{Repo, repo_of};
-use crate::policy::chance::{Chance, each_seed};
 use crate::policy::layouts::desk;
 use crate::policy::layouts::edit::tick;
 use crate::policy::layouts::gates::{plan, spec};
 use crate::policy::layouts::waves::{Limits, waves};
 use crate::policy::layouts::{Files, place, spec_of};
+use crate::policy::tests::chance::{Chance, each_seed};
 
 /// What grammars trip over.
 const PIECES: [&str; 34] = [

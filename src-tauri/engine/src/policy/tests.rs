@@ -1,0 +1,3 @@
+//! What tests of readers share.
+
+pub(super) mod chance;
