@@ -9,6 +9,7 @@ use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 
 /// What an author writes: each section says something.
@@ -404,4 +405,54 @@ fn the_rehearsals_own_agents_draft_refine_and_plan_and_what_they_used_is_kept() 
     let ran = home.try_json(&command);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(repo.read("made/two.txt"), "made\n");
+}
+
+/// Goes from control to control until one has the keys.
+fn tab_to(window: &Window, css: &str) {
+    window.wait(css);
+    let focused = format!("{css}:focus");
+    let there = (0..40).any(|_| {
+        window.keys("tab");
+        window.find(&focused)
+    });
+    assert!(there, "no tab leads to {css}");
+}
+
+#[test]
+fn an_idea_is_typed_refined_and_let_past_a_gate_by_keys_alone() {
+    let scene = scene(writer(&drafts(), &settles(), &plans()), critic(FINDS));
+    let window = Window::open(&scene.home, Options::default());
+    window.wait(".stage h1");
+    window.keys("ctrl+shift+o");
+    window.wait("[data-name=new-item] [data-name=idea]:focus");
+    window.type_text("Export the invoices of a month to CSV");
+    window.keys("ctrl+enter");
+    window.wait_text("[data-name=refinement] [data-name=stage]", "drafted");
+    window.wait_text("[data-gate=G1][data-holds=holds]", "shape of the spec");
+    // Two refinements beside each other, with what became of each finding.
+    tab_to(&window, "[data-name=refine]");
+    window.keys("enter");
+    window
+        .wait_text("[data-pass='1'] [data-verdict=accepted] .verdict", "an empty month gives an empty file");
+    window.wait_text("[data-pass='1'] [data-verdict=rejected] .verdict", "who asks may ask again");
+    window.wait_text("[data-pass='2']", "every month");
+    window.wait_text("[data-name=refinement] [data-name=stage]", "planned");
+    // A gate is let past with a reason, which keeps its words while the dialog is told of something else.
+    window.wait("[data-gate=G5][data-holds=holds]");
+    tab_to(&window, "[data-gate=G6] [data-name=past]");
+    window.keys("enter");
+    window.wait("[data-gate=G6] [data-name=because]:focus");
+    window.type_text("a guard that");
+    scene.repo.commit(&[("README.md", "# Shop, open on Mondays\n")], "Say when");
+    let main = scene.repo.git(&["rev-parse", "--short=10", "HEAD"]);
+    window.until("the engine saw it", || scene.home.try_json(&["project", "list"]).out.contains(main.trim()));
+    window.type_text(" holds already");
+    window.keys("enter");
+    window.wait_text("[data-gate=G6] .verdict", "a guard that holds already");
+    let page = scene.home.try_json(&["spec", "gate", "i1"]).json();
+    assert_eq!(gate(&page, "G6")["overridden"]["because"], "a guard that holds already", "{page:#}");
+    window.keys("escape");
+    window.until("the dialog closed", || !window.find("[data-name=refinement]"));
+    window.wait("[data-focus]:focus");
+    assert_eq!((window.violations(), window.errors()), (Vec::new(), Vec::new()));
 }

@@ -177,13 +177,7 @@ impl Desk {
             return self.place.desk.with(|it| it.as_ref().map(|it| it.project));
         }
         let subject = self.on_stage()?;
-        self.mirror.fleet.with(|fleet| match subject {
-            Subject::Project(id) => Some(id),
-            Subject::Item(id) => fleet.items.get(&id).map(|it| it.project),
-            Subject::Task(run, _) => fleet.runs.get(&run).map(|it| it.project),
-            Subject::Pull(id) => fleet.pulls.get(&id).map(|it| it.project),
-            Subject::Session(id) => fleet.sessions.get(&id).and_then(|it| it.project),
-        })
+        self.mirror.fleet.with(|fleet| subject.project(fleet))
     }
 
     /// Undoes the last deed that can be undone.

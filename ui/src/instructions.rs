@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pilothouse_contract::board::Subject;
 use pilothouse_contract::instructions::{Cut, EdgeKind, Finding, Graph, Node};
 use pilothouse_contract::{Fault, ProjectId, ask};
 
@@ -88,13 +87,7 @@ pub(crate) fn project(desk: Desk) -> Option<ProjectId> {
     desk.mirror
         .fleet
         .with(|fleet| {
-            let of = match subject? {
-                Subject::Project(id) => Some(id),
-                Subject::Item(id) => fleet.items.get(&id).map(|it| it.project),
-                Subject::Task(run, _) => fleet.runs.get(&run).map(|it| it.project),
-                Subject::Pull(_) | Subject::Session(_) => None,
-            };
-            of.filter(|it| {
+            subject?.project(fleet).filter(|it| {
                 shown.is_none_or(|shown| shown == *it) && fleet.projects.get(it).is_some_and(|it| !it.removed)
             })
         })

@@ -5,7 +5,6 @@
 
 use leptos::prelude::*;
 use pilothouse_contract::ask::draft::{self, DraftPage};
-use pilothouse_contract::board::Subject;
 use pilothouse_contract::card::{Draft, Finding, Pass, Source, Stage};
 use pilothouse_contract::gate::{Holds, SpecGate, Stand};
 use pilothouse_contract::layout::Diagnostic;
@@ -32,13 +31,7 @@ fn meant(desk: Desk) -> Option<ProjectId> {
 fn item_here(desk: Desk) -> Option<ItemId> {
     let (on_stage, meant) = untrack(|| (desk.on_stage(), meant(desk)));
     desk.mirror.fleet.with_untracked(|fleet| {
-        let of_run = |run| fleet.runs.get(&run).map(|it: &pilothouse_contract::run::Run| it.item);
-        let here = match on_stage {
-            Some(Subject::Item(item)) => Some(item),
-            Some(Subject::Task(run, _)) => of_run(run),
-            Some(Subject::Pull(pull)) => fleet.pulls.get(&pull).map(|it| it.item),
-            _ => None,
-        };
+        let here = on_stage.and_then(|it| it.item(fleet));
         let of = |item| fleet.items.get(&item).is_some_and(|it| meant.is_none_or(|of| it.project == of));
         let newest =
             || fleet.cards.values().rev().find(|it| it.draft.is_some() && of(it.item)).map(|it| it.item);

@@ -74,12 +74,8 @@ impl Specs {
 /// Goes to the desk, and to the item that is on the stage there, or to the first of the project.
 pub(crate) fn open(desk: Desk) {
     let subject = untrack(|| desk.on_stage());
-    let wanted = desk.mirror.fleet.with_untracked(|fleet| match subject? {
-        Subject::Task(run, _) => Some(Subject::Item(fleet.runs.get(&run)?.item)),
-        Subject::Pull(pull) => Some(Subject::Item(fleet.pulls.get(&pull)?.item)),
-        Subject::Session(_) => None,
-        it => Some(it),
-    });
+    let item = desk.mirror.fleet.with_untracked(|fleet| subject.as_ref()?.item(fleet)).map(Subject::Item);
+    let wanted = item.or(subject.filter(|it| matches!(it, Subject::Project(_))));
     let on_item = matches!(wanted, Some(Subject::Item(_)));
     // Of a project that is not shown the list would not have it.
     let project = untrack(|| desk.project_on_stage());

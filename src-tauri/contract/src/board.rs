@@ -35,6 +35,31 @@ pub enum Subject {
     Session(SessionId),
 }
 
+impl Subject {
+    /// The item that it is, or belongs to.
+    #[must_use]
+    pub fn item(&self, fleet: &Fleet) -> Option<ItemId> {
+        match self {
+            Self::Item(item) => Some(*item),
+            Self::Task(run, _) => fleet.runs.get(run).map(|it| it.item),
+            Self::Pull(pull) => fleet.pulls.get(pull).map(|it| it.item),
+            Self::Project(_) | Self::Session(_) => None,
+        }
+    }
+
+    /// The project that it is, or belongs to.
+    #[must_use]
+    pub fn project(&self, fleet: &Fleet) -> Option<ProjectId> {
+        match self {
+            Self::Project(project) => Some(*project),
+            Self::Item(item) => fleet.items.get(item).map(|it| it.project),
+            Self::Task(run, _) => fleet.runs.get(run).map(|it| it.project),
+            Self::Pull(pull) => fleet.pulls.get(pull).map(|it| it.project),
+            Self::Session(session) => fleet.sessions.get(session).and_then(|it| it.project),
+        }
+    }
+}
+
 /// The bays, in the order of the road.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

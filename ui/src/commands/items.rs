@@ -8,7 +8,7 @@ use super::{Command, Where, command};
 
 /// The commands of items.
 pub(super) const COMMANDS: &[Command] = &[
-    command("new-item", "Begin an item from a sentence", &["ctrl+shift+i"], Where::Anywhere, |desk| {
+    command("new-item", "Begin an item from a sentence", &["ctrl+shift+o"], Where::Anywhere, |desk| {
         desk.place.overlay.set(Some(Overlay::NewItem));
     }),
     command(

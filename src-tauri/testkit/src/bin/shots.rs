@@ -111,22 +111,17 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "new-item",
         home: In::Asking,
-        steps: &[Keys("ctrl+shift+i"), Sees("[data-name=new-item]", "What is to be built?")],
+        steps: &[Keys("ctrl+shift+o"), Sees("[data-name=new-item]", "What is to be built?")],
     },
     Scene {
         name: "refinement",
         home: In::Asking,
-        steps: &[
-            Keys("Escape"),
-            Clicks(QUESTION),
-            Keys("ctrl+shift+l"),
-            Sees("[data-name=gates]", "shape of the spec"),
-        ],
+        steps: &[Clicks(QUESTION), Keys("ctrl+shift+l"), Sees("[data-name=refinement]", "shape of the spec")],
     },
     Scene {
         name: "worktrees",
         home: In::Asking,
-        steps: &[Keys("Escape"), Keys("ctrl+2"), Sees("[data-name=removed]", "until")],
+        steps: &[Keys("ctrl+2"), Sees("[data-name=removed]", "until")],
     },
     Scene {
         name: "trajectory",
