@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Terminals come and go by thousands of small pieces, and an engine lives for weeks: this allocator gives pages back that glibc's keeps.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The control room for fleets of coding agents, from the command line.
 #[derive(Debug, Parser)]
 #[command(name = "pilothouse", version, propagate_version = true)]

@@ -237,7 +237,7 @@ impl Engine {
                     self.tell(Input::MainSeen { project, found: found.clone(), named, attempt });
                 }
                 let Some(found) = found.filter(|found| self.is_news(project, found)) else { return };
-                if let Ok(items) = repository::specs_at(&git, &found).await {
+                if let Ok(items) = self.items_at(&it, &found).await {
                     self.tell(Input::ItemsFound { project, items });
                 }
             }

@@ -29,10 +29,7 @@ impl Desk {
 
     /// Reads the spec folders at the tip of the default branch.
     pub(crate) async fn read_items(&self, project: &Project) -> Result<(), Fault> {
-        let git = git_of(project);
-        let items = repository::specs_at(&git, &project.main)
-            .await
-            .map_err(|error| Fault::environment(error.to_string()))?;
+        let items = self.engine.items_at(project, &project.main).await?;
         self.engine.is_news(project.id, &project.main);
         self.engine
             .ask(Input::ItemsFound { project: project.id, items }, pilothouse_contract::Who::Engine)
