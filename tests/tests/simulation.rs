@@ -10,7 +10,7 @@ use pilothouse_testkit::sim::{self, Outcome};
 /// So many seeds, whatever they take. An unoptimised build makes some thirty a second on two cores that nobody else uses.
 const SEEDS: u64 = 1_000;
 /// And of those that are about landing.
-const LANDING_SEEDS: u64 = 300;
+const LANDING_SEEDS: u64 = 200;
 
 #[test]
 fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {

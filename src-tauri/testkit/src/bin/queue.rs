@@ -42,5 +42,24 @@ fn main() {
             row("checks run", "checks", checks(&ours), checks(other));
         }
     }
+    // The kinds of days of the design's own simulation: all at once, and batches as large as they like.
+    for (bad, pair, flake) in [(0.02, 0.0, 0.0), (0.10, 0.001, 0.01), (0.25, 0.002, 0.02)] {
+        let day = Day { pulls: 40, over: 0.0, bad, clash: 0.0, pair, flake, parallel: 1, batch: 40 };
+        let one_by_one = days(Way::OneByOne, day);
+        for parallel in [1, 2, 4] {
+            let ours = days(Way::Ours, Day { parallel, ..day });
+            let mut row = |what: &str, unit, ours, baseline| {
+                rows.push(Samples {
+                    name: format!("40 of which {:.0} % are bad, {what}, {parallel} at once", bad * 100.0),
+                    unit,
+                    ours,
+                    baseline,
+                    baseline_name: "landing one by one",
+                });
+            };
+            row("until empty", "checks' time", until(&ours), until(&one_by_one));
+            row("checks run", "checks", checks(&ours), checks(&one_by_one));
+        }
+    }
     samples::print(&rows);
 }
