@@ -3,16 +3,18 @@
 use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::waits::waits;
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
 use crate::kit::Chip;
 use crate::words::{age, one};
 
-fn shown(desk: Desk) -> Vec<Pull> {
+/// Each with what it waits for first.
+fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
     let project = desk.place.project.get();
     let filter = desk.place.filter.get().to_lowercase();
-    let mut list: Vec<Pull> = desk.mirror.fleet.with(|fleet| {
+    let mut list: Vec<(Pull, Option<String>)> = desk.mirror.fleet.with(|fleet| {
         fleet
             .pulls
             .values()
@@ -20,17 +22,19 @@ fn shown(desk: Desk) -> Vec<Pull> {
                 project.is_none_or(|id| it.project == id)
                     && (filter.is_empty() || it.title.to_lowercase().contains(&filter))
             })
-            .cloned()
+            .map(|it| (it.clone(), waits(fleet, it).into_iter().next().map(|it| it.says)))
             .collect()
     });
     // Open ones first, the oldest of them on top; then what is over, the newest first.
-    list.sort_by_key(|it| (it.state.is_over(), if it.state.is_over() { -it.moved.0 } else { it.opened.0 }));
+    list.sort_by_key(|(it, _)| {
+        (it.state.is_over(), if it.state.is_over() { -it.moved.0 } else { it.opened.0 })
+    });
     list
 }
 
 /// The pull requests in the order of the list.
 pub(crate) fn listed(desk: Desk) -> Vec<Subject> {
-    shown(desk).into_iter().map(|it| Subject::Pull(it.id)).collect()
+    shown(desk).into_iter().map(|(it, _)| Subject::Pull(it.id)).collect()
 }
 
 /// The list at the left.
@@ -39,13 +43,13 @@ pub(crate) fn PullList() -> impl IntoView {
     let desk = desk();
     let list = Memo::new(move |_| shown(desk));
     Effect::new(move |_| {
-        let first = list.with(|all| all.first().map(|it| Subject::Pull(it.id)));
+        let first = list.with(|all| all.first().map(|(it, _)| Subject::Pull(it.id)));
         if desk.place.pull.get().is_none() && first.is_some() {
             desk.place.pull.set(first);
         }
     });
     let part = move |over: bool| {
-        list.get().into_iter().filter(|it| it.state.is_over() == over).map(|it| {
+        list.get().into_iter().filter(|(it, _)| it.state.is_over() == over).map(|(it, waits)| {
             let subject = Subject::Pull(it.id);
             let (of, choose) = (subject.clone(), subject.clone());
             let selected = move || desk.place.pull.with(|chosen| chosen.as_ref() == Some(&of)).to_string();
@@ -53,10 +57,11 @@ pub(crate) fn PullList() -> impl IntoView {
             let p = alarm.as_ref().map(|it| it.priority.digit());
             let seen = Signal::derive(|| false);
             let moved = it.moved;
-            let why = match &it.state {
-                PullState::WaitsForApproval => "Ready for review".to_owned(),
-                PullState::Landed { commit } => format!("Landed as {}", commit.short()),
-                state if it.why.is_empty() => state.word().replace('-', " "),
+            let why = match (&it.state, waits) {
+                (PullState::WaitsForApproval, _) => "Ready for review".to_owned(),
+                (PullState::Landed { commit }, _) => format!("Landed as {}", commit.short()),
+                (_, Some(says)) => says,
+                (state, None) if it.why.is_empty() => state.word().replace('-', " "),
                 _ => it.why.clone(),
             };
             view! {
@@ -67,7 +72,8 @@ pub(crate) fn PullList() -> impl IntoView {
             }
         }).collect_view()
     };
-    let n = move |over: bool| list.with(|all| all.iter().filter(|it| it.state.is_over() == over).count());
+    let n =
+        move |over: bool| list.with(|all| all.iter().filter(|(it, _)| it.state.is_over() == over).count());
     view! {
         <section class="pane board" data-pane="list" aria-label="Pull requests">
             <Filter/>

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Oid, ProjectId, RefName};
+use crate::queue::Said;
 use crate::time::At;
 use crate::who::Who;
 use crate::workflow::InForce;
@@ -31,6 +32,12 @@ pub struct Project {
     /// Whether it was removed from the list. The repository itself is never touched by that.
     #[serde(default, skip_serializing_if = "crate::spec::is_false")]
     pub removed: bool,
+    /// A person holds its line: nothing lands but by a person's deed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Said>,
+    /// Whether the last ones in its queue landed, the newest last; the others were sent back for their checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fates: Vec<bool>,
     /// Which version of its `WORKFLOW.md` is in force; nothing until somebody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<InForce>,

@@ -11,6 +11,7 @@ use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName,
 use crate::money::{Money, Price};
 use crate::outside::Outside;
 use crate::phase::PhaseRun;
+use crate::queue;
 use crate::session::Limits;
 use crate::spec::TaskSpec;
 use crate::stop::Stop;
@@ -418,6 +419,9 @@ pub struct Policy {
     /// What a gate that an item did not pass does to its run.
     #[serde(default)]
     pub gates: Gates,
+    /// How the queue of its project is wanted.
+    #[serde(default)]
+    pub queue: queue::Limits,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,

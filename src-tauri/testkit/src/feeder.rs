@@ -319,6 +319,8 @@ fn fleet(strips: u32) -> Fleet {
                 line: Line::Open,
                 added: at,
                 removed: false,
+                held: None,
+                fates: Vec::new(),
                 workflow: None,
             },
         )]
@@ -378,6 +380,7 @@ fn fleet(strips: u32) -> Fleet {
 
 fn policy(slots: u32) -> Policy {
     Policy {
+        queue: pilothouse_contract::queue::Limits::default(),
         completeness: Completeness::Off,
         judge: None,
         gates: pilothouse_contract::gate::Gates::Report,

@@ -111,6 +111,20 @@ impl Answer<ask::project::Adopt> for Desk {
     }
 }
 
+impl Answer<ask::project::HoldLine> for Desk {
+    async fn answer(&self, call: ask::project::HoldLine) -> Result<Project, Fault> {
+        self.act(Input::HoldLine { project: call.project, why: call.why }).await?;
+        self.project(call.project)
+    }
+}
+
+impl Answer<ask::project::OpenLine> for Desk {
+    async fn answer(&self, call: ask::project::OpenLine) -> Result<Project, Fault> {
+        self.act_to_end(Input::OpenLine { project: call.project }).await?;
+        self.project(call.project)
+    }
+}
+
 impl Answer<ask::project::TakeBack> for Desk {
     async fn answer(&self, call: ask::project::TakeBack) -> Result<Project, Fault> {
         for outcome in self.act_to_end(Input::TakeBackMain { project: call.project }).await? {

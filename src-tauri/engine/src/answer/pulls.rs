@@ -1,6 +1,7 @@
 //! Pull requests: listed, shown with the evidence of every line, approved, landed.
 
 use pilothouse_contract::pull::Pull;
+use pilothouse_contract::waits::waits;
 use pilothouse_contract::{Answer, EvidenceId, Fault, PullId, ask};
 
 use super::Desk;
@@ -14,11 +15,12 @@ impl Desk {
 }
 
 impl Answer<ask::pull::List> for Desk {
-    async fn answer(&self, call: ask::pull::List) -> Result<Vec<Pull>, Fault> {
+    async fn answer(&self, call: ask::pull::List) -> Result<Vec<ask::pull::PullRow>, Fault> {
         let fleet = self.engine.fleet();
         let pulls =
             fleet.pulls.values().filter(|it| call.project.is_none_or(|project| it.project == project));
-        Ok(pulls.cloned().collect())
+        let row = |it: &Pull| ask::pull::PullRow { pull: it.clone(), waits: waits(&fleet, it) };
+        Ok(pulls.map(row).collect())
     }
 }
 
@@ -33,7 +35,8 @@ impl Answer<ask::pull::Show> for Desk {
             lines.chain(pull.checks.iter().filter_map(|check| check.evidence)).collect();
         let fleet = self.engine.fleet();
         let evidence = bound.iter().filter_map(|id| fleet.evidence.get(id)).cloned().collect();
-        Ok(ask::pull::PullPage { pull, evidence, diff, cut })
+        let waits = waits(&fleet, &pull);
+        Ok(ask::pull::PullPage { pull, waits, evidence, diff, cut })
     }
 }
 
@@ -47,6 +50,13 @@ impl Answer<ask::pull::Approve> for Desk {
 impl Answer<ask::pull::Land> for Desk {
     async fn answer(&self, call: ask::pull::Land) -> Result<Pull, Fault> {
         self.act_to_end(Input::LandPull { pull: call.pull }).await?;
+        self.pull(call.pull)
+    }
+}
+
+impl Answer<ask::pull::Escape> for Desk {
+    async fn answer(&self, call: ask::pull::Escape) -> Result<Pull, Fault> {
+        self.act_to_end(Input::EscapePull { pull: call.pull, why: call.why }).await?;
         self.pull(call.pull)
     }
 }

@@ -21,6 +21,7 @@ mod drafts;
 mod going_on;
 mod issues;
 mod pauses;
+mod queue;
 mod touches;
 mod tries;
 mod workflow;

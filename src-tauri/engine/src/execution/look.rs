@@ -320,6 +320,8 @@ mod tests {
             line: pilothouse_contract::project::Line::Open,
             added: pilothouse_contract::At(1),
             removed: false,
+            held: None,
+            fates: Vec::new(),
             workflow: None,
         }
     }
