@@ -11,6 +11,7 @@ pub(crate) mod hook;
 pub(crate) mod item;
 pub(crate) mod plan;
 pub(crate) mod pr;
+mod pr_review;
 pub(crate) mod project;
 pub(crate) mod question;
 pub(crate) mod quiet;

@@ -193,6 +193,8 @@ pub enum Event {
     PullChecked { pull: PullId, command: String, evidence: EvidenceId, passed: bool },
     /// Somebody said yes.
     PullApproved { pull: PullId, approval: PullApproval },
+    /// Something happened to its review: its risk, rounds, findings, answers.
+    Review { pull: PullId, what: crate::review::Happened },
     /// It went along its road.
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
@@ -301,6 +303,7 @@ impl Event {
             Self::PullMerged { .. } => "pull-merged",
             Self::PullChecked { .. } => "pull-checked",
             Self::PullApproved { .. } => "pull-approved",
+            Self::Review { what, .. } => what.word(),
             Self::PullMoved { .. } => "pull-moved",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",

@@ -463,6 +463,7 @@ impl Fleet {
             Event::PullApproved { pull, approval } => {
                 self.pull(*pull, |it| it.approval = Some(approval.clone()))
             }
+            Event::Review { pull, what } => self.pull(*pull, |it| it.review.apply(what, at)),
             Event::PullMoved { pull, to, why, .. } => self.pull(*pull, |it| {
                 it.state = to.clone();
                 it.why.clone_from(why);

@@ -34,6 +34,8 @@ pub mod project;
 pub mod pull;
 pub mod question;
 pub mod receipt;
+pub mod review;
+pub mod risk;
 pub mod room;
 pub mod rows;
 pub mod run;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId};
+use crate::review::Review;
 use crate::time::At;
 use crate::who::Who;
 
@@ -44,6 +45,9 @@ pub struct Pull {
     /// The yes, bound to the head it was given for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<PullApproval>,
+    /// Its risk, who reviewed it, and what came of that.
+    #[serde(default, skip_serializing_if = "Review::is_empty")]
+    pub review: Review,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

@@ -8,6 +8,8 @@ pub mod layouts;
 pub mod prices;
 pub mod quiet;
 pub mod resources;
+pub mod reviewers;
+pub mod risk;
 mod runnable;
 pub mod scope;
 pub mod shim;

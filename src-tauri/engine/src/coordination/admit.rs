@@ -109,6 +109,7 @@ impl Work<'_> {
             live.into_iter().for_each(|run| self.carry_on(run));
             self.begin_queued();
             self.sit_those_due();
+            self.review_those_due();
             let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
             projects.into_iter().for_each(|project| self.land_next(project));
         }
@@ -141,8 +142,11 @@ impl Work<'_> {
         if run.state == RunState::Queued {
             return false;
         }
-        let pull = run.pull.and_then(|id| self.fleet.pulls.get(&id)).map(|it| &it.state);
+        let pull = run.pull.and_then(|id| self.fleet.pulls.get(&id));
+        let is_read = pull.is_some_and(|it| it.review.sitting.is_some() || it.review.unread.is_some());
+        let pull = pull.map(|it| &it.state);
         run.settling
+            || is_read
             || run.head.is_none()
             || run.integrating.is_some()
             || run.state == RunState::Assembled

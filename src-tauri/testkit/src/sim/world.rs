@@ -6,6 +6,7 @@ mod checks;
 mod desk;
 mod judge;
 mod made;
+mod review;
 mod sitting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
-use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
+use pilothouse_contract::pull::{MergeResult, Pull, PullState};
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::window::Window;
@@ -25,8 +26,8 @@ use pilothouse_contract::{
     At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
 };
 use pilothouse_engine::coordination::{
-    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Merged,
-    Outcome, PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Measured,
+    Merged, Outcome, PendingEffect,
 };
 
 /// The fuse of an agent whose context is full.
@@ -421,7 +422,10 @@ impl World {
                 }
                 Outcome::RecordWritten(Ok(self.commit(marks, vec![head.clone()])))
             }
-            Effect::Propose { .. } => Outcome::Proposed(Ok((1, Size::default()))),
+            Effect::Propose { head, .. } => {
+                let patch = self.tree_of(head).map(|it| it.0).unwrap_or_default();
+                Outcome::Proposed(Ok(Measured { commits: 1, patch, ..Measured::default() }))
+            }
             Effect::Merge { onto, head, .. } => {
                 if self.rng.u32(0..30) == 0 && !self.kind {
                     return Outcome::Merged(Merged::Clash { paths: vec!["shared".to_owned()] });
@@ -458,6 +462,9 @@ impl World {
                 Outcome::Restored(Ok(vec![]))
             }
             Effect::ReadDraft { .. } => Outcome::DraftRead(Err("nobody drafts here".to_owned())),
+            Effect::ReadAnswer { pull, session } => {
+                Outcome::AnswerRead(self.read_answer(*pull, *session, fleet))
+            }
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done
