@@ -209,6 +209,46 @@ fn head(line: &Line) -> Option<String> {
     }
 }
 
+/// The numbers of lines that can be marked, in order.
+fn lines() -> Vec<web_sys::Element> {
+    let Ok(all) = document().query_selector_all("[data-name=diff] [data-line]") else { return Vec::new() };
+    (0..all.length()).filter_map(|n| all.item(n)?.dyn_into().ok()).collect()
+}
+
+/// Moves the mark to the next or the previous line of the diff that is shown. Returns whether there was any.
+pub(crate) fn step(down: bool) -> bool {
+    let all = lines();
+    let at = all.iter().position(|it| it.has_attribute("data-at"));
+    let next = match (at, down) {
+        (None, _) => Some(0),
+        (Some(at), true) => Some((at + 1).min(all.len().saturating_sub(1))),
+        (Some(at), false) => Some(at.saturating_sub(1)),
+    };
+    let Some(next) = next.and_then(|it| all.get(it)) else { return false };
+    if let Some(before) = at.and_then(|it| all.get(it)) {
+        let _gone = before.remove_attribute("data-at");
+    }
+    let _set = next.set_attribute("data-at", "");
+    let nearest = web_sys::ScrollIntoViewOptions::new();
+    nearest.set_block(web_sys::ScrollLogicalPosition::Nearest);
+    next.scroll_into_view_with_scroll_into_view_options(&nearest);
+    true
+}
+
+/// The marked line: its file, and its number there.
+pub(crate) fn marked() -> Option<(String, u32)> {
+    let line = document().query_selector("[data-name=diff] [data-at]").ok().flatten()?;
+    let number = line.get_attribute("data-line")?.parse().ok()?;
+    let mut before = line.previous_element_sibling();
+    while let Some(it) = before {
+        if let Some(path) = it.get_attribute("data-path") {
+            return Some((path, number));
+        }
+        before = it.previous_element_sibling();
+    }
+    None
+}
+
 /// Brings a file's head to the top of what is seen.
 fn show(path: &str) {
     let Ok(heads) = document().query_selector_all("[data-name=diff] [data-path]") else { return };
@@ -224,8 +264,10 @@ fn row(line: &Line) -> AnyView {
         Line::Hunk(within) => view! { <div class="wide hunk">{if within.is_empty() { "…".to_owned() } else { one(within) }}</div> }.into_any(),
         Line::Text { sign, number, text } => {
             let d = match sign { '+' => Some("+"), '-' => Some("-"), _ => None };
+            // What was taken away is no line of what is proposed.
+            let at = (*sign != '-').then(|| number.to_string());
             view! {
-                <div class="ln" data-d=d>{*number}</div><div class="sg" data-d=d>{d.unwrap_or("")}</div><div class="tx" data-d=d>{one(text)}</div>
+                <div class="ln" data-d=d data-line=at>{*number}</div><div class="sg" data-d=d>{d.unwrap_or("")}</div><div class="tx" data-d=d>{one(text)}</div>
             }.into_any()
         }
     }

@@ -185,6 +185,10 @@ pub(crate) enum Overlay {
     NewItem,
     /// How an item was refined, and how its gates stand.
     Refinement(pilothouse_contract::ItemId),
+    /// Say what is to be changed in a pull request: in which file, in which line.
+    Comment(pilothouse_contract::PullId, String, u32),
+    /// Answer a finding on a pull request, by its number.
+    Answer(pilothouse_contract::PullId, u32),
     /// Answer a question in words.
     Reply(pilothouse_contract::QuestionId),
     /// What a run took and what came of it.

@@ -64,10 +64,13 @@ pub(crate) fn PullList() -> impl IntoView {
                 (state, None) if it.why.is_empty() => state.word().replace('-', " "),
                 _ => it.why.clone(),
             };
+            let risk = it.review.risk.as_ref().map(|it| view! { <span class="class" data-risk=it.class.word()>{it.class.word()}" risk"</span> });
+            let n = it.review.unanswered().count();
+            let open = (n > 0).then(|| view! { <span class="ctx">{format!("{n} open")}</span> });
             view! {
                 <li class="strip" role="option" data-subject=it.id.to_string() data-p=p data-cocked=p.map(|_| "") aria-selected=selected on:click=move |_| desk.place.pull.set(Some(choose.clone()))>
                     <div class="l"><span class="call">{it.id.to_string().to_uppercase()}</span>{alarm.map(|it| view! { <Chip p=it.priority seen=seen/> })}<span class="title cut">{one(&it.title)}</span><span class="age">{move || age(desk.mirror.now.get(), moved)}</span></div>
-                    <div class="l"><span class="why cut">{one(&why)}</span><span class="ctx">{format!("+{} −{}", it.size.added, it.size.removed)}</span></div>
+                    <div class="l"><span class="why cut">{one(&why)}</span>{risk}{open}<span class="ctx">{format!("+{} −{}", it.size.added, it.size.removed)}</span></div>
                 </li>
             }
         }).collect_view()

@@ -5,6 +5,7 @@ mod checks;
 mod head;
 mod plan;
 mod pull;
+pub(crate) mod review;
 pub(crate) mod terminal;
 mod timeline;
 

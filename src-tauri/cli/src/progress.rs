@@ -165,6 +165,7 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::PullMerged { pull: it, .. }
         | Event::PullChecked { pull: it, .. }
         | Event::PullApproved { pull: it, .. }
+        | Event::Review { pull: it, .. }
         | Event::PullMoved { pull: it, .. } => pull(it),
         Event::MainMoved { project: it, .. }
         | Event::LineChanged { project: it, .. }
@@ -384,6 +385,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::MachineSlept { ms } => format!("the machine slept for {}", crate::out::span(*ms)),
         Event::Card { item, what } => format!("{item}: {}", says(&what.says()?)),
+        Event::Review { pull, what } => format!("{pull}: {}", says(&what.says()?)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

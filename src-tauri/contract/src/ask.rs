@@ -485,9 +485,21 @@ pub mod pull {
             diff: String,
             /// Whether the diff was cut.
             cut: bool,
+            /// How strongly it was verified.
+            #[serde(default)]
+            mix: crate::risk::ProofMix,
+            /// Which agent made it.
+            #[serde(default)]
+            agent: String,
+            /// Deeds of people on its way.
+            #[serde(default)]
+            touches: Vec<crate::run::Touch>,
         }
     }
 }
+
+/// Reviews of pull requests.
+pub mod review;
 
 /// Evidence.
 pub mod evidence {

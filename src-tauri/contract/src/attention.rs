@@ -4,6 +4,7 @@
 //! Refuses whatever has no answer: that is history, not an alarm.
 
 mod drafts;
+mod reviews;
 
 use std::collections::BTreeMap;
 
@@ -150,6 +151,7 @@ pub fn alarms(fleet: &Fleet, sights: &Sights) -> Vec<Alarm> {
     workflows(fleet, &mut list);
     parked(fleet, &mut list);
     drafts::drafts(fleet, &mut list);
+    reviews::reviews(fleet, &mut list);
     checkouts(fleet, &mut list);
     stalled(fleet, sights, &mut list);
     lost(fleet, sights.now, &mut list);

@@ -231,6 +231,12 @@ calls! {
     PullLand(ask::pull::Land) -> Pull, Act;
     /// Lands one though a person holds the line.
     PullEscape(ask::pull::Escape) -> Pull, Act;
+    /// Has somebody review it.
+    PullReview(ask::review::Ask) -> Pull, Act;
+    /// Says what is to be changed in it.
+    PullComment(ask::review::Comment) -> Pull, Act;
+    /// Answers what was found in it.
+    PullAnswer(ask::review::Answer) -> Pull, Act;
 
     /// What happened since a moment.
     BriefShow(ask::brief::Show) -> crate::brief::Brief, Read;
@@ -251,9 +257,9 @@ calls! {
     HookAsk(ask::hook::Ask) -> crate::ids::QuestionId, Hook;
     /// What the session that judges a run's completeness says of one requirement.
     HookVerdict(ask::hook::Verdict) -> (), Hook;
-    /// What a session that refines a spec says of one lens.
+    /// What a session that refines a spec, or reviews a change, says of one lens.
     HookFinding(ask::draft::Finding) -> (), Hook;
-    /// What the author of a spec says of a finding.
+    /// What the author of a spec or of a change says of a finding.
     HookSettle(ask::draft::Settle) -> (), Hook;
     /// The quiet wrapper ran something inside a session.
     HookQuiet(ask::took::Quiet) -> (), Hook;

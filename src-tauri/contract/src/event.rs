@@ -200,6 +200,8 @@ pub enum Event {
     PullQueued { pull: PullId, queued: Queued },
     /// One of its checks was ended, because it tells nothing any more.
     PullCheckGivenUp { pull: PullId, session: SessionId },
+    /// Something happened to its review: its risk, rounds, findings, answers.
+    Review { pull: PullId, what: crate::review::Happened },
     /// It went along its road.
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
@@ -311,6 +313,7 @@ impl Event {
             Self::PullApproved { .. } => "pull-approved",
             Self::PullQueued { .. } => "pull-queued",
             Self::PullCheckGivenUp { .. } => "pull-check-given-up",
+            Self::Review { what, .. } => what.word(),
             Self::PullMoved { .. } => "pull-moved",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",

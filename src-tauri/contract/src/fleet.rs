@@ -449,6 +449,7 @@ impl Fleet {
             | Event::PullQueued { .. }
             | Event::PullCheckGivenUp { .. }
             | Event::PullMoved { .. } => return self.fold_pull(record),
+            Event::Review { pull, what } => self.pull(*pull, |it| it.review.apply(what, at)),
 
             Event::KeepAwake { on } => {
                 self.keep_awake = *on;

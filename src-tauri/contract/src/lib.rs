@@ -35,6 +35,8 @@ pub mod pull;
 pub mod question;
 pub mod queue;
 pub mod receipt;
+pub mod review;
+pub mod risk;
 pub mod room;
 pub mod rows;
 pub mod run;

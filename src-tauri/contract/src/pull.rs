@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId};
 use crate::queue::Queued;
+use crate::review::Review;
 use crate::time::At;
 use crate::who::Who;
 
@@ -54,6 +55,9 @@ pub struct Pull {
     /// Its place in the queue, once somebody said yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
+    /// Its risk, who reviewed it, and what came of that.
+    #[serde(default, skip_serializing_if = "Review::is_empty")]
+    pub review: Review,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

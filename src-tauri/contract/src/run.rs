@@ -12,6 +12,8 @@ use crate::money::{Money, Price};
 use crate::outside::Outside;
 use crate::phase::PhaseRun;
 use crate::queue;
+use crate::review::ReviewPolicy;
+use crate::risk::RiskRules;
 use crate::session::Limits;
 use crate::spec::TaskSpec;
 use crate::stop::Stop;
@@ -291,6 +293,8 @@ pub enum TouchKind {
     Peek,
     /// Somebody left a note for the agents that begin after it.
     Noted,
+    /// Somebody said what is to be changed in its pull request.
+    Commented,
 }
 
 /// Touches by their kinds, in words; empty if there are none.
@@ -302,6 +306,7 @@ pub fn touched(all: &[Touch]) -> String {
         (TouchKind::Restarted, "restarted"),
         (TouchKind::Answered, "question answered"),
         (TouchKind::Noted, "note left"),
+        (TouchKind::Commented, "commented on"),
         (TouchKind::Peek, "looked at"),
     ];
     let of = |(kind, word): &(TouchKind, &str)| {
@@ -422,6 +427,12 @@ pub struct Policy {
     /// How the queue of its project is wanted.
     #[serde(default)]
     pub queue: queue::Limits,
+    /// What makes a change risky, besides what is built in.
+    #[serde(default, skip_serializing_if = "RiskRules::is_usual")]
+    pub risk: RiskRules,
+    /// Who reviews its pull request, and how.
+    #[serde(default)]
+    pub review: ReviewPolicy,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,

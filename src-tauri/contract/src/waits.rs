@@ -7,6 +7,7 @@ use crate::fleet::Fleet;
 use crate::ids::PullId;
 use crate::project::Line;
 use crate::pull::{Pull, PullState};
+use crate::review::Stage;
 use crate::session::SessionKind;
 use crate::time::At;
 
@@ -56,6 +57,11 @@ pub enum On {
     },
     /// Somebody's yes.
     Approval,
+    /// Its review: somebody looks, the author answers, or a person decides.
+    Review {
+        /// How many findings have no answer.
+        open: usize,
+    },
     /// The line, which is stopped or held.
     Line,
     /// Changes in the checkout of the default branch.
@@ -87,6 +93,7 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
         let says = "nobody said yes yet".to_owned();
         all.push(wait(On::Approval, pull.moved, says, format!("pilothouse pr approve {}", pull.id)));
     }
+    all.extend(review(pull));
     if is_approved {
         all.extend(line(fleet, pull));
     }
@@ -107,6 +114,20 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
         }
     }
     all
+}
+
+fn review(pull: &Pull) -> Option<PullWait> {
+    let open = pull.review.unanswered().count();
+    let stands = pull.review.stands.as_ref();
+    let ends = match stands.map(|it| it.stage) {
+        Some(Stage::Reviewing) => "what its reviewer says".to_owned(),
+        Some(Stage::Answering) => "its author's answers".to_owned(),
+        Some(Stage::Person) => format!("pilothouse pr answer {}", pull.id),
+        _ if open > 0 => format!("pilothouse pr answer {}", pull.id),
+        _ => return None,
+    };
+    let since = stands.map_or(pull.moved, |it| it.since);
+    Some(wait(On::Review { open }, since, pull.review.says(), ends))
 }
 
 fn line(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {

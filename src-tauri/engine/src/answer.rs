@@ -12,6 +12,7 @@ mod projects;
 mod pulls;
 mod questions;
 mod records;
+mod reviews;
 mod runs;
 mod sessions;
 mod survival;

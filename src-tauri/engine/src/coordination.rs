@@ -23,8 +23,10 @@ mod questions;
 mod queue;
 mod rests;
 mod resume;
+pub mod review;
 mod runs;
 pub mod schedule;
+mod seat;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -39,10 +41,11 @@ use pilothouse_contract::{At, Event, Fault, Fleet, ProjectId, Record, Touched, W
 pub use budgets::slow;
 pub use draft::{DraftFacts, DraftRead, Drafting, RefineFacts};
 pub use effect::{
-    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Merged, Outcome,
-    PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Measured, Merged,
+    Outcome, PendingEffect,
 };
 pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
+pub use review::{AnswerRead, Reviewing, Said};
 pub use schedule::Schedules;
 
 /// One decision under way: the fleet as it will be, and what is to be written down and done.
@@ -121,6 +124,7 @@ pub fn decide(
         Input::SetSlots { slots } => work.set_slots(slots)?,
         Input::JudgeSays { session, requirement, shown } => work.judge_says(session, &requirement, shown)?,
         Input::Drafting(it) => work.drafting(it)?,
+        Input::Reviewing(it) => work.reviewing(it)?,
         Input::RankFirst { run } => work.rank_first(run)?,
         Input::NoteRun { run, text } => work.note_run(run, &text)?,
         Input::Peeked { session } => work.peeked(session),
@@ -232,6 +236,9 @@ impl Work<'_> {
             (Effect::Restore { worktree }, Outcome::Restored(how)) => self.restored(worktree, how),
             (Effect::ReadDraft { item, session }, Outcome::DraftRead(read)) => {
                 self.draft_read(item, session, read);
+            }
+            (Effect::ReadAnswer { pull, session }, Outcome::AnswerRead(read)) => {
+                self.answer_read(pull, session, read);
             }
             // What has no consequence, and what does not fit together.
             _ => {}

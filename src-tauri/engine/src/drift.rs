@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::execution::drafting;
 use crate::execution::held::{Key, Stage};
 use crate::execution::look;
+use crate::execution::reviewing::Bench;
 use crate::policy::workflow::Workflow;
 use crate::ports::git::GitError;
 
@@ -153,14 +154,17 @@ impl Engine {
             Effect::Discard { worktree } | Effect::Restore { worktree } => {
                 fleet.worktrees.get(worktree)?.project
             }
+            Effect::ReadAnswer { pull, .. } => fleet.pulls.get(pull)?.project,
             Effect::ReadDraft { item, .. } => fleet.items.get(item)?.project,
-            // Of who sits at a draft the worktree is made by the launch.
+            // Of who sits at a draft or at a pull request the worktree is made by the launch.
             Effect::Launch { session } => {
                 let it = fleet.sessions.get(session)?;
                 if !matches!(self.inner.sessions.stage(Key::from(it)), Stage::None | Stage::Asked) {
                     return None;
                 }
-                drafting::Desk::of(&fleet, it)?;
+                if Bench::of(&fleet, it.id).is_none() {
+                    drafting::Desk::of(&fleet, it)?;
+                }
                 it.project?
             }
             Effect::MakeBranch { .. }

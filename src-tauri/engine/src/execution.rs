@@ -22,6 +22,7 @@ pub mod laid;
 pub mod look;
 pub mod recovery;
 pub mod repository;
+pub mod reviewing;
 mod seat;
 pub mod skills;
 pub mod trees;

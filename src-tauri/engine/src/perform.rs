@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::execution::attempts::Matter;
 use crate::execution::held::{Key, Stage, ToHold};
 use crate::execution::judge::Case;
+use crate::execution::reviewing::Bench;
 use crate::execution::{commits, drafting, env, repository};
 use crate::integration::{forge, lander};
 use crate::ports::clock::{self, hours};
@@ -54,6 +55,7 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::EndSession { .. } | Effect::DropBranch { .. } | Effect::Rest { .. } => Outcome::Done,
         Effect::Wait { .. } => Outcome::Waited(None),
         Effect::ReadDraft { .. } => Outcome::DraftRead(Err(why)),
+        Effect::ReadAnswer { .. } => Outcome::AnswerRead(Err(why)),
     }
 }
 
@@ -186,6 +188,15 @@ impl Engine {
                     None => None,
                 }
             }
+            Effect::ReadAnswer { session, .. } => {
+                let bench = Bench::of(&self.fleet(), *session);
+                match bench {
+                    Some(bench) => {
+                        Some(Outcome::AnswerRead(self.inner.attempts.read_answer(&bench, at).await))
+                    }
+                    None => None,
+                }
+            }
             Effect::DropBranch { project, branch, at } => {
                 let project = self.fleet().projects.get(project).cloned();
                 if let Some(project) = project {
@@ -240,17 +251,19 @@ impl Engine {
         }
         let mut turn = self.inner.launches.lock().await;
         let start = turn.remove(&session);
-        let (it, matter, case, desk) = {
+        let (it, matter, case, desk, bench) = {
             let fleet = self.fleet();
             let it = fleet.sessions.get(&session)?.clone();
             let matter = it.attempt.and_then(|attempt| Matter::of(&fleet, attempt));
             let case = (it.gate == Some(Gate::Completeness)).then(|| Case::of(&fleet, &it)).flatten();
             let desk = drafting::Desk::of(&fleet, &it);
-            (it, matter, case, desk)
+            let bench = Bench::of(&fleet, session);
+            (it, matter, case, desk, bench)
         };
         let key = Key::from(&it);
         let over = matter.as_ref().is_some_and(|matter| matter.attempt.state.is_over())
-            || case.as_ref().is_some_and(|case| !case.run.state.is_live());
+            || case.as_ref().is_some_and(|case| !case.run.state.is_live())
+            || bench.as_ref().is_some_and(|bench| !bench.run.state.is_live());
         if it.end.is_some() || over {
             // A holder that has it all the same is told of like any other; whoever ended it ends it then.
             let prevented = self.inner.sessions.prevent(key);
@@ -266,10 +279,11 @@ impl Engine {
         }
         let started = match (&matter, it.kind) {
             (Some(matter), SessionKind::Agent) => self.inner.attempts.launch(matter, &it, &native).await,
-            (None, SessionKind::Agent) => match (&case, &desk) {
-                (Some(case), _) => self.inner.attempts.launch_judge(case, &it, &native).await,
-                (None, Some(desk)) => self.inner.attempts.launch_at_draft(desk, &it, &native).await,
-                (None, None) => Err(GONE.to_owned()),
+            (None, SessionKind::Agent) => match (&case, &desk, &bench) {
+                (Some(case), ..) => self.inner.attempts.launch_judge(case, &it, &native).await,
+                (_, Some(desk), _) => self.inner.attempts.launch_at_draft(desk, &it, &native).await,
+                (.., Some(bench)) => self.inner.attempts.launch_at_pull(bench, &it, &native).await,
+                _ => Err(GONE.to_owned()),
             },
             _ => {
                 let (size, theirs) = start.map_or((SIZE, None), |it| (it.size, it.environment));
@@ -350,11 +364,13 @@ impl Engine {
     }
 
     async fn propose(&self, run: RunId, head: &Oid) -> Option<Outcome> {
-        let project = {
+        let (project, policy, own) = {
             let fleet = self.fleet();
-            fleet.runs.get(&run).and_then(|it| fleet.projects.get(&it.project))?.clone()
+            let it = fleet.runs.get(&run)?;
+            let own = fleet.items.get(&it.item).map(|it| it.spec.folder.clone()).unwrap_or_default();
+            (fleet.projects.get(&it.project)?.clone(), it.policy.clone(), own)
         };
-        let facts = commits::measure(&git_of(&project), &project.main, head).await;
+        let facts = commits::measure(&git_of(&project), &project.main, head, &policy, &own).await;
         Some(Outcome::Proposed(facts.map_err(|error| error.to_string())))
     }
 

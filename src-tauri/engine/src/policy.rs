@@ -9,6 +9,8 @@ pub mod prices;
 pub mod queue;
 pub mod quiet;
 pub mod resources;
+pub mod reviewers;
+pub mod risk;
 mod runnable;
 pub mod scope;
 pub mod shim;

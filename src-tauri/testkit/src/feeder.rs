@@ -381,6 +381,8 @@ fn fleet(strips: u32) -> Fleet {
 fn policy(slots: u32) -> Policy {
     Policy {
         queue: pilothouse_contract::queue::Limits::default(),
+        review: Default::default(),
+        risk: Default::default(),
         completeness: Completeness::Off,
         judge: None,
         gates: pilothouse_contract::gate::Gates::Report,

@@ -22,11 +22,13 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
+use pilothouse_contract::card::Writer;
 use pilothouse_contract::claim::Claim;
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::Line;
 use pilothouse_contract::pull::PullState;
+use pilothouse_contract::review::ReviewPolicy;
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Approval, Completeness, Policy, Run, RunState, TaskState};
 use pilothouse_contract::session::{Session, SessionKind};
@@ -233,6 +235,7 @@ impl Sim {
             project_slots: self.caps.project,
             state_slots: self.caps.states.clone(),
             resources: self.caps.resources.clone(),
+            review: self.reviewers(),
             ..workflow.policy(agent)
         };
         let policy = if self.lands { self.to_land(policy) } else { policy };
@@ -254,6 +257,20 @@ impl Sim {
             claim,
             gates: Vec::new(),
         })));
+    }
+
+    /// Half of the runs are reviewed.
+    fn reviewers(&mut self) -> ReviewPolicy {
+        let critic = built_in("rehearsal-critic").filter(|_| self.rng.bool());
+        let family = Some("scripted critic".to_owned());
+        ReviewPolicy {
+            agents: critic.into_iter().map(|agent| Writer { agent, family: family.clone() }).collect(),
+            author: Some("scripted".to_owned()),
+            rounds: self.rng.u32(1..=3),
+            lenses: vec!["one".to_owned(), "two".to_owned()],
+            person_waits: self.rng.u32(0..4) == 0,
+            ..ReviewPolicy::default()
+        }
     }
 
     /// One in three runs is queued, for a time, or for the same hours of every day. In a long life none is: a day on which
@@ -367,6 +384,9 @@ impl Sim {
         // Each end is told once; what is told already waits to be stored.
         for session in live.into_iter().filter(|_| self.stuck.is_empty()) {
             let step = match session.gate {
+                None if session.kind == SessionKind::Agent && session.pull.is_some() => {
+                    self.world.review_step(&session, &self.journal.fleet, self.now)
+                }
                 Some(Gate::Completeness) => self.world.judge_step(&session, &self.journal.fleet, self.now),
                 _ => self.world.session_step(&session, self.now),
             };

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::evidence::Evidence;
 use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::risk::ProofMix;
 use pilothouse_contract::waits::waits;
 use pilothouse_contract::{EvidenceId, PullId, ask};
 
@@ -58,7 +59,8 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
                 .filter_map(|id| Some((*id, fleet.evidence.get(id)?.clone())))
                 .collect::<BTreeMap<_, _>>()
         });
-        Some((it, found))
+        let mix = desk.mirror.fleet.with(|fleet| ProofMix::of(fleet, &it));
+        Some((it, found, mix))
     });
     let waiting = Memo::new(move |_| {
         desk.mirror.fleet.with(|fleet| fleet.pulls.get(&pull).map(|it| waits(fleet, it))).unwrap_or_default()
@@ -71,7 +73,7 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
         let rows = rows.collect_view();
         (!waiting.with(Vec::is_empty)).then(|| view! { <section><h3>"Waits for"</h3><ul class="proofs" data-name="pull-waits">{rows}</ul></section> })
     };
-    let prose = move || named.get().map(|(it, found)| prose(&found, &it, open));
+    let prose = move || named.get().map(|(it, found, mix)| prose(&found, &it, &mix, open));
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
     let narrow = move || desk.place.tab.get() == Tab::Diff;
     let show = move |tab: Tab| desk.place.tab.set(tab);
@@ -97,7 +99,12 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     }
 }
 
-fn prose(fleet: &BTreeMap<EvidenceId, Evidence>, pull: &Pull, open: RwSignal<Option<EvidenceId>>) -> AnyView {
+fn prose(
+    fleet: &BTreeMap<EvidenceId, Evidence>,
+    pull: &Pull,
+    mix: &ProofMix,
+    open: RwSignal<Option<EvidenceId>>,
+) -> AnyView {
     let what = pull.body.what.iter().map(|it| view! { <p>{one(it)}</p> }).collect_view();
     let mut held = 0;
     let proofs = pull
@@ -124,6 +131,7 @@ fn prose(fleet: &BTreeMap<EvidenceId, Evidence>, pull: &Pull, open: RwSignal<Opt
     view! {
         <section><h3>"What"</h3>{what}</section>
         <section><h3>"Why"</h3><p>{many(&pull.body.why)}</p></section>
+        {super::review::sections(pull, mix)}
         <section><h3>"How verified"<span class="n">{format!("{held} of {} proofs hold", pull.body.verified.len())}</span></h3><ul class="proofs">{proofs}</ul></section>
         <section><h3>"Checks"<span class="n">{format!("{passed} of {} passed {}", pull.checks.len(), result.unwrap_or_default())}</span></h3><ul class="proofs" data-name="pull-checks">{checks}</ul></section>
         {approval}
@@ -156,12 +164,19 @@ fn landbar(pull: &Pull) -> AnyView {
     };
     let buttons = match &pull.state {
         PullState::WaitsForApproval => {
-            view! { <CommandButton id="approve" kind="primary" label="Approve and land"/> }.into_any()
+            view! { <CommandButton id="comment" label="Comment"/> <CommandButton id="approve" kind="primary" label="Approve and land"/> }.into_any()
         }
         PullState::Landable | PullState::WaitsForCheckout { .. } | PullState::WaitsForLine => {
             view! { <CommandButton id="land" label="Land now"/> }.into_any()
         }
         _ => ().into_any(),
+    };
+    let open = pull.review.unanswered().count();
+    let says = match open {
+        _ if pull.state.is_over() => says,
+        0 => says,
+        1 => format!("{says} A finding is not answered yet, and it does not land before."),
+        n => format!("{says} {n} findings are not answered yet, and it does not land before."),
     };
     view! { <footer class="landbar" data-name="landbar" data-state=pull.state.word()><Icon name=icon/><span class="cut">{one(&says)}</span><span class="push">{buttons}</span></footer> }.into_any()
 }

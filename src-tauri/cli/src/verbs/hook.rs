@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use pilothouse_client::{Client, FromFeed, Places};
 use pilothouse_contract::audit::Shown;
-use pilothouse_contract::card::{Severity, Verdict};
+use pilothouse_contract::card::Verdict;
 use pilothouse_contract::question::Question;
 use pilothouse_contract::session::MARK;
 use pilothouse_contract::{Event, Fault, FaultCode, QuestionId, SessionId, ask};
@@ -41,31 +41,36 @@ pub(crate) enum Verb {
         /// The evidence that shows it, as e12,e15; or what is missing, in one sentence
         by: String,
     },
-    /// Say what you found through a lens, if you were asked to refine a spec; or that it showed nothing
+    /// Say what you found through a lens, if you were asked to refine a spec or to review a change; or that it showed nothing
     Finding {
         /// The lens
         lens: String,
-        /// How bad it is, or nothing
-        #[arg(value_parser = ["nothing", "low", "medium", "high", "critical"])]
+        /// How bad it is: low to critical in a spec, P0 to P2 in a change; or nothing
         severity: String,
         /// What is missing or goes wrong; or what you looked at
         says: String,
         /// Where, as spec.md:12
         #[arg(long, default_value = "")]
         at: String,
-        /// Text for the spec
+        /// Text for the spec, or how to mend the change
         #[arg(long, default_value = "")]
         proposes: String,
+        /// What happens by it
+        #[arg(long, default_value = "")]
+        why: String,
     },
-    /// Say what becomes of a finding on your spec
+    /// Say what becomes of a finding on your spec or your change
     Settle {
         /// Its number
         finding: u32,
-        /// accepted, or rejected
-        #[arg(value_parser = ["accepted", "rejected"])]
+        /// accepted, or rejected; a finding on a change may be deferred
+        #[arg(value_parser = ["accepted", "rejected", "deferred"])]
         verdict: String,
-        /// What you change by it, or why it is not so
+        /// What you change by it, why it is not so, or why it waits
         because: String,
+        /// The entry that says so, if it is deferred
+        #[arg(long, required_if_eq("verdict", "deferred"))]
+        tracker: Option<String>,
     },
     /// Ask your person something and wait for the answer, which comes on standard output; exit 1 if none will come.
     /// The same words again wait on for the same answer
@@ -104,16 +109,16 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             client.call(ask::hook::Verdict { session, requirement, shown }).await?;
             Ok(HOLDS)
         }
-        Verb::Finding { lens, severity, says, at, proposes } => {
-            let severity = Severity::of(&severity);
+        Verb::Finding { lens, severity, says, at, proposes, why } => {
             let mut client = Client::connect(&places).await?;
-            client.call(ask::draft::Finding { session, lens, severity, says, at, proposes }).await?;
+            client.call(ask::draft::Finding { session, lens, severity, says, at, proposes, why }).await?;
             Ok(HOLDS)
         }
-        Verb::Settle { finding, verdict, because } => {
+        Verb::Settle { finding, verdict, because, tracker } => {
+            let tracker = tracker.filter(|_| verdict == "deferred");
             let verdict = Verdict { accepted: verdict == "accepted", because };
             let mut client = Client::connect(&places).await?;
-            client.call(ask::draft::Settle { session, finding, verdict }).await?;
+            client.call(ask::draft::Settle { session, finding, verdict, tracker }).await?;
             Ok(HOLDS)
         }
         Verb::Ask { question, choice } => {

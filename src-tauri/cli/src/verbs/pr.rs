@@ -2,9 +2,11 @@
 
 use clap::Subcommand;
 use pilothouse_contract::pull::PullState;
+use pilothouse_contract::review::Priority;
 use pilothouse_contract::{At, PullId, ask, text};
 use pilothouse_engine::ports::clock;
 
+use super::pr_review;
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
 use crate::out::{Out, short, table};
 
@@ -29,6 +31,54 @@ pub(crate) enum Verb {
         /// Its id
         #[arg(value_parser = id::<PullId>)]
         pull: PullId,
+    },
+    /// Have somebody of another model family look at its present head
+    Review {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// Who looks; whoever WORKFLOW.md names under review: and did not look yet, if none
+        #[arg(long)]
+        agent: Option<String>,
+        /// Why it may be an agent of the author's own family
+        #[arg(long, requires = "agent")]
+        because: Option<String>,
+    },
+    /// Say what is to be changed; its author answers it like any other finding
+    Comment {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// What is to be changed
+        says: String,
+        /// In which file
+        #[arg(long, default_value = "")]
+        path: String,
+        /// In which line of it, as the head has it
+        #[arg(long, default_value_t = 0, requires = "path")]
+        line: u32,
+        /// How much it matters: P0, P1 or P2
+        #[arg(long, default_value = "P1", value_parser = pr_review::priority)]
+        priority: Priority,
+    },
+    /// Answer a finding, once: by a commit of the change, by an entry that says when, or by a reason
+    Answer {
+        /// The id of the pull request
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// The finding's number
+        finding: u32,
+        /// In words: what was changed, why it waits, why it is not so
+        says: String,
+        /// It is mended by this commit
+        #[arg(long, conflicts_with_all = ["tracker", "push_back"])]
+        accept: Option<String>,
+        /// It is mended later, as this entry says: an issue, or a line of a file
+        #[arg(long, conflicts_with = "push_back")]
+        tracker: Option<String>,
+        /// It is not so, or does not matter
+        #[arg(long)]
+        push_back: bool,
     },
     /// Land it now, or hear what is missing
     Land {
@@ -60,14 +110,34 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Approve { pull } => {
             let pull = desk::call(ask::pull::Approve { pull, head: None }).await?;
             out.value(&pull, |it| {
-                format!(
+                let says = format!(
                     "{} has your yes for {}. It is {}: {}",
                     it.id,
                     it.head.short(),
                     it.state.word(),
                     short(&it.why, 160)
-                )
+                );
+                says + &pr_review::open(it)
             });
+            Ok(HOLDS)
+        }
+        Verb::Review { pull, agent, because } => {
+            let pull = desk::call(ask::review::Ask { pull, agent, because }).await?;
+            out.value(&pull, |it| format!("{}: {}", it.id, short(&it.review.says(), 200)));
+            Ok(HOLDS)
+        }
+        Verb::Comment { pull, says, path, line, priority } => {
+            let pull = desk::call(ask::review::Comment { pull, path, line, priority, says }).await?;
+            out.value(&pull, |it| {
+                let number = it.review.findings.last().map_or(0, |it| it.number);
+                format!("Finding {number} on {}: {}", it.id, short(&it.review.says(), 200))
+            });
+            Ok(HOLDS)
+        }
+        Verb::Answer { pull, finding, says, accept, tracker, push_back } => {
+            let reply = pr_review::reply(accept, tracker, push_back)?;
+            let pull = desk::call(ask::review::Answer { pull, finding, reply, says }).await?;
+            out.value(&pull, |it| format!("{}: {}", it.id, short(&it.review.says(), 200)));
             Ok(HOLDS)
         }
         Verb::Land { pull, why, .. } => {
@@ -93,6 +163,8 @@ fn list(pulls: &[ask::pull::PullRow]) -> String {
             vec![
                 it.id.to_string(),
                 it.state.word().to_owned(),
+                it.review.risk.as_ref().map_or("-", |it| it.class.word()).to_owned(),
+                it.review.unanswered().count().to_string(),
                 format!("+{} -{}", it.size.added, it.size.removed),
                 it.head.short().to_owned(),
                 short(&it.title, 50),
@@ -100,7 +172,7 @@ fn list(pulls: &[ask::pull::PullRow]) -> String {
             ]
         })
         .collect();
-    table(&["PR", "STATE", "SIZE", "HEAD", "TITLE", "WAITS FOR"], &rows)
+    table(&["PR", "STATE", "RISK", "OPEN", "SIZE", "HEAD", "TITLE", "WAITS FOR"], &rows)
 }
 
 fn age(now: At, since: At) -> String {
@@ -147,6 +219,7 @@ fn show(page: &ask::pull::PullPage, diff: bool) -> String {
     for line in &it.body.verified {
         says.push_str(&format!("  - {} [{}]\n", short(&line.says, 140), line.evidence));
     }
+    says.push_str(&pr_review::show(page));
     says.push_str("\nChecks on the merge result\n");
     if let Some(result) = &it.result {
         says.push_str(&format!(

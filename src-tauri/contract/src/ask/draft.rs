@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::card::{Card, Severity, Source, Verdict};
+use crate::card::{Card, Source, Verdict};
 use crate::gate::{SpecGate, Stand};
 use crate::ids::{ItemId, ProjectId, SessionId};
 use crate::item::Item;
@@ -62,22 +62,25 @@ asks! {
         /// Each gate, looked at now.
         gates: Vec<Stand>,
     }
-    /// What a session that refines says of one lens.
+    /// What a session that refines a spec, or reviews a change, says of one lens.
     Finding {
         /// The session the caller says it is in; checked against its ancestry.
         session: SessionId,
         /// Through which lens.
         lens: String,
-        /// How bad it is; nothing if the lens showed nothing.
-        severity: Option<Severity>,
+        /// How bad it is, by its word: of a spec low to critical, of a change P0 to P2; `nothing` if the lens showed nothing.
+        severity: String,
         /// What was found, or what was looked at.
         says: String,
         /// Where, as `spec.md:12`.
         at: String,
-        /// The text that is proposed.
+        /// The text that is proposed, or how it is mended.
         proposes: String,
+        /// What happens by it.
+        #[serde(default)]
+        why: String,
     }
-    /// What the author of a spec says of a finding.
+    /// What the author of a spec or of a change says of a finding.
     Settle {
         /// The session the caller says it is in; checked against its ancestry.
         session: SessionId,
@@ -85,5 +88,8 @@ asks! {
         finding: u32,
         /// What becomes of it.
         verdict: Verdict,
+        /// The entry that says so, if it is mended later; of a change alone.
+        #[serde(default)]
+        tracker: Option<String>,
     }
 }

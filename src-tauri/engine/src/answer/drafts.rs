@@ -6,10 +6,11 @@ use pilothouse_contract::card::{Card, Draft, Finding, Severity, Source, Stage, W
 use pilothouse_contract::gate::{Holds, SpecGate};
 use pilothouse_contract::item::Item;
 use pilothouse_contract::project::Project;
+use pilothouse_contract::review::Reply;
 use pilothouse_contract::{Answer, Event, Fault, ItemId, RefName, ask, text};
 
 use super::{Caller, Desk};
-use crate::coordination::{DraftFacts, Drafting, Input, RefineFacts};
+use crate::coordination::{DraftFacts, Drafting, Input, RefineFacts, Reviewing};
 use crate::execution::agents;
 use crate::execution::drafting::{laid_at, paths_at};
 use crate::execution::repository;
@@ -306,6 +307,16 @@ impl Answer<ask::draft::Finding> for Desk {
         if self.caller != Caller::Session(call.session) {
             return Err(Fault::refused("this is for programs inside the session that they speak of"));
         }
+        if self.sits_at_pull(call.session) {
+            let said = super::reviews::said(&call);
+            let input = Reviewing::Says { session: call.session, lens: call.lens, said };
+            return self.act(Input::Reviewing(input)).await.map(drop);
+        }
+        let severity = Severity::of(&call.severity);
+        if severity.is_none() && call.severity != "nothing" {
+            let says = format!("'{}' is no severity of a finding on a spec", text::line(&call.severity, 40));
+            return Err(Fault::refused(says).hint("it is low, medium, high or critical; or nothing"));
+        }
         let (lens, at, proposes) = (call.lens, call.at, call.proposes);
         let found = |severity: Severity| Finding {
             number: 0,
@@ -316,7 +327,7 @@ impl Answer<ask::draft::Finding> for Desk {
             proposes: proposes.clone(),
             verdict: None,
         };
-        let found = call.severity.map(found);
+        let found = severity.map(found);
         let input =
             Drafting::Says { session: call.session, lens: lens.clone(), found, says: call.says.clone() };
         self.act(Input::Drafting(input)).await.map(drop)
@@ -327,6 +338,19 @@ impl Answer<ask::draft::Settle> for Desk {
     async fn answer(&self, call: ask::draft::Settle) -> Result<(), Fault> {
         if self.caller != Caller::Session(call.session) {
             return Err(Fault::refused("this is for programs inside the session that they speak of"));
+        }
+        if self.sits_at_pull(call.session) {
+            let reply = match (call.verdict.accepted, call.tracker) {
+                (true, _) => Reply::Accepted { commit: None },
+                (false, Some(tracker)) => Reply::Deferred { tracker },
+                (false, None) => Reply::PushedBack,
+            };
+            let (session, finding, says) = (call.session, call.finding, call.verdict.because);
+            let input = Reviewing::Settles { session, finding, reply, says };
+            return self.act(Input::Reviewing(input)).await.map(drop);
+        }
+        if call.tracker.is_some() {
+            return Err(Fault::refused("a finding on a spec is not deferred: accept it or reject it"));
         }
         let input = Drafting::Settles { session: call.session, finding: call.finding, verdict: call.verdict };
         self.act(Input::Drafting(input)).await.map(drop)

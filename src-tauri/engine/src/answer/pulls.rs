@@ -1,6 +1,7 @@
 //! Pull requests: listed, shown with the evidence of every line, approved, landed.
 
 use pilothouse_contract::pull::Pull;
+use pilothouse_contract::risk::ProofMix;
 use pilothouse_contract::waits::waits;
 use pilothouse_contract::{Answer, EvidenceId, Fault, PullId, ask};
 
@@ -9,7 +10,7 @@ use crate::coordination::Input;
 use crate::integration::forge;
 
 impl Desk {
-    fn pull(&self, pull: PullId) -> Result<Pull, Fault> {
+    pub(super) fn pull(&self, pull: PullId) -> Result<Pull, Fault> {
         self.look(|fleet| fleet.pulls.get(&pull).cloned(), || format!("there is no pull request {pull}"))
     }
 }
@@ -35,8 +36,12 @@ impl Answer<ask::pull::Show> for Desk {
             lines.chain(pull.checks.iter().filter_map(|check| check.evidence)).collect();
         let fleet = self.engine.fleet();
         let evidence = bound.iter().filter_map(|id| fleet.evidence.get(id)).cloned().collect();
+        let mix = ProofMix::of(&fleet, &pull);
+        let run = fleet.runs.get(&pull.run);
+        let agent = run.map(|it| it.policy.agent.name.clone()).unwrap_or_default();
+        let touches = run.map(|it| it.touches.clone()).unwrap_or_default();
         let waits = waits(&fleet, &pull);
-        Ok(ask::pull::PullPage { pull, waits, evidence, diff, cut })
+        Ok(ask::pull::PullPage { pull, waits, evidence, diff, cut, mix, agent, touches })
     }
 }
 

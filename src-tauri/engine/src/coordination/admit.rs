@@ -110,6 +110,7 @@ impl Work<'_> {
             live.into_iter().for_each(|run| self.carry_on(run));
             self.begin_queued();
             self.sit_those_due();
+            self.review_those_due();
         }
     }
 
@@ -147,7 +148,9 @@ impl Work<'_> {
                 || (it.state == PullState::Checking && !it.queued.as_ref().is_some_and(waits))
         };
         let pull = run.pull.and_then(|id| self.fleet.pulls.get(&id));
+        let is_read = pull.is_some_and(|it| it.review.sitting.is_some() || it.review.unread.is_some());
         run.settling
+            || is_read
             || run.head.is_none()
             || run.integrating.is_some()
             || run.state == RunState::Assembled

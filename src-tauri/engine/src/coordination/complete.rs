@@ -4,14 +4,15 @@
 use pilothouse_contract::audit::{Audit, Judged, Shown};
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::run::{Completeness, Run};
-use pilothouse_contract::session::{Mode, Session, SessionKind};
+use pilothouse_contract::session::{Session, SessionKind};
 use pilothouse_contract::spec::Requirement;
 use pilothouse_contract::stop::Stop;
-use pilothouse_contract::worktree::{Worktree, WorktreeState};
-use pilothouse_contract::{Event, EvidenceId, Fault, Oid, RefName, RunId, SessionId, WorktreeId};
+use pilothouse_contract::worktree::WorktreeState;
+use pilothouse_contract::{Event, EvidenceId, Fault, Oid, RunId, SessionId, WorktreeId};
 
 use super::Work;
 use super::effect::Effect;
+use super::seat::Chair;
 
 /// A session that leaves requirements unsaid is followed by another one, up to so many.
 const ROUNDS_MAX: u32 = 2;
@@ -48,43 +49,23 @@ impl Work<'_> {
         let slug = self.fleet.slug_of(it.item);
         let project = self.fleet.projects.get(&it.project).map(|it| it.name.clone()).unwrap_or_default();
         let folder = it.branch.as_str().rsplit_once('/').map_or(it.branch.as_str(), |(folder, _)| folder);
-        self.engine(Event::WorktreeAsked {
-            worktree: Worktree {
-                id: worktree,
-                project: it.project,
-                attempt: None,
-                path: format!("{project}/{slug}-judge-{session}"),
-                branch: RefName(format!("{folder}/judge-{session}")),
-                base: head.clone(),
-                state: WorktreeState::Making,
-                seen: None,
-                asked: self.now,
-            },
-        });
-        let audit = Audit { head, session, round, verdicts: Vec::new(), evidence: None };
+        let audit = Audit { head: head.clone(), session, round, verdicts: Vec::new(), evidence: None };
         self.engine(Event::AuditAsked { run, audit });
         let agent = it.policy.judge.as_ref().unwrap_or(&it.policy.agent);
-        self.engine(Event::SessionAsked {
-            session: Session {
-                id: session,
-                project: Some(it.project),
-                run: Some(run),
-                attempt: None,
-                pull: None,
-                gate: Some(Gate::Completeness),
-                worktree: Some(worktree),
-                kind: SessionKind::Agent,
-                title: format!("Completeness of {slug}"),
-                argv: agent.command.clone(),
-                cwd: String::new(),
-                mode: Mode::Pty,
-                limits: it.policy.limits,
-                asked: self.now,
-                running: None,
-                end: None,
-            },
+        self.seat(Chair {
+            session,
+            worktree,
+            project: it.project,
+            run: Some(run),
+            pull: None,
+            gate: Some(Gate::Completeness),
+            path: format!("{project}/{slug}-judge-{session}"),
+            branch: format!("{folder}/judge-{session}"),
+            base: head,
+            title: format!("Completeness of {slug}"),
+            argv: agent.command.clone(),
+            limits: it.policy.limits,
         });
-        self.effect(Effect::Launch { session });
     }
 
     /// The judge says something of one requirement. What it says last counts.

@@ -13,15 +13,17 @@ use pilothouse_contract::gate::SpecGate;
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::project::{Project, Trust};
 use pilothouse_contract::run::{Policy, Run, RunState};
-use pilothouse_contract::session::{Ending, Mode, Session, SessionKind};
+use pilothouse_contract::session::Ending;
 use pilothouse_contract::spec::Spec;
-use pilothouse_contract::worktree::{Worktree, WorktreeState};
-use pilothouse_contract::{Event, Fault, ItemId, Oid, ProjectId, RefName, SessionId};
+use pilothouse_contract::worktree::WorktreeState;
+use pilothouse_contract::{Event, Fault, ItemId, Oid, ProjectId, SessionId};
 
 pub(crate) use gates::{is_under_way, red_checks};
 
 use super::Work;
 use super::effect::Effect;
+use super::seat::Chair;
+use crate::policy::family;
 
 /// No refinement is followed by another one after so many.
 pub const PASSES_MAX: usize = 4;
@@ -31,7 +33,7 @@ const ROUNDS_MAX: u32 = 2;
 const PLANS_MAX: u32 = 3;
 
 /// Why something is so is said in so many signs.
-const BECAUSE_MAX: usize = 500;
+pub(super) const BECAUSE_MAX: usize = 500;
 
 /// What can happen to a draft, by people and by sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +149,7 @@ impl Work<'_> {
     }
 
     /// Whether agents may be started in a project.
-    fn may_sit(&self, project: &Project) -> Result<(), Fault> {
+    pub(super) fn may_sit(&self, project: &Project) -> Result<(), Fault> {
         if project.trust == Trust::Undecided {
             let says = format!("{} is not trusted yet, and agents run with your rights", project.name);
             return Err(Fault::refused(says).command(
@@ -247,20 +249,8 @@ impl Work<'_> {
 
     /// Whether somebody may refine what an author wrote: of another family, or with a reason.
     fn excuse(&self, draft: &Draft, facts: &RefineFacts, slug: &str) -> Result<Option<Excuse>, Fault> {
-        let (author, by) = (&draft.author, &facts.by);
-        let why = match (&author.family, &by.family) {
-            (Some(one), Some(other)) if one != other => return Ok(None),
-            (Some(one), Some(_)) => {
-                format!(
-                    "{} is of the family {one}, as {} is who wrote it: it errs alike",
-                    by.agent.name, author.agent.name
-                )
-            }
-            _ => {
-                let unknown = if by.family.is_none() { by } else { author };
-                format!("nobody knows of which model family {} is", unknown.agent.name)
-            }
-        };
+        let by = &facts.by;
+        let Some(why) = family::errs_alike(&draft.author, by) else { return Ok(None) };
         let because = facts.because.as_deref().map(str::trim).filter(|it| !it.is_empty());
         let Some(because) = because else {
             return Err(Fault::refused(format!("{slug} is not refined by that: {why}"))
@@ -325,19 +315,6 @@ impl Work<'_> {
             (Role::Refine, Some(pass)) => pass.by.clone(),
             _ => draft.author.clone(),
         };
-        self.engine(Event::WorktreeAsked {
-            worktree: Worktree {
-                id: worktree,
-                project,
-                attempt: None,
-                path: format!("{name}/{slug}-{}-{session}", due.role.word()),
-                branch: RefName(format!("{folder}/{}-{session}", due.role.word())),
-                base: draft.head.clone(),
-                state: WorktreeState::Making,
-                seen: None,
-                asked: self.now,
-            },
-        });
         let title = match due.role {
             Role::Draft => format!("Draft of {slug}"),
             Role::Refine => format!("Refinement of {slug}"),
@@ -345,29 +322,22 @@ impl Work<'_> {
             Role::Plan => format!("Plan of {slug}"),
         };
         let argv = by.agent.command.clone();
-        let sitting = Sitting { session, worktree, base: draft.head, due, by };
+        let sitting = Sitting { session, worktree, base: draft.head.clone(), due, by };
         self.card(item, Happened::Sits { sitting }, false);
-        self.engine(Event::SessionAsked {
-            session: Session {
-                id: session,
-                project: Some(project),
-                run: None,
-                attempt: None,
-                pull: None,
-                gate: None,
-                worktree: Some(worktree),
-                kind: SessionKind::Agent,
-                title,
-                argv,
-                cwd: String::new(),
-                mode: Mode::Pty,
-                limits: draft.policy.limits,
-                asked: self.now,
-                running: None,
-                end: None,
-            },
+        self.seat(Chair {
+            session,
+            worktree,
+            project,
+            run: None,
+            pull: None,
+            gate: None,
+            path: format!("{name}/{slug}-{}-{session}", due.role.word()),
+            branch: format!("{folder}/{}-{session}", due.role.word()),
+            base: draft.head,
+            title,
+            argv,
+            limits: draft.policy.limits,
         });
-        self.effect(Effect::Launch { session });
     }
 
     /// Sessions that were due while everything was paused sit down.
@@ -578,7 +548,7 @@ impl Work<'_> {
 }
 
 /// A text that says something, cut.
-fn cut(says: &str, most: usize, else_says: &str) -> Result<String, Fault> {
+pub(super) fn cut(says: &str, most: usize, else_says: &str) -> Result<String, Fault> {
     let says = says.trim();
     if says.is_empty() {
         return Err(Fault::refused(else_says.to_owned()));

@@ -6,6 +6,7 @@ use std::fmt;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject};
 use pilothouse_contract::pull::{MergeResult, Size};
+use pilothouse_contract::risk::Risk;
 use pilothouse_contract::session::Running;
 use pilothouse_contract::window::Window;
 use pilothouse_contract::worktree::Recovery;
@@ -15,6 +16,7 @@ use pilothouse_contract::{
 use serde::{Deserialize, Serialize};
 
 use super::draft::DraftRead;
+use super::review::AnswerRead;
 
 /// The number of an effect, given once: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -175,6 +177,13 @@ pub enum Effect {
         /// The session, which is over.
         session: SessionId,
     },
+    /// Read what the session of an author left who answers findings.
+    ReadAnswer {
+        /// The pull request.
+        pull: PullId,
+        /// The session, which is over.
+        session: SessionId,
+    },
     /// Delete a branch whose commits have landed.
     DropBranch {
         /// The project.
@@ -238,6 +247,13 @@ pub enum HeadChange {
     },
     /// The evidence record.
     Record,
+    /// What an author changed by findings.
+    Answer {
+        /// The pull request.
+        pull: PullId,
+        /// The session that did.
+        session: SessionId,
+    },
     /// What came to the default branch while the run was parked.
     Main {
         /// The default branch's commit.
@@ -269,6 +285,7 @@ impl Effect {
             Self::Discard { .. } => "discard",
             Self::Restore { .. } => "restore",
             Self::ReadDraft { .. } => "read-draft",
+            Self::ReadAnswer { .. } => "read-answer",
             Self::DropBranch { .. } => "drop-branch",
         }
     }
@@ -296,8 +313,8 @@ pub enum Outcome {
     Advanced(Advanced),
     /// Of `WriteRecord`: the commit, or why not.
     RecordWritten(Result<Oid, String>),
-    /// Of `Propose`: commits and size, or why not.
-    Proposed(Result<(u32, Size), String>),
+    /// Of `Propose`: or why not.
+    Proposed(Result<Measured, String>),
     /// Of `Merge`.
     Merged(Merged),
     /// Of `Land`.
@@ -312,8 +329,23 @@ pub enum Outcome {
     Waited(Option<Window>),
     /// Of `ReadDraft`: or why not.
     DraftRead(Result<Box<DraftRead>, String>),
+    /// Of `ReadAnswer`: or why not.
+    AnswerRead(Result<AnswerRead, String>),
     /// Of effects that have nothing to say.
     Done,
+}
+
+/// What a change is, measured for its pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// The commits that it brings.
+    pub commits: u32,
+    /// How long it is.
+    pub size: Size,
+    /// Its stable patch id against where it began.
+    pub patch: String,
+    /// How risky it is.
+    pub risk: Risk,
 }
 
 /// What came of a check. The evidence's id is given when it is written down; here it is 0.

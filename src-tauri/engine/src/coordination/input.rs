@@ -19,6 +19,7 @@ use pilothouse_contract::{
 
 use super::draft::Drafting;
 use super::effect::{Effect, Outcome};
+use super::review::Reviewing;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,6 +271,8 @@ pub enum Input {
         /// What is known.
         why: String,
     },
+    /// Something happens to the review of a pull request.
+    Reviewing(Reviewing),
     /// A person says yes to a pull request.
     ApprovePull {
         /// Which.

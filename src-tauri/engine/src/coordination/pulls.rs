@@ -3,24 +3,25 @@
 
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::item::ItemState;
-use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, Size, VerifiedLine};
+use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, VerifiedLine};
+use pilothouse_contract::review::Review;
 use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
 use pilothouse_contract::spec::Verify;
 use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{Event, EvidenceId, Fault, Oid, ProjectId, PullId, RunId, Who};
 
 use super::Work;
-use super::effect::{CheckAsked, Effect, Merged};
+use super::effect::{CheckAsked, Effect, Measured, Merged};
 
 /// A check whose end is not known is asked for again so many times before it counts as failed.
 pub(super) const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
     /// The change is measured: its pull request opens, or the one that is open gets it as its new head.
-    pub(super) fn proposed(&mut self, run: RunId, head: &Oid, facts: Result<(u32, Size), String>) {
+    pub(super) fn proposed(&mut self, run: RunId, head: &Oid, facts: Result<Measured, String>) {
         let assembled = |it: &Run| it.head.as_ref() == Some(head) && it.state == RunState::Assembled;
         let Some(it) = self.live_run(run).filter(assembled) else { return };
-        let (commits, size) = match facts {
+        let Measured { commits, size, patch, risk } = match facts {
             Ok(facts) => facts,
             Err(why) => {
                 self.park_run(run, Stop::Measure, &format!("its change could not be measured: {why}"), &[]);
@@ -34,6 +35,7 @@ impl Work<'_> {
             self.engine(Event::PullRenewed { pull, head: head.clone(), body, commits, size });
             self.in_pull(&it, &format!("{pull} proposes {} now", head.short()));
             self.merge_again(pull, "proposed anew");
+            self.weighed(pull, risk, patch);
             return;
         }
         let id = self.fleet.next_pull();
@@ -58,12 +60,14 @@ impl Work<'_> {
                 checking: None,
                 given_up: Vec::new(),
                 queued: None,
+                review: Review::default(),
                 opened: self.now,
                 moved: self.now,
             },
         });
         self.in_pull(&it, &format!("{id} is open"));
         self.merge_again(id, "opened");
+        self.weighed(id, risk, patch);
     }
 
     fn in_pull(&mut self, run: &Run, why: &str) {
@@ -118,6 +122,8 @@ impl Work<'_> {
         }
         let Some((it, run)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
         match merged {
+            // An older head's says nothing about this one.
+            Merged::Made { result } if result.head != it.head => {}
             Merged::Made { result } => {
                 if self.fleet.projects.get(&it.project).is_some_and(|project| project.main != result.onto) {
                     self.merge_again(pull, "the default branch moved on");
@@ -158,7 +164,7 @@ impl Work<'_> {
         let why = format!("{} checks passed on the merge result {}", it.checks.len(), result.tree.short());
         self.move_pull(pull, PullState::WaitsForApproval, &why, &evidence);
         self.move_item(it.item, ItemState::InReview, &why, &evidence);
-        if run.policy.approve == Approval::Policy {
+        if run.policy.approve == Approval::Policy && !self.policy_waits(&it) {
             let by = self.policy_of(run.id);
             self.approve_as(pull, by);
         }
@@ -223,7 +229,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn approve_as(&mut self, pull: PullId, by: Who) {
+    pub(super) fn approve_as(&mut self, pull: PullId, by: Who) {
         let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
         let approval = PullApproval { by: by.clone(), head: it.head.clone(), at: self.now };
         self.emit_as(by, Event::PullApproved { pull, approval });
@@ -250,6 +256,10 @@ impl Work<'_> {
         if it.approval.as_ref().is_none_or(|approval| approval.head != it.head) {
             return Err(Fault::refused(format!("{pull} has nobody's yes yet"))
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
+        }
+        if let Some(why) = self.review_keeps(&it, it.approval.as_ref()) {
+            return Err(Fault::refused(format!("{pull} does not land yet: {why}"))
+                .command("see what was found", format!("pilothouse pr show {pull}")));
         }
         super::runs::line_open(&project)?;
         let escapes = it.queued.as_ref().is_some_and(|it| it.escape.is_some());
@@ -300,6 +310,9 @@ impl Work<'_> {
     }
 
     pub(super) fn move_pull(&mut self, pull: PullId, to: PullState, why: &str, evidence: &[EvidenceId]) {
+        if to.is_over() {
+            self.leave_review(pull);
+        }
         self.engine(Event::PullMoved { pull, to, why: why.to_owned(), evidence: evidence.to_vec() });
     }
 

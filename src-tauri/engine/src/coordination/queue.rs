@@ -48,6 +48,7 @@ impl Work<'_> {
             | Event::PullApproved { pull, .. }
             | Event::PullQueued { pull, .. }
             | Event::PullCheckGivenUp { pull, .. }
+            | Event::Review { pull, .. }
             | Event::PullMoved { pull, .. } => of_pull(pull),
             Event::SessionEnded { session, .. } => {
                 self.fleet.sessions.get(session).and_then(|it| it.pull).as_ref().and_then(of_pull)
@@ -102,7 +103,12 @@ impl Work<'_> {
     fn approved(&self, project: ProjectId) -> Vec<Pull> {
         let all = self.pulls_of(project).into_iter().filter_map(|id| self.fleet.pulls.get(&id));
         let live = |it: &&Pull| self.fleet.runs.get(&it.run).is_some_and(|run| run.state.is_live());
-        let mut all: Vec<Pull> = all.filter(|it| is_approved(it)).filter(live).cloned().collect();
+        // One that is being landed is not held by what is said of it this moment.
+        let open = |it: &&Pull| {
+            it.state == PullState::Landing || self.review_keeps(it, it.approval.as_ref()).is_none()
+        };
+        let all = all.filter(|it| is_approved(it)).filter(live).filter(open);
+        let mut all: Vec<Pull> = all.cloned().collect();
         all.sort_by_key(|it| (it.queued.as_ref().map_or(u64::MAX, |it| it.turn), it.id));
         all
     }

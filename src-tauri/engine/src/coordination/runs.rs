@@ -252,6 +252,7 @@ impl Work<'_> {
         }
         self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
         self.end_judge(run);
+        self.rest_review(run);
         if let Some(pull) =
             it.pull.filter(|pull| self.fleet.pulls.get(pull).is_some_and(|it| !it.state.is_over()))
         {
@@ -286,6 +287,7 @@ impl Work<'_> {
         self.emit(Event::RunPaused { run, paused });
         if !paused {
             self.carry_on(run);
+            self.review_those_due();
             self.begin_queued();
         }
         Ok(())
@@ -398,12 +400,14 @@ impl Work<'_> {
                         format!("{task} committed and ticked")
                     }
                     HeadChange::Record => "evidence written down".to_owned(),
+                    HeadChange::Answer { pull, .. } => format!("findings on {pull} answered"),
                     HeadChange::Main { main } => format!("the default branch taken in at {}", main.short()),
                 };
                 self.engine(Event::HeadMoved { run, from: Some(old.clone()), to: new.clone(), why });
                 match change {
                     HeadChange::Task { attempt } => self.task_done(run, attempt),
                     HeadChange::Record => self.effect(Effect::Propose { run, head: new.clone() }),
+                    HeadChange::Answer { pull, session } => self.answer_taken(run, pull, session, new),
                     HeadChange::Main { main } => self.settled(run, &main),
                 }
             }
@@ -447,6 +451,7 @@ impl Work<'_> {
         }
         self.end_checks(|it| it.run == Some(run) && it.attempt.is_none());
         self.end_judge(run);
+        self.rest_review(run);
         self.move_item(it.item, ItemState::Parked, why, evidence);
     }
 

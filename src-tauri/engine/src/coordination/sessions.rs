@@ -71,6 +71,8 @@ impl Work<'_> {
             self.judge_ended(&it);
         } else if let Some((item, _)) = self.sitting(session) {
             self.sitting_ended(item, session, &how);
+        } else if it.kind == SessionKind::Agent && it.pull.is_some() {
+            self.review_sat(&it, &how);
         } else {
             self.left_draft(session);
         }
@@ -108,6 +110,9 @@ impl Work<'_> {
             None => {
                 if let Some((item, _)) = self.sitting(session) {
                     self.stop_draft(item, session);
+                } else if let Some((pull, _)) = self.sits_at(session) {
+                    self.stop_review(pull, session);
+                    return Ok(());
                 }
                 self.effect(Effect::EndSession { session });
             }

@@ -7,7 +7,7 @@ use pilothouse_contract::attempt::{AttemptState, Candidate, Failure};
 use pilothouse_contract::evidence::{Evidence, Gate, Subject, Verdict};
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::{Line, Trust};
-use pilothouse_contract::pull::{MergeResult, PullState, Size};
+use pilothouse_contract::pull::{MergeResult, PullState};
 use pilothouse_contract::run::{Approval, Policy, Run, RunState, TaskState};
 use pilothouse_contract::session::{End, Ending, Running, SessionKind};
 use pilothouse_contract::spec::{Spec, TaskSpec, Verify};
@@ -22,6 +22,7 @@ mod going_on;
 mod issues;
 mod pauses;
 mod queue;
+mod review;
 mod touches;
 mod tries;
 mod workflow;
@@ -181,7 +182,11 @@ impl Desk {
             }
             Effect::Advance { .. } => Outcome::Advanced(Advanced::Moved),
             Effect::WriteRecord { head, .. } => Outcome::RecordWritten(Ok(Oid(format!("{head}-record")))),
-            Effect::Propose { .. } => Outcome::Proposed(Ok((1, Size::default()))),
+            Effect::Propose { head, .. } => Outcome::Proposed(Ok(Measured {
+                commits: 1,
+                patch: format!("patch of {head}"),
+                ..Measured::default()
+            })),
             Effect::Merge { onto, head, .. } => match merged(onto, head) {
                 Outcome::TakenIn(merged) => Outcome::Merged(merged),
                 other => other,

@@ -8,14 +8,15 @@ use pilothouse_contract::audit::{Audit, Shown};
 use pilothouse_contract::phase::Checkpoint;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::pull::{MergeResult, Size};
-use pilothouse_contract::run::{Run, TaskState};
+use pilothouse_contract::run::{Policy, Run, TaskState};
 use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{At, Fleet, Oid, RefName, TaskId};
 
 use super::attempts::Matter;
 use super::laid;
 use super::repository::who_moved;
-use crate::coordination::{Advanced, Integrated, Merged};
+use crate::coordination::{Advanced, Integrated, Measured, Merged};
+use crate::policy::risk::{Besides, Change, Touched, weigh};
 use crate::policy::specs::{Done, tick};
 use crate::ports::git::{Author, Git, GitError};
 
@@ -301,21 +302,48 @@ fn cell(text: &str) -> String {
     pilothouse_contract::text::plain(text, false).replace('|', "\\|")
 }
 
-/// Measures a change for its pull request: commits, files, lines.
+/// Lines of a change are looked at up to this length, in bytes.
+const LINES_MAX: usize = 4 * 1024 * 1024;
+
+/// Measures a change for its pull request: commits, files, lines, which patch it is, and how risky. `own` is the folder of its item,
+/// where the engine itself writes.
 ///
 /// # Errors
 /// See [`GitError`].
-pub async fn measure(git: &Git, onto: &Oid, head: &Oid) -> Result<(u32, Size), GitError> {
+pub async fn measure(
+    git: &Git,
+    onto: &Oid,
+    head: &Oid,
+    policy: &Policy,
+    own: &str,
+) -> Result<Measured, GitError> {
     let commits = git.text(&["rev-list", "--count", "--no-merges", &format!("{onto}..{head}")]).await?;
-    let base = git.text(&["merge-base", onto.as_str(), head.as_str()]).await?;
-    let mut size = Size::default();
-    let numbers =
-        ["diff", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", &base, head.as_str()];
-    for line in git.text(&numbers).await?.lines() {
-        let mut numbers = line.split('\t').map(|it| it.parse::<u32>().unwrap_or_default());
-        size.files += 1;
-        size.added += numbers.next().unwrap_or_default();
-        size.removed += numbers.next().unwrap_or_default();
-    }
-    Ok((commits.parse().unwrap_or_default(), size))
+    let base = Oid(git.text(&["merge-base", onto.as_str(), head.as_str()]).await?);
+    let plain = ["diff-tree", "-r", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
+    let between = [base.as_str(), head.as_str()];
+    let numbers = git.list(&[&plain[..], &["-z", "--numstat"], &between].concat()).await?;
+    let gone = git.list(&[&plain[..], &["-z", "--name-only", "--diff-filter=D"], &between].concat()).await?;
+    let touched: Vec<Touched> = numbers
+        .iter()
+        .filter_map(|line| {
+            let mut parts = line.splitn(3, '\t');
+            let mut number = || parts.next().map(|it| it.parse::<u32>().unwrap_or_default());
+            let (added, removed) = (number()?, number()?);
+            let path = parts.next()?.to_owned();
+            Some(Touched { gone: gone.contains(&path), path, added, removed })
+        })
+        .collect();
+    let sum = |of: fn(&Touched) -> u32| touched.iter().fold(0_u32, |sum, it| sum.saturating_add(of(it)));
+    let size = Size {
+        files: u32::try_from(touched.len()).unwrap_or(u32::MAX),
+        added: sum(|it| it.added),
+        removed: sum(|it| it.removed),
+    };
+    let lines = git.run(&[&plain[..], &["-p", "-U0"], &between].concat(), b"").await?;
+    let shown = String::from_utf8_lossy(lines.get(..LINES_MAX).unwrap_or(&lines));
+    let change = Change { head, touched: &touched, diff: &shown, cut: lines.len() > LINES_MAX, own };
+    let besides = Besides { protected: &policy.protected, hot: &policy.hot };
+    let risk = weigh(&change, &policy.risk, besides);
+    let patch = git.patch_id(&base, head).await?;
+    Ok(Measured { commits: commits.parse().unwrap_or_default(), size, patch, risk })
 }

@@ -31,7 +31,7 @@ fn title(desk: &Desk) -> String {
 }
 
 /// Words of others, each line marked.
-fn quote(words: &str) -> String {
+pub(super) fn quote(words: &str) -> String {
     let cut: String = words.chars().take(IDEA_MAX).collect();
     let mut out = String::new();
     for line in text::plain(&cut, true).lines() {

@@ -2,6 +2,7 @@
 //!
 //! Refuses to guess: what is not known by its name is nobody's, and a person says it.
 
+use pilothouse_contract::card::Writer;
 use pilothouse_contract::run::{Adapter, AgentChoice};
 
 /// Beginnings of a model's name, or of a part of it, and whose they are.
@@ -82,6 +83,22 @@ pub fn of_agent(agent: &AgentChoice) -> Option<String> {
     }
     let program = words.first()?.rsplit('/').next()?;
     PROGRAMS.iter().find(|(name, _)| *name == program).map(|(_, family)| (*family).to_owned())
+}
+
+/// Why somebody is no second look at what an author made; nothing if they are.
+#[must_use]
+pub fn errs_alike(author: &Writer, by: &Writer) -> Option<String> {
+    match (&author.family, &by.family) {
+        (Some(one), Some(other)) if one != other => None,
+        (Some(one), Some(_)) => Some(format!(
+            "{} is of the family {one}, as {} is who wrote it: it errs alike",
+            by.agent.name, author.agent.name
+        )),
+        _ => {
+            let unknown = if by.family.is_none() { by } else { author };
+            Some(format!("nobody knows of which model family {} is", unknown.agent.name))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use pilothouse_contract::card::Writer;
 use pilothouse_contract::gate::Gates;
 use pilothouse_contract::money::{Money, Price};
 use pilothouse_contract::queue;
+use pilothouse_contract::risk::RiskRules;
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
 use pilothouse_contract::session::Limits;
 use pilothouse_symphony::workflow::halves;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use super::conduct::Conduct;
 use super::family;
+use super::reviewers::{self, ReviewSettings};
 use super::scope;
 use super::shim;
 
@@ -91,6 +93,8 @@ struct Settings {
     completeness: Option<Completeness>,
     judge: Option<String>,
     reviewer: Option<String>,
+    review: ReviewSettings,
+    risk: RiskRules,
     lenses: Option<Vec<String>>,
     gates: Gates,
     wip: Option<u32>,
@@ -189,6 +193,8 @@ impl Workflow {
             serde_saphyr::from_str(&front).map_err(|error| BadWorkflow(error.to_string()))?;
         let settings = front.and_then(|it| it.pilothouse).unwrap_or_default();
         let globs = settings.protected.iter().chain(&settings.always).chain(settings.hot.iter().flatten());
+        let risk = &settings.risk;
+        let globs = globs.chain(&risk.high).chain(&risk.medium).chain(&risk.low);
         for glob in globs {
             scope::glob(glob).map_err(|error| BadWorkflow(error.to_string()))?;
         }
@@ -206,6 +212,8 @@ impl Workflow {
             ("project_slots", settings.project_slots),
             ("check_s", settings.check_s),
             ("stall_s", settings.stall_s),
+            ("review.rounds", settings.review.rounds),
+            ("risk.lines", settings.risk.lines),
         ] {
             if zero == Some(0) {
                 return Err(BadWorkflow(format!("{name}: must be at least 1")));
@@ -232,7 +240,10 @@ impl Workflow {
         let workflow = Self { source: source.to_owned(), settings, conduct };
         workflow.limits().map_err(BadWorkflow)?;
         workflow.settings.reviewer.as_deref().map(|name| workflow.agent(Some(name))).transpose()?;
-        let lenses = workflow.settings.lenses.iter().flatten();
+        for name in &workflow.settings.review.agents {
+            workflow.agent(Some(name))?;
+        }
+        let lenses = workflow.settings.lenses.iter().flatten().chain(&workflow.settings.review.lenses);
         if let Some(bad) = lenses.clone().find(|it| !is_a_lens(it)) {
             return Err(BadWorkflow(format!(
                 "lenses: '{bad}' is no name: write a word or two, at most 60 signs"
@@ -261,7 +272,10 @@ impl Workflow {
     #[must_use]
     pub fn used(&self, agents: &[&str]) -> Vec<(String, String)> {
         let judge = self.settings.judge.as_deref();
-        self.told(|name| agents.contains(&name) || judge == Some(name)).collect()
+        let reviews = &self.settings.review.agents;
+        let of =
+            |name: &str| agents.contains(&name) || judge == Some(name) || reviews.iter().any(|it| it == name);
+        self.told(of).collect()
     }
 
     /// What our own key says of them, with the agents that are asked for.
@@ -357,10 +371,19 @@ impl Workflow {
         self.settings.wip.unwrap_or(WIP)
     }
 
+    /// Who reviews what an agent made, and how.
+    fn review(&self, author: &AgentChoice) -> pilothouse_contract::review::ReviewPolicy {
+        let said = self.settings.agents.get(&author.name).and_then(|it| it.family.as_ref());
+        let family = said.map(|it| it.trim().to_lowercase()).or_else(|| family::of_agent(author));
+        let named = self.settings.review.agents.iter().filter_map(|it| self.writer(Some(it)).ok());
+        reviewers::policy(&self.settings.review, Writer { agent: author.clone(), family }, named.collect())
+    }
+
     /// The policy of a run with a chosen agent.
     #[must_use]
     pub fn policy(&self, agent: AgentChoice) -> Policy {
         let settings = self.settings.clone();
+        let review = self.review(&agent);
         let mut protected: Vec<String> = PROTECTED.iter().map(|it| (*it).to_owned()).collect();
         protected.extend(settings.protected);
         Policy {
@@ -395,6 +418,8 @@ impl Workflow {
             // Read before, so it is known.
             judge: settings.judge.as_deref().and_then(|name| self.agent(Some(name)).ok()),
             gates: settings.gates,
+            review,
+            risk: settings.risk,
             // Read before, so it can be read.
             limits: self.limits().unwrap_or_default(),
             protected,

@@ -196,6 +196,21 @@ impl Sim {
                 faults.push(BreachKind::UntypedEnd.of(format!("{} is parked without a reason", run.id)));
             }
         }
+        for pull in fleet.pulls.values() {
+            let open = pull.review.unanswered().count() + pull.review.uncommitted().len();
+            if matches!(pull.state, PullState::Landed { .. }) && open > 0 {
+                faults.push(BreachKind::Untrue.of(format!("{} landed over {open} open findings", pull.id)));
+            }
+            let ended = || pull.review.rounds.iter().filter(|it| it.ended.is_some());
+            let mut looks: Vec<_> = ended().map(|it| (&it.key, &it.patch)).collect();
+            looks.sort_unstable();
+            if looks.windows(2).any(|it| it.first() == it.last()) {
+                faults.push(BreachKind::Doubled.of(format!("a patch of {} was looked at twice", pull.id)));
+            }
+            if pull.review.sitting.is_some() || pull.review.unread.is_some() {
+                faults.push(BreachKind::UntypedEnd.of(format!("the review of {} never ended", pull.id)));
+            }
+        }
         faults.extend(
             fleet
                 .attempts

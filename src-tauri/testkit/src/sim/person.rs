@@ -2,6 +2,8 @@
 
 use pilothouse_contract::claim::Standing;
 use pilothouse_contract::fuse::{Fuse, Minds};
+use pilothouse_contract::review::Reply;
+use pilothouse_engine::coordination::Reviewing;
 
 use super::*;
 
@@ -186,6 +188,15 @@ impl Sim {
         let paused = fleet.runs.values().find(|it| it.state.is_live() && it.paused.is_some()).map(|it| it.id);
         if let Some(run) = paused {
             self.person(Input::PauseRun { run, paused: false });
+            return true;
+        }
+        let open = fleet.pulls.values().find_map(|it| {
+            let rests = !it.state.is_over() && it.review.sitting.is_none() && it.review.unread.is_none();
+            Some((it.id, it.review.unanswered().next().filter(|_| rests)?.number))
+        });
+        if let Some((pull, finding)) = open {
+            let (reply, says) = (Reply::PushedBack, "it does not matter".to_owned());
+            self.person(Input::Reviewing(Reviewing::Answer { pull, finding, reply, says }));
             return true;
         }
         let waits_for_yes =

@@ -67,6 +67,7 @@ fn failed(effect: &Effect) -> Option<Outcome> {
         Effect::TakeBack { .. } => Outcome::TakenBack(Err(Fault::environment(why))),
         Effect::Discard { .. } => Outcome::Discarded(Err(Fault::environment(why))),
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::environment(why))),
+        Effect::ReadAnswer { .. } => Outcome::AnswerRead(Err(why)),
         Effect::Check(_)
         | Effect::EndSession { .. }
         | Effect::DropBranch { .. }

@@ -7,6 +7,7 @@ mod desk;
 mod judge;
 mod landings;
 mod made;
+mod review;
 mod sitting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use fastrand::Rng;
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Verdict};
 use pilothouse_contract::fuse::{Fuse, Minds};
-use pilothouse_contract::pull::{MergeResult, Pull, PullState, Size};
+use pilothouse_contract::pull::{MergeResult, Pull, PullState};
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::session::{End, Ending, Running, Session, SessionKind};
 use pilothouse_contract::window::Window;
@@ -26,8 +27,8 @@ use pilothouse_contract::{
     At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
 };
 use pilothouse_engine::coordination::{
-    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Merged,
-    Outcome, PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Measured,
+    Merged, Outcome, PendingEffect,
 };
 
 /// The fuse of an agent whose context is full.
@@ -430,7 +431,10 @@ impl World {
                 }
                 Outcome::RecordWritten(Ok(self.commit(marks, vec![head.clone()])))
             }
-            Effect::Propose { .. } => Outcome::Proposed(Ok((1, Size::default()))),
+            Effect::Propose { head, .. } => {
+                let patch = self.tree_of(head).map(|it| it.0).unwrap_or_default();
+                Outcome::Proposed(Ok(Measured { commits: 1, patch, ..Measured::default() }))
+            }
             Effect::Merge { onto, head, .. } => {
                 let by_chance = !self.wrong.is_known && self.rng.u32(0..30) == 0 && !self.kind;
                 if by_chance || self.clashes(onto, head) {
@@ -468,6 +472,9 @@ impl World {
                 Outcome::Restored(Ok(vec![]))
             }
             Effect::ReadDraft { .. } => Outcome::DraftRead(Err("nobody drafts here".to_owned())),
+            Effect::ReadAnswer { pull, session } => {
+                Outcome::AnswerRead(self.read_answer(*pull, *session, fleet))
+            }
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done

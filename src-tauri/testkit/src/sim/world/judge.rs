@@ -7,9 +7,12 @@ use pilothouse_contract::run::Run;
 use super::*;
 
 impl World {
-    /// Whether a judge's start fails, after its worktree was made.
+    /// Whether the start of a judge, or of who sits at a pull request, fails, after its worktree was made.
     pub(super) fn judge_cannot_begin(&mut self, session: SessionId, fleet: &Fleet) -> bool {
-        let of_judge = |it: &&Session| it.gate == Some(Gate::Completeness) && it.end.is_none();
+        let of_judge = |it: &&Session| {
+            let sits = it.kind == SessionKind::Agent && it.pull.is_some();
+            (sits || it.gate == Some(Gate::Completeness)) && it.end.is_none()
+        };
         let it = fleet.sessions.get(&session).filter(of_judge);
         let Some(worktree) = it.and_then(|it| it.worktree) else { return false };
         self.worktrees.insert(worktree, true);
