@@ -386,6 +386,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         Event::MachineSlept { ms } => format!("the machine slept for {}", crate::out::span(*ms)),
         Event::Card { item, what } => format!("{item}: {}", says(&what.says()?)),
         Event::Review { pull, what } => format!("{pull}: {}", says(&what.says()?)),
+        Event::ForgeSaid { pull, says: text, .. } => format!("{}: {}", says(pull), says(text)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

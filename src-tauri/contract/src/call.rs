@@ -238,6 +238,15 @@ calls! {
     /// Answers what was found in it.
     PullAnswer(ask::review::Answer) -> Pull, Act;
 
+    /// What forges tell of their open pull requests, and how old that is.
+    ForgeList(ask::forge::List) -> ask::forge::ForgePage, Read;
+    /// A person logged in to a forge.
+    ForgeJoin(ask::forge::Join) -> (), Act;
+    /// A person logged out of a forge.
+    ForgeLeave(ask::forge::Leave) -> (), Act;
+    /// Asks forges now.
+    ForgeRefresh(ask::forge::Refresh) -> ask::forge::ForgePage, Act;
+
     /// What happened since a moment.
     BriefShow(ask::brief::Show) -> crate::brief::Brief, Read;
     /// One evidence record.
