@@ -10,6 +10,7 @@ use pilothouse_contract::Event;
 use pilothouse_testkit::home::{Home, Ran, ran};
 use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -209,6 +210,36 @@ fn a_forge_that_is_silent_is_said_to_be_and_what_was_known_stays_with_its_age() 
         asked,
         "a forge that wants no questions gets none, whoever wants to know"
     );
+}
+
+#[test]
+fn the_window_lists_them_with_their_age_and_says_when_the_forge_is_silent() {
+    let mut scene = Scene::new(&[]);
+    assert_eq!(scene.login(&["--file"]).code, 0);
+    let window = Window::open(&scene.home, Options::default());
+    window.keys("ctrl+3");
+    window.wait(".window[data-view=pulls] [data-name=forge]");
+    let one = format!("[data-subject='{}/{FULL}#1']", scene.host);
+    window.wait_text(&one, "may land · 1 of 1 checks passed");
+    window.wait_text(&one, &format!("gh pr view 1 -R {}/{FULL}", scene.host));
+    window.wait_text("[data-name=known]", "as it was");
+    assert!(window.find(&format!("{one} [data-name=open-forge]")));
+    // What changes there is seen here, and an address that is hostile text stays text.
+    scene.world(|it| {
+        it.pull_mut(FULL, 1).unwrap().title = "<img src=x onerror=alert(1)> \u{202e}evil".to_owned();
+        it.check(FULL, 1, "lint", Some("FAILURE"));
+    });
+    assert_eq!(scene.pulls().len(), 3);
+    window.wait_text(&one, "1 of 2 checks passed");
+    assert!(window.text(&one).contains("<img src=x") && !window.text(&one).contains('\u{202e}'));
+    if let Some(folder) = std::env::var_os("PILOTHOUSE_PICTURES") {
+        window.screenshot(&Path::new(&folder).join("forge-light.png"));
+    }
+    drop(scene.fake.take());
+    assert_eq!(scene.pulls().len(), 3);
+    window.wait_text("[data-name=forge-trouble]", "cannot be reached");
+    window.wait_text(&one, "1 of 2 checks passed");
+    assert_eq!((window.violations(), window.errors()), (Vec::new(), Vec::new()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use fake_github::limits::{HOURLY, Wrong};
 use fake_github::world::Check as Held;
 use fake_github::{Fake, official};
 use pilothouse_contract::At;
-use pilothouse_contract::forge::{CheckState, Decision, Merge};
+use pilothouse_contract::forge::{CheckState, Decision, ForgePull, Merge};
 use pilothouse_engine::integration::forge::ask::{Forge, ForgeError};
 use pilothouse_engine::integration::forge::device::{self, Turn};
 use pilothouse_engine::integration::forge::github::{GitHub, client, queries};
@@ -20,6 +20,8 @@ use pilothouse_engine::integration::forge::tokens::Token;
 use serde_json::{Value, json};
 
 const BEGUN: i64 = 1_800_000_000;
+/// So long a fleet is at rest in the test that counts.
+const MINUTES: i64 = 15;
 
 async fn fake() -> Fake {
     let fake = Fake::start(0).await.unwrap();
@@ -114,7 +116,7 @@ fn value(
         ExtendedType::Enum(it) => it.values.keys()[turn % it.values.len()].as_str().into(),
         ExtendedType::Scalar(_) => match name.as_str() {
             "Int" => json!(7),
-            "Boolean" => json!(turn % 2 == 0),
+            "Boolean" => json!(turn.is_multiple_of(2)),
             "DateTime" => json!("2026-11-30T12:00:00Z"),
             "GitObjectID" => json!("a".repeat(40)),
             _ => json!("text"),
@@ -132,7 +134,7 @@ fn kinds(schema: &Schema, name: &str) -> Vec<String> {
         "SearchResultItem" | "Node" => vec!["PullRequest".to_owned(), "Repository".to_owned()],
         "Actor" => vec!["User".to_owned()],
         _ => match &schema.types[name] {
-            ExtendedType::Union(it) => it.members.iter().map(|it| it.to_string()).collect(),
+            ExtendedType::Union(it) => it.members.iter().map(ToString::to_string).collect(),
             _ => vec![name.to_owned()],
         },
     }
@@ -194,7 +196,7 @@ async fn two_hundred_pull_requests_over_twenty_repositories_cost_a_handful_of_ca
     let forge = github(&fake);
     let mut pace = Pace::default();
     let mut now = At(BEGUN * 1000);
-    let end = now.plus_ms(3_600_000);
+    let end = now.plus_ms(MINUTES * 60_000);
     let mut calls: BTreeMap<i64, usize> = BTreeMap::new();
     let mut points = 0;
     while now.0 < end.0 {
@@ -207,17 +209,17 @@ async fn two_hundred_pull_requests_over_twenty_repositories_cost_a_handful_of_ca
         *calls.entry(now.since_ms(At(BEGUN * 1000)) / 60_000).or_default() += asked;
         let budget = told.budget.unwrap();
         points += budget.cost;
-        let moving = told.pulls.iter().any(|it| it.is_moving());
+        let moving = told.pulls.iter().any(ForgePull::is_moving);
         pace.answered(now, Next::All, moving, Some(&budget));
         now = pace.at();
     }
     let most = calls.values().max().copied().unwrap();
     println!(
-        "200 pull requests, 20 repositories, one hour at rest: {} calls, {most} at most in a minute, {points} points of {HOURLY}",
+        "200 pull requests, 20 repositories, {MINUTES} minutes at rest: {} calls, {most} at most in a minute, {points} points of {HOURLY}",
         calls.values().sum::<usize>()
     );
-    assert!(calls.len() == 60 && most <= 4, "{calls:?}");
-    assert!(points <= HOURLY / 10, "{points}");
+    assert!(calls.len() == 15 && most <= 4, "{calls:?}");
+    assert!(points <= HOURLY / 40, "a tenth of an hour's points would be {}", HOURLY / 40);
     let spent: u64 = fake.world(|it| it.asked.iter().map(|it| it.points).sum());
     assert_eq!(spent, points, "what the client says it spent is what the double says");
 }

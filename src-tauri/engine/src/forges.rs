@@ -92,8 +92,15 @@ impl Engine {
         let mut askers: BTreeMap<String, ((String, String), JoinHandle<()>)> = BTreeMap::new();
         loop {
             let n = *changes.borrow_and_update();
-            let moved = self.look_at_remotes().await;
-            self.set_askers(&mut askers, &moved).await;
+            match self.inner.store.forges().await {
+                // Who is logged in nowhere has nobody looking for remotes either.
+                Ok(reaches) if reaches.is_empty() && askers.is_empty() => {}
+                Ok(reaches) => {
+                    let moved = self.look_at_remotes().await;
+                    self.set_askers(&mut askers, reaches, &moved).await;
+                }
+                Err(error) => tracing::warn!(%error, "the forges cannot be read"),
+            }
             self.inner.forges.heeded.send_replace(n);
             loop {
                 let moves = |it: &Event| {
@@ -144,15 +151,9 @@ impl Engine {
     async fn set_askers(
         &self,
         askers: &mut BTreeMap<String, ((String, String), JoinHandle<()>)>,
+        reaches: Vec<Reach>,
         moved: &BTreeSet<String>,
     ) {
-        let reaches = match self.inner.store.forges().await {
-            Ok(reaches) => reaches,
-            Err(error) => {
-                tracing::warn!(%error, "the forges cannot be read");
-                return;
-            }
-        };
         let key = |it: &Reach| (it.login.clone(), it.source.clone());
         askers.retain(|host, (known, asker)| {
             let stays =
@@ -264,7 +265,8 @@ impl Asker {
                 waiting.push(asked);
             }
             let repos = self.engine.inner.forges.repos(&self.reach.host);
-            if !self.pace.is_held(clock::now()) && !(repos.is_empty() && self.known.is_empty()) {
+            let nothing = repos.is_empty() && self.known.is_empty();
+            if !nothing && !self.pace.is_held(clock::now()) {
                 self.turn(&repos).await;
             }
             for it in waiting {

@@ -1,5 +1,11 @@
 //! The double keeps to GitHub's own contract: what it answers is good by the schema and by the OpenAPI description, and it changes
 //! as GitHub does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
 
 use fake_github::limits::{HOURLY, Wrong};
 use fake_github::{Fake, official};

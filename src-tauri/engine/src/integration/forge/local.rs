@@ -105,3 +105,81 @@ fn seen(fleet: &Fleet, it: &Pull) -> ForgePull {
         updated: it.moved,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use pilothouse_contract::pull::{Body, PullApproval, PullCheck, Size};
+    use pilothouse_contract::{At, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, Who};
+
+    use super::*;
+
+    fn pull(id: u32, state: PullState) -> Pull {
+        Pull {
+            id: PullId(id),
+            project: ProjectId(1),
+            item: ItemId(1),
+            run: RunId(1),
+            title: "Change".to_owned(),
+            body: Body::default(),
+            onto: RefName("refs/heads/main".to_owned()),
+            from: RefName("refs/heads/work".to_owned()),
+            head: Oid("a".repeat(40)),
+            commits: 1,
+            size: Size { files: 1, added: 2, removed: 3 },
+            state,
+            why: String::new(),
+            result: None,
+            checks: vec![
+                PullCheck { command: "make".to_owned(), evidence: Some(EvidenceId(1)), passed: Some(true) },
+                PullCheck { command: "make test".to_owned(), evidence: None, passed: None },
+            ],
+            approval: None,
+            opened: At(1),
+            moved: At(2),
+        }
+    }
+
+    #[test]
+    fn ours_is_told_in_the_words_of_all_forges() {
+        let mut fleet = Fleet::default();
+        let yes = |head: &str| PullApproval {
+            by: Who::Person("mona".to_owned()),
+            head: Oid(head.repeat(40)),
+            at: At(3),
+        };
+        let landed = PullState::Landed { commit: Oid("b".repeat(40)) };
+        for it in [
+            pull(1, PullState::Checking),
+            pull(2, PullState::WaitsForApproval),
+            Pull { approval: Some(yes("a")), ..pull(3, PullState::Landing) },
+            Pull { approval: Some(yes("c")), ..pull(4, PullState::WaitsForLine) },
+            pull(5, landed),
+        ] {
+            fleet.pulls.insert(it.id, it);
+        }
+        let forge = Local::of(&fleet);
+        let told = forge.open(&[String::new()]).now_or_never().unwrap().unwrap();
+        let all: Vec<_> = told
+            .pulls
+            .iter()
+            .map(|it| (it.number, it.merge.words(), it.decision, it.queue.is_some()))
+            .collect();
+        let blocked = |why: &str| format!("blocked: {why}");
+        assert_eq!(
+            all,
+            [
+                (1, "not known yet".to_owned(), Decision::Required, false),
+                (2, blocked("it has nobody's yes"), Decision::Required, false),
+                (3, "may land".to_owned(), Decision::Approved, true),
+                (4, blocked("the line is stopped"), Decision::Required, false),
+            ],
+            "what has landed is not open, and a yes to another head is none"
+        );
+        assert_eq!((told.pulls[0].tally(), told.pulls[0].head.name.as_str()), ((1, 0, 1), "work"));
+        let again = forge.again(&["pr3".to_owned()]).now_or_never().unwrap().unwrap();
+        assert_eq!(again.pulls.iter().map(|it| it.number).collect::<Vec<_>>(), [3]);
+        assert!(forge.open(&["other".to_owned()]).now_or_never().unwrap().unwrap().pulls.is_empty());
+        assert!(forge.can().queue && !forge.can().threads);
+    }
+}

@@ -229,7 +229,7 @@ struct WorkflowRun {
 }
 
 fn moment(written: &str) -> At {
-    At(written.parse::<jiff::Timestamp>().map(|it| it.as_millisecond()).unwrap_or_default())
+    At(written.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).unwrap_or_default())
 }
 
 impl Context {
