@@ -51,6 +51,9 @@ enum Verb {
     /// Pull requests on the local forge
     #[command(subcommand)]
     Pr(verbs::pr::Verb),
+    /// Changes that landed: what you are to look at, what you think of it, what escaped
+    #[command(subcommand)]
+    Sample(verbs::sample::Verb),
     /// What happened since you left: what landed and how it was verified, what stands still, what needs you
     Brief(verbs::brief::Args),
     /// What a run took, what came of it, how it was verified and who touched it; as Markdown, or as a picture
@@ -132,6 +135,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Question(verb) => verbs::question::run(verb, out).await,
         Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
+        Verb::Sample(verb) => verbs::sample::run(verb, out).await,
         Verb::Brief(args) => verbs::brief::run(&args, out).await,
         Verb::Receipt(args) => verbs::receipt::run(&args, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,

@@ -232,6 +232,17 @@ calls! {
     /// Answers what was found in it.
     PullAnswer(ask::review::Answer) -> Pull, Act;
 
+    /// What landed and waits for a look, with debt and rates.
+    SampleDesk(ask::after::Desk) -> ask::after::DeskPage, Read;
+    /// Says what somebody thinks of a change that landed.
+    SampleVerdict(ask::after::Sample) -> Pull, Act;
+    /// Says that something was wrong with one.
+    SampleEscape(ask::after::Escape) -> Pull, Act;
+    /// Opens a pull request that takes one back.
+    PullTakeBack(ask::after::TakeBack) -> Run, Act;
+    /// Lets changes of a class land by themselves, or not any more.
+    ProjectAutoLand(ask::after::AutoLand) -> ask::after::AutoLandPage, Act;
+
     /// What happened since a moment.
     BriefShow(ask::brief::Show) -> crate::brief::Brief, Read;
     /// One evidence record.

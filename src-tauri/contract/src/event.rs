@@ -193,6 +193,10 @@ pub enum Event {
     PullChecked { pull: PullId, command: String, evidence: EvidenceId, passed: bool },
     /// Somebody said yes.
     PullApproved { pull: PullId, approval: PullApproval },
+    /// Something happened after its landing: a look, an escape, a revert.
+    After { pull: PullId, what: crate::after::Happened },
+    /// A person let changes of a class land by themselves, or not any more; and what they saw of how it went so far.
+    AutoLand { project: ProjectId, class: crate::risk::RiskClass, on: bool, seen: String },
     /// Something happened to its review: its risk, rounds, findings, answers.
     Review { pull: PullId, what: crate::review::Happened },
     /// It went along its road.
@@ -304,6 +308,8 @@ impl Event {
             Self::PullChecked { .. } => "pull-checked",
             Self::PullApproved { .. } => "pull-approved",
             Self::Review { what, .. } => what.word(),
+            Self::After { what, .. } => what.word(),
+            Self::AutoLand { .. } => "auto-land",
             Self::PullMoved { .. } => "pull-moved",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",

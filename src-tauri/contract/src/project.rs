@@ -31,6 +31,9 @@ pub struct Project {
     /// Whether it was removed from the list. The repository itself is never touched by that.
     #[serde(default, skip_serializing_if = "crate::spec::is_false")]
     pub removed: bool,
+    /// Changes of these classes land without a person's yes, by the switch of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auto_land: Vec<crate::risk::RiskClass>,
     /// Which version of its `WORKFLOW.md` is in force; nothing until somebody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<InForce>,

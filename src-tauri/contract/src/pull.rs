@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::after::After;
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId};
 use crate::review::Review;
 use crate::time::At;
@@ -48,6 +49,9 @@ pub struct Pull {
     /// Its risk, who reviewed it, and what came of that.
     #[serde(default, skip_serializing_if = "Review::is_empty")]
     pub review: Review,
+    /// What came after its landing.
+    #[serde(default, skip_serializing_if = "After::is_empty")]
+    pub after: After,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::after::SamplePolicy;
 use crate::audit::Audit;
 use crate::claim::Claim;
 use crate::gate::Gates;
@@ -84,6 +85,9 @@ pub struct Run {
     /// The pull request, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<PullId>,
+    /// It takes back what that one landed, and has no tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<PullId>,
     /// Who started it; that is also the approval of the spec at `base`.
     pub by: Who,
     /// When it started.
@@ -426,6 +430,9 @@ pub struct Policy {
     /// What makes a change risky, besides what is built in.
     #[serde(default, skip_serializing_if = "RiskRules::is_usual")]
     pub risk: RiskRules,
+    /// Of how many changes that landed a person looks at one.
+    #[serde(default, skip_serializing_if = "SamplePolicy::is_usual")]
+    pub sample: SamplePolicy,
     /// Who reviews its pull request, and how.
     #[serde(default)]
     pub review: ReviewPolicy,

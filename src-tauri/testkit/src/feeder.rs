@@ -319,6 +319,7 @@ fn fleet(strips: u32) -> Fleet {
                 line: Line::Open,
                 added: at,
                 removed: false,
+                auto_land: Vec::new(),
                 workflow: None,
             },
         )]
@@ -349,6 +350,7 @@ fn fleet(strips: u32) -> Fleet {
                 base: oid.clone(),
                 approved: oid.clone(),
                 settling: false,
+                takes_back: None,
                 stop: None,
                 stopped_by: Vec::new(),
                 window: None,
@@ -380,6 +382,7 @@ fn policy(slots: u32) -> Policy {
     Policy {
         review: Default::default(),
         risk: Default::default(),
+        sample: Default::default(),
         completeness: Completeness::Off,
         judge: None,
         gates: pilothouse_contract::gate::Gates::Report,

@@ -79,6 +79,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         push_back: bool,
     },
+    /// Take back what it landed: opens a pull request that is checked and lands like any other
+    Revert {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// Why
+        because: String,
+    },
     /// Land it now, or hear what is missing
     Land {
         /// Its id
@@ -97,7 +105,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         }
         Verb::Show { pull, diff } => {
             let page = desk::call(ask::pull::Show { pull }).await?;
-            out.value(&page, |page| show(page, diff));
+            out.value(&page, |page| page_of(page, diff));
             Ok(HOLDS)
         }
         Verb::Approve { pull } => {
@@ -133,6 +141,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&pull, |it| format!("{}: {}", it.id, short(&it.review.says(), 200)));
             Ok(HOLDS)
         }
+        Verb::Revert { pull, because } => {
+            let run = desk::call(ask::after::TakeBack { pull, because }).await?;
+            out.value(&run, |it| format!("{} takes back {pull}: pilothouse run show {}", it.id, it.id));
+            Ok(HOLDS)
+        }
         Verb::Land { pull } => {
             let pull = desk::call(ask::pull::Land { pull }).await?;
             out.value(&pull, |it| format!("{} is {}: {}", it.id, it.state.word(), short(&it.why, 200)));
@@ -163,7 +176,7 @@ fn list(pulls: &[Pull]) -> String {
     table(&["PR", "STATE", "RISK", "OPEN", "SIZE", "HEAD", "TITLE", "WHY"], &rows)
 }
 
-fn show(page: &ask::pull::PullPage, diff: bool) -> String {
+pub(super) fn page_of(page: &ask::pull::PullPage, diff: bool) -> String {
     let it = &page.pull;
     let mut says = format!(
         "{}: {}\n{}: {}\n{} into {}: {} commits, {} files, +{} -{}\n",
@@ -212,6 +225,7 @@ fn show(page: &ask::pull::PullPage, diff: bool) -> String {
         }
         None => {}
     }
+    says.push_str(&pr_review::after(it));
     if diff {
         says.push('\n');
         says.push_str(&text::plain(&page.diff, true));

@@ -36,6 +36,7 @@ impl Work<'_> {
             line: Line::Open,
             added: self.now,
             removed: false,
+            auto_land: Vec::new(),
             workflow: None,
         };
         self.emit(Event::ProjectAdded { project });

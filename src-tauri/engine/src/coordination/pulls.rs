@@ -1,12 +1,13 @@
 //! Pull requests on the local forge: opened, merged as objects, checked on the merge result, approved, landed. One
 //! landing per project at a time.
 
+use pilothouse_contract::after::After;
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::{Line, Move};
 use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, VerifiedLine};
 use pilothouse_contract::review::Review;
-use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
+use pilothouse_contract::run::{Run, RunState, TaskState};
 use pilothouse_contract::spec::Verify;
 use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{Event, EvidenceId, Fault, Oid, ProjectId, PullId, RunId, Who};
@@ -59,6 +60,7 @@ impl Work<'_> {
                 checks: Vec::new(),
                 approval: None,
                 review: Review::default(),
+                after: After { takes_back: it.takes_back, ..After::default() },
                 opened: self.now,
                 moved: self.now,
             },
@@ -76,6 +78,9 @@ impl Work<'_> {
     /// What, why, how verified; each line of the last is bound to the evidence that says so.
     fn body(&self, run: &Run, summary: &str) -> Body {
         let mut body = Body { why: summary.to_owned(), ..Body::default() };
+        if let Some(it) = run.takes_back.and_then(|id| self.fleet.pulls.get(&id)) {
+            body.what.push(format!("takes back {}: {}", it.id, it.title));
+        }
         for task in &run.tasks {
             let TaskState::Done { commit } = &task.state else { continue };
             body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
@@ -157,8 +162,7 @@ impl Work<'_> {
         self.move_item(it.item, ItemState::InReview, &why, &evidence);
         if it.approval.as_ref().is_some_and(|approval| approval.head == it.head) {
             self.land_next(it.project);
-        } else if run.policy.approve == Approval::Policy && !self.policy_waits(&it) {
-            let by = self.policy_of(run.id);
+        } else if let Some(by) = self.by_itself(&it, &run).filter(|_| !self.policy_waits(&it)) {
             self.approve_as(pull, by);
         }
     }
@@ -330,6 +334,7 @@ impl Work<'_> {
                 self.move_pull(pull, PullState::Landed { commit: new.clone() }, &why, &evidence);
                 self.move_run(it.run, RunState::Landed, &why);
                 self.move_item(it.item, ItemState::Landed, &why, &evidence);
+                self.after_landing(&it, new);
                 self.effect(Effect::DropBranch {
                     project: project.id,
                     branch: it.from.clone(),
