@@ -24,7 +24,7 @@ const TASKS: &str = "## Phase 1: Export\n- Detail: phases/01-export.md\n\n- [ ] 
 /// Whoever writes: `draft`, `settle` and `plan` are what it does in each of its sessions, with `$folder` the spec's.
 fn writer(draft: &str, settle: &str, plan: &str) -> ShellAgent {
     ShellAgent::new(&format!(
-        "folder=$(ls -d specs/*-*/ | tail -n 1)\nsettle() {{ \"$PILOTHOUSE_BIN\" hook settle \"$@\"; }}\n\
+        "folder=$(ls -d specs/*-*/ openspec/changes/*/ .kiro/specs/*/ 2> /dev/null | tail -n 1)\nsettle() {{ \"$PILOTHOUSE_BIN\" hook settle \"$@\"; }}\n\
          case \"$(head -n 1 \"$1\")\" in\n'# Draft '*) {draft} ;;\n'# Answer '*) {settle} ;;\n'# Plan '*) {plan} ;;\n\
          *) echo made > \"$(sed -n 's/.*`test -s \\([a-z.]*\\)`.*/\\1/p' \"$1\" | head -n 1)\" ;;\nesac"
     ))
@@ -198,6 +198,85 @@ fn a_sentence_becomes_a_refined_plan_and_lands_with_its_work() {
     let run = home.json(&["run", "show", "r1"]);
     assert_eq!(gate(&run, "G2")["holds"], "yes", "{:#}", run["gates"]);
     assert_eq!(home.json(&["item", "show", "i1"])["item"]["state"], "landed");
+}
+
+#[test]
+fn what_came_with_the_repository_is_refined_beside_its_default_branch_and_lands_with_that() {
+    let plain = TASKS.split("- [ ] T002").next().unwrap();
+    let files = [
+        ("specs/001-invoices/spec.md", SPEC),
+        ("specs/001-invoices/tasks.md", plain),
+        ("specs/001-invoices/phases/01-export.md", "# Export\n"),
+    ];
+    let scene = scene(writer("exit 9", &settles(), &plans()), critic(FINDS));
+    scene.repo.commit(&files, "Bring a spec");
+    let home = &scene.home;
+    home.json(&["item", "new", "shop"]);
+    let told = gate(&home.try_json(&["spec", "gate", "i1"]).json(), "G2").to_string();
+    assert!(told.contains("pilothouse spec refine 001-invoices"), "{told}");
+    let page = scene.refine();
+    let draft = &page["card"]["draft"];
+    assert_eq!((&draft["stage"], &page["item"]["state"]), (&json!("planned"), &json!("planned")), "{page:#}");
+    assert_eq!(scene.sat(), [Role::Refine, Role::Settle, Role::Refine, Role::Plan], "nobody drafted it anew");
+    assert_eq!(gate(&page, "G2")["holds"], "yes", "{page:#}");
+    let main = || scene.repo.git(&["show", "main:specs/001-invoices/spec.md"]);
+    assert!(!main().contains("FR-002"), "the default branch has what it had");
+
+    // Whatever comes to the default branch meanwhile: what was refined counts, and both land.
+    scene.repo.commit(&[("README.md", "# Shop, open on Mondays\n")], "Say when");
+    home.trust_again(&scene.repo);
+    let item = &home.json(&["item", "show", "i1"])["item"];
+    assert_eq!(item["spec"]["tasks"].as_array().map(Vec::len), Some(2), "{item:#}");
+    let ran = home.try_json(&["run", "start", "i1", "--wait"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(main().contains("FR-002") && scene.repo.read("README.md").contains("Mondays"));
+    assert!(scene.repo.read("specs/001-invoices/tasks.md").contains("- [x] T002"));
+    assert!(scene.repo.read("empty.txt").contains("made"));
+    let settled = home.try_json(&["spec", "refine", "i1"]).fault();
+    assert!(settled.contains("has landed: its spec is settled"), "{settled}");
+}
+
+#[test]
+fn an_idea_lands_in_the_layout_that_its_repository_has() {
+    let proposal = "# Change: Export\n\n## Why\n\nBy hand today.\n\n## What Changes\n\n- `export.txt` (new)\n\n## Impact\n\nSmall.\n";
+    let delta = "## ADDED Requirements\n\n### Requirement: Month\n\nIt SHALL write a month.\n\n#### Scenario: Any\n\n- **WHEN** asked\n- **THEN** a file\n";
+    let change = "## 1. Export\n\n- [ ] 1.1 Write the month\n  - Files: `export.txt` (new)\n  - Verify: `test -s export.txt`\n  - Covers: Month\n";
+    let wanted = "# Requirements Document\n\n## Introduction\n\nInvoices as a file.\n\n## Requirements\n\n### Requirement 1: Month\n\n#### Acceptance Criteria\n\n1. WHEN asked THEN it SHALL write `export.txt` (new)\n";
+    let steps = "# Implementation Plan\n\n- [ ] 1. Export\n  - [ ] 1.1 Write the month\n    - _Files: `export.txt` (new)_\n    - _Verify: `test -s export.txt`_\n    - _Requirements: 1.1_\n";
+    let write = |files: &[(&str, &str)]| {
+        let each = files.iter().map(|(path, text)| {
+            format!("mkdir -p \"$(dirname $folder/{path})\"; cat > $folder/{path} <<'END'\n{text}END\n")
+        });
+        each.collect::<String>()
+    };
+    let settle = "settle 1 rejected 'there is none' && settle 2 rejected 'who asks may ask again'";
+    for (there, drafted, planned, tasks) in [
+        (
+            ("openspec/project.md", "# Shop\n"),
+            write(&[("proposal.md", proposal), ("specs/export/spec.md", delta)]),
+            write(&[("tasks.md", change)]),
+            "openspec/changes/export-invoices-month-csv/tasks.md",
+        ),
+        (
+            (".kiro/steering/product.md", "# Shop\n"),
+            write(&[("requirements.md", wanted), ("design.md", "# Design\n")]),
+            write(&[("tasks.md", steps)]),
+            ".kiro/specs/export-invoices-month-csv/tasks.md",
+        ),
+    ] {
+        let scene = scene(writer(&drafted, settle, &planned), critic(FINDS));
+        scene.repo.commit(&[there], "Bring a layout");
+        let page = scene.begun(&["Export the invoices of a month to CSV"]);
+        let folder = tasks.trim_end_matches("/tasks.md");
+        assert_eq!(page["card"]["draft"]["folder"], folder, "{page:#}");
+        let page = scene.refine();
+        assert_eq!(page["card"]["draft"]["stage"], "planned", "{page:#}");
+        scene.home.trust_again(&scene.repo);
+        let ran = scene.home.try_json(&["run", "start", "i1", "--wait"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(scene.repo.read(tasks).contains("- [x] 1.1"), "{}", scene.repo.read(tasks));
+        assert!(scene.repo.read("export.txt").contains("made"));
+    }
 }
 
 #[test]
@@ -449,6 +528,7 @@ fn an_idea_is_typed_refined_and_let_past_a_gate_by_keys_alone() {
     window.type_text(" holds already");
     window.keys("enter");
     window.wait_text("[data-gate=G6] .verdict", "a guard that holds already");
+    window.wait("[data-name=refinement] [data-name=close]:focus");
     let page = scene.home.try_json(&["spec", "gate", "i1"]).json();
     assert_eq!(gate(&page, "G6")["overridden"]["because"], "a guard that holds already", "{page:#}");
     window.keys("escape");

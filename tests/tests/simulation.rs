@@ -1,35 +1,21 @@
 //! The coordination layer under seeded simulation: kills between any two effects, agents of every manner, effects that fail, full
 //! disks, sessions that are gone, clocks that jump, a dirty checkout, moves from outside, people who stop, end, remove and mend.
-//! `cargo xtask sim --seeds N` runs more seeds, `cargo xtask soak --hours N --virtual` a longer life.
+//! `cargo xtask sim --seeds N` and `sim-landing` run more seeds, `cargo xtask soak --hours N --virtual` a longer life.
 #![allow(clippy::print_stdout, reason = "how many seeds ran belongs into the test's output")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use pilothouse_testkit::sim::{self, Outcome};
 
 /// So many seeds, whatever they take. An unoptimised build makes some thirty a second on two cores that nobody else uses.
 const SEEDS: u64 = 1_000;
+/// And of those that are about landing.
+const LANDING_SEEDS: u64 = 200;
 
 #[test]
 fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
     let begun = Instant::now();
-    let next = AtomicU64::new(0);
-    let work = || {
-        let mut mine: Vec<Outcome> = Vec::new();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= SEEDS {
-                return mine;
-            }
-            mine.push(sim::run(seed));
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running.into_iter().flat_map(|it| it.join().unwrap()).collect()
-    });
+    let outcomes: Vec<Outcome> = sim::over(0, SEEDS, sim::run).into_iter().map(|it| it.1).collect();
     println!("{} seeds in {:.1} s", outcomes.len(), begun.elapsed().as_secs_f64());
     for outcome in &outcomes {
         assert_eq!(outcome.faults, [], "seed {}", outcome.seed);
@@ -61,8 +47,23 @@ fn every_seed_ends_in_a_typed_state_with_nothing_lost_or_doubled() {
 }
 
 #[test]
+fn the_default_branch_is_never_red_and_never_rewritten_however_many_land_at_once() {
+    let outcomes: Vec<Outcome> = sim::over(0, LANDING_SEEDS, sim::land).into_iter().map(|it| it.1).collect();
+    for outcome in &outcomes {
+        assert_eq!(outcome.faults, [], "seed {}", outcome.seed);
+    }
+    let sum = |of: fn(&Outcome) -> u32| outcomes.iter().map(|it| u64::from(of(it))).sum::<u64>();
+    let (landed, together) = (sum(|it| it.landings), sum(|it| it.together));
+    println!("{landed} landed, {together} with another one, over {} kills", sum(|it| it.kills));
+    assert!(landed > LANDING_SEEDS * 2, "only {landed} landed in {LANDING_SEEDS} seeds");
+    assert!(together > LANDING_SEEDS / 5, "only {together} landed with another one in {LANDING_SEEDS} seeds");
+    assert!(sum(|it| it.kills) > LANDING_SEEDS && sum(|it| it.failed) > LANDING_SEEDS);
+}
+
+#[test]
 fn a_seed_is_a_whole_run() {
     assert_eq!(sim::run(7), sim::run(7));
+    assert_eq!(sim::land(7), sim::land(7));
 }
 
 #[test]

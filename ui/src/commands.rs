@@ -168,6 +168,13 @@ const COMMANDS: &[Command] = &[
     }),
     command("approve", "Approve this pull request", &["y"], Where::Panes, approve),
     command("land", "Land this pull request", &["l"], Where::Panes, land),
+    command(
+        "hold-line",
+        "Stop the line of this project, or open it again",
+        &[],
+        Where::Anywhere,
+        crate::project::line,
+    ),
     command("remove-worktree", "Remove this worktree", &["shift+d"], Where::List, remove_worktree),
     command("acknowledge", "Acknowledge", &["a"], Where::Queue, |desk| {
         if let Some(key) = desk.place.alarm.get_untracked() {
@@ -354,7 +361,7 @@ fn shelve(desk: Desk) {
     });
 }
 
-fn subject(desk: Desk) -> Option<Subject> {
+pub(crate) fn subject(desk: Desk) -> Option<Subject> {
     untrack(|| desk.on_stage())
 }
 
@@ -513,7 +520,7 @@ pub(crate) fn rehearse(desk: Desk) {
     });
 }
 
-fn pull_of(desk: Desk) -> Option<pilothouse_contract::pull::Pull> {
+pub(crate) fn pull_of(desk: Desk) -> Option<pilothouse_contract::pull::Pull> {
     let Some(Subject::Pull(pull)) = subject(desk) else { return None };
     desk.mirror.fleet.with_untracked(|fleet| fleet.pulls.get(&pull).cloned())
 }

@@ -25,6 +25,8 @@ use crate::ipc::{self, FromFeed};
 const KEPT: usize = 2000;
 /// So often running sessions are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// While nothing moves, so many turns pass between two looks.
+const CALM_MOST: u32 = 4;
 /// More messages than this do not wait for a frame.
 const PILE: usize = 256;
 /// What comes within this time is folded in at once: nobody reads faster, and a page that lays itself out for every event of
@@ -239,16 +241,20 @@ impl Mirror {
     fn look(self) {
         // One look at a time, so that no older answer comes after a newer one.
         let looks = StoredValue::new(false);
+        // How many looks in a row found nothing new, and how many turns are let pass because of that.
+        let calm = StoredValue::new((0_u32, 0_u32));
         let again = move || {
             if self.link.get_untracked() != Link::Heard || looks.get_value() {
                 return;
             }
             looks.set_value(true);
             spawn_local(async move {
+                let mut news = false;
                 if let Ok(lines) = ipc::call(ask::session::List { all: false }).await {
                     let lines: BTreeMap<_, _> = lines.into_iter().map(|it| (it.session.id, it)).collect();
                     if self.sessions.with_untracked(|known| *known != lines) {
                         self.sessions.set(lines);
+                        news = true;
                     }
                 }
                 if let Ok(status) = ipc::call(ask::engine::Status {}).await
@@ -257,10 +263,24 @@ impl Mirror {
                     self.engine.set(Some(status));
                 }
                 self.look_at_waits().await;
+                let equal = if news { 0 } else { calm.get_value().0.saturating_add(1) };
+                calm.set_value((equal, (equal / 2).min(CALM_MOST)));
                 looks.set_value(false);
             });
         };
-        set_interval(again, LOOK);
+        // Whatever was told since then is a reason to look at once.
+        let heard = StoredValue::new(0);
+        let turn = move || {
+            let seq = self.fleet.with_untracked(|it| it.seq);
+            match calm.get_value() {
+                (equal, pass @ 1..) if heard.get_value() == seq => calm.set_value((equal, pass - 1)),
+                _ => {
+                    heard.set_value(seq);
+                    again();
+                }
+            }
+        };
+        set_interval(turn, LOOK);
         // A session that is new, or the first that is heard, is looked at when it is told.
         let told =
             Memo::new(move |_| (self.link.get() == Link::Heard, self.fleet.with(|it| it.sessions.len())));

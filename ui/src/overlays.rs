@@ -65,6 +65,7 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::GoTo => view! { <GoTo/> }.into_any(),
             Overlay::Type(session) => view! { <crate::typing::Type session=session/> }.into_any(),
             Overlay::Note(run) => view! { <crate::typing::LeaveNote run=run/> }.into_any(),
+            Overlay::HoldLine(project) => view! { <crate::typing::HoldLine project=project/> }.into_any(),
             Overlay::Rename(session) => view! { <crate::typing::Rename session=session/> }.into_any(),
             Overlay::Keys => view! { <Keys/> }.into_any(),
             Overlay::AddRepository => view! { <AddRepository/> }.into_any(),

@@ -173,6 +173,8 @@ pub(crate) enum Overlay {
     Rename(SessionId),
     /// Leave a note for a run's agents.
     Note(pilothouse_contract::RunId),
+    /// Say why the line of a project is stopped.
+    HoldLine(pilothouse_contract::ProjectId),
     /// The keys.
     Keys,
     /// Add a repository.

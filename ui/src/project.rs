@@ -40,6 +40,11 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
         <p class="note"><Icon name="warning"/><span>{format!("The line is stopped since {}: the default branch was moved by {}. Answer in the Queue.", clock(at), one(&named))}</span></p>
     })
     };
+    let held = move || {
+        it.get().and_then(|it| it.held).map(|held| view! {
+        <p class="note" data-name="held"><Icon name="lock"/><span>{format!("{} holds the line since {}: {}", crate::chrome::by(&held.by), clock(held.at), one(&held.why))}</span></p>
+    })
+    };
     // What is new since a person trusted it they may look at again, and decide anew.
     let again = RwSignal::new(false);
     let decided = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.trust.clone())));
@@ -76,7 +81,7 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
     view! {
         {head}
         <div class="scroll pad" tabindex="0" node_ref=holds data-focus="stage" data-name="project">
-            {stopped}{trust}
+            {stopped}{held}{trust}
             <h3 class="panehead flush">"Items"<span class="n">{move || count(items.with(Vec::len), "item")}</span></h3>
             {none}
             <table class="table"><tbody>{rows}</tbody></table>
@@ -96,6 +101,26 @@ fn remove(desk: Desk, project: ProjectId) {
         label: "Take it off".to_owned(),
         deed: Box::new(ask::project::Remove { project }.request()),
     })));
+}
+
+/// Stops the line of the project that is chosen, or of the pull request's; if it is stopped by a person, opens it again.
+pub(crate) fn line(desk: Desk) {
+    let chosen = match crate::commands::subject(desk) {
+        Some(Subject::Project(project)) => Some(project),
+        _ => {
+            crate::commands::pull_of(desk).map(|it| it.project).or_else(|| desk.place.project.get_untracked())
+        }
+    };
+    let found = desk.mirror.fleet.with_untracked(|fleet| {
+        let only = || fleet.listed().next().filter(|_| fleet.listed().count() == 1).map(|it| it.id);
+        let project = fleet.projects.get(&chosen.or_else(only)?)?;
+        Some((project.id, project.held.is_some()))
+    });
+    match found {
+        Some((project, true)) => desk.act("Open the line", ask::project::OpenLine { project }.request()),
+        Some((project, false)) => desk.place.overlay.set(Some(Overlay::HoldLine(project))),
+        None => {}
+    }
 }
 
 /// What a row of an item may start.

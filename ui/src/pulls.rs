@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use pilothouse_contract::after::class;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::waits::waits;
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
@@ -31,10 +32,11 @@ impl Part {
     }
 }
 
-fn shown(desk: Desk) -> Vec<Pull> {
+/// Each with what it waits for first.
+fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
     let project = desk.place.project.get();
     let filter = desk.place.filter.get().to_lowercase();
-    let mut list: Vec<Pull> = desk.mirror.fleet.with(|fleet| {
+    let mut list: Vec<(Pull, Option<String>)> = desk.mirror.fleet.with(|fleet| {
         fleet
             .pulls
             .values()
@@ -42,11 +44,11 @@ fn shown(desk: Desk) -> Vec<Pull> {
                 project.is_none_or(|id| it.project == id)
                     && (filter.is_empty() || it.title.to_lowercase().contains(&filter))
             })
-            .cloned()
+            .map(|it| (it.clone(), waits(fleet, it).into_iter().next().map(|it| it.says)))
             .collect()
     });
     // Open ones first, the oldest of them on top; then what is to be looked at, the riskiest first; then what is over, the newest first.
-    list.sort_by_key(|it| match Part::of(it) {
+    list.sort_by_key(|(it, _)| match Part::of(it) {
         part @ Part::Open => (part, 0, it.opened.0),
         part @ Part::ToLook => (part, -(class(it) as i64), it.moved.0),
         part @ Part::Over => (part, 0, -it.moved.0),
@@ -56,7 +58,7 @@ fn shown(desk: Desk) -> Vec<Pull> {
 
 /// The pull requests in the order of the list.
 pub(crate) fn listed(desk: Desk) -> Vec<Subject> {
-    shown(desk).into_iter().map(|it| Subject::Pull(it.id)).collect()
+    shown(desk).into_iter().map(|(it, _)| Subject::Pull(it.id)).collect()
 }
 
 /// The list at the left.
@@ -65,13 +67,13 @@ pub(crate) fn PullList() -> impl IntoView {
     let desk = desk();
     let list = Memo::new(move |_| shown(desk));
     Effect::new(move |_| {
-        let first = list.with(|all| all.first().map(|it| Subject::Pull(it.id)));
+        let first = list.with(|all| all.first().map(|(it, _)| Subject::Pull(it.id)));
         if desk.place.pull.get().is_none() && first.is_some() {
             desk.place.pull.set(first);
         }
     });
     let part = move |part: Part| {
-        list.get().into_iter().filter(|it| Part::of(it) == part).map(|it| {
+        list.get().into_iter().filter(|(it, _)| Part::of(it) == part).map(|(it, waits)| {
             let subject = Subject::Pull(it.id);
             let (of, choose) = (subject.clone(), subject.clone());
             let selected = move || desk.place.pull.with(|chosen| chosen.as_ref() == Some(&of)).to_string();
@@ -79,10 +81,11 @@ pub(crate) fn PullList() -> impl IntoView {
             let p = alarm.as_ref().map(|it| it.priority.digit());
             let seen = Signal::derive(|| false);
             let moved = it.moved;
-            let why = match &it.state {
-                PullState::WaitsForApproval => "Ready for review".to_owned(),
-                PullState::Landed { commit } => format!("Landed as {}", commit.short()),
-                state if it.why.is_empty() => state.word().replace('-', " "),
+            let why = match (&it.state, waits) {
+                (PullState::WaitsForApproval, _) => "Ready for review".to_owned(),
+                (PullState::Landed { commit }, _) => format!("Landed as {}", commit.short()),
+                (_, Some(says)) => says,
+                (state, None) if it.why.is_empty() => state.word().replace('-', " "),
                 _ => it.why.clone(),
             };
             let risk = it.review.risk.as_ref().map(|it| view! { <span class="class" data-risk=it.class.word()>{it.class.word()}" risk"</span> });
@@ -96,7 +99,7 @@ pub(crate) fn PullList() -> impl IntoView {
             }
         }).collect_view()
     };
-    let n = move |part: Part| list.with(|all| all.iter().filter(|it| Part::of(it) == part).count());
+    let n = move |part: Part| list.with(|all| all.iter().filter(|(it, _)| Part::of(it) == part).count());
     view! {
         <section class="pane board" data-pane="list" aria-label="Pull requests">
             <Filter/>

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use pilothouse_contract::ask::draft::{self, DraftPage};
 use pilothouse_contract::card::{Draft, Finding, Pass, Source, Stage};
 use pilothouse_contract::gate::{Holds, SpecGate, Stand};
+use pilothouse_contract::item::ItemState;
 use pilothouse_contract::layout::Diagnostic;
 use pilothouse_contract::{Call, ItemId, ProjectId};
 
@@ -175,14 +176,19 @@ pub(crate) fn Refinement(item: ItemId) -> impl IntoView {
     let each = move || stands.with(|all| all.iter().map(|it| it.gate).collect::<Vec<_>>());
     let line = move |gate: SpecGate| {
         let stand = Memo::new(move |_| stands.with(|all| all.iter().find(|it| it.gate == gate).cloned()));
-        view! { <GateLine item=item gate=gate stand=stand/> }
+        view! { <GateLine item=item gate=gate stand=stand close=button/> }
     };
     let reads = move || {
         let waits = page.with(Option::is_none) && unread.with(Option::is_none);
         waits.then(|| view! { <Reading what="the gates"/> })
     };
-    let rests = move || draft.with(|it| it.as_ref().is_some_and(|it| it.stage.rests()));
-    let planned = move || draft.with(|it| it.as_ref().is_none_or(|it| it.stage == Stage::Planned));
+    // What came with its repository is taken up by its first refinement.
+    let open = move || {
+        let state = desk.mirror.fleet.with(|it| it.items.get(&item).map(|it| it.state));
+        matches!(state, Some(ItemState::Drafting | ItemState::Planned))
+    };
+    let rests = move || draft.with(|it| it.as_ref().map_or_else(open, |it| it.stage.rests()));
+    let planned = move || draft.with(|it| it.as_ref().is_some_and(|it| it.stage == Stage::Planned));
     let refine = move |_| {
         let request = draft::Refine { item, agent: None, lenses: Vec::new(), because: None }.request();
         desk.fault.set(None);
@@ -217,7 +223,7 @@ pub(crate) fn Refinement(item: ItemId) -> impl IntoView {
             <div class="answers">
                 {move || (rests() && !planned()).then(|| view! { <button class="button" data-kind="primary" type="button" data-name="refine" on:click=refine>"Refine it"</button> })}
                 {move || can.get().then(|| view! { <button class="button" type="button" data-name="start" on:click=start>"Start a run"</button> })}
-                <button node_ref=button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Close" <Key says="Esc"/></button>
+                <button node_ref=button class="button" type="button" data-name="close" on:click=move |_| desk.place.overlay.set(None)>"Close" <Key says="Esc"/></button>
             </div>
         </div>
     }
@@ -282,7 +288,12 @@ fn FindingLine(it: Finding) -> impl IntoView {
 
 /// One gate: what was looked at, what was found with its remedy, and a way past it with a reason.
 #[component]
-fn GateLine(item: ItemId, gate: SpecGate, stand: Memo<Option<Stand>>) -> impl IntoView {
+fn GateLine(
+    item: ItemId,
+    gate: SpecGate,
+    stand: Memo<Option<Stand>>,
+    close: NodeRef<leptos::html::Button>,
+) -> impl IntoView {
     let desk = desk();
     let word = gate.word();
     let reason = RwSignal::new(String::new());
@@ -296,6 +307,10 @@ fn GateLine(item: ItemId, gate: SpecGate, stand: Memo<Option<Stand>>) -> impl In
         desk.act_then("Override the gate", draft::Override { item, gate, because }.request(), move |_, _| {
             // The dialog may be closed meanwhile.
             let _gone = (reason.try_set(String::new()), opened.try_set(false));
+            // The field goes, and the keys with it.
+            if let Some(Some(close)) = close.try_get_untracked() {
+                let _hidden = close.focus();
+            }
         });
     };
     let may = Memo::new(move |_| {

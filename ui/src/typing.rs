@@ -165,3 +165,27 @@ pub(crate) fn LeaveNote(run: pilothouse_contract::RunId) -> impl IntoView {
         </div>
     }
 }
+
+/// Says why the line of a project is stopped, and stops it.
+#[component]
+pub(crate) fn HoldLine(project: pilothouse_contract::ProjectId) -> impl IntoView {
+    let desk = desk();
+    let words = RwSignal::new(String::new());
+    let field = NodeRef::<leptos::html::Input>::new();
+    focus_soon(field);
+    let name = desk.name_of(project).unwrap_or_default();
+    let send = move || {
+        let request = ask::project::HoldLine { project, why: words.get_untracked() }.request();
+        desk.act_then("Stop the line", request, |desk, _| desk.place.overlay.set(None));
+    };
+    view! {
+        <div class="dialog" role="dialog" aria-modal="true" aria-label="Stop the line" data-name="hold-line">
+            <h2>{format!("Stop the line of {}", crate::words::one(&name))}</h2>
+            <p class="quiet">"Nothing lands until somebody opens it again, but what a person lets through by itself. What is being landed lands."</p>
+            <div class="input"><input node_ref=field type="text" data-name="words" aria-label="Why" placeholder="Why" maxlength="500" prop:value=move || words.get() on:input=move |event| words.set(event_target_value(&event)) on:keydown=on_enter(false, send)/></div>
+            {move || desk.fault.get().map(|fault| view! { <FaultNote fault=fault/> })}
+            <div class="answers"><button class="button" data-kind="primary" type="button" data-name="hold-line-send" disabled=move || words.with(|it| it.trim().is_empty()) on:click=move |_| send()>"Stop it" <Key says="↵"/></button>
+                <button class="button" type="button" on:click=move |_| desk.place.overlay.set(None)>"Cancel" <Key says="Esc"/></button></div>
+        </div>
+    }
+}

@@ -28,6 +28,8 @@ pub(crate) enum Name {
     Scheduler,
     /// Reading specs and plans, and laying a plan into waves, beside what the design allows
     Specs,
+    /// A simulated day of the merge queue, beside landing one by one and plain batches
+    Queue,
 }
 
 /// One figure.
@@ -80,6 +82,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         }
         Name::Scheduler => drop(step::release_with("scheduler")?),
         Name::Specs => drop(step::release_of_testkit("specs")?),
+        Name::Queue => drop(step::release_of_testkit("queue")?),
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
     }
     let rows = match name {
@@ -90,6 +93,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Idle => samples(&bin, &bin.join("terminals"), &["idle"])?,
         Name::Scheduler => samples(&bin, &bin.join("scheduler"), &[])?,
         Name::Specs => samples(&bin, &bin.join("specs"), &[])?,
+        Name::Queue => samples(&bin, &bin.join("queue"), &[])?,
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);

@@ -77,6 +77,18 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Simulate many pull requests that land at once, over many seeds: the default branch is never red and never rewritten
+    SimLanding {
+        /// How many
+        #[arg(long, default_value_t = 10_000)]
+        seeds: u64,
+        /// From this one on
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Feed what reads other people's bytes - specs, plans, terminals - with broken ones; a seed that breaks it prints itself
     Fuzz {
         /// So long for each reader
@@ -116,7 +128,8 @@ fn main() -> ExitCode {
         Task::Bench { name, json } => bench::run(name, json),
         Task::Chaos { kills, seed, json } => chaos::run(kills, seed, json),
         Task::Conformance { json } => conformance::run(json),
-        Task::Sim { seeds, from, json } => sim::run(from, seeds, json),
+        Task::Sim { seeds, from, json } => sim::run("simulate", from, seeds, json),
+        Task::SimLanding { seeds, from, json } => sim::run("landings", from, seeds, json),
         Task::Soak(args) => soak::run(args),
         Task::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
         Task::Pages => pages(),

@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Terminals come and go by thousands of small pieces, and an engine lives for weeks: this allocator gives pages back that glibc's keeps.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The control room for fleets of coding agents, from the command line.
 #[derive(Debug, Parser)]
 #[command(name = "pilothouse", version, propagate_version = true)]
@@ -54,6 +58,9 @@ enum Verb {
     /// Changes that landed: what you are to look at, what you think of it, what escaped
     #[command(subcommand)]
     Sample(verbs::sample::Verb),
+    /// The line of a project: stop it, so that nothing lands, and open it again
+    #[command(subcommand)]
+    Line(verbs::line::Verb),
     /// What happened since you left: what landed and how it was verified, what stands still, what needs you
     Brief(verbs::brief::Args),
     /// What a run took, what came of it, how it was verified and who touched it; as Markdown, or as a picture
@@ -136,6 +143,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
         Verb::Sample(verb) => verbs::sample::run(verb, out).await,
+        Verb::Line(verb) => verbs::line::run(verb, out).await,
         Verb::Brief(args) => verbs::brief::run(&args, out).await,
         Verb::Receipt(args) => verbs::receipt::run(&args, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,

@@ -206,6 +206,15 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             };
             format!("default branch {} → {}: {how}", from.short(), to.short())
         }
+        // Its state says it, with why.
+        Event::PullQueued { .. } => return None,
+        Event::PullCheckGivenUp { pull, session } => {
+            format!("{pull}: its check {session} is ended, for nobody needs it any more")
+        }
+        Event::LineHeld { held: None, .. } => format!("line let go by {}", record.who),
+        Event::LineHeld { held: Some(held), .. } => {
+            format!("LINE HELD by {}: {}", held.by, says(&held.why))
+        }
         Event::LineChanged { line: Line::Open, why, .. } => format!("line open: {}", says(why)),
         Event::LineChanged { line: Line::Stopped { .. }, why, .. } => format!("LINE STOPPED: {}", says(why)),
         Event::ItemRead { item } => {

@@ -9,6 +9,7 @@ pub(crate) mod evidence;
 pub(crate) mod harness;
 pub(crate) mod hook;
 pub(crate) mod item;
+pub(crate) mod line;
 pub(crate) mod plan;
 pub(crate) mod pr;
 mod pr_review;

@@ -60,6 +60,18 @@ pub mod project {
             /// Which.
             project: ProjectId,
         }
+        /// Holds the line: nothing lands in it from now on but by a person's deed.
+        HoldLine {
+            /// Which.
+            project: ProjectId,
+            /// Why; whoever waits reads it.
+            why: String,
+        }
+        /// Lets the line go again.
+        OpenLine {
+            /// Which.
+            project: ProjectId,
+        }
         /// The instructions in its working tree, as a graph.
         Instructions {
             /// Which.
@@ -420,6 +432,7 @@ pub mod pull {
     use super::*;
     use crate::evidence::Evidence;
     use crate::pull::Pull;
+    use crate::waits::PullWait;
 
     asks! {
         /// Pull requests of a project, or of all.
@@ -445,10 +458,27 @@ pub mod pull {
             /// Which.
             pull: PullId,
         }
+        /// Lets it land though a person holds the line, once it is approved and its checks passed.
+        Escape {
+            /// Which.
+            pull: PullId,
+            /// Why; it is recorded and counted.
+            why: String,
+        }
+        /// A pull request in a list.
+        PullRow {
+            /// The pull request.
+            #[serde(flatten)]
+            pull: Pull,
+            /// What it waits for.
+            waits: Vec<PullWait>,
+        }
         /// A pull request's page.
         PullPage {
             /// The pull request.
             pull: Pull,
+            /// What it waits for.
+            waits: Vec<PullWait>,
             /// The evidence its lines and checks are bound to.
             evidence: Vec<Evidence>,
             /// The change against the merge base, as a unified diff; cut at 1 MiB.

@@ -232,6 +232,24 @@ fn questions(fleet: &Fleet, list: &mut Vec<Alarm>) {
 
 fn lines(fleet: &Fleet, list: &mut Vec<Alarm>) {
     for project in fleet.listed() {
+        if let Some(held) = &project.held {
+            list.push(Alarm {
+                key: format!("held {} {}", project.id, held.at.0),
+                family: Family::Blocked,
+                priority: Priority::P3,
+                call: "MAIN".to_owned(),
+                subject: Some(Subject::Project(project.id)),
+                project: Some(project.id),
+                since: held.at,
+                asks: format!("The line of {} is held", project.name),
+                says: format!("By {}: {}", held.by, held.why),
+                next: "Nothing lands but by a person's deed".to_owned(),
+                answers: vec![
+                    answer("Open the line", call(ask::project::OpenLine { project: project.id })),
+                    answer("Open", Deed::Open(Subject::Project(project.id))),
+                ],
+            });
+        }
         let Line::Stopped { expected, found, named, at } = &project.line else { continue };
         let waits = fleet.pulls.values().filter(|it| it.project == project.id && !it.state.is_over()).count();
         let branch = project.default_branch.short();

@@ -196,6 +196,20 @@ pub fn strips(fleet: &Fleet, waits: &Waits) -> Vec<Strip> {
             session: None,
         });
     }
+    for (project, held) in fleet.listed().filter_map(|it| Some((it, it.held.as_ref()?))) {
+        strips.push(Strip {
+            subject: Subject::Project(project.id),
+            project: project.id,
+            bay: Bay::Land,
+            call: "MAIN".to_owned(),
+            title: format!("The line of {} is held", project.name),
+            why: format!("By {}: {}", held.by, held.why),
+            mark: String::new(),
+            began: held.at,
+            since: held.at,
+            session: None,
+        });
+    }
     for project in fleet.listed() {
         if let Line::Stopped { named, at, .. } = &project.line {
             let waits =

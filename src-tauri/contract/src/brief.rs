@@ -515,6 +515,9 @@ impl StoryKind {
 pub struct Totals {
     /// Pull requests that landed in this time.
     pub landed: Vec<PullId>,
+    /// Of those, the ones that a person let land though the line was held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escaped: Vec<PullId>,
     /// Runs that cannot go on without a person.
     pub parked: Vec<RunId>,
     /// Attempts that did their task in this time.

@@ -120,6 +120,10 @@ calls! {
     ProjectAdopt(ask::project::Adopt) -> Project, Act;
     /// Takes such a move back.
     ProjectTakeBack(ask::project::TakeBack) -> Project, Destroy;
+    /// Holds the line of a project.
+    ProjectHoldLine(ask::project::HoldLine) -> Project, Act;
+    /// Lets it go again.
+    ProjectOpenLine(ask::project::OpenLine) -> Project, Act;
 
     /// Items.
     ItemList(ask::item::List) -> Vec<Item>, Read;
@@ -218,7 +222,7 @@ calls! {
     WorktreeUndo(ask::worktree::Undo) -> Worktree, Act;
 
     /// Pull requests.
-    PullList(ask::pull::List) -> Vec<Pull>, Read;
+    PullList(ask::pull::List) -> Vec<ask::pull::PullRow>, Read;
     /// One pull request.
     PullShow(ask::pull::Show) -> ask::pull::PullPage, Read;
     /// Says yes to it.
@@ -242,6 +246,8 @@ calls! {
     PullTakeBack(ask::after::TakeBack) -> Run, Act;
     /// Lets changes of a class land by themselves, or not any more.
     ProjectAutoLand(ask::after::AutoLand) -> ask::after::AutoLandPage, Act;
+    /// Lands one though a person holds the line.
+    PullEscape(ask::pull::Escape) -> Pull, Act;
 
     /// What happened since a moment.
     BriefShow(ask::brief::Show) -> crate::brief::Brief, Read;

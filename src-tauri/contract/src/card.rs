@@ -65,6 +65,13 @@ pub enum Source {
         /// What it says.
         text: String,
     },
+    /// It came with the repository, and is refined here.
+    Repository {
+        /// Its folder.
+        path: String,
+        /// Its title.
+        title: String,
+    },
 }
 
 impl Source {
@@ -73,6 +80,7 @@ impl Source {
     pub fn text(&self) -> &str {
         match self {
             Self::Sentence { text } | Self::File { text, .. } | Self::Issue { text, .. } => text,
+            Self::Repository { .. } => "",
         }
     }
 
@@ -82,7 +90,7 @@ impl Source {
         let first =
             || self.text().lines().map(|it| it.trim_matches(['#', ' ', '\t'])).find(|it| !it.is_empty());
         match self {
-            Self::Issue { title, .. } => title,
+            Self::Issue { title, .. } | Self::Repository { title, .. } => title,
             _ => first().unwrap_or_default(),
         }
     }
@@ -94,6 +102,7 @@ impl Source {
             Self::Sentence { .. } => "a sentence".to_owned(),
             Self::File { path, .. } => format!("the file {path}"),
             Self::Issue { reference, .. } => format!("the issue {reference}"),
+            Self::Repository { path, .. } => format!("what the repository has in {path}"),
         }
     }
 }
@@ -176,6 +185,12 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Whether its spec came with the repository, and is only refined here.
+    #[must_use]
+    pub fn is_taken_up(&self) -> bool {
+        matches!(self.source, Source::Repository { .. })
+    }
+
     /// The pass that is under way.
     #[must_use]
     pub fn open_pass(&self) -> Option<&Pass> {

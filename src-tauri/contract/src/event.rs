@@ -17,6 +17,7 @@ use crate::phase::{Checkpoint, PhaseRun};
 use crate::project::{Found, Line, Move, Project};
 use crate::pull::{Body, MergeResult, Pull, PullApproval, PullState, Size};
 use crate::question::{Question, QuestionAnswer};
+use crate::queue::{Queued, Said};
 use crate::room::Slots;
 use crate::run::{Note, Policy, Run, RunState, TaskRun, TaskState, Touch};
 use crate::session::{End, Running, Session};
@@ -58,6 +59,8 @@ pub enum Event {
     MainMoved { project: ProjectId, from: Oid, to: Oid, how: Move },
     /// The default branch was moved by somebody else, or that was settled.
     LineChanged { project: ProjectId, line: Line, why: String },
+    /// A person holds the line, so that nothing lands, or lets it go again.
+    LineHeld { project: ProjectId, held: Option<Said> },
 
     /// An item was found, or its spec read anew.
     ItemRead { item: Item },
@@ -199,6 +202,10 @@ pub enum Event {
     AutoLand { project: ProjectId, class: crate::risk::RiskClass, on: bool, seen: String },
     /// Something happened to its review: its risk, rounds, findings, answers.
     Review { pull: PullId, what: crate::review::Happened },
+    /// It has a place in the queue, or something of that place changed.
+    PullQueued { pull: PullId, queued: Queued },
+    /// One of its checks was ended, because it tells nothing any more.
+    PullCheckGivenUp { pull: PullId, session: SessionId },
     /// It went along its road.
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
@@ -254,6 +261,7 @@ impl Event {
             Self::WorkflowSeen { .. } => "workflow-seen",
             Self::MainMoved { .. } => "main-moved",
             Self::LineChanged { .. } => "line-changed",
+            Self::LineHeld { .. } => "line-held",
             Self::ItemRead { .. } => "item-read",
             Self::ItemMoved { .. } => "item-moved",
             Self::Card { what, .. } => what.word(),
@@ -310,6 +318,8 @@ impl Event {
             Self::Review { what, .. } => what.word(),
             Self::After { what, .. } => what.word(),
             Self::AutoLand { .. } => "auto-land",
+            Self::PullQueued { .. } => "pull-queued",
+            Self::PullCheckGivenUp { .. } => "pull-check-given-up",
             Self::PullMoved { .. } => "pull-moved",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",

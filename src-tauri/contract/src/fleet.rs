@@ -4,6 +4,7 @@
 //! Refuses to judge: an event that names something unknown changes nothing.
 
 mod next;
+mod pulls;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use crate::item::{Item, ItemState};
 use crate::outside::Outside;
 use crate::phase::{Checkpoint, PhaseRun};
 use crate::project::{Project, Trust};
-use crate::pull::{Pull, PullCheck};
+use crate::pull::Pull;
 use crate::question::Question;
 use crate::room::{Halt, Slots};
 use crate::run::{Paused, Run, RunState, TaskRun, TaskState};
@@ -174,6 +175,7 @@ impl Fleet {
             }),
             Event::MainMoved { project, to, .. } => self.project(*project, |it| it.main = to.clone()),
             Event::LineChanged { project, line, .. } => self.project(*project, |it| it.line = line.clone()),
+            Event::LineHeld { project, held } => self.project(*project, |it| it.held.clone_from(held)),
 
             Event::ItemRead { item } => {
                 self.items.insert(item.id, item.clone());
@@ -331,7 +333,10 @@ impl Fleet {
                 self.sessions.insert(session.id, session.clone());
                 let of = session.attempt.filter(|_| session.kind == SessionKind::Agent);
                 let attempt = of.and_then(|of| self.attempt(of, |it| it.session = Some(session.id)));
-                return [Some(Touched::Session(session.id)), attempt];
+                return [
+                    Some(Touched::Session(session.id)),
+                    attempt.or_else(|| self.pull_is_checked(session)),
+                ];
             }
             Event::SessionRuns { session, running } => {
                 self.session(*session, |it| it.running = Some(running.clone()))
@@ -345,7 +350,10 @@ impl Fleet {
                         running.holder = *holder;
                     }
                 }),
-            Event::SessionEnded { session, end } => self.session(*session, |it| it.end = Some(end.clone())),
+            Event::SessionEnded { session, end } => {
+                let ended = self.session(*session, |it| it.end = Some(end.clone()));
+                return [ended, self.pull_check_over(*session)];
+            }
 
             Event::QuestionAsked { question } => {
                 self.questions.insert(question.id, question.clone());
@@ -382,48 +390,20 @@ impl Fleet {
                 Some(Touched::Evidence(evidence.id))
             }
 
-            Event::PullOpened { pull } => {
-                self.pulls.insert(pull.id, pull.clone());
-                let run = self.run(pull.run, |it| it.pull = Some(pull.id));
-                return [Some(Touched::Pull(pull.id)), run];
-            }
-            Event::PullRenewed { pull, head, body, commits, size } => self.pull(*pull, |it| {
-                // The yes was for another head.
-                it.approval = it.approval.take().filter(|approval| approval.head == *head);
-                it.head = head.clone();
-                it.body = body.clone();
-                it.commits = *commits;
-                it.size = *size;
-                it.result = None;
-                it.checks.clear();
-            }),
-            Event::PullMerged { pull, result, checks } => self.pull(*pull, |it| {
-                it.result = Some(result.clone());
-                it.checks = checks
-                    .iter()
-                    .map(|command| PullCheck { command: command.clone(), evidence: None, passed: None })
-                    .collect();
-            }),
-            Event::PullChecked { pull, command, evidence, passed } => self.pull(*pull, |it| {
-                if let Some(check) = it.checks.iter_mut().find(|check| check.command == *command) {
-                    check.evidence = Some(*evidence);
-                    check.passed = Some(*passed);
-                }
-            }),
-            Event::PullApproved { pull, approval } => {
-                self.pull(*pull, |it| it.approval = Some(approval.clone()))
-            }
             Event::After { pull, what } => self.pull(*pull, |it| it.after.apply(what)),
             Event::AutoLand { project, class, on, .. } => self.project(*project, |it| {
                 it.auto_land.retain(|known| known != class);
                 it.auto_land.extend(on.then_some(*class));
             }),
             Event::Review { pull, what } => self.pull(*pull, |it| it.review.apply(what, at)),
-            Event::PullMoved { pull, to, why, .. } => self.pull(*pull, |it| {
-                it.state = to.clone();
-                it.why.clone_from(why);
-                it.moved = at;
-            }),
+            Event::PullOpened { .. }
+            | Event::PullRenewed { .. }
+            | Event::PullMerged { .. }
+            | Event::PullChecked { .. }
+            | Event::PullApproved { .. }
+            | Event::PullQueued { .. }
+            | Event::PullCheckGivenUp { .. }
+            | Event::PullMoved { .. } => return self.fold_pull(record),
 
             Event::KeepAwake { on } => {
                 self.keep_awake = *on;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Oid, ProjectId, RefName};
+use crate::queue::Said;
 use crate::time::At;
 use crate::who::Who;
 use crate::workflow::InForce;
@@ -34,6 +35,12 @@ pub struct Project {
     /// Changes of these classes land without a person's yes, by the switch of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auto_land: Vec<crate::risk::RiskClass>,
+    /// A person holds its line: nothing lands but by a person's deed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Said>,
+    /// Whether the last ones in its queue landed, the newest last; the others were sent back for their checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fates: Vec<bool>,
     /// Which version of its `WORKFLOW.md` is in force; nothing until somebody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<InForce>,

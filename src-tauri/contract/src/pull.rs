@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::after::After;
-use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId};
+use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId};
+use crate::queue::Queued;
 use crate::review::Review;
 use crate::time::At;
 use crate::who::Who;
@@ -52,6 +53,15 @@ pub struct Pull {
     /// What came after its landing.
     #[serde(default, skip_serializing_if = "After::is_empty")]
     pub after: After,
+    /// The session that runs one of its checks, while one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checking: Option<SessionId>,
+    /// Checks of it that were ended because nobody needs to know any more, and whose ends are not known yet: they say nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<SessionId>,
+    /// Its place in the queue, once somebody said yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.
@@ -92,7 +102,7 @@ pub struct VerifiedLine {
 /// A merge of the pull request's head into the default branch, made before anything is moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeResult {
-    /// The default branch's commit it was made on.
+    /// What it was made on: the default branch's commit, or in the queue the merge result ahead of it.
     pub onto: Oid,
     /// The head that was merged.
     pub head: Oid,
@@ -149,7 +159,7 @@ pub enum PullState {
     WaitsForLine,
     /// On the default branch.
     Landed {
-        /// The commit that the default branch was moved to.
+        /// Its merge commit: the default branch was moved there, or to one that landed with it and holds it.
         commit: Oid,
     },
     /// Sent back.

@@ -12,6 +12,7 @@ use crate::ids::{AttemptId, EvidenceId, ItemId, Oid, ProjectId, PullId, RefName,
 use crate::money::{Money, Price};
 use crate::outside::Outside;
 use crate::phase::PhaseRun;
+use crate::queue;
 use crate::review::ReviewPolicy;
 use crate::risk::RiskRules;
 use crate::session::Limits;
@@ -436,6 +437,9 @@ pub struct Policy {
     /// Who reviews its pull request, and how.
     #[serde(default)]
     pub review: ReviewPolicy,
+    /// How the queue of its project is wanted.
+    #[serde(default)]
+    pub queue: queue::Limits,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,

@@ -21,6 +21,7 @@ mod line;
 mod outside;
 mod pulls;
 mod questions;
+mod queue;
 mod rests;
 mod resume;
 pub mod review;
@@ -36,7 +37,7 @@ mod worktrees;
 
 use std::collections::BTreeSet;
 
-use pilothouse_contract::{At, Event, Fault, Fleet, Record, Touched, Who};
+use pilothouse_contract::{At, Event, Fault, Fleet, ProjectId, Record, Touched, Who};
 
 pub use after::{Afterwards, TakeBackFacts};
 pub use budgets::slow;
@@ -59,6 +60,8 @@ pub struct Work<'a> {
     first_key: EffectKey,
     /// Something was given back that runs share.
     freed: bool,
+    /// Queues of landings that were touched.
+    queues: BTreeSet<ProjectId>,
     decision: Decision,
 }
 
@@ -88,8 +91,16 @@ pub fn decide(
     who: Who,
     now: At,
 ) -> Result<Decision, Fault> {
-    let mut work =
-        Work { fleet, schedules, now, who, first_key, freed: false, decision: Decision::default() };
+    let mut work = Work {
+        fleet,
+        schedules,
+        now,
+        who,
+        first_key,
+        freed: false,
+        queues: BTreeSet::new(),
+        decision: Decision::default(),
+    };
     match input {
         Input::AddProject(facts) => work.add_project(facts)?,
         Input::TrustProject { project, found } => work.trust_project(project, found)?,
@@ -102,6 +113,8 @@ pub fn decide(
         }
         Input::AdoptMain { project, found } => work.adopt_main(project, found)?,
         Input::TakeBackMain { project } => work.take_back_main(project)?,
+        Input::HoldLine { project, why } => work.hold_line(project, &why)?,
+        Input::OpenLine { project } => work.open_line(project)?,
         Input::RefRefused { session, reference, from, to } => {
             work.ref_refused(session, reference, from, to)?
         }
@@ -142,6 +155,7 @@ pub fn decide(
         Input::WorktreeLost { worktree, why } => work.worktree_lost(worktree, why),
         Input::ApprovePull { pull, head } => work.approve_pull(pull, head.as_ref())?,
         Input::LandPull { pull } => work.land_asked(pull)?,
+        Input::EscapePull { pull, why } => work.escape(pull, &why)?,
         Input::CheckoutChanged { project } => work.checkout_changed(project),
         Input::Done { effect, outcome } => work.done(effect, outcome),
         Input::KeepAwake { on } if work.fleet.keep_awake != on => work.emit(Event::KeepAwake { on }),
@@ -151,6 +165,9 @@ pub fn decide(
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
     work.share_out();
+    while work.mind_queues() {
+        work.share_out();
+    }
     work.schedules.sweep(work.fleet);
     Ok(work.decision)
 }
@@ -177,6 +194,7 @@ impl Work<'_> {
         );
         let record = Record { seq: self.fleet.seq + 1, at: self.now, who, event };
         self.decision.touched.extend(self.fleet.apply(&record));
+        self.note_queue(&record.event);
         self.decision.records.push(record);
     }
 
@@ -207,7 +225,9 @@ impl Work<'_> {
                 self.advanced(run, &old, &new, change, moved);
             }
             (Effect::Propose { run, head }, Outcome::Proposed(facts)) => self.proposed(run, &head, facts),
-            (Effect::Merge { pull, .. }, Outcome::Merged(merged)) => self.merged(pull, merged),
+            (Effect::Merge { pull, onto, head }, Outcome::Merged(merged)) => {
+                self.merged(pull, &onto, &head, merged);
+            }
             (Effect::Land { pull, new, .. }, Outcome::Landing(how)) => self.landing(pull, &new, how),
             (Effect::TakeBack { project, .. }, Outcome::TakenBack(how)) => self.taken_back(project, how),
             (Effect::Wait { run, until }, Outcome::Waited(next)) => self.window_moved(run, until, next),

@@ -10,7 +10,7 @@ use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{At, Fault, Oid};
 
 use crate::coordination::draft::{is_under_way, red_checks};
-use crate::coordination::{DraftRead, Merged};
+use crate::coordination::{DraftRead, ItemFound, Merged};
 use crate::engine::Engine;
 use crate::execution::drafting::{Desk, laid_at};
 use crate::execution::{commits, repository};
@@ -136,9 +136,34 @@ impl Engine {
     /// The draft of an item, unless the default branch holds its spec already.
     pub(crate) async fn unlanded(&self, item: &Item, project: &Project) -> Result<Option<Draft>, Fault> {
         let Some(draft) = self.draft_of(item) else { return Ok(None) };
+        if draft.is_taken_up() {
+            let holds = git_of(project).is_ancestor(&draft.head, &project.main).await;
+            return Ok((!holds.map_err(|error| in_words(&error))?).then_some(draft));
+        }
         let specs = repository::specs_at(&git_of(project), &project.main).await;
         let specs = specs.map_err(|error| in_words(&error))?;
         Ok((!specs.iter().any(|it| it.slug == item.slug)).then_some(draft))
+    }
+
+    /// The items at a commit of the default branch, but for those whose spec is refined here and newer than what it holds.
+    ///
+    /// # Errors
+    /// In words, if git does not answer.
+    pub(crate) async fn items_at(&self, project: &Project, commit: &Oid) -> Result<Vec<ItemFound>, Fault> {
+        let git = git_of(project);
+        let mut items = repository::specs_at(&git, commit).await.map_err(|error| in_words(&error))?;
+        let refined: Vec<(Spec, Oid)> = {
+            let fleet = self.fleet();
+            let of = fleet.items.values().filter(|it| it.project == project.id);
+            let draft = |it: &Item| fleet.cards.get(&it.id)?.draft.clone().filter(Draft::is_taken_up);
+            of.filter_map(|it| Some((it.spec.clone(), draft(it)?.head))).collect()
+        };
+        for (spec, head) in refined {
+            if !git.is_ancestor(&head, commit).await.map_err(|error| in_words(&error))? {
+                items.retain(|it| !it.spec.is_of(&spec));
+            }
+        }
+        Ok(items)
     }
 
     /// Reads what a session at a draft left and what it used.

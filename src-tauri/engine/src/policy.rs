@@ -6,6 +6,7 @@ pub mod family;
 pub mod instructions;
 pub mod layouts;
 pub mod prices;
+pub mod queue;
 pub mod quiet;
 pub mod resources;
 pub mod reviewers;

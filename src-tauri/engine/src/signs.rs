@@ -237,7 +237,7 @@ impl Engine {
                     self.tell(Input::MainSeen { project, found: found.clone(), named, attempt });
                 }
                 let Some(found) = found.filter(|found| self.is_news(project, found)) else { return };
-                if let Ok(items) = repository::specs_at(&git, &found).await {
+                if let Ok(items) = self.items_at(&it, &found).await {
                     self.tell(Input::ItemsFound { project, items });
                 }
             }
@@ -254,14 +254,16 @@ impl Engine {
             let waits = |pull: &&Pull| {
                 pull.project == project && matches!(pull.state, PullState::WaitsForCheckout { .. })
             };
-            let waiting: Vec<_> = fleet.pulls.values().filter(waits).cloned().collect();
+            // It lands with those ahead of it: from where the first of them was made.
+            let with_base = |pull: &Pull| (pull.clone(), fleet.chain_of(pull).1.cloned());
+            let waiting: Vec<_> = fleet.pulls.values().filter(waits).map(with_base).collect();
             (it, waiting)
         };
-        for pull in waiting {
-            let Some(result) = &pull.result else { continue };
+        for (pull, onto) in waiting {
+            let (Some(result), Some(onto)) = (&pull.result, onto) else { continue };
             // To look is to have git read changed files.
             let changed = match self.hold_back(&it).await {
-                Ok(()) => match lander::obstacles(&it, &result.onto, &result.commit).await {
+                Ok(()) => match lander::obstacles(&it, &onto, &result.commit).await {
                     Ok(found) => self.is_another_matter(pull.id, found.as_ref()),
                     Err(error) => {
                         tracing::warn!(pull = %pull.id, %error, "its checkout could not be looked at");

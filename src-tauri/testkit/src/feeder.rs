@@ -320,6 +320,8 @@ fn fleet(strips: u32) -> Fleet {
                 added: at,
                 removed: false,
                 auto_land: Vec::new(),
+                held: None,
+                fates: Vec::new(),
                 workflow: None,
             },
         )]
@@ -383,6 +385,7 @@ fn policy(slots: u32) -> Policy {
         review: Default::default(),
         risk: Default::default(),
         sample: Default::default(),
+        queue: pilothouse_contract::queue::Limits::default(),
         completeness: Completeness::Off,
         judge: None,
         gates: pilothouse_contract::gate::Gates::Report,

@@ -11,6 +11,7 @@ pub mod home;
 pub mod logind;
 pub mod model;
 pub mod process;
+pub mod queue;
 pub mod repo;
 pub mod samples;
 pub mod seat;

@@ -9,6 +9,7 @@
 mod beside;
 mod engine;
 mod holds;
+mod landing;
 mod life;
 mod outcome;
 mod person;
@@ -16,6 +17,8 @@ mod trouble;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use pilothouse_contract::attempt::{Attempt, AttemptState, Failure};
@@ -43,6 +46,7 @@ use pilothouse_engine::policy::scope::Globs;
 use pilothouse_engine::policy::workflow::{Workflow, built_in};
 
 use engine::{Known, Order};
+pub use landing::land;
 pub use life::{Kept, Life, live};
 pub use outcome::{Breach, BreachKind, Outcome};
 pub use world::World;
@@ -50,6 +54,8 @@ pub use world::World;
 /// The engine is killed in one of so many steps; in every fourth seed it is so old that what it keeps in memory shows.
 const KILLS: u32 = 12;
 const KILLS_RARE: u32 = 200;
+/// A seed that takes more steps never ends.
+const STEPS: u32 = 20_000;
 
 /// What is stored: only this survives a kill.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +101,8 @@ struct Sim {
     passed_ms: i64,
     /// What runs share.
     caps: Caps,
+    /// What this seed is about is how many pull requests land.
+    lands: bool,
     /// In a long life, how often each run was let go on: at some time its person stops it.
     tries: Option<BTreeMap<RunId, u32>>,
     /// What came beside the road.
@@ -106,17 +114,35 @@ struct Sim {
 pub fn run(seed: u64) -> Outcome {
     let mut sim = Sim::new(seed);
     sim.begin();
-    for _ in 0..20_000 {
-        if !sim.step() {
-            break;
-        }
-        if !sim.out.faults.is_empty() {
-            break;
-        }
+    while sim.step() && sim.out.faults.is_empty() && sim.out.steps < STEPS {
+        sim.out.steps += 1;
     }
     sim.settle();
     sim.out.failed = sim.world.failed;
     sim.out
+}
+
+/// Runs so many seeds from one on, on all cores. Returns what each came to, and how long it took.
+#[must_use]
+pub fn over(from: u64, seeds: u64, run: fn(u64) -> Outcome) -> Vec<(Duration, Outcome)> {
+    let next = AtomicU64::new(from);
+    let work = || {
+        let mut mine: Vec<(Duration, Outcome)> = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + seeds {
+                return mine;
+            }
+            let began = Instant::now();
+            let outcome = run(seed);
+            mine.push((began.elapsed(), outcome));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running.into_iter().flat_map(|it| it.join().unwrap_or_default()).collect()
+    })
 }
 
 impl Sim {
@@ -139,6 +165,7 @@ impl Sim {
             kills_one_in: if seed.is_multiple_of(4) { KILLS_RARE } else { KILLS },
             passed_ms: 0,
             caps: Caps::default(),
+            lands: false,
             tries: None,
             beside: beside::Beside::default(),
         }
@@ -211,6 +238,7 @@ impl Sim {
             review: self.reviewers(),
             ..workflow.policy(agent)
         };
+        let policy = if self.lands { self.to_land(policy) } else { policy };
         let window = self.window();
         let claim = self.rng.bool().then(|| Claim {
             id: item.to_string(),
@@ -248,7 +276,7 @@ impl Sim {
     /// One in three runs is queued, for a time, or for the same hours of every day. In a long life none is: a day on which
     /// everybody waits would be most of it.
     fn window(&mut self) -> Option<Window> {
-        if self.tries.is_some() {
+        if self.tries.is_some() || self.lands {
             return None;
         }
         let rng = &mut self.rng;
@@ -266,6 +294,9 @@ impl Sim {
     }
 
     fn spec(&mut self, item: u32) -> Spec {
+        if self.lands {
+            return self.spec_to_land(item);
+        }
         let mut tasks: Vec<TaskSpec> = Vec::new();
         for n in 1..=self.rng.usize(1..=6) {
             let id = TaskId(format!("T{n:03}"));
@@ -407,6 +438,7 @@ impl Sim {
         }
         self.cut_in();
         self.come_beside();
+        self.come_to_queue();
         if self.deeds_left > 0 && self.rng.u32(0..25) == 0 {
             self.deeds_left -= 1;
             self.deed();

@@ -7,6 +7,7 @@ use pilothouse_contract::board::Subject;
 use pilothouse_contract::evidence::Evidence;
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::risk::ProofMix;
+use pilothouse_contract::waits::waits;
 use pilothouse_contract::{EvidenceId, PullId, ask};
 
 use super::checks::Proof;
@@ -62,6 +63,17 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
         let mix = desk.mirror.fleet.with(|fleet| ProofMix::of(fleet, &it));
         Some((it, found, mix))
     });
+    let waiting = Memo::new(move |_| {
+        desk.mirror.fleet.with(|fleet| fleet.pulls.get(&pull).map(|it| waits(fleet, it))).unwrap_or_default()
+    });
+    let waits = move || {
+        let rows = waiting.get().into_iter().map(|it| {
+            let since = it.since;
+            view! { <li><span class="proof"><Icon name="clock"/><span class="cut">{one(&it.says)}</span><span class="res">{move || age(desk.mirror.now.get(), since)}</span><span></span></span><p class="quiet">{format!("Ends by: {}", one(&it.ends))}</p></li> }
+        });
+        let rows = rows.collect_view();
+        (!waiting.with(Vec::is_empty)).then(|| view! { <section><h3>"Waits for"</h3><ul class="proofs" data-name="pull-waits">{rows}</ul></section> })
+    };
     let prose = move || named.get().map(|(it, found, mix)| prose(&found, &it, &mix, open));
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
     let narrow = move || desk.place.tab.get() == Tab::Diff;
@@ -81,7 +93,7 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
             <button class="tab" type="button" role="tab" tabindex="-1" data-tab="pull-diff" aria-selected=move || narrow().to_string() on:click=move |_| show(Tab::Diff)>"Diff" <crate::kit::Key says="d"/></button>
         </div>
         <div class="pr" data-narrow=move || if narrow() { "diff" } else { "about" }>
-            <div class="pane"><div class="scroll prose" tabindex="0" data-focus="stage" data-name="pull">{prose}</div></div>
+            <div class="pane"><div class="scroll prose" tabindex="0" data-focus="stage" data-name="pull">{waits}{prose}</div></div>
             <div class="pane">{diff}</div>
         </div>
         {move || it.get().map(|it| landbar(&it))}
@@ -130,20 +142,21 @@ fn prose(
 
 fn landbar(pull: &Pull) -> AnyView {
     let (icon, says) = match &pull.state {
+        PullState::Checking if pull.queued.is_some() => ("clock", format!("Approved. {}.", pull.why)),
         PullState::Checking => {
             ("clock", "The checks run on the merge result. It can be approved once they passed.".to_owned())
         }
         PullState::WaitsForApproval => {
             ("question", "Every check passed on exactly what will land. It waits for your yes.".to_owned())
         }
-        PullState::Landable => ("clock", "Approved and checked. It lands by itself.".to_owned()),
+        PullState::Landable => {
+            ("clock", "Approved and checked. It lands by itself when its turn comes.".to_owned())
+        }
         PullState::Landing => ("clock", "It is being landed.".to_owned()),
         PullState::WaitsForCheckout { checkout, .. } => {
             ("lock", format!("Changes in {checkout} are in the way."))
         }
-        PullState::WaitsForLine => {
-            ("lock", "The default branch was moved by somebody else. Landings are stopped.".to_owned())
-        }
+        PullState::WaitsForLine => ("lock", pull.why.clone()),
         PullState::Landed { commit } => {
             ("check", format!("Landed as {} on {}.", commit.short(), pull.onto.short()))
         }

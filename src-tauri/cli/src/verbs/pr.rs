@@ -1,9 +1,10 @@
 //! `pilothouse pr …`
 
 use clap::Subcommand;
-use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::pull::PullState;
 use pilothouse_contract::review::Priority;
-use pilothouse_contract::{PullId, ask, text};
+use pilothouse_contract::{At, PullId, ask, text};
+use pilothouse_engine::ports::clock;
 
 use super::pr_review;
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
@@ -92,6 +93,12 @@ pub(crate) enum Verb {
         /// Its id
         #[arg(value_parser = id::<PullId>)]
         pull: PullId,
+        /// Though a person holds the line; it is recorded and counted
+        #[arg(long, requires = "why")]
+        escape: bool,
+        /// Why
+        #[arg(long, requires = "escape")]
+        why: Option<String>,
     },
 }
 
@@ -146,21 +153,26 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&run, |it| format!("{} takes back {pull}: pilothouse run show {}", it.id, it.id));
             Ok(HOLDS)
         }
-        Verb::Land { pull } => {
-            let pull = desk::call(ask::pull::Land { pull }).await?;
+        Verb::Land { pull, why, .. } => {
+            let pull = match why {
+                Some(why) => desk::call(ask::pull::Escape { pull, why }).await?,
+                None => desk::call(ask::pull::Land { pull }).await?,
+            };
             out.value(&pull, |it| format!("{} is {}: {}", it.id, it.state.word(), short(&it.why, 200)));
             Ok(if matches!(pull.state, PullState::Landed { .. }) { HOLDS } else { does_not_hold() })
         }
     }
 }
 
-fn list(pulls: &[Pull]) -> String {
+fn list(pulls: &[ask::pull::PullRow]) -> String {
     if pulls.is_empty() {
         return "No pull requests yet.".to_owned();
     }
+    let now = clock::now();
     let rows: Vec<Vec<String>> = pulls
         .iter()
-        .map(|it| {
+        .map(|ask::pull::PullRow { pull: it, waits }| {
+            let waits = waits.first().map(|it| format!("{} ({})", it.says, age(now, it.since)));
             vec![
                 it.id.to_string(),
                 it.state.word().to_owned(),
@@ -169,11 +181,20 @@ fn list(pulls: &[Pull]) -> String {
                 format!("+{} -{}", it.size.added, it.size.removed),
                 it.head.short().to_owned(),
                 short(&it.title, 50),
-                short(&it.why, 90),
+                short(waits.as_ref().unwrap_or(&it.why), 110),
             ]
         })
         .collect();
-    table(&["PR", "STATE", "RISK", "OPEN", "SIZE", "HEAD", "TITLE", "WHY"], &rows)
+    table(&["PR", "STATE", "RISK", "OPEN", "SIZE", "HEAD", "TITLE", "WAITS FOR"], &rows)
+}
+
+fn age(now: At, since: At) -> String {
+    match now.since_ms(since) / 1000 {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min", s / 60),
+        s @ 3600..172_800 => format!("{} h", s / 3600),
+        s => format!("{} days", s / 86_400),
+    }
 }
 
 pub(super) fn page_of(page: &ask::pull::PullPage, diff: bool) -> String {
@@ -191,6 +212,18 @@ pub(super) fn page_of(page: &ask::pull::PullPage, diff: bool) -> String {
         it.size.added,
         it.size.removed
     );
+    if !page.waits.is_empty() {
+        let now = clock::now();
+        says.push_str("\nWaits for\n");
+        for wait in &page.waits {
+            let says_so = short(&wait.says, 160);
+            says.push_str(&format!(
+                "  - {says_so}, for {}\n      ends by: {}\n",
+                age(now, wait.since),
+                short(&wait.ends, 160)
+            ));
+        }
+    }
     says.push_str("\nWhat\n");
     for line in &it.body.what {
         says.push_str(&format!("  - {}\n", short(line, 120)));

@@ -169,6 +169,10 @@ fn row(it: &Project) -> Vec<String> {
         Trust::Given { by, .. } => format!("by {by}"),
     };
     let line = match &it.line {
+        Line::Open if it.held.is_some() => {
+            let held = it.held.as_ref();
+            held.map(|it| format!("held by {}: {}", it.by, short(&it.why, 40))).unwrap_or_default()
+        }
         Line::Open => "open".to_owned(),
         Line::Stopped { named, .. } => format!("stopped: moved by {}", short(named, 40)),
     };

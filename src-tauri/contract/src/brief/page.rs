@@ -157,6 +157,7 @@ pub fn headline(it: &Brief) -> String {
     for (n, word) in [
         (totals.landed.len(), "landed"),
         (unverified, "of them unverified"),
+        (totals.escaped.len(), "of them though the line was held"),
         (totals.parked.len(), "parked"),
         (totals.at_work.len(), "at work"),
     ] {

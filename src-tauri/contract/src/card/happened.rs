@@ -73,6 +73,9 @@ impl Happened {
     #[must_use]
     pub fn says(&self) -> Option<String> {
         Some(match self {
+            Self::Begun { draft, .. } if draft.is_taken_up() => {
+                format!("taken up to be refined; answered for by {}", draft.author.says())
+            }
             Self::Begun { draft, .. } => {
                 format!("begun from {}, drafted by {}", draft.source.says(), draft.author.says())
             }

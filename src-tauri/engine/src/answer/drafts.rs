@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pilothouse_contract::card::{Card, Draft, Finding, Severity, Stage, Writer};
+use pilothouse_contract::card::{Card, Draft, Finding, Severity, Source, Stage, Writer};
 use pilothouse_contract::gate::{Holds, SpecGate};
 use pilothouse_contract::item::Item;
 use pilothouse_contract::project::Project;
@@ -18,7 +18,7 @@ use crate::gates::tip;
 use crate::perform::{git_of, now};
 use crate::policy::skeleton::{Header, WRITTEN, layout_of, skeleton};
 use crate::policy::workflow::{Workflow, is_a_lens};
-use crate::ports::git::GitError;
+use crate::ports::git::{Git, GitError};
 
 /// What an item can be. The last two are for people to look at after each phase.
 const KINDS: [&str; 5] = ["feature", "fix", "migration", "zero-to-one", "boundary-refactor"];
@@ -52,6 +52,62 @@ impl Desk {
             folder.is_dir().then(|| folder.display().to_string())
         });
         Ok(ask::draft::DraftPage { item, card, folder, gates })
+    }
+
+    /// What an item that came with the repository is refined as: on a branch of its own, from where the default branch stands.
+    async fn taken_up(&self, item: &Item, project: &Project, workflow: &Workflow) -> Result<Draft, Fault> {
+        let (git, folder) = (git_of(project), item.spec.folder.clone());
+        if !WRITTEN.contains(&item.spec.layout) {
+            let names: Vec<&str> = WRITTEN.iter().map(|it| it.name()).collect();
+            let says = format!("{} is in the layout of {}", item.slug, item.spec.layout.name());
+            return Err(Fault::refused(says).hint(format!(
+                "specs in the layouts {} are refined here; another one is refined by its own tools",
+                names.join(", ")
+            )));
+        }
+        let author = workflow.writer(None).map_err(|error| Fault::refused(error.to_string()))?;
+        let laid = laid_at(&git, &project.main, &folder).await.map_err(|error| in_words(&error))?;
+        if laid.item.is_none() {
+            let onto = project.default_branch.short();
+            return Err(Fault::refused(format!("{onto} holds nothing of {} in {folder}", item.slug))
+                .hint("commit it there first"));
+        }
+        let at = now();
+        Ok(Draft {
+            source: Source::Repository { path: folder.clone(), title: item.spec.title.clone() },
+            layout: item.spec.layout,
+            folder,
+            branch: self.branch_of_draft(&git, &item.slug).await?,
+            kind: KINDS[0].to_owned(),
+            owner: self.who().to_string(),
+            nights: None,
+            lenses: workflow.lenses(),
+            policy: workflow.policy(author.agent.clone()),
+            author,
+            stage: Stage::Drafted,
+            why: "it came with the repository, and waits for its refinement".to_owned(),
+            head: project.main.clone(),
+            sitting: None,
+            unread: None,
+            due: None,
+            reading: Some(laid.reading(&project.main)),
+            passes: Vec::new(),
+            earlier: 0,
+            sat: Vec::new(),
+            worktree: None,
+            moved: at,
+        })
+    }
+
+    /// A branch for a draft: what an earlier life of the database left stays where it is.
+    async fn branch_of_draft(&self, git: &Git, slug: &str) -> Result<RefName, Fault> {
+        let mut branch = RefName::branch(&format!("pilothouse/{slug}/spec"));
+        let mut more = 1_u32;
+        while git.commit_of(branch.as_str()).await.map_err(|error| in_words(&error))?.is_some() {
+            more += 1;
+            branch = RefName::branch(&format!("pilothouse/{slug}-{more}/spec"));
+        }
+        Ok(branch)
     }
 
     /// Whether a writer's program is on this machine.
@@ -112,13 +168,7 @@ impl Answer<ask::draft::New> for Desk {
         let numbers: Vec<u32> = in_git.chain(known.iter().map(String::as_str)).filter_map(number).collect();
         let header = Header { kind: &call.kind, owner: &owner, base: project.main.short() };
         let mut made = skeleton(layout, &call.source, &header, &taken, &numbers);
-        let mut branch = RefName::branch(&format!("pilothouse/{}/spec", made.slug));
-        // What an earlier life of the database left stays where it is.
-        let mut more = 1_u32;
-        while git.commit_of(branch.as_str()).await.map_err(|error| in_words(&error))?.is_some() {
-            more += 1;
-            branch = RefName::branch(&format!("pilothouse/{}-{more}/spec", made.slug));
-        }
+        let branch = self.branch_of_draft(&git, &made.slug).await?;
         let files: Vec<(String, Vec<u8>)> =
             made.files.drain(..).map(|(path, text)| (path, text.into_bytes())).collect();
         let scratch =
@@ -172,11 +222,13 @@ impl Answer<ask::draft::Refine> for Desk {
         let project = self.project(item.project)?;
         self.engine.as_trusted(&project).await?;
         let workflow = self.workflow(&project).await?;
-        let draft = self.engine.draft_of(&item).ok_or_else(|| {
-            Fault::refused(format!("{} came with the repository and was not begun here", item.slug)).hint(
-                "begin an item with `pilothouse spec new`; what came otherwise is refined where it came from",
-            )
-        })?;
+        let (draft, taken_up) = match self.engine.draft_of(&item) {
+            Some(draft) => (draft, None),
+            None => {
+                let draft = self.taken_up(&item, &project, &workflow).await?;
+                (draft.clone(), Some(Box::new(draft)))
+            }
+        };
         if let Some(bad) = call.lenses.iter().find(|it| !is_a_lens(it)) {
             return Err(Fault::refused(format!("'{}' is no name of a lens", text::line(bad, 60)))
                 .hint("write a word or two, at most 60 signs"));
@@ -192,7 +244,7 @@ impl Answer<ask::draft::Refine> for Desk {
         let lenses = if call.lenses.is_empty() { workflow.lenses() } else { call.lenses.clone() };
         let policy = workflow.policy(draft.author.agent.clone());
         let tip = tip(&git_of(&project), &draft).await?;
-        let facts = RefineFacts { item: item.id, by, policy, lenses, because: call.because, tip };
+        let facts = RefineFacts { item: item.id, by, policy, lenses, because: call.because, tip, taken_up };
         self.act(Input::Drafting(Drafting::Refine(Box::new(facts)))).await?;
         self.draft_page(item.id).await
     }

@@ -29,10 +29,7 @@ impl Desk {
 
     /// Reads the spec folders at the tip of the default branch.
     pub(crate) async fn read_items(&self, project: &Project) -> Result<(), Fault> {
-        let git = git_of(project);
-        let items = repository::specs_at(&git, &project.main)
-            .await
-            .map_err(|error| Fault::environment(error.to_string()))?;
+        let items = self.engine.items_at(project, &project.main).await?;
         self.engine.is_news(project.id, &project.main);
         self.engine
             .ask(Input::ItemsFound { project: project.id, items }, pilothouse_contract::Who::Engine)
@@ -111,6 +108,20 @@ impl Answer<ask::project::Adopt> for Desk {
         self.read_items(&project).await?;
         self.engine.look_at_workflow(&project).await?;
         Ok(project)
+    }
+}
+
+impl Answer<ask::project::HoldLine> for Desk {
+    async fn answer(&self, call: ask::project::HoldLine) -> Result<Project, Fault> {
+        self.act(Input::HoldLine { project: call.project, why: call.why }).await?;
+        self.project(call.project)
+    }
+}
+
+impl Answer<ask::project::OpenLine> for Desk {
+    async fn answer(&self, call: ask::project::OpenLine) -> Result<Project, Fault> {
+        self.act_to_end(Input::OpenLine { project: call.project }).await?;
+        self.project(call.project)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use pilothouse_contract::pull::Pull;
 use pilothouse_contract::risk::ProofMix;
+use pilothouse_contract::waits::waits;
 use pilothouse_contract::{Answer, EvidenceId, Fault, PullId, ask};
 
 use super::Desk;
@@ -15,11 +16,12 @@ impl Desk {
 }
 
 impl Answer<ask::pull::List> for Desk {
-    async fn answer(&self, call: ask::pull::List) -> Result<Vec<Pull>, Fault> {
+    async fn answer(&self, call: ask::pull::List) -> Result<Vec<ask::pull::PullRow>, Fault> {
         let fleet = self.engine.fleet();
         let pulls =
             fleet.pulls.values().filter(|it| call.project.is_none_or(|project| it.project == project));
-        Ok(pulls.cloned().collect())
+        let row = |it: &Pull| ask::pull::PullRow { pull: it.clone(), waits: waits(&fleet, it) };
+        Ok(pulls.map(row).collect())
     }
 }
 
@@ -38,7 +40,8 @@ impl Answer<ask::pull::Show> for Desk {
         let run = fleet.runs.get(&pull.run);
         let agent = run.map(|it| it.policy.agent.name.clone()).unwrap_or_default();
         let touches = run.map(|it| it.touches.clone()).unwrap_or_default();
-        Ok(ask::pull::PullPage { pull, evidence, diff, cut, mix, agent, touches })
+        let waits = waits(&fleet, &pull);
+        Ok(ask::pull::PullPage { pull, waits, evidence, diff, cut, mix, agent, touches })
     }
 }
 
@@ -52,6 +55,13 @@ impl Answer<ask::pull::Approve> for Desk {
 impl Answer<ask::pull::Land> for Desk {
     async fn answer(&self, call: ask::pull::Land) -> Result<Pull, Fault> {
         self.act_to_end(Input::LandPull { pull: call.pull }).await?;
+        self.pull(call.pull)
+    }
+}
+
+impl Answer<ask::pull::Escape> for Desk {
+    async fn answer(&self, call: ask::pull::Escape) -> Result<Pull, Fault> {
+        self.act_to_end(Input::EscapePull { pull: call.pull, why: call.why }).await?;
         self.pull(call.pull)
     }
 }

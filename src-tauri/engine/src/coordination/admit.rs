@@ -4,7 +4,8 @@
 use pilothouse_contract::attempt::{Attempt, AttemptState};
 use pilothouse_contract::evidence::Gate;
 use pilothouse_contract::phase::Checkpoint;
-use pilothouse_contract::pull::PullState;
+use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::queue::Queued;
 use pilothouse_contract::room::Slots;
 use pilothouse_contract::run::{Run, RunState, TaskState};
 use pilothouse_contract::wait::{Room, Wait};
@@ -110,8 +111,6 @@ impl Work<'_> {
             self.begin_queued();
             self.sit_those_due();
             self.review_those_due();
-            let projects: Vec<ProjectId> = self.fleet.projects.keys().copied().collect();
-            projects.into_iter().for_each(|project| self.land_next(project));
         }
     }
 
@@ -142,15 +141,20 @@ impl Work<'_> {
         if run.state == RunState::Queued {
             return false;
         }
+        // One in the queue may wait for its turn, which does not come while everything is paused.
+        let works = |it: &&Pull| {
+            let waits = |queued: &Queued| queued.making.is_none() && it.checking.is_none();
+            it.state == PullState::Landing
+                || (it.state == PullState::Checking && !it.queued.as_ref().is_some_and(waits))
+        };
         let pull = run.pull.and_then(|id| self.fleet.pulls.get(&id));
         let is_read = pull.is_some_and(|it| it.review.sitting.is_some() || it.review.unread.is_some());
-        let pull = pull.map(|it| &it.state);
         run.settling
             || is_read
             || run.head.is_none()
             || run.integrating.is_some()
             || run.state == RunState::Assembled
-            || matches!(pull, Some(PullState::Checking | PullState::Landing))
+            || pull.as_ref().is_some_and(works)
             || run.tasks.iter().any(|it| matches!(it.state, TaskState::Active { .. }))
             || run.phases.iter().any(|it| matches!(it.state, Checkpoint::Checking { .. }))
             || (run.state == RunState::Running && run.audit.as_ref().is_some_and(|it| it.evidence.is_none()))

@@ -77,7 +77,7 @@ impl Work<'_> {
     pub(super) fn afterwards(&mut self, input: Afterwards) -> Result<(), Fault> {
         match input {
             Afterwards::Sample { pull, verdict, minutes, says } => self.sample(pull, verdict, minutes, &says),
-            Afterwards::Escape { pull, says, mended_by } => self.escape(pull, &says, mended_by),
+            Afterwards::Escape { pull, says, mended_by } => self.lay_to(pull, &says, mended_by),
             Afterwards::TakeBack(facts) => self.take_back_pull(*facts),
             Afterwards::AutoLand { project, class, on, seen } => self.auto_land(project, class, on, seen),
         }
@@ -132,7 +132,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn escape(&mut self, pull: PullId, says: &str, mended_by: Option<PullId>) -> Result<(), Fault> {
+    fn lay_to(&mut self, pull: PullId, says: &str, mended_by: Option<PullId>) -> Result<(), Fault> {
         let it = self.landed_pull(pull)?;
         if let Some(by) = mended_by {
             self.pull(by)?;

@@ -99,11 +99,17 @@ impl Work<'_> {
 
     /// A check came back: its evidence is written down, then judged.
     pub(super) fn checked(&mut self, asked: &CheckAsked, checked: Checked) {
+        let pull = asked.pull.and_then(|id| self.fleet.pulls.get(&id));
+        let given_up = pull.is_some_and(|it| it.given_up.contains(&asked.session));
         if let Some(running) = checked.running {
             self.engine(Event::SessionRuns { session: asked.session, running });
         }
         if self.fleet.sessions.get(&asked.session).is_some_and(|it| it.end.is_none()) {
             self.engine(Event::SessionEnded { session: asked.session, end: checked.end });
+        }
+        // It was ended before its time, and how far it came shows nothing.
+        if given_up {
+            return;
         }
         let mut evidence = checked.evidence;
         if asked.gate == Gate::RedCheck {

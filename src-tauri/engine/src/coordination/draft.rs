@@ -105,6 +105,8 @@ pub struct RefineFacts {
     pub because: Option<String>,
     /// Where its branch stands: at its head, or where somebody went on from there.
     pub tip: Oid,
+    /// What an item that came with the repository is refined as, if it never was; its head is the default branch's commit.
+    pub taken_up: Option<Box<Draft>>,
 }
 
 /// What was read of a session at a draft once it was over.
@@ -161,11 +163,11 @@ impl Work<'_> {
     fn refine(&mut self, facts: RefineFacts) -> Result<(), Fault> {
         let item = self.item(facts.item)?.clone();
         self.may_sit(&self.project(item.project)?.clone())?;
-        let draft = self.draft(item.id).cloned().ok_or_else(|| {
-            Fault::refused(format!("{} came with the repository and was not begun here", item.slug)).hint(
-                "begin an item with `pilothouse spec new`; what came otherwise is refined where it came from",
-            )
-        })?;
+        let known = self.draft(item.id).cloned();
+        let begins = known.is_none();
+        let draft = known
+            .or_else(|| facts.taken_up.as_deref().cloned())
+            .ok_or_else(|| Fault::bug("nobody said what is refined"))?;
         if let Some(run) = self.fleet.run_of(item.id).filter(|it| it.state.is_live()) {
             return Err(Fault::refused(format!(
                 "{} is carried by {}: its spec is settled",
@@ -180,7 +182,15 @@ impl Work<'_> {
         if let Some(left) = draft.unread.as_ref().filter(|it| !self.is_over(it.session)) {
             return Err(Fault::refused(format!("{} is still ending", left.session)).hint("ask again"));
         }
+        if item.state == ItemState::Landed {
+            return Err(Fault::refused(format!("{} has landed: its spec is settled", item.slug))
+                .command("begin a new item", "pilothouse spec new"));
+        }
         let excuse = self.excuse(&draft, &facts, &item.slug)?;
+        if begins {
+            let what = Happened::Begun { project: item.project, draft: Box::new(draft.clone()) };
+            self.card(item.id, what, true);
+        }
         let policy = Policy { agent: draft.author.agent.clone(), ..facts.policy };
         self.card(item.id, Happened::Taken { policy: Box::new(policy), lenses: facts.lenses.clone() }, true);
         if facts.tip != draft.head {

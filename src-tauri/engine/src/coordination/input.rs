@@ -83,6 +83,18 @@ pub enum Input {
         /// Which project.
         project: ProjectId,
     },
+    /// A person holds the line of a project.
+    HoldLine {
+        /// Which project.
+        project: ProjectId,
+        /// Why.
+        why: String,
+    },
+    /// A person lets it go again.
+    OpenLine {
+        /// Which project.
+        project: ProjectId,
+    },
     /// The fence in an agent's git held.
     RefRefused {
         /// In which session.
@@ -275,6 +287,13 @@ pub enum Input {
     LandPull {
         /// Which.
         pull: PullId,
+    },
+    /// A person lets it land though a person holds the line.
+    EscapePull {
+        /// Which.
+        pull: PullId,
+        /// Why.
+        why: String,
     },
     /// Something changed in the checkout of the default branch.
     CheckoutChanged {

@@ -23,7 +23,6 @@ impl Work<'_> {
                 Standing::Active if it.paused.as_ref().is_some_and(|it| it.by == by) => {
                     self.emit_as(by, Event::RunPaused { run, paused: false });
                     self.carry_on(run);
-                    self.land_next(it.project);
                     self.begin_queued();
                 }
                 Standing::Away { says } if !it.is_paused() => {

@@ -37,6 +37,8 @@ impl Work<'_> {
             added: self.now,
             removed: false,
             auto_land: Vec::new(),
+            held: known.as_ref().and_then(|it| it.held.clone()),
+            fates: known.as_ref().map(|it| it.fates.clone()).unwrap_or_default(),
             workflow: None,
         };
         self.emit(Event::ProjectAdded { project });
@@ -205,14 +207,14 @@ impl Work<'_> {
         }
     }
 
-    fn open_again(&mut self, project: ProjectId) {
+    pub(super) fn open_again(&mut self, project: ProjectId) {
         let waiting: Vec<PullId> = self
             .pulls_of(project)
             .into_iter()
             .filter(|id| self.fleet.pulls.get(id).is_some_and(|it| it.state == PullState::WaitsForLine))
             .collect();
         for pull in waiting {
-            self.merge_again(pull, "the line is open again");
+            self.move_pull(pull, PullState::Landable, "the line is open again", &[]);
         }
         self.begin_queued();
     }

@@ -1,10 +1,9 @@
-//! Pull requests on the local forge: opened, merged as objects, checked on the merge result, approved, landed. One
-//! landing per project at a time.
+//! Pull requests on the local forge: opened, merged as objects, checked on the merge result, approved. What follows a yes is the
+//! queue's (see `queue.rs`).
 
 use pilothouse_contract::after::After;
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::item::ItemState;
-use pilothouse_contract::project::{Line, Move};
 use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, VerifiedLine};
 use pilothouse_contract::review::Review;
 use pilothouse_contract::run::{Run, RunState, TaskState};
@@ -13,10 +12,10 @@ use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{Event, EvidenceId, Fault, Oid, ProjectId, PullId, RunId, Who};
 
 use super::Work;
-use super::effect::{CheckAsked, Effect, Landing, Measured, Merged};
+use super::effect::{CheckAsked, Effect, Measured, Merged};
 
 /// A check whose end is not known is asked for again so many times before it counts as failed.
-const UNKNOWN_CHECKS_MAX: usize = 3;
+pub(super) const UNKNOWN_CHECKS_MAX: usize = 3;
 
 impl Work<'_> {
     /// The change is measured: its pull request opens, or the one that is open gets it as its new head.
@@ -61,6 +60,9 @@ impl Work<'_> {
                 approval: None,
                 review: Review::default(),
                 after: After { takes_back: it.takes_back, ..After::default() },
+                checking: None,
+                given_up: Vec::new(),
+                queued: None,
                 opened: self.now,
                 moved: self.now,
             },
@@ -115,7 +117,14 @@ impl Work<'_> {
         self.effect(Effect::Merge { pull, onto, head: it.head });
     }
 
-    pub(super) fn merged(&mut self, pull: PullId, merged: Merged) {
+    pub(super) fn merged(&mut self, pull: PullId, onto: &Oid, head: &Oid, merged: Merged) {
+        if let Some((it, _)) = self.pull_in(pull, |state| !state.is_over()).filter(|it| it.0.queued.is_some())
+        {
+            if it.head == *head {
+                self.merged_in_queue(&it, onto, merged);
+            }
+            return;
+        }
         let Some((it, run)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
         match merged {
             // An older head's says nothing about this one.
@@ -160,9 +169,8 @@ impl Work<'_> {
         let why = format!("{} checks passed on the merge result {}", it.checks.len(), result.tree.short());
         self.move_pull(pull, PullState::WaitsForApproval, &why, &evidence);
         self.move_item(it.item, ItemState::InReview, &why, &evidence);
-        if it.approval.as_ref().is_some_and(|approval| approval.head == it.head) {
-            self.land_next(it.project);
-        } else if let Some(by) = self.by_itself(&it, &run).filter(|_| !self.policy_waits(&it)) {
+        let yes = it.approval.as_ref().is_some_and(|yes| yes.head == it.head);
+        if let Some(by) = self.by_itself(&it, &run).filter(|_| !yes && !self.policy_waits(&it)) {
             self.approve_as(pull, by);
         }
     }
@@ -175,9 +183,16 @@ impl Work<'_> {
         verdict: Verdict,
         why: &str,
     ) {
-        let Some((it, _)) = self.pull_in(pull, |state| *state == PullState::Checking) else { return };
+        let Some((it, _)) = self.pull_in(pull, |state| !state.is_over()) else { return };
         // A check of an older merge result says nothing about this one.
         if it.result.as_ref().is_none_or(|result| result.commit != asked.commit) {
+            return;
+        }
+        if it.queued.is_some() {
+            self.queue_checked(&it, asked, id, verdict);
+            return;
+        }
+        if it.state != PullState::Checking {
             return;
         }
         let command = asked.commands.concat();
@@ -223,9 +238,6 @@ impl Work<'_> {
         let Some(it) = self.fleet.pulls.get(&pull).cloned() else { return };
         let approval = PullApproval { by: by.clone(), head: it.head.clone(), at: self.now };
         self.emit_as(by, Event::PullApproved { pull, approval });
-        if it.state == PullState::WaitsForApproval {
-            self.land_next(it.project);
-        }
     }
 
     /// A person asks for a landing: it is done, or they are told what is missing.
@@ -255,6 +267,15 @@ impl Work<'_> {
                 .command("see what was found", format!("pilothouse pr show {pull}")));
         }
         super::runs::line_open(&project)?;
+        let escapes = it.queued.as_ref().is_some_and(|it| it.escape.is_some());
+        if let Some(held) = project.held.as_ref().filter(|_| !escapes) {
+            return Err(Fault::refused(format!(
+                "{} holds the line of {}: {}",
+                held.by, project.name, held.why
+            ))
+            .command("let it go again", format!("pilothouse line open {}", project.name))
+            .command("land this one alone", format!("pilothouse pr land {pull} --escape --why WHY")));
+        }
         if self.fleet.halt.is_some() {
             return Err(Fault::refused("everything is paused, so nothing lands")
                 .command("let it go on", "pilothouse run go-on"));
@@ -266,107 +287,7 @@ impl Work<'_> {
         if let PullState::WaitsForCheckout { .. } | PullState::WaitsForLine = it.state {
             self.move_pull(pull, PullState::Landable, "asked for by a person", &[]);
         }
-        self.land_next(it.project);
         Ok(())
-    }
-
-    /// Lands the oldest pull request of a project that may land, if none is being landed.
-    pub(super) fn land_next(&mut self, project: ProjectId) {
-        let Some(it) = self.fleet.projects.get(&project).cloned() else { return };
-        let pulls: Vec<Pull> =
-            self.pulls_of(project).iter().filter_map(|id| self.fleet.pulls.get(id)).cloned().collect();
-        if pulls.iter().any(|pull| pull.state == PullState::Landing) {
-            return;
-        }
-        let may_land = |pull: &&Pull| {
-            let said_yes = pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head);
-            let paused = self.fleet.runs.get(&pull.run).is_some_and(|it| self.fleet.is_paused(it));
-            said_yes
-                && !paused
-                && self.review_keeps(pull, pull.approval.as_ref()).is_none()
-                && matches!(
-                    pull.state,
-                    PullState::WaitsForApproval | PullState::Landable | PullState::WaitsForLine
-                )
-        };
-        let Some(pull) = pulls.iter().find(may_land) else { return };
-        let Some(result) = pull.result.clone() else { return };
-        if it.line != Line::Open {
-            if pull.state != PullState::WaitsForLine {
-                self.move_pull(
-                    pull.id,
-                    PullState::WaitsForLine,
-                    "the line is stopped until a person settles it",
-                    &[],
-                );
-            }
-        } else if result.onto != it.main {
-            self.merge_again(pull.id, "the default branch moved on");
-        } else {
-            let evidence: Vec<EvidenceId> = pull.checks.iter().filter_map(|check| check.evidence).collect();
-            let by = pull.approval.as_ref().map(|approval| approval.by.to_string()).unwrap_or_default();
-            let why = format!("checked on tree {} and approved by {by}", result.tree.short());
-            self.move_item(pull.item, ItemState::Landable, &why, &evidence);
-            self.move_pull(pull.id, PullState::Landing, &why, &evidence);
-            self.move_item(pull.item, ItemState::Landing, &why, &evidence);
-            self.effect(Effect::Land { pull: pull.id, old: result.onto, new: result.commit });
-        }
-    }
-
-    /// A landing came to its end.
-    pub(super) fn landing(&mut self, pull: PullId, new: &Oid, how: Landing) {
-        let Some(it) = self.fleet.pulls.get(&pull).filter(|it| it.state == PullState::Landing).cloned()
-        else {
-            return;
-        };
-        let Some(project) = self.fleet.projects.get(&it.project).cloned() else { return };
-        match how {
-            Landing::Landed => {
-                let from = project.main.clone();
-                self.engine(Event::MainMoved {
-                    project: project.id,
-                    from,
-                    to: new.clone(),
-                    how: Move::Landing { pull },
-                });
-                let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
-                let why = format!("{} stands at {}", it.onto.short(), new.short());
-                self.move_pull(pull, PullState::Landed { commit: new.clone() }, &why, &evidence);
-                self.move_run(it.run, RunState::Landed, &why);
-                self.move_item(it.item, ItemState::Landed, &why, &evidence);
-                self.after_landing(&it, new);
-                self.effect(Effect::DropBranch {
-                    project: project.id,
-                    branch: it.from.clone(),
-                    at: it.head.clone(),
-                });
-                // What it was drafted on is in what landed; if somebody went on from there, it stays.
-                if let Some((branch, at)) = self.draft(it.item).map(|it| (it.branch.clone(), it.head.clone()))
-                {
-                    self.effect(Effect::DropBranch { project: project.id, branch, at });
-                }
-                self.land_next(project.id);
-            }
-            Landing::InTheWay { checkout, paths, says } => {
-                let why = if paths.is_empty() {
-                    format!("{checkout} cannot be moved along: {says}")
-                } else {
-                    format!("{checkout} has changes in the way: {}", paths.join(", "))
-                };
-                self.move_pull(pull, PullState::WaitsForCheckout { checkout, paths }, &why, &[]);
-                self.land_next(project.id);
-            }
-            Landing::Elsewhere { found, named, attempt } => {
-                self.move_pull(
-                    pull,
-                    PullState::WaitsForLine,
-                    &format!("{} was moved by {named}", it.onto.short()),
-                    &[],
-                );
-                self.main_elsewhere(&project, found, &named, attempt);
-            }
-            Landing::Failed { why } => self.bounce(pull, &format!("the landing failed: {why}"), &[]),
-        }
     }
 
     /// Something changed in the checkout of the default branch: whoever waits for it tries again.
@@ -384,7 +305,6 @@ impl Work<'_> {
         for pull in waiting {
             self.move_pull(pull, PullState::Landable, "the checkout changed: tried again", &[]);
         }
-        self.land_next(project);
     }
 
     /// Sends a pull request back; its run is parked with the reason.
@@ -413,7 +333,7 @@ impl Work<'_> {
 }
 
 /// What is run on the merge result: the policy's checks, or else every proof of the tasks, each once.
-fn checks_of(run: &Run) -> Vec<String> {
+pub(super) fn checks_of(run: &Run) -> Vec<String> {
     if !run.policy.checks.is_empty() {
         return run.policy.checks.clone();
     }

@@ -211,8 +211,6 @@ impl Work<'_> {
         let by = self.by_itself(&it, &run).filter(|_| it.state == PullState::WaitsForApproval);
         if let Some(by) = by.filter(|_| !yes && !self.policy_waits(&it)) {
             self.approve_as(pull, by);
-        } else if yes {
-            self.land_next(it.project);
         }
     }
 

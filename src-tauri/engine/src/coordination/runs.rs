@@ -277,7 +277,7 @@ impl Work<'_> {
             let it = it.clone();
             return self.begin_now(&it);
         }
-        let (project, is_paused) = (it.project, it.is_paused());
+        let is_paused = it.is_paused();
         // Whoever says "go on" does not want to wait for what rests after a failed try either.
         if !paused && self.lift_rests(run) && !is_paused {
             self.carry_on(run);
@@ -289,7 +289,6 @@ impl Work<'_> {
         if !paused {
             self.carry_on(run);
             self.review_those_due();
-            self.land_next(project);
             self.begin_queued();
         }
         Ok(())

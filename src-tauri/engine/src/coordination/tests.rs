@@ -21,6 +21,7 @@ mod drafts;
 mod going_on;
 mod issues;
 mod pauses;
+mod queue;
 mod review;
 mod touches;
 mod tries;

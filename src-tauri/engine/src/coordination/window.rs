@@ -115,7 +115,6 @@ impl Work<'_> {
         if run.paused.as_ref().is_some_and(|it| it.by == window) {
             self.emit_as(window, Event::RunPaused { run: run.id, paused: false });
             self.carry_on(run.id);
-            self.land_next(run.project);
         }
     }
 }

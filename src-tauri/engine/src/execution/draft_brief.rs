@@ -185,8 +185,13 @@ fn plan(desk: &Desk) -> String {
              when, Context, Interfaces, Do not touch, and no boxes); tasks are `- [ ] T001 Title`. How it is built stands in `plan.md`."
         }
     };
+    let kept = if desk.draft.is_taken_up() {
+        "Tasks that stand there already keep their ids, and their ticks where they have one; change what does not fit the spec, and add what is missing. "
+    } else {
+        ""
+    };
     format!(
-        "# Plan {}\n\nThe spec in `{folder}/` is refined. Divide its work into tasks that are one commit each, so that agents which know \
+        "# Plan {}\n\nThe spec in `{folder}/` is refined. {kept}Divide its work into tasks that are one commit each, so that agents which know \
          nothing else can do them one by one.\n\n## Where\n\n`{folder}/tasks.md`. {phases} Below each task stand, indented by two:\n\n    \
          - Files: `path/it/may/write.rs`, `path/new.rs` (new)\n    - Verify: `a command that fails now and passes once it is done`\n    \
          - Depends: T001, or none\n    - Covers: FR-001\n\nTasks that may be worked at once share no file. Every requirement is covered, \

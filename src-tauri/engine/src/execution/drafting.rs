@@ -171,14 +171,7 @@ impl Attempts {
         strayed.truncate(50);
         Ok(DraftRead {
             used: pilothouse_contract::card::Used::default(),
-            reading: Reading {
-                commit,
-                tree: laid.tree.clone(),
-                gates: laid.looks(),
-                strayed,
-                scopeless: laid.scopeless(),
-                diff,
-            },
+            reading: Reading { strayed, diff, ..laid.reading(&commit) },
             spec: laid.spec(),
         })
     }
@@ -351,6 +344,19 @@ impl Laid {
         };
         all.extend(plan_gates(&item, &self.files, &facts));
         all
+    }
+
+    /// What it is at the commit that it was read at, with nothing changed.
+    #[must_use]
+    pub fn reading(&self, commit: &Oid) -> Reading {
+        Reading {
+            commit: commit.clone(),
+            tree: self.tree.clone(),
+            gates: self.looks(),
+            strayed: Vec::new(),
+            scopeless: self.scopeless(),
+            diff: String::new(),
+        }
     }
 
     /// Open tasks that name no scope.

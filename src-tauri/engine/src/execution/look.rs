@@ -321,6 +321,8 @@ mod tests {
             added: pilothouse_contract::At(1),
             removed: false,
             auto_land: Vec::new(),
+            held: None,
+            fates: Vec::new(),
             workflow: None,
         }
     }

@@ -11,6 +11,8 @@ use crate::ports::git::{Author, Git, GitError};
 
 /// A diff is shown up to this length, in bytes.
 const DIFF_MAX: usize = 1024 * 1024;
+/// So often a ref of ours is moved where somebody else of us moves it too.
+const KEEP_TRIES: u32 = 5;
 
 /// Merges a pull request's head into a commit of the default branch: what would land, as a commit that no branch
 /// points to. A ref of ours keeps it.
@@ -41,12 +43,25 @@ async fn try_merge(
     let commit = git.commit(&tree, &[onto, head], &message, by).await?;
     for (name, oid) in [("head", head), ("result", &commit)] {
         let reference = RefName(format!("refs/pilothouse/pulls/{}/{name}", pull.id.0));
-        let stands = git.commit_of(reference.as_str()).await?;
-        if stands.as_ref() != Some(oid) {
-            git.move_ref(&reference, oid, stands.as_ref(), "pull request").await?;
-        }
+        keep(&git, &reference, oid).await?;
     }
     Ok(Merged::Made { result: MergeResult { onto: onto.clone(), head: head.clone(), commit, tree } })
+}
+
+/// Has a ref of ours keep a commit. Two merges of one pull request may be made at once, and the later one counts.
+async fn keep(git: &Git, reference: &RefName, oid: &Oid) -> Result<(), GitError> {
+    let mut tries = KEEP_TRIES;
+    loop {
+        let stands = git.commit_of(reference.as_str()).await?;
+        if stands.as_ref() == Some(oid) {
+            return Ok(());
+        }
+        tries -= 1;
+        match git.move_ref(reference, oid, stands.as_ref(), "pull request").await {
+            Err(error) if tries == 0 => return Err(error),
+            _ => {}
+        }
+    }
 }
 
 /// The change of a pull request against its merge base, as a unified diff; and whether it was cut.

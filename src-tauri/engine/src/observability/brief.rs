@@ -119,8 +119,10 @@ pub fn of(facts: &Facts<'_>) -> Brief {
         fleet.evidence.values().filter(of).map(|it| it.id).collect::<Vec<EvidenceId>>()
     };
     let landed = |it: &&Pull| it.moved >= facts.since && matches!(it.state, PullState::Landed { .. });
+    let escaped = |it: &&Pull| it.queued.as_ref().is_some_and(|it| it.escape.is_some());
     let totals = Totals {
         landed: fleet.pulls.values().filter(landed).map(|it| it.id).collect(),
+        escaped: fleet.pulls.values().filter(landed).filter(escaped).map(|it| it.id).collect(),
         parked: all.iter().filter(|it| it.state == RunState::Parked).map(|it| it.run).collect(),
         done: all.iter().flat_map(|it| &it.tasks_done).map(|it| it.attempt).collect(),
         failed: all.iter().flat_map(|it| &it.failed).map(|it| it.attempt).collect(),
@@ -303,7 +305,9 @@ fn unproved(fleet: &Fleet, run: &Run, pull: &Pull) -> Vec<String> {
     if pull.checks.is_empty() {
         says.push("nothing was checked on the merge result".to_owned());
     }
-    let tree = pull.result.as_ref().map(|it| &it.tree);
+    // One that landed with another one was checked in the merge result of that.
+    let with = pull.queued.as_ref().and_then(|it| it.with).and_then(|id| fleet.pulls.get(&id));
+    let tree = with.unwrap_or(pull).result.as_ref().map(|it| &it.tree);
     for check in &pull.checks {
         let record = check.evidence.and_then(|it| fleet.evidence.get(&it));
         if !record.is_some_and(|it| it.passed() && Some(&it.tree) == tree) {
@@ -449,6 +453,13 @@ fn story(fleet: &Fleet, record: &Record) -> Vec<Story> {
                 Line::Open => (StoryKind::LineOpened, "Landings are open again"),
             };
             one(kind, format!("{}: {word}: {why}", name(project)), Some(*project), None)
+        }
+        Event::LineHeld { project, held } => {
+            let (kind, word) = match held {
+                Some(held) => (StoryKind::LineStopped, format!("{} holds the line: {}", held.by, held.why)),
+                None => (StoryKind::LineOpened, format!("{} let the line go again", record.who)),
+            };
+            one(kind, format!("{}: {word}", name(project)), Some(*project), None)
         }
         Event::RefTouched { project, session, reference, prevented, named, .. } => {
             let what = if *prevented { "was to be moved" } else { "was moved" };

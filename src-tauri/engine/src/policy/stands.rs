@@ -162,9 +162,12 @@ fn intake(it: &Known<'_>, draft: Option<&Draft>, found: &mut Vec<Diagnostic>) ->
 /// G2: at least one pass by another family, nothing accepted left unapplied, no open question.
 fn refined(it: &Known<'_>, draft: Option<&Draft>, found: &mut Vec<Diagnostic>) -> String {
     let Some(draft) = draft else {
-        let says = "nobody of another model family looked at it here: begin items with `pilothouse spec new` for that";
+        let says = format!(
+            "nobody of another model family looked at it here: `pilothouse spec refine {}` has somebody do",
+            it.slug
+        );
         // Those that came with the repository may be refined where they came from.
-        found.push(told(it.folder, says, false));
+        found.push(told(it.folder, &says, false));
         return "its open questions were looked at; how it was refined is not known here".to_owned();
     };
     let ended: Vec<_> = draft.passes.iter().filter(|pass| pass.ended.is_some()).collect();

@@ -6,6 +6,7 @@ use pilothouse_contract::after::SamplePolicy;
 use pilothouse_contract::card::Writer;
 use pilothouse_contract::gate::Gates;
 use pilothouse_contract::money::{Money, Price};
+use pilothouse_contract::queue;
 use pilothouse_contract::risk::RiskRules;
 use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
 use pilothouse_contract::session::Limits;
@@ -69,6 +70,7 @@ struct Settings {
     approve: Option<Approval>,
     attempts: Option<u32>,
     slots: Option<u32>,
+    queue: queue::Limits,
     best_of: Option<u32>,
     project_slots: Option<u32>,
     state_slots: BTreeMap<String, u32>,
@@ -207,6 +209,8 @@ impl Workflow {
         for (name, zero) in [
             ("attempts", settings.attempts),
             ("slots", settings.slots),
+            ("queue.batch", Some(settings.queue.batch)),
+            ("queue.parallel", Some(settings.queue.parallel)),
             ("project_slots", settings.project_slots),
             ("check_s", settings.check_s),
             ("stall_s", settings.stall_s),
@@ -393,6 +397,7 @@ impl Workflow {
             slots: settings.slots.unwrap_or(3),
             best_of: settings.best_of.unwrap_or(3),
             project_slots: settings.project_slots.unwrap_or_default(),
+            queue: settings.queue,
             state_slots: settings.state_slots,
             resources: settings.resources,
             retry_s: settings.retry_s.unwrap_or(10),
@@ -491,6 +496,8 @@ mod tests {
         let resume = bad("agents: { a: { command: [a], resume: [a, '{native}'] } }");
         assert!(resume.contains("agents.a: resume goes on with {native}"), "{resume}");
         assert!(bad("attempts: 0").contains("at least 1"));
+        assert!(bad("queue: { batch: 0 }").contains("queue.batch: must be at least 1"));
+        assert!(bad("queue: { size: 4 }").contains("size"), "{}", bad("queue: { size: 4 }"));
         assert!(bad("money: -2").contains("no sum in dollars"), "{}", bad("money: -2"));
         assert!(
             bad("prices: { m: { input: 1 } }").contains("output"),

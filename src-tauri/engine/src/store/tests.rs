@@ -21,6 +21,8 @@ fn added() -> Record {
         trust: Trust::Undecided,
         line: Line::Open,
         added: At(5),
+        held: None,
+        fates: Vec::new(),
         workflow: None,
         removed: false,
         auto_land: Vec::new(),

@@ -3,8 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a program that talks to whoever runs it")]
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pilothouse_testkit::sim::{self, BreachKind, Outcome};
 
@@ -17,24 +16,7 @@ fn main() -> ExitCode {
     };
     let json = args.any(|it| it == "--json");
     let begun = Instant::now();
-    let next = AtomicU64::new(from);
-    let work = || {
-        let mut mine: Vec<(Duration, Outcome)> = Vec::new();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= from + seeds {
-                return mine;
-            }
-            let began = Instant::now();
-            let outcome = sim::run(seed);
-            mine.push((began.elapsed(), outcome));
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let timed: Vec<(Duration, Outcome)> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running.into_iter().flat_map(|it| it.join().unwrap_or_default()).collect()
-    });
+    let timed = sim::over(from, seeds, sim::run);
     let slowest = timed.iter().max_by_key(|it| it.0).map(|it| it.1.seed);
     let outcomes: Vec<Outcome> = timed.into_iter().map(|it| it.1).collect();
     let faults =

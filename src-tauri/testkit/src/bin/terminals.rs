@@ -337,6 +337,11 @@ fn keys(floods: usize) -> Vec<Samples> {
         };
         let mut shows = BufReader::new(shows);
         let mut line = String::new();
+        // What is said before it is attached is told to nobody.
+        while !line.starts_with("%session-changed") {
+            line.clear();
+            assert!(must(shows.read_line(&mut line)) > 0, "the client of tmux ended");
+        }
         for n in 0..KEYS {
             let key = format!("<{n}>");
             let begun = Instant::now();

@@ -29,6 +29,12 @@ pub struct Outcome {
     pub failed: u32,
     /// Notes, looks, questions, answers, replaced holders, sleeps and lost worktrees that were stored.
     pub beside: u32,
+    /// Pull requests that landed, and those of them that landed with another one.
+    pub landings: u32,
+    /// See `landings`.
+    pub together: u32,
+    /// Steps of the world and the engine.
+    pub steps: u32,
     /// Decisions taken.
     pub decisions: u32,
     /// Effects performed, those done again after a kill included.
@@ -60,6 +66,10 @@ pub enum BreachKind {
     UntypedEnd,
     /// Something is said that is not so.
     Untrue,
+    /// The default branch was moved to a tree on which not all passed that has to.
+    Red,
+    /// What the default branch held is not below it any more.
+    Rewritten,
 }
 
 impl BreachKind {

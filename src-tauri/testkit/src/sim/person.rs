@@ -181,6 +181,10 @@ impl Sim {
             self.person(Input::PauseAll { paused: false });
             return true;
         }
+        if fleet.projects.values().any(|it| it.held.is_some()) {
+            self.person(Input::OpenLine { project: ProjectId(1) });
+            return true;
+        }
         let paused = fleet.runs.values().find(|it| it.state.is_live() && it.paused.is_some()).map(|it| it.id);
         if let Some(run) = paused {
             self.person(Input::PauseRun { run, paused: false });

@@ -5,6 +5,7 @@ mod back;
 mod checks;
 mod desk;
 mod judge;
+mod landings;
 mod made;
 mod review;
 mod sitting;
@@ -84,8 +85,13 @@ pub struct World {
     /// Checks that failed though they hold, each once.
     flaked: BTreeSet<(Oid, String)>,
     kind: bool,
-    landed: Vec<(PullId, Oid)>,
+    /// Which moved the default branch, from where, to where.
+    landed: Vec<(PullId, Oid, Oid)>,
     faults: Vec<Breach>,
+    /// What is wrong with what is to land.
+    pub(super) wrong: landings::Wrong,
+    /// On which trees which commands passed.
+    green: BTreeSet<(Oid, String)>,
     /// Effects that failed.
     pub(super) failed: u32,
     /// Commits by hand.
@@ -140,6 +146,8 @@ impl World {
             kind: false,
             landed: Vec::new(),
             faults: Vec::new(),
+            wrong: landings::Wrong::default(),
+            green: BTreeSet::new(),
             failed: 0,
             by_hand: 0,
             floor: None,
@@ -210,7 +218,8 @@ impl World {
     /// What went wrong since it was last asked.
     pub fn take_faults(&mut self, fleet: &Fleet) -> Vec<Breach> {
         let mut faults = std::mem::take(&mut self.faults);
-        for (pull, commit) in &std::mem::take(&mut self.landed) {
+        for (pull, from, commit) in &std::mem::take(&mut self.landed) {
+            faults.extend(self.red(from, commit, fleet));
             let Some(it) = fleet.pulls.get(pull) else { continue };
             let tree = self.tree_of(commit).unwrap_or_default();
             for check in &it.checks {
@@ -284,7 +293,7 @@ impl World {
 
     fn manner(&mut self, attempt: AttemptId) -> Manner {
         let kind = self.kind;
-        let roll = self.rng.u32(0..20);
+        let roll = self.rng.u32(0..if self.wrong.is_known { 200 } else { 20 });
         *self.manners.entry(attempt).or_insert(if kind {
             Manner::Honest
         } else {
@@ -427,7 +436,8 @@ impl World {
                 Outcome::Proposed(Ok(Measured { commits: 1, patch, ..Measured::default() }))
             }
             Effect::Merge { onto, head, .. } => {
-                if self.rng.u32(0..30) == 0 && !self.kind {
+                let by_chance = !self.wrong.is_known && self.rng.u32(0..30) == 0 && !self.kind;
+                if by_chance || self.clashes(onto, head) {
                     return Outcome::Merged(Merged::Clash { paths: vec!["shared".to_owned()] });
                 }
                 let marks: Marks = self.marks(onto).union(&self.marks(head)).cloned().collect();
@@ -535,7 +545,11 @@ impl World {
         }
         self.moved_by = None;
         self.move_ref(main_ref(), new.clone());
-        self.landed.push((pull, new.clone()));
+        if !self.descends(new, old) {
+            let says = format!("{pull} took the default branch from {old} to {new}, which does not hold it");
+            self.faults.push(BreachKind::Rewritten.of(says));
+        }
+        self.landed.push((pull, old.clone(), new.clone()));
         Landing::Landed
     }
 

@@ -162,7 +162,6 @@ fn the_policys_yes_waits_for_the_review_and_a_persons_does_not_but_for_what_is_o
     let (reply, says) = (Reply::Deferred { tracker: "#12".to_owned() }, "next week".to_owned());
     let answer = Reviewing::Answer { pull: PULL, finding: 1, reply, says };
     desk.take(Input::Reviewing(answer.clone()));
-    desk.take(Input::LandPull { pull: PULL });
     desk.go_to_the_end();
     assert_eq!(desk.run().state, RunState::Landed);
     assert!(desk.pull().review.sitting.is_none());

@@ -23,15 +23,33 @@ fn look(gate: &str, looks_at: &str, found: Vec<Diagnostic>) -> GateLook {
     GateLook { gate: gate.to_owned(), looks_at: looks_at.to_owned(), holds, found }
 }
 
-/// Headings of which a spec must have one each, as words in small letters, by layout; and the file that holds them.
-fn sections(layout: Layout) -> (&'static str, &'static [&'static str]) {
+/// A heading that a spec must have: the words in small letters that it is known by, and how it is written.
+type Heading = (&'static str, &'static str);
+
+/// The headings that a layout wants, and the file that holds them.
+fn sections(layout: Layout) -> (&'static str, &'static [Heading]) {
     match layout {
-        Layout::Native => {
-            ("spec.md", &["summary", "requirement", "success", "compatib", "risk", "open question"])
-        }
-        Layout::SpecKit => ("spec.md", &["user scenario", "requirement", "success criteria"]),
-        Layout::OpenSpec => ("proposal.md", &["why", "what changes"]),
-        Layout::OpenMercato => ("", &["risk", "phas"]),
+        Layout::Native => (
+            "spec.md",
+            &[
+                ("summary", "Summary"),
+                ("requirement", "Requirements"),
+                ("success", "Success criteria"),
+                ("compatib", "Compatibility"),
+                ("risk", "Risks"),
+                ("open question", "Open questions"),
+            ],
+        ),
+        Layout::SpecKit => (
+            "spec.md",
+            &[
+                ("user scenario", "User Scenarios & Testing"),
+                ("requirement", "Requirements"),
+                ("success criteria", "Success Criteria"),
+            ],
+        ),
+        Layout::OpenSpec => ("proposal.md", &[("why", "Why"), ("what changes", "What Changes")]),
+        Layout::OpenMercato => ("", &[("risk", "Risks"), ("phas", "Phasing")]),
         _ => ("", &[]),
     }
 }
@@ -71,11 +89,12 @@ pub fn spec(item: &LaidItem, files: &Files, has: &dyn Fn(&str) -> bool) -> Vec<G
     let mut open = Vec::new();
     let mut risks = Vec::new();
     let have = headings(&text);
-    for want in wanted {
+    for (want, written) in wanted {
         match have.iter().find(|it| it.words.contains(want)) {
             None => {
-                let says =
-                    format!("has no section '{want}…': add it, with what holds or 'not applicable because'");
+                let says = format!(
+                    "has no section '{written}': add it, with what holds or 'not applicable because'"
+                );
                 shape.push(text.diagnostic(0, &says, true));
             }
             Some(it) if it.empty => {

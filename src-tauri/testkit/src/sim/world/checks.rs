@@ -1,5 +1,6 @@
 //! Checks in the simulated world: what they find, flakes, and those of which nobody knows what came.
 
+use super::landings::ALL;
 use super::*;
 
 impl World {
@@ -24,7 +25,11 @@ impl World {
                 });
                 !self.chance(12) && own.into_iter().all(|it| marks.contains(&it))
             }
+            (None, Gate::Landing) if self.is_broken(&marks) => false,
             (None, _) => asked.commands.iter().all(|command| {
+                if command.starts_with(ALL) {
+                    return true;
+                }
                 let mut words = command.split(' ').skip(1);
                 let (item, task) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
                 marks.contains(&format!("i{item}/{task}"))
@@ -41,6 +46,9 @@ impl World {
             _ if holds => Verdict::Passed,
             _ => Verdict::Failed,
         };
+        if verdict == Verdict::Passed {
+            self.green.insert((tree(&marks), asked.commands.concat()));
+        }
         let checked = Checked {
             evidence: Evidence {
                 id: EvidenceId(0),

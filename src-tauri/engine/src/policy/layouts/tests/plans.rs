@@ -213,7 +213,7 @@ fn a_spec_that_is_whole_holds_and_each_lack_is_named_with_its_cure() {
     assert!(good.iter().all(|it| it.holds && it.found.is_empty()), "{good:?}");
     assert_eq!(good.iter().map(|it| it.gate.as_str()).collect::<Vec<_>>(), ["G1", "G2", "G3"]);
     for (text, gate, line, says) in [
-        (GOOD.replace("## Risks", "## Notes"), "G1", 1, "has no section 'risk"),
+        (GOOD.replace("## Risks", "## Notes"), "G1", 1, "has no section 'Risks'"),
         (GOOD.replace("| id | scenario |\n|---|---|\n| R1 | full disk |\n", ""), "G1", 19, "says nothing"),
         (GOOD.replace("| id | scenario |\n|---|---|\n| R1 | full disk |", "Some."), "G3", 19, "has no table"),
         (GOOD.replace("Why.", "TBD"), "G2", 5, "placeholder TBD"),
