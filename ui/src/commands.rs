@@ -583,7 +583,7 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
         "start-run" => !startable(desk).is_empty(),
         "rename" => session_here(desk).is_some(),
         "diff" => matches!(view, View::Board | View::Pulls),
-        "approve" | "land" | "comment" => {
+        "approve" | "land" | "comment" | "verdict-fine" | "verdict-fix" | "verdict-revert" => {
             matches!(subject(desk), Some(Subject::Pull(_))) && place.pane.get_untracked() != Pane::Queue
         }
         _ => true,

@@ -77,6 +77,7 @@ pub(crate) fn Overlays() -> impl IntoView {
             Overlay::Receipt(run) => view! { <Receipt run=run/> }.into_any(),
             Overlay::Link(address) => view! { <Link address=address/> }.into_any(),
             Overlay::Comment(pull, path, line) => view! { <crate::stage::review::Comment pull=pull path=path line=line/> }.into_any(),
+            Overlay::Verdict(pull, back) => view! { <crate::stage::sample::Verdict pull=pull back=back/> }.into_any(),
             Overlay::Answer(pull, finding) => view! { <crate::stage::review::AnswerFinding pull=pull finding=finding/> }.into_any(),
             Overlay::Reply(question) => view! { <Reply question=question/> }.into_any(),
             Overlay::Confirm(it) => view! { <ConfirmDialog it=it/> }.into_any(),

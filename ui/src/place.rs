@@ -187,6 +187,8 @@ pub(crate) enum Overlay {
     Refinement(pilothouse_contract::ItemId),
     /// Say what is to be changed in a pull request: in which file, in which line.
     Comment(pilothouse_contract::PullId, String, u32),
+    /// Say what is wrong with a change that landed, and whether it is taken back.
+    Verdict(pilothouse_contract::PullId, bool),
     /// Answer a finding on a pull request, by its number.
     Answer(pilothouse_contract::PullId, u32),
     /// Answer a question in words.

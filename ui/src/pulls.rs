@@ -3,6 +3,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use pilothouse_contract::after::class;
 use pilothouse_contract::ask::forge::ForgePage;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::forge::{ForgePull, Merge, Reach};
@@ -15,6 +16,27 @@ use crate::desk::{Desk, desk};
 use crate::ipc;
 use crate::kit::Chip;
 use crate::words::{age, one};
+
+/// The parts of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// Under way.
+    Open,
+    /// Landed, and a person is to look at it.
+    ToLook,
+    /// Over.
+    Over,
+}
+
+impl Part {
+    fn of(it: &Pull) -> Self {
+        match (it.state.is_over(), it.after.waits()) {
+            (false, _) => Self::Open,
+            (true, true) => Self::ToLook,
+            (true, false) => Self::Over,
+        }
+    }
+}
 
 /// Each with what it waits for first.
 fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
@@ -31,9 +53,11 @@ fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
             .map(|it| (it.clone(), waits(fleet, it).into_iter().next().map(|it| it.says)))
             .collect()
     });
-    // Open ones first, the oldest of them on top; then what is over, the newest first.
-    list.sort_by_key(|(it, _)| {
-        (it.state.is_over(), if it.state.is_over() { -it.moved.0 } else { it.opened.0 })
+    // Open ones first, the oldest of them on top; then what is to be looked at, the riskiest first; then what is over, the newest first.
+    list.sort_by_key(|(it, _)| match Part::of(it) {
+        part @ Part::Open => (part, 0, it.opened.0),
+        part @ Part::ToLook => (part, -(class(it) as i64), it.moved.0),
+        part @ Part::Over => (part, 0, -it.moved.0),
     });
     list
 }
@@ -54,8 +78,8 @@ pub(crate) fn PullList() -> impl IntoView {
             desk.place.pull.set(first);
         }
     });
-    let part = move |over: bool| {
-        list.get().into_iter().filter(|(it, _)| it.state.is_over() == over).map(|(it, waits)| {
+    let part = move |part: Part| {
+        list.get().into_iter().filter(|(it, _)| Part::of(it) == part).map(|(it, waits)| {
             let subject = Subject::Pull(it.id);
             let (of, choose) = (subject.clone(), subject.clone());
             let selected = move || desk.place.pull.with(|chosen| chosen.as_ref() == Some(&of)).to_string();
@@ -81,14 +105,14 @@ pub(crate) fn PullList() -> impl IntoView {
             }
         }).collect_view()
     };
-    let n =
-        move |over: bool| list.with(|all| all.iter().filter(|(it, _)| it.state.is_over() == over).count());
+    let n = move |part: Part| list.with(|all| all.iter().filter(|(it, _)| Part::of(it) == part).count());
     view! {
         <section class="pane board" data-pane="list" aria-label="Pull requests">
             <Filter/>
             <div class="bays" role="listbox" tabindex="0" data-focus="list" aria-label="Pull requests">
-                <section class="bay"><h2>"Open"<span class="n">{move || n(false)}</span></h2><ul>{move || part(false)}</ul></section>
-                <section class="bay"><h2>"Landed and sent back"<span class="n">{move || n(true)}</span></h2><ul>{move || part(true)}</ul></section>
+                <section class="bay"><h2>"Open"<span class="n">{move || n(Part::Open)}</span></h2><ul>{move || part(Part::Open)}</ul></section>
+                {move || (n(Part::ToLook) > 0).then(|| view! { <section class="bay" data-bay="to-look"><h2>"Landed, to look at"<span class="n">{move || n(Part::ToLook)}</span></h2><ul>{move || part(Part::ToLook)}</ul></section> })}
+                <section class="bay"><h2>"Landed and sent back"<span class="n">{move || n(Part::Over)}</span></h2><ul>{move || part(Part::Over)}</ul></section>
             </div>
             <Elsewhere/>
         </section>

@@ -6,6 +6,7 @@ mod head;
 mod plan;
 mod pull;
 pub(crate) mod review;
+pub(crate) mod sample;
 pub(crate) mod terminal;
 mod timeline;
 

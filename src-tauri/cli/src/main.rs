@@ -55,6 +55,9 @@ enum Verb {
     /// Pull requests: those on the local forge, and those that forges tell of
     #[command(subcommand)]
     Pr(verbs::pr::Verb),
+    /// Changes that landed: what you are to look at, what you think of it, what escaped
+    #[command(subcommand)]
+    Sample(verbs::sample::Verb),
     /// The line of a project: stop it, so that nothing lands, and open it again
     #[command(subcommand)]
     Line(verbs::line::Verb),
@@ -142,6 +145,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Question(verb) => verbs::question::run(verb, out).await,
         Verb::Worktree(verb) => verbs::worktree::run(verb, out).await,
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
+        Verb::Sample(verb) => verbs::sample::run(verb, out).await,
         Verb::Line(verb) => verbs::line::run(verb, out).await,
         Verb::Forge(verb) => verbs::forge::run(verb, out).await,
         Verb::Brief(args) => verbs::brief::run(&args, out).await,

@@ -166,6 +166,7 @@ fn concerns(record: &Record, fleet: &Fleet, run: RunId) -> bool {
         | Event::PullChecked { pull: it, .. }
         | Event::PullApproved { pull: it, .. }
         | Event::Review { pull: it, .. }
+        | Event::After { pull: it, .. }
         | Event::PullMoved { pull: it, .. } => pull(it),
         Event::MainMoved { project: it, .. }
         | Event::LineChanged { project: it, .. }
@@ -385,6 +386,11 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         Event::MachineSlept { ms } => format!("the machine slept for {}", crate::out::span(*ms)),
         Event::Card { item, what } => format!("{item}: {}", says(&what.says()?)),
+        Event::After { pull, what } => format!("{pull}: {}", says(&what.says())),
+        Event::AutoLand { class, on, seen, .. } => {
+            let word = if *on { "land by themselves" } else { "wait for a yes" };
+            format!("changes of {} risk {word}, by {}; {}", class.word(), record.who, says(seen))
+        }
         Event::Review { pull, what } => format!("{pull}: {}", says(&what.says()?)),
         Event::ForgeSaid { pull, says: text, .. } => format!("{}: {}", says(pull), says(text)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),

@@ -20,6 +20,7 @@ pub(crate) mod quiet;
 pub(crate) mod receipt;
 pub(crate) mod rehearse;
 pub(crate) mod run;
+pub(crate) mod sample;
 pub(crate) mod session;
 pub(crate) mod skills;
 pub(crate) mod spec;

@@ -504,6 +504,9 @@ pub mod pull {
 /// Reviews of pull requests.
 pub mod review;
 
+/// What comes after landings.
+pub mod after;
+
 /// Evidence.
 pub mod evidence {
     use super::*;

@@ -229,8 +229,6 @@ calls! {
     PullApprove(ask::pull::Approve) -> Pull, Act;
     /// Lands it.
     PullLand(ask::pull::Land) -> Pull, Act;
-    /// Lands one though a person holds the line.
-    PullEscape(ask::pull::Escape) -> Pull, Act;
     /// Has somebody review it.
     PullReview(ask::review::Ask) -> Pull, Act;
     /// Says what is to be changed in it.
@@ -246,6 +244,18 @@ calls! {
     ForgeLeave(ask::forge::Leave) -> (), Act;
     /// Asks forges now.
     ForgeRefresh(ask::forge::Refresh) -> ask::forge::ForgePage, Act;
+    /// What landed and waits for a look, with debt and rates.
+    SampleDesk(ask::after::Desk) -> ask::after::DeskPage, Read;
+    /// Says what somebody thinks of a change that landed.
+    SampleVerdict(ask::after::Sample) -> Pull, Act;
+    /// Says that something was wrong with one.
+    SampleEscape(ask::after::Escape) -> Pull, Act;
+    /// Opens a pull request that takes one back.
+    PullTakeBack(ask::after::TakeBack) -> Run, Act;
+    /// Lets changes of a class land by themselves, or not any more.
+    ProjectAutoLand(ask::after::AutoLand) -> ask::after::AutoLandPage, Act;
+    /// Lands one though a person holds the line.
+    PullEscape(ask::pull::Escape) -> Pull, Act;
 
     /// What happened since a moment.
     BriefShow(ask::brief::Show) -> crate::brief::Brief, Read;

@@ -196,12 +196,16 @@ pub enum Event {
     PullChecked { pull: PullId, command: String, evidence: EvidenceId, passed: bool },
     /// Somebody said yes.
     PullApproved { pull: PullId, approval: PullApproval },
+    /// Something happened after its landing: a look, an escape, a revert.
+    After { pull: PullId, what: crate::after::Happened },
+    /// A person let changes of a class land by themselves, or not any more; and what they saw of how it went so far.
+    AutoLand { project: ProjectId, class: crate::risk::RiskClass, on: bool, seen: String },
+    /// Something happened to its review: its risk, rounds, findings, answers.
+    Review { pull: PullId, what: crate::review::Happened },
     /// It has a place in the queue, or something of that place changed.
     PullQueued { pull: PullId, queued: Queued },
     /// One of its checks was ended, because it tells nothing any more.
     PullCheckGivenUp { pull: PullId, session: SessionId },
-    /// Something happened to its review: its risk, rounds, findings, answers.
-    Review { pull: PullId, what: crate::review::Happened },
     /// It went along its road.
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
@@ -314,9 +318,11 @@ impl Event {
             Self::PullMerged { .. } => "pull-merged",
             Self::PullChecked { .. } => "pull-checked",
             Self::PullApproved { .. } => "pull-approved",
+            Self::Review { what, .. } => what.word(),
+            Self::After { what, .. } => what.word(),
+            Self::AutoLand { .. } => "auto-land",
             Self::PullQueued { .. } => "pull-queued",
             Self::PullCheckGivenUp { .. } => "pull-check-given-up",
-            Self::Review { what, .. } => what.word(),
             Self::PullMoved { .. } => "pull-moved",
             Self::ForgeSaid { .. } => "forge-said",
             Self::Refused { .. } => "refused",

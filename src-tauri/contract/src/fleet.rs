@@ -3,6 +3,7 @@
 //!
 //! Refuses to judge: an event that names something unknown changes nothing.
 
+mod next;
 mod pulls;
 
 use std::collections::BTreeMap;
@@ -92,59 +93,7 @@ pub enum Touched {
     Settings,
 }
 
-fn after<K: Copy + Ord + Default, V>(map: &BTreeMap<K, V>, next: impl Fn(K) -> K) -> K {
-    next(map.keys().next_back().copied().unwrap_or_default())
-}
-
 impl Fleet {
-    /// The id the next project gets.
-    #[must_use]
-    pub fn next_project(&self) -> ProjectId {
-        after(&self.projects, ProjectId::next)
-    }
-
-    /// The id the next item gets.
-    #[must_use]
-    pub fn next_item(&self) -> ItemId {
-        after(&self.items, ItemId::next)
-    }
-
-    /// The id the next run gets.
-    #[must_use]
-    pub fn next_run(&self) -> RunId {
-        after(&self.runs, RunId::next)
-    }
-
-    /// The id the next attempt gets.
-    #[must_use]
-    pub fn next_attempt(&self) -> AttemptId {
-        after(&self.attempts, AttemptId::next)
-    }
-
-    /// The id the next session gets.
-    #[must_use]
-    pub fn next_session(&self) -> SessionId {
-        after(&self.sessions, SessionId::next)
-    }
-
-    /// The id the next worktree gets.
-    #[must_use]
-    pub fn next_worktree(&self) -> WorktreeId {
-        after(&self.worktrees, WorktreeId::next)
-    }
-
-    /// The id the next pull request gets.
-    #[must_use]
-    pub fn next_pull(&self) -> PullId {
-        after(&self.pulls, PullId::next)
-    }
-
-    /// The id the next evidence gets.
-    #[must_use]
-    pub fn next_evidence(&self) -> EvidenceId {
-        after(&self.evidence, EvidenceId::next)
-    }
-
     /// The live run of an item, or else its newest one.
     #[must_use]
     pub fn run_of(&self, item: ItemId) -> Option<&Run> {
@@ -441,6 +390,12 @@ impl Fleet {
                 Some(Touched::Evidence(evidence.id))
             }
 
+            Event::After { pull, what } => self.pull(*pull, |it| it.after.apply(what)),
+            Event::AutoLand { project, class, on, .. } => self.project(*project, |it| {
+                it.auto_land.retain(|known| known != class);
+                it.auto_land.extend(on.then_some(*class));
+            }),
+            Event::Review { pull, what } => self.pull(*pull, |it| it.review.apply(what, at)),
             Event::PullOpened { .. }
             | Event::PullRenewed { .. }
             | Event::PullMerged { .. }
@@ -449,7 +404,6 @@ impl Fleet {
             | Event::PullQueued { .. }
             | Event::PullCheckGivenUp { .. }
             | Event::PullMoved { .. } => return self.fold_pull(record),
-            Event::Review { pull, what } => self.pull(*pull, |it| it.review.apply(what, at)),
 
             Event::KeepAwake { on } => {
                 self.keep_awake = *on;

@@ -32,6 +32,9 @@ pub struct Project {
     /// Whether it was removed from the list. The repository itself is never touched by that.
     #[serde(default, skip_serializing_if = "crate::spec::is_false")]
     pub removed: bool,
+    /// Changes of these classes land without a person's yes, by the switch of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auto_land: Vec<crate::risk::RiskClass>,
     /// A person holds its line: nothing lands but by a person's deed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Said>,

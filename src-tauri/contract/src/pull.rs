@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::after::After;
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId};
 use crate::queue::Queued;
 use crate::review::Review;
@@ -46,6 +47,12 @@ pub struct Pull {
     /// The yes, bound to the head it was given for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<PullApproval>,
+    /// Its risk, who reviewed it, and what came of that.
+    #[serde(default, skip_serializing_if = "Review::is_empty")]
+    pub review: Review,
+    /// What came after its landing.
+    #[serde(default, skip_serializing_if = "After::is_empty")]
+    pub after: After,
     /// The session that runs one of its checks, while one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checking: Option<SessionId>,
@@ -55,9 +62,6 @@ pub struct Pull {
     /// Its place in the queue, once somebody said yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
-    /// Its risk, who reviewed it, and what came of that.
-    #[serde(default, skip_serializing_if = "Review::is_empty")]
-    pub review: Review,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

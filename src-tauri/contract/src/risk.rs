@@ -65,6 +65,9 @@ pub struct Risk {
     /// Every rule that named something, the riskiest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hits: Vec<Hit>,
+    /// The areas of the repository that it changes most, by their folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<String>,
     /// The head that was looked at.
     pub head: Oid,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::after::SamplePolicy;
 use crate::audit::Audit;
 use crate::claim::Claim;
 use crate::gate::Gates;
@@ -85,6 +86,9 @@ pub struct Run {
     /// The pull request, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<PullId>,
+    /// It takes back what that one landed, and has no tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<PullId>,
     /// Who started it; that is also the approval of the spec at `base`.
     pub by: Who,
     /// When it started.
@@ -424,15 +428,18 @@ pub struct Policy {
     /// What a gate that an item did not pass does to its run.
     #[serde(default)]
     pub gates: Gates,
-    /// How the queue of its project is wanted.
-    #[serde(default)]
-    pub queue: queue::Limits,
     /// What makes a change risky, besides what is built in.
     #[serde(default, skip_serializing_if = "RiskRules::is_usual")]
     pub risk: RiskRules,
+    /// Of how many changes that landed a person looks at one.
+    #[serde(default, skip_serializing_if = "SamplePolicy::is_usual")]
+    pub sample: SamplePolicy,
     /// Who reviews its pull request, and how.
     #[serde(default)]
     pub review: ReviewPolicy,
+    /// How the queue of its project is wanted.
+    #[serde(default)]
+    pub queue: queue::Limits,
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,

@@ -57,9 +57,9 @@ pub enum On {
     },
     /// Somebody's yes.
     Approval,
-    /// Its review: somebody looks, the author answers, or a person decides.
+    /// Its review: whoever looks, or answers to so many findings.
     Review {
-        /// How many findings have no answer.
+        /// How many are open.
         open: usize,
     },
     /// The line, which is stopped or held.
@@ -97,6 +97,7 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
     if is_approved {
         all.extend(line(fleet, pull));
     }
+    all.extend(review(pull));
     all.extend(paused(fleet, pull));
     match &pull.state {
         PullState::WaitsForCheckout { checkout, paths } => {
@@ -117,17 +118,25 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
 }
 
 fn review(pull: &Pull) -> Option<PullWait> {
-    let open = pull.review.unanswered().count();
-    let stands = pull.review.stands.as_ref();
-    let ends = match stands.map(|it| it.stage) {
-        Some(Stage::Reviewing) => "what its reviewer says".to_owned(),
-        Some(Stage::Answering) => "its author's answers".to_owned(),
-        Some(Stage::Person) => format!("pilothouse pr answer {}", pull.id),
-        _ if open > 0 => format!("pilothouse pr answer {}", pull.id),
-        _ => return None,
-    };
-    let since = stands.map_or(pull.moved, |it| it.since);
-    Some(wait(On::Review { open }, since, pull.review.says(), ends))
+    let stands = pull.review.stands.as_ref()?;
+    let open: Vec<String> = pull.review.unanswered().map(|it| it.number.to_string()).collect();
+    let by_hand = format!("an answer to each: pilothouse pr answer {}", pull.id);
+    let on = On::Review { open: open.len() };
+    match stands.stage {
+        Stage::Off | Stage::Done if open.is_empty() => None,
+        Stage::Person if open.is_empty() => {
+            let ends = format!("a yes, or another look: pilothouse pr review {} --agent NAME", pull.id);
+            Some(wait(on, stands.since, stands.why.clone(), ends))
+        }
+        Stage::Reviewing | Stage::Answering => {
+            let ends = if open.is_empty() { "the end of its session".to_owned() } else { by_hand };
+            Some(wait(on, stands.since, stands.why.clone(), ends))
+        }
+        _ => {
+            let says = format!("nobody answered what was found in it: {}", open.join(", "));
+            Some(wait(on, stands.since, says, by_hand))
+        }
+    }
 }
 
 fn line(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {

@@ -1,5 +1,6 @@
 //! Answers to calls, by concept. Each gathers facts, hands an input in, and says what came of it; nothing clever.
 
+mod after;
 mod attempts;
 mod brief;
 mod desk;

@@ -5,6 +5,7 @@
 //! Refuses: any IO, any clock, any chance. Uses `policy` and `contract` only.
 
 mod admit;
+pub mod after;
 mod attempts;
 mod begin;
 mod budgets;
@@ -38,6 +39,7 @@ use std::collections::BTreeSet;
 
 use pilothouse_contract::{At, Event, Fault, Fleet, ProjectId, Record, Touched, Who};
 
+pub use after::{Afterwards, TakeBackFacts};
 pub use budgets::slow;
 pub use draft::{DraftFacts, DraftRead, Drafting, RefineFacts};
 pub use effect::{
@@ -125,6 +127,7 @@ pub fn decide(
         Input::JudgeSays { session, requirement, shown } => work.judge_says(session, &requirement, shown)?,
         Input::Drafting(it) => work.drafting(it)?,
         Input::Reviewing(it) => work.reviewing(it)?,
+        Input::Afterwards(it) => work.afterwards(it)?,
         Input::RankFirst { run } => work.rank_first(run)?,
         Input::NoteRun { run, text } => work.note_run(run, &text)?,
         Input::Peeked { session } => work.peeked(session),

@@ -319,6 +319,7 @@ fn fleet(strips: u32) -> Fleet {
                 line: Line::Open,
                 added: at,
                 removed: false,
+                auto_land: Vec::new(),
                 held: None,
                 fates: Vec::new(),
                 workflow: None,
@@ -351,6 +352,7 @@ fn fleet(strips: u32) -> Fleet {
                 base: oid.clone(),
                 approved: oid.clone(),
                 settling: false,
+                takes_back: None,
                 stop: None,
                 stopped_by: Vec::new(),
                 window: None,
@@ -380,9 +382,10 @@ fn fleet(strips: u32) -> Fleet {
 
 fn policy(slots: u32) -> Policy {
     Policy {
-        queue: pilothouse_contract::queue::Limits::default(),
         review: Default::default(),
         risk: Default::default(),
+        sample: Default::default(),
+        queue: pilothouse_contract::queue::Limits::default(),
         completeness: Completeness::Off,
         judge: None,
         gates: pilothouse_contract::gate::Gates::Report,

@@ -23,6 +23,7 @@ use crate::words::{age, clock, count, many, one};
 #[component]
 pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     let desk = desk();
+    super::sample::begin(desk, pull);
     let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.pulls.get(&pull).cloned()));
     let alarm = Memo::new(move |_| desk.alarm_of(&Subject::Pull(pull)));
     let head = move || {
@@ -131,6 +132,7 @@ fn prose(
     view! {
         <section><h3>"What"</h3>{what}</section>
         <section><h3>"Why"</h3><p>{many(&pull.body.why)}</p></section>
+        {super::sample::after(pull)}
         {super::review::sections(pull, mix)}
         <section><h3>"How verified"<span class="n">{format!("{held} of {} proofs hold", pull.body.verified.len())}</span></h3><ul class="proofs">{proofs}</ul></section>
         <section><h3>"Checks"<span class="n">{format!("{passed} of {} passed {}", pull.checks.len(), result.unwrap_or_default())}</span></h3><ul class="proofs" data-name="pull-checks">{checks}</ul></section>
@@ -169,6 +171,7 @@ fn landbar(pull: &Pull) -> AnyView {
         PullState::Landable | PullState::WaitsForCheckout { .. } | PullState::WaitsForLine => {
             view! { <CommandButton id="land" label="Land now"/> }.into_any()
         }
+        PullState::Landed { .. } if pull.after.waits() => super::sample::answers(),
         _ => ().into_any(),
     };
     let open = pull.review.unanswered().count();

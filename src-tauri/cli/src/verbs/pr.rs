@@ -87,6 +87,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         push_back: bool,
     },
+    /// Take back what it landed: opens a pull request that is checked and lands like any other
+    Revert {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// Why
+        because: String,
+    },
     /// Land it now, or hear what is missing
     Land {
         /// Its id
@@ -129,7 +137,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             let pull = id::<PullId>(&pull)
                 .map_err(|why| Fault::missing(why).hint("a forge's is called owner/name#7"))?;
             let page = desk::call(ask::pull::Show { pull }).await?;
-            out.value(&page, |page| show(page, diff));
+            out.value(&page, |page| page_of(page, diff));
             Ok(HOLDS)
         }
         Verb::Approve { pull } => {
@@ -163,6 +171,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             let reply = pr_review::reply(accept, tracker, push_back)?;
             let pull = desk::call(ask::review::Answer { pull, finding, reply, says }).await?;
             out.value(&pull, |it| format!("{}: {}", it.id, short(&it.review.says(), 200)));
+            Ok(HOLDS)
+        }
+        Verb::Revert { pull, because } => {
+            let run = desk::call(ask::after::TakeBack { pull, because }).await?;
+            out.value(&run, |it| format!("{} takes back {pull}: pilothouse run show {}", it.id, it.id));
             Ok(HOLDS)
         }
         Verb::Land { pull, why, .. } => {
@@ -241,7 +254,7 @@ fn age(now: At, since: At) -> String {
     }
 }
 
-fn show(page: &ask::pull::PullPage, diff: bool) -> String {
+pub(super) fn page_of(page: &ask::pull::PullPage, diff: bool) -> String {
     let it = &page.pull;
     let mut says = format!(
         "{}: {}\n{}: {}\n{} into {}: {} commits, {} files, +{} -{}\n",
@@ -302,6 +315,7 @@ fn show(page: &ask::pull::PullPage, diff: bool) -> String {
         }
         None => {}
     }
+    says.push_str(&pr_review::after(it));
     if diff {
         says.push('\n');
         says.push_str(&text::plain(&page.diff, true));

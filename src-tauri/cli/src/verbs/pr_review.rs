@@ -107,3 +107,38 @@ fn line(it: &Finding) -> String {
     let by = if it.agent.is_empty() { it.by.to_string() } else { it.agent.clone() };
     format!("  {}. {}{place} ({}): {}", it.number, it.priority.word(), short(&by, 60), short(&it.what, 200))
 }
+
+/// What came after the landing.
+pub(super) fn after(pull: &Pull) -> String {
+    let it = &pull.after;
+    let mut says = String::new();
+    if let Some(of) = it.takes_back {
+        says.push_str(&format!("\nIt takes back {of}.\n"));
+    }
+    if let Some(by) = it.taken_back {
+        says.push_str(&format!("\nIt was taken back by {by}.\n"));
+    }
+    match (&it.sampled, it.waits()) {
+        (Some(it), _) => says.push_str(&format!(
+            "\nLooked at by {} for {} minutes: {}. {}\n",
+            it.by,
+            it.minutes,
+            it.verdict.word(),
+            short(&it.says, 200)
+        )),
+        (None, true) => says.push_str(&format!(
+            "\nYou are to look at it: pilothouse sample verdict {} fine|fix|revert --minutes N\n",
+            pull.id
+        )),
+        _ => {}
+    }
+    for it in &it.escapes {
+        let mended = it.mended_by.map(|it| format!(", mended by {it}")).unwrap_or_default();
+        says.push_str(&format!(
+            "Something was wrong with it, by {}{mended}: {}\n",
+            it.by,
+            short(&it.says, 200)
+        ));
+    }
+    says
+}

@@ -1,7 +1,9 @@
 //! `pilothouse project …`
 
 use clap::Subcommand;
+use pilothouse_contract::after::Rates;
 use pilothouse_contract::project::{FoundKind, Line, Project, Trust};
+use pilothouse_contract::risk::RiskClass;
 use pilothouse_contract::{Fault, ask};
 
 use crate::desk::{self, End, HOLDS};
@@ -31,6 +33,23 @@ pub(crate) enum Verb {
         /// Its name or id
         project: String,
     },
+    /// See how changes of a risk class went; with --on --yes they land without your yes once checked and reviewed
+    AutoLand {
+        /// Its name or id
+        project: String,
+        /// low, medium or high
+        #[arg(value_parser = class)]
+        class: RiskClass,
+        /// Switch it on
+        #[arg(long, conflicts_with = "off")]
+        on: bool,
+        /// Switch it off
+        #[arg(long)]
+        off: bool,
+        /// You saw how it went so far
+        #[arg(long)]
+        yes: bool,
+    },
     /// Say yes to a move of the default branch that stopped the line
     Adopt {
         /// Its name or id
@@ -43,6 +62,10 @@ pub(crate) enum Verb {
     },
 }
 
+fn class(word: &str) -> Result<RiskClass, String> {
+    RiskClass::of(word).ok_or_else(|| "it is low, medium or high".to_owned())
+}
+
 pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
         Verb::Add { path } => add(&path, out).await,
@@ -53,6 +76,28 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             desk::call(ask::project::Remove { project: it.id }).await?;
             out.value(&serde_json::json!({ "removed": it.id }), |_| {
                 format!("{} is off the list. Its repository {} is as it was.", it.name, it.path)
+            });
+            Ok(HOLDS)
+        }
+        Verb::AutoLand { project, class, on, off, yes } => {
+            let it = desk::project(&project).await?;
+            let seen = desk::call(ask::after::Desk { project: Some(it.id) }).await?.rates;
+            let says = seen.iter().find(|it| it.class == class).map(Rates::says).unwrap_or_default();
+            if (on && !yes) || (!on && !off) {
+                let is_on = it.auto_land.contains(&class);
+                let word = if is_on { "on" } else { "off" };
+                out.value(&seen, |_| {
+                    let how = format!("pilothouse project auto-land {} {} --on --yes", it.name, class.word());
+                    format!("It is {word} in {}. So far: {says}\nTo switch it on: {how}", it.name)
+                });
+                return Ok(if is_on { HOLDS } else { desk::does_not_hold() });
+            }
+            let page =
+                desk::call(ask::after::AutoLand { project: it.id, class, on, seen: says.clone() }).await?;
+            let word =
+                if on { "land by themselves now, once checked and reviewed" } else { "wait for a yes again" };
+            out.value(&page, |_| {
+                format!("Changes of {} risk in {} {word}. So far: {says}", class.word(), it.name)
             });
             Ok(HOLDS)
         }

@@ -138,7 +138,7 @@ impl Desk {
     }
 
     /// A name for the item branch that no ref and no run has.
-    async fn free_branch(
+    pub(super) async fn free_branch(
         &self,
         git: &crate::ports::git::Git,
         slug: &str,

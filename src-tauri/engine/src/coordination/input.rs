@@ -17,6 +17,7 @@ use pilothouse_contract::{
     AttemptId, ItemId, Oid, ProjectId, PullId, QuestionId, RefName, RunId, SessionId, WorktreeId,
 };
 
+use super::after::Afterwards;
 use super::draft::Drafting;
 use super::effect::{Effect, Outcome};
 use super::review::Reviewing;
@@ -273,6 +274,8 @@ pub enum Input {
     },
     /// Something happens to the review of a pull request.
     Reviewing(Reviewing),
+    /// Something happens after a landing.
+    Afterwards(Afterwards),
     /// A person says yes to a pull request.
     ApprovePull {
         /// Which.

@@ -36,6 +36,7 @@ impl Work<'_> {
             line: Line::Open,
             added: self.now,
             removed: false,
+            auto_land: Vec::new(),
             held: known.as_ref().and_then(|it| it.held.clone()),
             fates: known.as_ref().map(|it| it.fates.clone()).unwrap_or_default(),
             workflow: None,

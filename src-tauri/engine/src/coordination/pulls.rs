@@ -1,11 +1,12 @@
 //! Pull requests on the local forge: opened, merged as objects, checked on the merge result, approved. What follows a yes is the
 //! queue's (see `queue.rs`).
 
+use pilothouse_contract::after::After;
 use pilothouse_contract::evidence::{Gate, Verdict};
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::pull::{Body, Pull, PullApproval, PullState, VerifiedLine};
 use pilothouse_contract::review::Review;
-use pilothouse_contract::run::{Approval, Run, RunState, TaskState};
+use pilothouse_contract::run::{Run, RunState, TaskState};
 use pilothouse_contract::spec::Verify;
 use pilothouse_contract::stop::Stop;
 use pilothouse_contract::{Event, EvidenceId, Fault, Oid, ProjectId, PullId, RunId, Who};
@@ -57,10 +58,11 @@ impl Work<'_> {
                 result: None,
                 checks: Vec::new(),
                 approval: None,
+                review: Review::default(),
+                after: After { takes_back: it.takes_back, ..After::default() },
                 checking: None,
                 given_up: Vec::new(),
                 queued: None,
-                review: Review::default(),
                 opened: self.now,
                 moved: self.now,
             },
@@ -78,6 +80,9 @@ impl Work<'_> {
     /// What, why, how verified; each line of the last is bound to the evidence that says so.
     fn body(&self, run: &Run, summary: &str) -> Body {
         let mut body = Body { why: summary.to_owned(), ..Body::default() };
+        if let Some(it) = run.takes_back.and_then(|id| self.fleet.pulls.get(&id)) {
+            body.what.push(format!("takes back {}: {}", it.id, it.title));
+        }
         for task in &run.tasks {
             let TaskState::Done { commit } = &task.state else { continue };
             body.what.push(format!("{}: {} ({})", task.spec.id, task.spec.title, commit.short()));
@@ -164,8 +169,8 @@ impl Work<'_> {
         let why = format!("{} checks passed on the merge result {}", it.checks.len(), result.tree.short());
         self.move_pull(pull, PullState::WaitsForApproval, &why, &evidence);
         self.move_item(it.item, ItemState::InReview, &why, &evidence);
-        if run.policy.approve == Approval::Policy && !self.policy_waits(&it) {
-            let by = self.policy_of(run.id);
+        let yes = it.approval.as_ref().is_some_and(|yes| yes.head == it.head);
+        if let Some(by) = self.by_itself(&it, &run).filter(|_| !yes && !self.policy_waits(&it)) {
             self.approve_as(pull, by);
         }
     }

@@ -103,12 +103,12 @@ impl Work<'_> {
     fn approved(&self, project: ProjectId) -> Vec<Pull> {
         let all = self.pulls_of(project).into_iter().filter_map(|id| self.fleet.pulls.get(&id));
         let live = |it: &&Pull| self.fleet.runs.get(&it.run).is_some_and(|run| run.state.is_live());
-        // One that is being landed is not held by what is said of it this moment.
-        let open = |it: &&Pull| {
+        // Nothing is in it over a finding that nobody answered; what is being landed lands.
+        let kept = |it: &&Pull| {
             it.state == PullState::Landing || self.review_keeps(it, it.approval.as_ref()).is_none()
         };
-        let all = all.filter(|it| is_approved(it)).filter(live).filter(open);
-        let mut all: Vec<Pull> = all.cloned().collect();
+        let mut all: Vec<Pull> =
+            all.filter(|it| is_approved(it)).filter(live).filter(kept).cloned().collect();
         all.sort_by_key(|it| (it.queued.as_ref().map_or(u64::MAX, |it| it.turn), it.id));
         all
     }
@@ -496,9 +496,10 @@ impl Work<'_> {
     fn landed(&mut self, it: &Pull, new: &Oid, evidence: &[EvidenceId]) {
         let commit = it.result.as_ref().map_or_else(|| new.clone(), |it| it.commit.clone());
         let why = format!("{} stands at {}", it.onto.short(), new.short());
-        self.move_pull(it.id, PullState::Landed { commit }, &why, evidence);
+        self.move_pull(it.id, PullState::Landed { commit: commit.clone() }, &why, evidence);
         self.move_run(it.run, RunState::Landed, &why);
         self.move_item(it.item, ItemState::Landed, &why, evidence);
+        self.after_landing(it, &commit);
         self.effect(Effect::DropBranch { project: it.project, branch: it.from.clone(), at: it.head.clone() });
         // What it was drafted on is in what landed; if somebody went on from there, it stays.
         if let Some((branch, at)) = self.draft(it.item).map(|it| (it.branch.clone(), it.head.clone())) {

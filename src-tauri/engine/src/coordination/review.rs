@@ -10,7 +10,7 @@ use pilothouse_contract::card::{Excuse, Writer};
 use pilothouse_contract::pull::{Pull, PullApproval, PullState};
 use pilothouse_contract::review::{Finding, Happened, Reply, Role, Round, Sitting, Stage};
 use pilothouse_contract::risk::Risk;
-use pilothouse_contract::run::{Approval, Run, RunState};
+use pilothouse_contract::run::{Run, RunState};
 use pilothouse_contract::session::{Ending, Session};
 use pilothouse_contract::{Event, Fault, Oid, PullId, RunId, SessionId, Who};
 use serde::{Deserialize, Serialize};
@@ -205,12 +205,11 @@ impl Work<'_> {
     }
 
     /// Nothing keeps it any more: what waited for that goes on.
-    fn review_settled(&mut self, pull: PullId) {
+    pub(super) fn review_settled(&mut self, pull: PullId) {
         let Some((it, run)) = self.reviewable(pull) else { return };
         let yes = it.approval.as_ref().is_some_and(|yes| yes.head == it.head);
-        let by_policy = run.policy.approve == Approval::Policy && it.state == PullState::WaitsForApproval;
-        if !yes && by_policy {
-            let by = self.policy_of(run.id);
+        let by = self.by_itself(&it, &run).filter(|_| it.state == PullState::WaitsForApproval);
+        if let Some(by) = by.filter(|_| !yes && !self.policy_waits(&it)) {
             self.approve_as(pull, by);
         }
     }
@@ -234,8 +233,12 @@ impl Work<'_> {
         if run.state != RunState::InPull {
             return Some("another head is on its way".to_owned());
         }
-        let by_person = yes.is_some_and(|it| matches!(it.by, Who::Person(_)));
-        let waits = !by_person || run.policy.review.person_waits;
+        // Where a person is to decide, a person's yes is the decision.
+        let decided = || pull.review.stands.as_ref().is_some_and(|it| it.stage == Stage::Person);
+        let waits = match yes.map(|it| &it.by) {
+            Some(Who::Person(_)) => run.policy.review.person_waits && !decided(),
+            _ => true,
+        };
         (waits && self.policy_waits(pull)).then(|| "its review is not over".to_owned())
     }
 

@@ -210,6 +210,7 @@ impl Work<'_> {
             audit: None,
             integrating: None,
             pull: None,
+            takes_back: None,
             by: self.who.clone(),
             started: self.now,
             moved: self.now,
@@ -364,6 +365,11 @@ impl Work<'_> {
         // A window says when work begins. What is made may land whenever somebody says yes.
         self.go_on_with_window(&it);
         self.move_item(it.item, ItemState::Assembled, &why, &[]);
+        if it.takes_back.is_some() {
+            // It has no folder of a spec that anything could be written in.
+            self.effect(Effect::Propose { run, head });
+            return;
+        }
         self.effect(Effect::WriteRecord { run, head });
     }
 

@@ -320,6 +320,7 @@ mod tests {
             line: pilothouse_contract::project::Line::Open,
             added: pilothouse_contract::At(1),
             removed: false,
+            auto_land: Vec::new(),
             held: None,
             fates: Vec::new(),
             workflow: None,

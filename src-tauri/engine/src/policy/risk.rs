@@ -3,6 +3,8 @@
 //!
 //! Refuses to read anything: it is told which paths changed, by how many lines, and what the changed lines say.
 
+use std::collections::BTreeMap;
+
 use pilothouse_contract::Oid;
 use pilothouse_contract::risk::{Hit, Risk, RiskClass, RiskRules};
 
@@ -199,7 +201,24 @@ pub fn weigh(change: &Change<'_>, rules: &RiskRules, besides: Besides<'_>) -> Ri
         Hit { class: RiskClass::Low, rule: rule.to_owned() }
     });
     hits.truncate(HITS_MAX);
-    Risk { class: first.class, rule: first.rule, hits, head: change.head.clone() }
+    Risk { class: first.class, rule: first.rule, hits, areas: areas(&touched), head: change.head.clone() }
+}
+
+/// So many areas are named.
+const AREAS_MAX: usize = 4;
+
+/// The areas that a change touches, most of it first: the two upper folders of each path.
+fn areas(touched: &[&Touched]) -> Vec<String> {
+    let mut all: BTreeMap<String, u64> = BTreeMap::new();
+    for it in touched {
+        let folders = it.path.rsplit_once('/').map_or("", |(folders, _)| folders);
+        let area: Vec<&str> = folders.split('/').take(2).collect();
+        let area = if folders.is_empty() { "the top".to_owned() } else { area.join("/") };
+        *all.entry(area).or_default() += 1 + u64::from(it.added) + u64::from(it.removed);
+    }
+    let mut all: Vec<(String, u64)> = all.into_iter().collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.into_iter().take(AREAS_MAX).map(|it| it.0).collect()
 }
 
 /// A word of money or rights that is a part of a path.

@@ -2,6 +2,7 @@
 //! (see [`super::conduct`]). The rest of the file belongs to others. Format of the front matter: YAML 1.2; the keys are listed in the
 //! project's README.
 
+use pilothouse_contract::after::SamplePolicy;
 use pilothouse_contract::card::Writer;
 use pilothouse_contract::gate::Gates;
 use pilothouse_contract::money::{Money, Price};
@@ -95,6 +96,7 @@ struct Settings {
     reviewer: Option<String>,
     review: ReviewSettings,
     risk: RiskRules,
+    sample: SamplePolicy,
     lenses: Option<Vec<String>>,
     gates: Gates,
     wip: Option<u32>,
@@ -420,6 +422,7 @@ impl Workflow {
             gates: settings.gates,
             review,
             risk: settings.risk,
+            sample: settings.sample,
             // Read before, so it can be read.
             limits: self.limits().unwrap_or_default(),
             protected,

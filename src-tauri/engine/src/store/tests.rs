@@ -25,6 +25,7 @@ fn added() -> Record {
         fates: Vec::new(),
         workflow: None,
         removed: false,
+        auto_land: Vec::new(),
     };
     Record { seq: 1, at: At(5), who: Who::Person("a".to_owned()), event: Event::ProjectAdded { project } }
 }

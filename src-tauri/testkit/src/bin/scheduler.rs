@@ -117,6 +117,7 @@ fn run(tasks: usize, slots: u32, seed: u64) -> Run {
         base: "0".into(),
         approved: "0".into(),
         settling: false,
+        takes_back: None,
         stop: None,
         stopped_by: Vec::new(),
         window: None,

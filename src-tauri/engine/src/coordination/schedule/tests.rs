@@ -28,6 +28,7 @@ fn run(tasks: Vec<TaskSpec>, slots: u32) -> Run {
         base: "0".into(),
         approved: "0".into(),
         settling: false,
+        takes_back: None,
         stop: None,
         stopped_by: Vec::new(),
         window: None,

@@ -175,6 +175,13 @@ fn the_policys_yes_waits_for_the_review_and_a_persons_does_not_but_for_what_is_o
 
     let mut strict = reviewed(Approval::Person, 3);
     strict.review.person_waits = true;
+    let mut desk = Desk::new(&[task("T001", proof())], strict.clone());
+    let session = desk.sat(Role::Review);
+    desk.take(Input::KillSession { session });
+    desk.gets_up(session);
+    desk.go_to_the_end();
+    desk.take(Input::ApprovePull { pull: PULL, head: None });
+    assert_eq!(desk.pull().state, PullState::Landing, "where a person decides, their yes is the decision");
     let mut desk = Desk::new(&[task("T001", proof())], strict);
     let session = desk.sat(Role::Review);
     desk.go_to_the_end();

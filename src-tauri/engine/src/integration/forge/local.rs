@@ -135,6 +135,11 @@ mod tests {
                 PullCheck { command: "make test".to_owned(), evidence: None, passed: None },
             ],
             approval: None,
+            review: Default::default(),
+            after: Default::default(),
+            checking: None,
+            given_up: Vec::new(),
+            queued: None,
             opened: At(1),
             moved: At(2),
         }

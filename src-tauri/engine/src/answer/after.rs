@@ -1,0 +1,98 @@
+//! After landings: the desk of changes to look at, verdicts, escapes, reverts, and auto-land.
+
+use pilothouse_contract::after::{class, debt, rates, waiting};
+use pilothouse_contract::pull::{Pull, PullState};
+use pilothouse_contract::run::Run;
+use pilothouse_contract::{Answer, Event, Fault, Oid, ask, text};
+
+use super::Desk;
+use crate::coordination::{Afterwards, Input, TakeBackFacts};
+use crate::perform::{git_of, now};
+use crate::ports::git::GitError;
+
+fn in_words(error: GitError) -> Fault {
+    Fault::environment(error.to_string())
+}
+
+impl Answer<ask::after::Desk> for Desk {
+    async fn answer(&self, call: ask::after::Desk) -> Result<ask::after::DeskPage, Fault> {
+        let fleet = self.engine.fleet();
+        let mut waits: Vec<Pull> = waiting(&fleet, call.project).into_iter().cloned().collect();
+        // One tour: what lies in one area is read together.
+        let area = |it: &Pull| it.review.risk.as_ref().and_then(|it| it.areas.first().cloned());
+        waits.sort_by_key(|it| (std::cmp::Reverse(class(it)), area(it), it.moved, it.id));
+        Ok(ask::after::DeskPage {
+            waits,
+            debt: debt(&fleet, call.project, now()),
+            rates: rates(&fleet, call.project),
+        })
+    }
+}
+
+impl Answer<ask::after::Sample> for Desk {
+    async fn answer(&self, call: ask::after::Sample) -> Result<Pull, Fault> {
+        let ask::after::Sample { pull, verdict, minutes, says } = call;
+        self.act(Input::Afterwards(Afterwards::Sample { pull, verdict, minutes, says })).await?;
+        self.pull(pull)
+    }
+}
+
+impl Answer<ask::after::Escape> for Desk {
+    async fn answer(&self, call: ask::after::Escape) -> Result<Pull, Fault> {
+        let ask::after::Escape { pull, says, mended_by } = call;
+        self.act(Input::Afterwards(Afterwards::Escape { pull, says, mended_by })).await?;
+        self.pull(pull)
+    }
+}
+
+impl Answer<ask::after::TakeBack> for Desk {
+    async fn answer(&self, call: ask::after::TakeBack) -> Result<Run, Fault> {
+        let pull = self.pull(call.pull)?;
+        self.see_main(pull.project).await?;
+        let project = self.project(pull.project)?;
+        self.engine.as_trusted(&project).await?;
+        let PullState::Landed { commit } = &pull.state else {
+            let says = format!("{} has not landed: it is {}", pull.id, pull.state.word());
+            return Err(Fault::refused(says));
+        };
+        let git = git_of(&project);
+        let at = now();
+        let author = crate::execution::commits::author(&git, at).await;
+        // On top of what landed, with the tree of before: merged into the default branch it takes back that change and no other.
+        let before = git.commit_of(&format!("{commit}^1")).await.map_err(in_words)?;
+        let before =
+            before.ok_or_else(|| Fault::environment(format!("{} has nothing before it", commit.short())))?;
+        let tree = git.tree_of(&before).await.map_err(in_words)?;
+        let message = format!(
+            "Revert {}: {}\n\n{}\n\nThis takes back {commit}.\n",
+            pull.id,
+            text::line(&pull.title, 200),
+            text::plain(&call.because, true)
+        );
+        let head: Oid = git.commit(&tree, &[commit], &message, &author).await.map_err(in_words)?;
+        let branch = self.free_branch(&git, &format!("revert-{}", pull.id)).await.map_err(in_words)?;
+        let facts =
+            TakeBackFacts { pull: pull.id, head, base: project.main.clone(), branch, because: call.because };
+        let records = self.act(Input::Afterwards(Afterwards::TakeBack(Box::new(facts)))).await?;
+        let run = records.into_iter().find_map(|it| match it.event {
+            Event::RunStarted { run } => Some(*run),
+            _ => None,
+        });
+        run.ok_or_else(|| Fault::bug("a revert was begun and not told"))
+    }
+}
+
+impl Answer<ask::after::AutoLand> for Desk {
+    async fn answer(&self, call: ask::after::AutoLand) -> Result<ask::after::AutoLandPage, Fault> {
+        let ask::after::AutoLand { project, class, on, seen } = call;
+        let all = rates(&self.engine.fleet(), Some(project));
+        let now = all.iter().find(|it| it.class == class).map(|it| it.says()).unwrap_or_default();
+        if on && seen != now {
+            return Err(Fault::refused(format!(
+                "that is switched on only in sight of how it went so far: {now}"
+            )));
+        }
+        self.act(Input::Afterwards(Afterwards::AutoLand { project, class, on, seen })).await?;
+        Ok(ask::after::AutoLandPage { project: self.project(project)?, rates: all })
+    }
+}
