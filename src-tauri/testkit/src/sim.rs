@@ -238,7 +238,7 @@ impl Sim {
             review: self.reviewers(),
             ..workflow.policy(agent)
         };
-        let policy = if self.lands { self.to_land(policy) } else { policy };
+        let policy = if self.lands { self.policy_of_many(policy) } else { policy };
         let window = self.window();
         let claim = self.rng.bool().then(|| Claim {
             id: item.to_string(),

@@ -55,7 +55,7 @@ impl Sim {
     }
 
     /// The policy of a run that is to land beside others.
-    pub(super) fn to_land(&mut self, policy: Policy) -> Policy {
+    pub(super) fn policy_of_many(&mut self, policy: Policy) -> Policy {
         let rng = &mut self.rng;
         let checks = match rng.u32(0..3) {
             0 => vec![],
