@@ -69,10 +69,14 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     let waits = move || {
         let rows = waiting.get().into_iter().map(|it| {
             let since = it.since;
-            view! { <li><span class="proof"><Icon name="clock"/><span class="cut">{one(&it.says)}</span><span class="res">{move || age(desk.mirror.now.get(), since)}</span><span></span></span><p class="quiet">{format!("Ends by: {}", one(&it.ends))}</p></li> }
+            view! {
+                <ul class="proofs"><li><span class="proof"><Icon name="clock"/><span class="cut">{one(&it.says)}</span><span class="res">{move || age(desk.mirror.now.get(), since)}</span><span></span></span></li></ul>
+                <p class="quiet">{format!("Ends by: {}", one(&it.ends))}</p>
+            }
         });
         let rows = rows.collect_view();
-        (!waiting.with(Vec::is_empty)).then(|| view! { <section><h3>"Waits for"</h3><ul class="proofs" data-name="pull-waits">{rows}</ul></section> })
+        let none = waiting.with(Vec::is_empty);
+        (!none).then(|| view! { <section data-name="pull-waits"><h3>"Waits for"</h3>{rows}</section> })
     };
     let prose = move || named.get().map(|(it, found, mix)| prose(&found, &it, &mix, open));
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
