@@ -217,6 +217,7 @@ fn the_window_lists_them_with_their_age_and_says_when_the_forge_is_silent() {
     let mut scene = Scene::new(&[]);
     assert_eq!(scene.login(&["--file"]).code, 0);
     let window = Window::open(&scene.home, Options::default());
+    window.wait_text("body", "Nothing needs you");
     window.keys("ctrl+3");
     window.wait(".window[data-view=pulls] [data-name=forge]");
     let one = format!("[data-subject='{}/{FULL}#1']", scene.host);

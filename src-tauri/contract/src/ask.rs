@@ -19,7 +19,6 @@ pub mod engine;
 
 /// New items, their refinement and their gates.
 pub mod draft;
-
 /// Forges and their pull requests.
 pub mod forge;
 
