@@ -177,6 +177,7 @@ pub(crate) fn says(record: &Record) -> Option<String> {
         Event::SlotsSet { slots } => format!("Slots over all projects: {slots}"),
         Event::KeepAwake { on: true } => "This machine is kept awake while runs are carried".to_owned(),
         Event::KeepAwake { on: false } => "This machine may sleep again".to_owned(),
+        Event::ForgeSaid { pull, says, .. } => format!("{pull}: {says}"),
         Event::Notice { says, .. } => says.clone(),
         Event::EvidenceGathered { evidence } => format!(
             "{} {}: {}",

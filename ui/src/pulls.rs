@@ -1,13 +1,19 @@
-//! The pull requests: what waits to land, and what landed; one of them on the stage.
+//! The pull requests: what waits to land, and what landed; one of them on the stage. Beside them those that forges tell of, with the
+//! age of what is known.
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use pilothouse_contract::after::class;
+use pilothouse_contract::ask::forge::ForgePage;
 use pilothouse_contract::board::Subject;
+use pilothouse_contract::forge::{ForgePull, Merge, Reach};
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::waits::waits;
+use pilothouse_contract::{Event, ask};
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
+use crate::ipc;
 use crate::kit::Chip;
 use crate::words::{age, one};
 
@@ -108,6 +114,97 @@ pub(crate) fn PullList() -> impl IntoView {
                 {move || (n(Part::ToLook) > 0).then(|| view! { <section class="bay" data-bay="to-look"><h2>"Landed, to look at"<span class="n">{move || n(Part::ToLook)}</span></h2><ul>{move || part(Part::ToLook)}</ul></section> })}
                 <section class="bay"><h2>"Landed and sent back"<span class="n">{move || n(Part::Over)}</span></h2><ul>{move || part(Part::Over)}</ul></section>
             </div>
+            <Elsewhere/>
         </section>
+    }
+}
+
+/// So often what forges told is read again while the list is shown; news are read at once.
+const LOOK_MS: i64 = 10_000;
+
+/// What forges tell of.
+#[component]
+fn Elsewhere() -> impl IntoView {
+    let desk = desk();
+    let page = RwSignal::new(ForgePage::default());
+    let news = Memo::new(move |_| {
+        let said = desk.mirror.recent.with(|all| {
+            all.iter().rev().find(|it| matches!(it.event, Event::ForgeSaid { .. })).map(|it| it.seq)
+        });
+        (said, desk.mirror.now.get().0 / LOOK_MS, desk.place.project.get())
+    });
+    Effect::new(move |_| {
+        let project = news.get().2;
+        spawn_local(async move {
+            if let Ok(told) = ipc::call(ask::forge::List { project }).await
+                && page.with_untracked(|known| *known != told)
+            {
+                page.set(told);
+            }
+        });
+    });
+    let forge = move |reach: Reach| {
+        let pulls: Vec<ForgePull> = page.with(|it| {
+            let filter = desk.place.filter.get().to_lowercase();
+            let fits = |it: &&ForgePull| {
+                it.host == reach.host && (filter.is_empty() || it.title.to_lowercase().contains(&filter))
+            };
+            it.pulls.iter().filter(fits).cloned().collect()
+        });
+        let known = move || match reach.known {
+            Some(at) => format!("as it was {} ago", age(desk.mirror.now.get(), at)),
+            None => "never heard yet".to_owned(),
+        };
+        let trouble = reach.trouble.as_ref().map(|why| view! { <p class="note" data-name="forge-trouble"><crate::kit::Icon name="warning"/><span>{one(why)}</span></p> });
+        let rows = pulls.iter().map(row).collect_view();
+        view! {
+            <section class="bay" data-name="forge" data-host=reach.host.clone()>
+                <h2>{one(&reach.host)}<span class="n">{pulls.len()}</span><span class="age" data-name="known">{known}</span></h2>
+                {trouble}<ul>{rows}</ul>
+            </section>
+        }
+    };
+    move || {
+        let reaches = page.with(|it| it.forges.clone());
+        (!reaches.is_empty()).then(|| {
+            view! { <div class="bays" data-name="elsewhere" role="group" aria-label="Pull requests of forges">{reaches.into_iter().map(forge).collect_view()}</div> }
+        })
+    }
+}
+
+fn row(it: &ForgePull) -> impl IntoView + use<> {
+    let (passed, failed, pending) = it.tally();
+    let p = match it.merge {
+        Merge::Conflict => Some("2"),
+        _ if failed > 0 => Some("2"),
+        _ => None,
+    };
+    let mut why = vec![it.merge.words()];
+    if !it.checks.is_empty() {
+        why.push(format!("{passed} of {} checks passed", passed + failed + pending));
+    }
+    if !it.decision.words().is_empty() && !matches!(it.merge, Merge::Blocked { .. }) {
+        why.push(it.decision.words().to_owned());
+    }
+    if it.open_threads() > 0 {
+        why.push(format!("{} open threads", it.open_threads()));
+    }
+    if let Some(queue) = &it.queue {
+        why.push(format!("{} in the queue", queue.position));
+    }
+    let url = it.url.clone().unwrap_or_default();
+    let open = move |_| {
+        let url = url.clone();
+        spawn_local(async move {
+            // The shell says itself why it could not.
+            let _told = ipc::visit(&url).await;
+        });
+    };
+    view! {
+        <li class="strip" data-subject=it.full_name() data-p=p>
+            <div class="l"><span class="call">{one(&it.name())}</span><span class="title cut">{one(&it.title)}</span><span class="ctx">{format!("+{} −{}", it.size.added, it.size.removed)}</span></div>
+            <div class="l"><span class="why cut">{one(&why.join(" · "))}</span></div>
+            <div class="l"><code class="mono cut">{one(&it.command())}</code><button class="button push" data-size="small" type="button" data-name="open-forge" on:click=open>"Open in browser"</button></div>
+        </li>
     }
 }

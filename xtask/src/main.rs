@@ -5,6 +5,7 @@
 mod bench;
 mod chaos;
 mod conformance;
+mod fake_github;
 mod fuzz;
 mod need;
 #[cfg(feature = "pages")]
@@ -100,6 +101,15 @@ enum Task {
     },
     /// Let a fleet work for long, in the real world or a simulated one; say what was lost, and whether anything grows
     Soak(soak::Args),
+    /// A GitHub on this machine, with pull requests in it, to try things out against
+    FakeGithub {
+        /// Its port
+        #[arg(long, default_value_t = 8931)]
+        port: u16,
+        /// Install what is missing without asking (also as root, and where CI is set)
+        #[arg(long)]
+        yes: bool,
+    },
     /// Run the tests of the Symphony specification's rows and write src-tauri/symphony/CONFORMANCE.md
     Conformance {
         /// One JSON document
@@ -131,6 +141,7 @@ fn main() -> ExitCode {
         Task::Sim { seeds, from, json } => sim::run("simulate", from, seeds, json),
         Task::SimLanding { seeds, from, json } => sim::run("landings", from, seeds, json),
         Task::Soak(args) => soak::run(args),
+        Task::FakeGithub { port, yes } => fake_github::run(port, yes),
         Task::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
         Task::Pages => pages(),
     };

@@ -99,6 +99,26 @@ pub(crate) const CLAUDE: Need = Need {
     root: false,
 };
 
+/// GitHub's own descriptions of itself, pinned like the agent: what the double of GitHub is held against.
+pub(crate) const GITHUB: Need = Need {
+    name: "GitHub's own descriptions below target/github",
+    there: "cd target/github/node_modules/@octokit && grep -q '\"version\": \"15.26.1\"' graphql-schema/package.json && grep -q '\"version\": \"23.0.2\"' openapi/package.json && grep -q '\"version\": \"7.6.1\"' webhooks-examples/package.json",
+    install: &[
+        "npm install --prefix target/github --ignore-scripts --no-audit --no-fund --loglevel=error @octokit/graphql-schema@15.26.1 @octokit/openapi@23.0.2 @octokit/webhooks-examples@7.6.1",
+    ],
+    root: false,
+};
+/// GitHub's own program: another client that has to agree with ours.
+pub(crate) const GH: Need =
+    Need { name: "gh", there: "gh --version", install: &["apt-get install -y gh"], root: true };
+/// A keyring for a test of its own.
+pub(crate) const KEYRING: Need = Need {
+    name: "a keyring (gnome-keyring)",
+    there: "command -v gnome-keyring-daemon",
+    install: &["apt-get install -y gnome-keyring"],
+    root: true,
+};
+
 /// What tests draw with beside an agent.
 pub(crate) const PAGER: Need = Need {
     name: "a pager (less)",

@@ -13,6 +13,7 @@ pub(crate) fn run(yes: bool) -> Result<ExitCode> {
     need::all(&window::NEEDS, yes)?;
     need::all(&window::UNSEEN, yes)?;
     need::all(&[need::UNSHARE, need::NPM, need::CLAUDE, need::PAGER, need::EDITOR], yes)?;
+    need::all(&[need::GITHUB, need::GH, need::KEYRING], yes)?;
     step::cargo("Format", &["fmt", "--all", "--check"], &[])?;
     window::build()?;
     step::cargo(

@@ -52,7 +52,7 @@ enum Verb {
     /// Worktrees that Pilothouse made
     #[command(subcommand)]
     Worktree(verbs::worktree::Verb),
-    /// Pull requests on the local forge
+    /// Pull requests: those on the local forge, and those that forges tell of
     #[command(subcommand)]
     Pr(verbs::pr::Verb),
     /// Changes that landed: what you are to look at, what you think of it, what escaped
@@ -61,6 +61,9 @@ enum Verb {
     /// The line of a project: stop it, so that nothing lands, and open it again
     #[command(subcommand)]
     Line(verbs::line::Verb),
+    /// Forges - GitHub - that you are logged in to, and whether they answer
+    #[command(subcommand)]
+    Forge(verbs::forge::Verb),
     /// What happened since you left: what landed and how it was verified, what stands still, what needs you
     Brief(verbs::brief::Args),
     /// What a run took, what came of it, how it was verified and who touched it; as Markdown, or as a picture
@@ -144,6 +147,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Pr(verb) => verbs::pr::run(verb, out).await,
         Verb::Sample(verb) => verbs::sample::run(verb, out).await,
         Verb::Line(verb) => verbs::line::run(verb, out).await,
+        Verb::Forge(verb) => verbs::forge::run(verb, out).await,
         Verb::Brief(args) => verbs::brief::run(&args, out).await,
         Verb::Receipt(args) => verbs::receipt::run(&args, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,

@@ -392,6 +392,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
             format!("changes of {} risk {word}, by {}; {}", class.word(), record.who, says(seen))
         }
         Event::Review { pull, what } => format!("{pull}: {}", says(&what.says()?)),
+        Event::ForgeSaid { pull, says: text, .. } => format!("{}: {}", says(pull), says(text)),
         Event::Notice { says: text, .. } => format!("notice: {}", says(text)),
         Event::Integrating { .. }
         | Event::BriefWritten { .. }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod evidence;
+pub(crate) mod forge;
 pub(crate) mod harness;
 pub(crate) mod hook;
 pub(crate) mod item;

@@ -20,6 +20,9 @@ pub mod engine;
 /// New items, their refinement and their gates.
 pub mod draft;
 
+/// Forges and their pull requests.
+pub mod forge;
+
 /// Projects.
 pub mod project {
     use super::*;

@@ -236,6 +236,14 @@ calls! {
     /// Answers what was found in it.
     PullAnswer(ask::review::Answer) -> Pull, Act;
 
+    /// What forges tell of their open pull requests, and how old that is.
+    ForgeList(ask::forge::List) -> ask::forge::ForgePage, Read;
+    /// A person logged in to a forge.
+    ForgeJoin(ask::forge::Join) -> (), Act;
+    /// A person logged out of a forge.
+    ForgeLeave(ask::forge::Leave) -> (), Act;
+    /// Asks forges now.
+    ForgeRefresh(ask::forge::Refresh) -> ask::forge::ForgePage, Act;
     /// What landed and waits for a look, with debt and rates.
     SampleDesk(ask::after::Desk) -> ask::after::DeskPage, Read;
     /// Says what somebody thinks of a change that landed.

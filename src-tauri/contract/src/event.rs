@@ -209,6 +209,9 @@ pub enum Event {
     /// It went along its road.
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
+    /// A forge tells something new of a pull request there: `host/owner/name#7`, and what.
+    ForgeSaid { project: Option<ProjectId>, pull: String, says: String },
+
     /// Somebody asked for what they may not do; it was not done.
     Refused {
         project: Option<ProjectId>,
@@ -321,6 +324,7 @@ impl Event {
             Self::PullQueued { .. } => "pull-queued",
             Self::PullCheckGivenUp { .. } => "pull-check-given-up",
             Self::PullMoved { .. } => "pull-moved",
+            Self::ForgeSaid { .. } => "forge-said",
             Self::Refused { .. } => "refused",
             Self::RefTouched { .. } => "ref-touched",
             Self::KeepAwake { .. } => "keep-awake",

@@ -423,6 +423,7 @@ impl Fleet {
             }),
 
             Event::Refused { .. }
+            | Event::ForgeSaid { .. }
             | Event::RefTouched { .. }
             | Event::EngineStarted { .. }
             | Event::MachineSlept { .. }

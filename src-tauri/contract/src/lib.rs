@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod facts;
 pub mod fault;
 pub mod fleet;
+pub mod forge;
 pub mod fuse;
 pub mod gate;
 pub mod ids;

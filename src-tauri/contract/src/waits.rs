@@ -93,6 +93,7 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
         let says = "nobody said yes yet".to_owned();
         all.push(wait(On::Approval, pull.moved, says, format!("pilothouse pr approve {}", pull.id)));
     }
+    all.extend(review(pull));
     if is_approved {
         all.extend(line(fleet, pull));
     }

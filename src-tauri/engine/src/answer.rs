@@ -6,6 +6,7 @@ mod brief;
 mod desk;
 mod drafts;
 mod elsewhere;
+mod forges;
 mod instructions;
 mod items;
 mod keyboard;

@@ -162,6 +162,7 @@ pub fn decide(
         Input::KeepAwake { .. } => {}
         Input::EngineStarted { restarts } => work.engine(Event::EngineStarted { restarts }),
         Input::MachineSlept { ms } => work.engine(Event::MachineSlept { ms }),
+        Input::ForgeSaid { project, pull, says } => work.emit(Event::ForgeSaid { project, pull, says }),
         Input::Notice { project, says } => work.emit(Event::Notice { project, says }),
     }
     work.share_out();

@@ -75,6 +75,7 @@ pub(crate) struct Inner {
         Mutex<BTreeMap<pilothouse_contract::PullId, (crate::integration::lander::Obstacles, At)>>,
     /// What came up since a project was trusted and was told, by place and hash.
     pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
+    pub(crate) forges: crate::forges::Forges,
     namespace: Uuid,
     fleet: RwLock<Fleet>,
     /// Why the store cannot be written, and since when.
@@ -161,6 +162,7 @@ impl Engine {
                 launches: tokio::sync::Mutex::default(),
                 obstacles: Mutex::default(),
                 drift_told: Mutex::default(),
+                forges: crate::forges::Forges::default(),
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),
@@ -181,6 +183,7 @@ impl Engine {
         tokio::spawn(engine.clone().heed_signs(told));
         tokio::spawn(engine.clone().mind_nights());
         tokio::spawn(engine.clone().mind_workflows());
+        tokio::spawn(engine.clone().mind_forges());
         Ok(engine)
     }
 

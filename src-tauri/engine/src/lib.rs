@@ -8,6 +8,7 @@ pub mod coordination;
 mod drift;
 pub mod engine;
 pub mod execution;
+mod forges;
 mod fuses;
 mod gates;
 mod going_on;

@@ -5,6 +5,7 @@
 
 mod error;
 mod fleet;
+mod forges;
 mod history;
 pub mod opencode;
 mod outbox;

@@ -1,27 +1,34 @@
-//! `pilothouse pr …`
+//! `pilothouse pr …`: ours, and beside them those that forges tell of, each with the age of what is known.
 
 use clap::Subcommand;
+use pilothouse_contract::ask::forge::ForgePage;
+use pilothouse_contract::ask::pull::PullRow;
+use pilothouse_contract::forge::ForgePull;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::review::Priority;
-use pilothouse_contract::{At, PullId, ask, text};
+use pilothouse_contract::{At, Fault, PullId, ask, text};
 use pilothouse_engine::ports::clock;
+use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
 
-use super::pr_review;
+use super::{forge, pr_review};
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
 use crate::out::{Out, short, table};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Pull requests and where they stand
+    /// Pull requests and where they stand, ours and those of forges
     List {
         /// Only of this project
         project: Option<String>,
+        /// Ask the forges now
+        #[arg(long)]
+        fresh: bool,
     },
     /// What, why, how verified, checks, and with --diff the change
     Show {
-        /// Its id
-        #[arg(value_parser = id::<PullId>)]
-        pull: PullId,
+        /// Its id, or what a forge calls it: owner/name#7, or host/owner/name#7
+        pull: String,
         /// Also the change
         #[arg(long)]
         diff: bool,
@@ -104,13 +111,31 @@ pub(crate) enum Verb {
 
 pub(crate) async fn run(verb: Verb, out: Out) -> End {
     match verb {
-        Verb::List { project } => {
-            let project = desk::maybe_project(project.as_ref()).await?;
-            let pulls = desk::call(ask::pull::List { project: project.map(|it| it.id) }).await?;
-            out.value(&pulls, |pulls| list(pulls));
+        Verb::List { project, fresh } => {
+            let project = desk::maybe_project(project.as_ref()).await?.map(|it| it.id);
+            if fresh {
+                desk::call(ask::forge::Refresh { host: None }).await?;
+            }
+            let ours = desk::call(ask::pull::List { project }).await?;
+            let page = desk::call(ask::forge::List { project }).await?;
+            let all = All { ours: &ours, theirs: page.pulls.iter().map(|it| told(&page, it)).collect() };
+            out.value(&all, |_| format!("{}{}", list(&ours), forge::pulls(&page)));
+            Ok(HOLDS)
+        }
+        Verb::Show { pull, .. } if pull.contains('#') => {
+            let page = desk::call(ask::forge::List { project: None }).await?;
+            let found = page.pulls.iter().find(|it| it.name() == pull || it.full_name() == pull);
+            let it = found.ok_or_else(|| {
+                Fault::missing(format!("no forge tells of an open pull request {pull}"))
+                    .command("see which there are", "pilothouse pr list --fresh")
+            })?;
+            let it = told(&page, it);
+            out.value(&it, |it| forge::pull(it.pull, it.known));
             Ok(HOLDS)
         }
         Verb::Show { pull, diff } => {
+            let pull = id::<PullId>(&pull)
+                .map_err(|why| Fault::missing(why).hint("a forge's is called owner/name#7"))?;
             let page = desk::call(ask::pull::Show { pull }).await?;
             out.value(&page, |page| page_of(page, diff));
             Ok(HOLDS)
@@ -164,7 +189,39 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
     }
 }
 
-fn list(pulls: &[ask::pull::PullRow]) -> String {
+/// Ours and those of forges, in one list.
+struct All<'a> {
+    ours: &'a [PullRow],
+    theirs: Vec<Told<'a>>,
+}
+
+impl Serialize for All<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut all = to.serialize_seq(Some(self.ours.len() + self.theirs.len()))?;
+        self.ours.iter().try_for_each(|it| all.serialize_element(it))?;
+        self.theirs.iter().try_for_each(|it| all.serialize_element(it))?;
+        all.end()
+    }
+}
+
+/// One of a forge, with the age of what is known of it.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    pull: &'a ForgePull,
+    known: Option<At>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<&'a str>,
+    command: String,
+}
+
+fn told<'a>(page: &'a ForgePage, it: &'a ForgePull) -> Told<'a> {
+    let reach = page.forges.iter().find(|reach| reach.host == it.host);
+    let trouble = reach.and_then(|it| it.trouble.as_deref());
+    Told { pull: it, known: reach.and_then(|it| it.known), trouble, command: it.command() }
+}
+
+fn list(pulls: &[PullRow]) -> String {
     if pulls.is_empty() {
         return "No pull requests yet.".to_owned();
     }

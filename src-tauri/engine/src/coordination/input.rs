@@ -322,6 +322,15 @@ pub enum Input {
         /// How long, in milliseconds.
         ms: i64,
     },
+    /// A forge tells something new of a pull request.
+    ForgeSaid {
+        /// Of which project.
+        project: Option<ProjectId>,
+        /// Which, as `host/owner/name#7`.
+        pull: String,
+        /// What.
+        says: String,
+    },
     /// Something worth knowing.
     Notice {
         /// About which project.

@@ -1,4 +1,13 @@
-//! The local forge: merge results made as objects, before anything is moved; and diffs to look at.
+//! Forges. Here is the local one's work: merge results made as objects, before anything is moved; and diffs to look at. What all
+//! forges can be asked lies in `ask`, GitHub in `github`, our own seen in the same way in `local`.
+
+pub mod ask;
+pub mod device;
+pub mod github;
+pub mod local;
+pub mod pace;
+pub mod remote;
+pub mod tokens;
 
 use std::path::Path;
 

@@ -73,7 +73,7 @@ fn subject(event: &Event) -> (Option<u32>, Option<u32>) {
         }
         Event::PullOpened { pull } => (Some(pull.project.0), Some(pull.run.0)),
         Event::Refused { project, run, .. } => (project.map(|it| it.0), run.map(|it| it.0)),
-        Event::Notice { project, .. } => (project.map(|it| it.0), None),
+        Event::Notice { project, .. } | Event::ForgeSaid { project, .. } => (project.map(|it| it.0), None),
         Event::WorktreeAsked { worktree } => (Some(worktree.project.0), None),
         _ => (None, None),
     }

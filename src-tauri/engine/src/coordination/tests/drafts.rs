@@ -103,6 +103,7 @@ impl Desk {
             lenses: vec!["edge cases".to_owned()],
             because: because.map(str::to_owned),
             tip: self.draft().head.clone(),
+            taken_up: None,
         };
         self.try_take(Input::Drafting(Drafting::Refine(Box::new(facts))))
     }

@@ -22,7 +22,7 @@ fn many(n: u32, policy: Policy) -> Desk {
     }
     desk.go_to_the_end();
     for item in 1..=n {
-        assert_eq!(desk.pull(item).state, PullState::WaitsForApproval, "{:?}", desk.pull(item));
+        assert_eq!(desk.pull_of(item).state, PullState::WaitsForApproval, "{:?}", desk.pull_of(item));
     }
     desk.records.clear();
     desk
@@ -33,7 +33,7 @@ fn batches(batch: u32, parallel: u32) -> Policy {
 }
 
 impl Desk {
-    fn pull(&self, id: u32) -> &pilothouse_contract::pull::Pull {
+    fn pull_of(&self, id: u32) -> &pilothouse_contract::pull::Pull {
         self.fleet.pulls.get(&PullId(id)).unwrap()
     }
 
@@ -73,13 +73,17 @@ impl Desk {
 fn those_that_were_approved_while_another_one_lands_land_together_by_one_check() {
     let mut desk = many(4, batches(4, 1));
     (1..=4).for_each(|it| desk.approve(it));
-    assert_eq!(desk.pull(1).state, PullState::Landing, "it was checked on the default branch as it is");
+    assert_eq!(desk.pull_of(1).state, PullState::Landing, "it was checked on the default branch as it is");
     let checks = desk.go_on_with(&[]);
     assert_eq!((desk.landed(), checks), (BTreeSet::from([1, 2, 3, 4]), 1));
-    let last = desk.pull(4).result.clone().unwrap();
+    let last = desk.pull_of(4).result.clone().unwrap();
     assert_eq!(desk.main(), last.commit);
-    assert_eq!(desk.pull(2).queued.as_ref().unwrap().with, Some(PullId(4)));
-    assert_eq!(desk.pull(2).checks, desk.pull(4).checks, "what was checked for the last one holds for it");
+    assert_eq!(desk.pull_of(2).queued.as_ref().unwrap().with, Some(PullId(4)));
+    assert_eq!(
+        desk.pull_of(2).checks,
+        desk.pull_of(4).checks,
+        "what was checked for the last one holds for it"
+    );
     let moves = desk.records.iter().filter(|it| matches!(it, Event::MainMoved { .. })).count();
     assert_eq!(moves, 2);
     assert_eq!(desk.fleet.projects[&PROJECT].fates, [true; 4]);
@@ -89,10 +93,10 @@ fn those_that_were_approved_while_another_one_lands_land_together_by_one_check()
 fn one_that_breaks_a_batch_is_found_and_sent_back_and_the_others_land() {
     let mut desk = many(6, batches(8, 1));
     (1..=6).for_each(|it| desk.approve(it));
-    let bad = desk.pull(4).head.clone();
+    let bad = desk.pull_of(4).head.clone();
     desk.go_on_with(&[bad]);
     assert_eq!(desk.landed(), BTreeSet::from([1, 2, 3, 5, 6]));
-    let pull = desk.pull(4);
+    let pull = desk.pull_of(4);
     assert_eq!(pull.state, PullState::Bounced);
     assert!(pull.why.contains("`all` failed on the merge result"), "{}", pull.why);
     assert_eq!(
@@ -107,7 +111,7 @@ fn where_each_is_wanted_by_itself_each_is_checked_by_itself() {
     (1..=3).for_each(|it| desk.approve(it));
     let checks = desk.go_on_with(&[]);
     assert_eq!((desk.landed().len(), checks), (3, 2), "the first one was checked where it lands");
-    assert!((1..=3).all(|it| desk.pull(it).queued.as_ref().unwrap().with.is_none()));
+    assert!((1..=3).all(|it| desk.pull_of(it).queued.as_ref().unwrap().with.is_none()));
 }
 
 #[test]
@@ -140,12 +144,12 @@ fn a_clash_with_somebody_ahead_is_sent_back_only_once_that_one_has_landed() {
     let second = |it: &&Effect| matches!(it, Effect::Merge { pull: PullId(2), .. });
     let merge = desk.pending.iter().find(second).cloned().unwrap();
     desk.done(merge, Outcome::Merged(Merged::Clash { paths: vec!["a.rs".to_owned()] }));
-    assert_eq!(desk.pull(2).state, PullState::Checking);
-    let waits = pilothouse_contract::waits::waits(&desk.fleet, desk.pull(2));
+    assert_eq!(desk.pull_of(2).state, PullState::Checking);
+    let waits = pilothouse_contract::waits::waits(&desk.fleet, desk.pull_of(2));
     assert!(waits.iter().any(|it| it.says.contains("clashes with what is ahead of it: a.rs")), "{waits:?}");
     desk.go_on_with(&[]);
     assert_eq!(desk.landed(), BTreeSet::from([1, 3]));
-    let pull = desk.pull(2);
+    let pull = desk.pull_of(2);
     assert_eq!(pull.state, PullState::Bounced);
     assert!(pull.why.contains("it clashes with the default branch: a.rs"), "{}", pull.why);
 }
@@ -157,8 +161,8 @@ fn while_a_person_holds_the_line_only_what_a_person_lets_through_lands() {
     (1..=3).for_each(|it| desk.approve(it));
     desk.go_on_with(&[]);
     assert_eq!(desk.landed(), BTreeSet::new());
-    assert_eq!(desk.pull(2).state, PullState::WaitsForLine);
-    assert!(desk.pull(2).why.contains("the release is being cut"), "{}", desk.pull(2).why);
+    assert_eq!(desk.pull_of(2).state, PullState::WaitsForLine);
+    assert!(desk.pull_of(2).why.contains("the release is being cut"), "{}", desk.pull_of(2).why);
     let refused = desk.try_take(Input::LandPull { pull: PullId(2) }).unwrap_err();
     assert!(
         refused.message.contains("holds the line") && format!("{:?}", refused.hints).contains("--escape")
@@ -179,7 +183,7 @@ fn while_a_person_holds_the_line_only_what_a_person_lets_through_lands() {
 fn each_wait_has_its_cause_its_age_and_what_ends_it() {
     let mut desk = many(3, batches(1, 1));
     let says = |desk: &Desk, id: u32| {
-        let waits = pilothouse_contract::waits::waits(&desk.fleet, desk.pull(id));
+        let waits = pilothouse_contract::waits::waits(&desk.fleet, desk.pull_of(id));
         assert!(waits.iter().all(|it| !it.ends.is_empty() && it.since <= desk.now), "{waits:?}");
         waits.into_iter().map(|it| it.says).collect::<Vec<_>>().join("; ")
     };

@@ -1,0 +1,49 @@
+//! Forges, and the pull requests that they tell of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::forge::{ForgePull, Reach};
+use crate::ids::ProjectId;
+
+/// What is known of forges and their pull requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// Only of this project; of all if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+}
+
+/// That, and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ForgePage {
+    /// The forges, with when each was heard last and why not since.
+    pub forges: Vec<Reach>,
+    /// Their open pull requests.
+    pub pulls: Vec<ForgePull>,
+}
+
+/// A person logged in to a host. The token is where it is kept; it never goes this way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The host.
+    pub host: String,
+    /// As whom.
+    pub login: String,
+    /// Where the token is: `keyring`, `gh` or `file`.
+    pub source: String,
+}
+
+/// A person logged out of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// The host.
+    pub host: String,
+}
+
+/// Asks a host now, or all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    /// The host; all if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}

@@ -1,0 +1,447 @@
+//! Forges are asked for as long as a person is logged in to them: each at its own pace, for the repositories that projects have their
+//! `origin` at, all in one question. What they say is stored and told as news; why they say nothing is stored as well, and what was
+//! known stays, with its age.
+//!
+//! Refuses: to ask a host that no person logged in to, whatever a repository's settings name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use pilothouse_contract::ask::forge::ForgePage;
+use pilothouse_contract::forge::{ForgePull, Reach};
+use pilothouse_contract::{At, Event, Fault, ProjectId, text};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::coordination::Input;
+use crate::engine::Engine;
+use crate::integration::forge::ask::{Forge, ForgeError, Reading};
+use crate::integration::forge::github::{GitHub, client};
+use crate::integration::forge::pace::{Next, Pace};
+use crate::integration::forge::remote::{self, Remote};
+use crate::integration::forge::tokens::{self, Source};
+use crate::ports::clock;
+
+/// Of one reading at most so much news is told one by one.
+const NEWS_MAX: usize = 50;
+
+/// Who waits for an answer of a forge.
+type Door = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
+/// What the engine keeps of forges in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Forges {
+    /// By host: where a question can be put at once, and when it is asked by itself.
+    doors: Mutex<BTreeMap<String, (Door, Option<At>)>>,
+    /// Which repository of which forge a project is of.
+    remotes: Mutex<BTreeMap<ProjectId, Remote>>,
+    /// Something of the list of forges changed, so often.
+    changes: watch::Sender<u64>,
+    /// And so much of it is heeded.
+    heeded: watch::Sender<u64>,
+}
+
+type Doors<'a> = std::sync::MutexGuard<'a, BTreeMap<String, (Door, Option<At>)>>;
+
+impl Forges {
+    fn doors(&self) -> Doors<'_> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A person logged in or out. Comes back once that is heeded.
+    pub(crate) async fn changed(&self) {
+        let mut heeded = self.heeded.subscribe();
+        let mut n = 0;
+        self.changes.send_modify(|it| {
+            *it += 1;
+            n = *it;
+        });
+        let _ending = heeded.wait_for(|it| *it >= n).await;
+    }
+
+    fn repos(&self, host: &str) -> BTreeMap<String, ProjectId> {
+        let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        remotes
+            .iter()
+            .filter(|(_, it)| it.host == host)
+            .map(|(project, it)| (it.repo.clone(), *project))
+            .collect()
+    }
+}
+
+/// One forge that is asked.
+struct Asker {
+    engine: Engine,
+    reach: Reach,
+    forge: Option<GitHub>,
+    pace: Pace,
+    known: BTreeMap<(String, u64), ForgePull>,
+    /// Whether it ever told anything, to this engine or one before.
+    was_heard: bool,
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    trouble: Option<String>,
+}
+
+impl Engine {
+    /// Minds the forges, as long as the engine lives.
+    pub(crate) async fn mind_forges(self) {
+        let mut told = self.subscribe();
+        let mut changes = self.inner.forges.changes.subscribe();
+        let mut askers: BTreeMap<String, ((String, String), JoinHandle<()>)> = BTreeMap::new();
+        loop {
+            let n = *changes.borrow_and_update();
+            match self.inner.store.forges().await {
+                // Who is logged in nowhere has nobody looking for remotes either.
+                Ok(reaches) if reaches.is_empty() && askers.is_empty() => {}
+                Ok(reaches) => {
+                    let moved = self.look_at_remotes().await;
+                    self.set_askers(&mut askers, reaches, &moved).await;
+                }
+                Err(error) => tracing::warn!(%error, "the forges cannot be read"),
+            }
+            self.inner.forges.heeded.send_replace(n);
+            loop {
+                let moves = |it: &Event| {
+                    matches!(
+                        it,
+                        Event::ProjectAdded { .. }
+                            | Event::ProjectRemoved { .. }
+                            | Event::EngineStarted { .. }
+                    )
+                };
+                tokio::select! {
+                    changed = changes.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                    heard = told.recv() => match heard {
+                        Err(RecvError::Closed) => return,
+                        Ok(records) if !records.iter().any(|it| moves(&it.event)) => {}
+                        Ok(_) | Err(RecvError::Lagged(_)) => break,
+                    },
+                }
+            }
+        }
+    }
+
+    /// Reads where projects have their `origin`; the hosts for which that is another list than before.
+    async fn look_at_remotes(&self) -> BTreeSet<String> {
+        let projects: Vec<_> = self.fleet().listed().cloned().collect();
+        let mut found = BTreeMap::new();
+        for project in projects {
+            match remote::of(&project).await {
+                Ok(Some(remote)) => drop(found.insert(project.id, remote)),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(project = %project.id, %error, "its remote cannot be read"),
+            }
+        }
+        let mut remotes = self.inner.forges.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = |(project, it): &(&ProjectId, &Remote), other: &BTreeMap<ProjectId, Remote>| {
+            other.get(project) != Some(it)
+        };
+        let new = found.iter().filter(|it| differs(it, &remotes)).map(|(_, it)| it.host.clone());
+        let old = remotes.iter().filter(|it| differs(it, &found)).map(|(_, it)| it.host.clone());
+        let moved = new.chain(old).collect();
+        *remotes = found;
+        moved
+    }
+
+    async fn set_askers(
+        &self,
+        askers: &mut BTreeMap<String, ((String, String), JoinHandle<()>)>,
+        reaches: Vec<Reach>,
+        moved: &BTreeSet<String>,
+    ) {
+        let key = |it: &Reach| (it.login.clone(), it.source.clone());
+        askers.retain(|host, (known, asker)| {
+            let stays =
+                reaches.iter().any(|it| it.host == *host && key(it) == *known) && !asker.is_finished();
+            if !stays {
+                asker.abort();
+                self.inner.forges.doors().remove(host);
+            }
+            stays
+        });
+        let kept = self.inner.store.forge_pulls().await.unwrap_or_default();
+        for reach in reaches {
+            if askers.contains_key(&reach.host) {
+                // Another project is there by now, or one is not any more.
+                if moved.contains(&reach.host)
+                    && let Some((door, _)) = self.inner.forges.doors().get(&reach.host)
+                {
+                    let _ending = door.send(oneshot::channel().0);
+                }
+                continue;
+            }
+            let (door, asked) = mpsc::unbounded_channel();
+            self.inner.forges.doors().insert(reach.host.clone(), (door, None));
+            let of_it = kept.iter().filter(|it| it.host == reach.host);
+            let asker = Asker {
+                engine: self.clone(),
+                forge: None,
+                pace: Pace::default(),
+                known: of_it.map(|it| ((it.repo.clone(), it.number), it.clone())).collect(),
+                was_heard: reach.known.is_some(),
+                asked,
+                trouble: reach.trouble.clone(),
+                reach: reach.clone(),
+            };
+            askers.insert(reach.host.clone(), (key(&reach), tokio::spawn(asker.ask_on())));
+        }
+    }
+
+    /// Asks forges now, and comes back once they said something or could not.
+    pub(crate) async fn refresh_forges(&self, host: Option<&str>) {
+        // An engine that has just begun knows no forges yet, and a project may have another `origin` by now.
+        self.inner.forges.changed().await;
+        let asked: Vec<oneshot::Receiver<()>> = {
+            let doors = self.inner.forges.doors();
+            let fits = doors.iter().filter(|(name, _)| host.is_none_or(|host| host == name.as_str()));
+            fits.filter_map(|(_, (door, _))| {
+                let (done, waits) = oneshot::channel();
+                door.send(done).ok().map(|()| waits)
+            })
+            .collect()
+        };
+        for answer in asked {
+            let _ended_meanwhile = answer.await;
+        }
+    }
+
+    /// What is known of forges.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(crate) async fn forge_page(&self, project: Option<ProjectId>) -> Result<ForgePage, Fault> {
+        let mut page = ForgePage {
+            forges: self.inner.store.forges().await?,
+            pulls: self.inner.store.forge_pulls().await?,
+        };
+        let doors = self.inner.forges.doors();
+        for it in &mut page.forges {
+            it.next = doors.get(&it.host).and_then(|(_, next)| *next);
+            it.can = crate::integration::forge::github::CAN;
+        }
+        drop(doors);
+        page.pulls.retain(|it| project.is_none_or(|project| it.project == Some(project)));
+        Ok(page)
+    }
+}
+
+impl Asker {
+    async fn ask_on(mut self) {
+        loop {
+            let now = clock::now();
+            let repos = self.engine.inner.forges.repos(&self.reach.host);
+            // Where no project is there is nothing to ask for, and nobody is asked.
+            let next = if repos.is_empty() && self.known.is_empty() { None } else { Some(self.pace.at()) };
+            if let Some((_, at)) = self.engine.inner.forges.doors().get_mut(&self.reach.host) {
+                *at = next.map(|it| it.max(now));
+            }
+            let due = async {
+                match next {
+                    Some(next) => {
+                        let wait = u64::try_from(next.since_ms(now)).unwrap_or_default();
+                        tokio::time::sleep(Duration::from_millis(wait)).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let mut waiting = Vec::new();
+            tokio::select! {
+                () = due => {}
+                asked = self.asked.recv() => match asked {
+                    Some(asked) => {
+                        waiting.push(asked);
+                        self.pace.wanted();
+                    }
+                    None => return,
+                },
+            }
+            // Who asks while it is asked gets the same answer.
+            while let Ok(asked) = self.asked.try_recv() {
+                waiting.push(asked);
+            }
+            let repos = self.engine.inner.forges.repos(&self.reach.host);
+            let nothing = repos.is_empty() && self.known.is_empty();
+            if !nothing && !self.pace.is_held(clock::now()) {
+                self.turn(&repos).await;
+            }
+            for it in waiting {
+                let _nobody_waits = it.send(());
+            }
+        }
+    }
+
+    async fn turn(&mut self, repos: &BTreeMap<String, ProjectId>) {
+        let now = clock::now();
+        let moving: Vec<String> =
+            self.known.values().filter(|it| it.is_moving()).map(|it| it.id.clone()).collect();
+        let what = if moving.is_empty() { Next::All } else { self.pace.what(now) };
+        let reading = match self.forge().await {
+            Ok(forge) if what == Next::All => {
+                let names: Vec<String> = repos.keys().cloned().collect();
+                forge.open(&names).await
+            }
+            Ok(forge) => forge.again(&moving).await,
+            Err(error) => Err(error),
+        };
+        let now = clock::now();
+        match reading {
+            Ok(reading) => {
+                let known = self.heard(repos, what, &moving, reading, now).await;
+                self.pace.answered(now, what, self.known.values().any(ForgePull::is_moving), known.as_ref());
+            }
+            Err(error) => {
+                if error == ForgeError::Unauthorized {
+                    // Another one may be there by the next time.
+                    self.forge = None;
+                }
+                self.pace.failed(now, &error);
+                self.silent(&error).await;
+            }
+        }
+    }
+
+    async fn forge(&mut self) -> Result<&GitHub, ForgeError> {
+        if self.forge.is_none() {
+            let data = self.engine.inner.options.data.clone();
+            let host = self.reach.host.clone();
+            let source = Source::of(&self.reach.source);
+            let found = tokio::task::spawn_blocking(move || match source {
+                Some(source) => tokens::find(&data, &host, source),
+                None => Err("nobody knows where its token is".to_owned()),
+            });
+            let token = found.await.map_err(|error| ForgeError::Odd(error.to_string()))?;
+            let token =
+                token.map_err(|why| ForgeError::Forbidden(format!("the token cannot be had: {why}")))?;
+            self.forge = Some(GitHub::new(&self.reach.host, token, client()?));
+        }
+        self.forge.as_ref().ok_or(ForgeError::Unauthorized)
+    }
+
+    async fn heard(
+        &mut self,
+        repos: &BTreeMap<String, ProjectId>,
+        what: Next,
+        moving: &[String],
+        reading: Reading,
+        now: At,
+    ) -> Option<pilothouse_contract::forge::Budget> {
+        let lower: BTreeMap<String, ProjectId> =
+            repos.iter().map(|(name, it)| (name.to_lowercase(), *it)).collect();
+        let mut open: BTreeMap<(String, u64), ForgePull> = BTreeMap::new();
+        for mut it in reading.pulls {
+            it.project = lower.get(&it.repo.to_lowercase()).copied();
+            // A search finds what it likes; what is of no project of ours is not kept.
+            if it.project.is_some() {
+                open.insert((it.repo.clone(), it.number), it);
+            }
+        }
+        let is_over = |key: &(String, u64), it: &ForgePull| {
+            let asked = if what == Next::All { !reading.cut } else { moving.contains(&it.id) };
+            let unlisted = !lower.contains_key(&it.repo.to_lowercase());
+            (asked || unlisted) && !open.contains_key(key)
+        };
+        let over: Vec<ForgePull> =
+            self.known.iter().filter(|(key, it)| is_over(key, it)).map(|(_, it)| it.clone()).collect();
+        let fresh: Vec<&ForgePull> =
+            open.iter().filter(|(key, it)| self.known.get(*key) != Some(*it)).map(|(_, it)| it).collect();
+        let gone: Vec<&ForgePull> = over.iter().collect();
+        let stored = self
+            .engine
+            .inner
+            .store
+            .forge_told(&self.reach.host, now, reading.budget.as_ref(), &fresh, &gone)
+            .await;
+        if let Err(error) = stored {
+            // What is not stored is not known: the next answer is compared with what is.
+            tracing::warn!(host = self.reach.host, %error, "what the forge told could not be stored");
+            return reading.budget;
+        }
+        if self.trouble.take().is_some() {
+            self.say(None, &self.reach.host, "answers again");
+        }
+        if self.was_heard {
+            let mut told = BTreeSet::new();
+            for it in fresh.iter().take(NEWS_MAX) {
+                let before = self.known.get(&(it.repo.clone(), it.number));
+                for says in news(before, it) {
+                    if told.insert((it.full_name(), says.clone())) {
+                        self.say(it.project, &it.full_name(), &says);
+                    }
+                }
+            }
+            for it in over.iter().take(NEWS_MAX) {
+                self.say(it.project, &it.full_name(), "is not open any more");
+            }
+        } else {
+            self.say(None, &self.reach.host, &format!("{} open pull requests", open.len()));
+        }
+        self.was_heard = true;
+        for it in &over {
+            self.known.remove(&(it.repo.clone(), it.number));
+        }
+        self.known.extend(open);
+        reading.budget
+    }
+
+    async fn silent(&mut self, error: &ForgeError) {
+        let why = text::line(&error.to_string(), 300);
+        if let Err(error) = self.engine.inner.store.forge_silent(&self.reach.host, &why).await {
+            tracing::warn!(host = self.reach.host, %error, "why the forge is silent could not be stored");
+        }
+        // Said once for each silence, however its words change.
+        if self.trouble.is_none() {
+            self.say(None, &self.reach.host, &why);
+        }
+        self.trouble = Some(why);
+    }
+
+    fn say(&self, project: Option<ProjectId>, pull: &str, says: &str) {
+        self.engine.tell(Input::ForgeSaid {
+            project,
+            pull: text::line(pull, 200),
+            says: text::line(says, 300),
+        });
+    }
+}
+
+/// What is new of a pull request, each in a few words.
+fn news(before: Option<&ForgePull>, now: &ForgePull) -> Vec<String> {
+    let Some(before) = before else { return vec![format!("opened by {}: {}", now.author, now.title)] };
+    let mut news = Vec::new();
+    if before.head.oid != now.head.oid {
+        news.push(format!("proposes {} now", now.head.oid.short()));
+    }
+    let (passed, failed, pending) = now.tally();
+    if before.tally() != now.tally() {
+        news.push(format!("checks: {passed} passed, {failed} failed, {pending} wait"));
+    }
+    if before.merge != now.merge {
+        news.push(now.merge.words());
+    }
+    if before.decision != now.decision {
+        news.push(now.decision.words().to_owned());
+    }
+    if before.open_threads() != now.open_threads() {
+        news.push(format!("{} open threads", now.open_threads()));
+    }
+    match (&before.queue, &now.queue) {
+        (was, Some(is)) if was.as_ref() != Some(is) => {
+            news.push(format!("in the queue at {}: {}", is.position, is.state))
+        }
+        (Some(_), None) => news.push("left the queue".to_owned()),
+        _ => {}
+    }
+    if before.auto_merge != now.auto_merge {
+        news.push(
+            if now.auto_merge { "lands by itself once it can" } else { "does not land by itself any more" }
+                .to_owned(),
+        );
+    }
+    news.retain(|it| !it.is_empty());
+    news
+}

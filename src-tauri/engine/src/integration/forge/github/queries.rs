@@ -1,0 +1,43 @@
+//! The questions by GraphQL. Each is held against GitHub's own schema by a test, and its answer against `answers`.
+
+/// What is read of a pull request. Three connections, so a page of fifty costs two points; no connection is nested in another one
+/// here, for that would make it seventeen.
+const PULL: &str = "fragment Pull on PullRequest {
+  id number title url state isDraft updatedAt author { login }
+  repository { nameWithOwner }
+  headRefName headRefOid baseRefName baseRefOid additions deletions changedFiles
+  mergeable mergeStateStatus reviewDecision
+  autoMergeRequest { enabledAt }
+  isMergeQueueEnabled mergeQueueEntry { position state estimatedTimeToMerge }
+  latestReviews(first: 10) { nodes { author { login } state } }
+  reviewThreads(first: 30) { nodes { id isResolved isOutdated path line } }
+  statusCheckRollup { contexts(first: 60) { totalCount nodes { __typename
+    ... on CheckRun { name status conclusion detailsUrl checkSuite { workflowRun { databaseId } } }
+    ... on StatusContext { context state targetUrl } } } }
+}";
+
+/// Every open pull request that a search finds.
+#[must_use]
+pub fn open() -> String {
+    format!(
+        "query Open($words: String!, $first: Int!, $after: String) {{
+  rateLimit {{ cost limit remaining resetAt }}
+  search(type: ISSUE, query: $words, first: $first, after: $after) {{
+    issueCount pageInfo {{ hasNextPage endCursor }} nodes {{ __typename ...Pull }}
+  }}
+}}
+{PULL}"
+    )
+}
+
+/// Some of them once more.
+#[must_use]
+pub fn again() -> String {
+    format!(
+        "query Again($ids: [ID!]!) {{
+  rateLimit {{ cost limit remaining resetAt }}
+  nodes(ids: $ids) {{ __typename ...Pull }}
+}}
+{PULL}"
+    )
+}
