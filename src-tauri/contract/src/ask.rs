@@ -500,11 +500,10 @@ pub mod pull {
     }
 }
 
-/// Reviews of pull requests.
-pub mod review;
-
 /// What comes after landings.
 pub mod after;
+/// Reviews of pull requests.
+pub mod review;
 
 /// Evidence.
 pub mod evidence {
