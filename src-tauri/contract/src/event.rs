@@ -187,7 +187,7 @@ pub enum Event {
     EvidenceGathered { evidence: Evidence },
 
     /// A pull request was opened.
-    PullOpened { pull: Pull },
+    PullOpened { pull: Box<Pull> },
     /// An open pull request proposes another head; a yes to the old one is no yes to this one.
     PullRenewed { pull: PullId, head: Oid, body: Body, commits: u32, size: Size },
     /// A merge result was made for it.

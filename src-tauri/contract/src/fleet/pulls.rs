@@ -16,7 +16,7 @@ impl Fleet {
         let at = record.at;
         let one = match &record.event {
             Event::PullOpened { pull } => {
-                self.pulls.insert(pull.id, pull.clone());
+                self.pulls.insert(pull.id, Pull::clone(pull));
                 let run = self.run(pull.run, |it| it.pull = Some(pull.id));
                 return [Some(Touched::Pull(pull.id)), run];
             }

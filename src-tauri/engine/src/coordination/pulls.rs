@@ -41,7 +41,7 @@ impl Work<'_> {
         }
         let id = self.fleet.next_pull();
         self.engine(Event::PullOpened {
-            pull: Pull {
+            pull: Box::new(Pull {
                 id,
                 project: it.project,
                 item: it.item,
@@ -65,7 +65,7 @@ impl Work<'_> {
                 queued: None,
                 opened: self.now,
                 moved: self.now,
-            },
+            }),
         });
         self.in_pull(&it, &format!("{id} is open"));
         self.merge_again(id, "opened");
