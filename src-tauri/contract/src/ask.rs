@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{
-    AttemptId, EvidenceId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, TaskId, WorktreeId,
-};
+use crate::ids::{AttemptId, ItemId, ProjectId, PullId, QuestionId, RunId, SessionId, TaskId, WorktreeId};
 
 macro_rules! asks {
     ($( $(#[$doc:meta])* $name:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => { $(
@@ -506,27 +504,7 @@ pub mod after;
 pub mod review;
 
 /// Evidence.
-pub mod evidence {
-    use super::*;
-    use crate::evidence::Evidence;
-
-    asks! {
-        /// One record with its output.
-        Show {
-            /// Which.
-            evidence: EvidenceId,
-        }
-        /// A record's page.
-        EvidencePage {
-            /// The record.
-            evidence: Evidence,
-            /// The end of its output, at most 64 KiB, as text.
-            output: String,
-            /// Bytes of output before that.
-            left_out: u64,
-        }
-    }
-}
+pub mod evidence;
 
 /// Trajectories.
 pub mod trajectory {
