@@ -77,7 +77,7 @@ pub enum Event {
     RunResumed {
         run: RunId,
         approved: Oid,
-        policy: Policy,
+        policy: Box<Policy>,
         tasks: Vec<TaskRun>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         phases: Vec<PhaseRun>,

@@ -24,7 +24,7 @@ use crate::project::{Project, Trust};
 use crate::pull::Pull;
 use crate::question::Question;
 use crate::room::{Halt, Slots};
-use crate::run::{Paused, Run, RunState, TaskRun, TaskState};
+use crate::run::{Paused, Policy, Run, RunState, TaskRun, TaskState};
 use crate::session::{Session, SessionKind};
 use crate::worktree::{Worktree, WorktreeState};
 
@@ -208,7 +208,7 @@ impl Fleet {
                 it.window = None;
                 "a person let it go on".clone_into(&mut it.why);
                 it.approved = approved.clone();
-                it.policy = policy.clone();
+                it.policy = Policy::clone(policy);
                 it.tasks.clone_from(tasks);
                 it.phases.clone_from(phases);
                 // What was missing may be there by now.

@@ -86,7 +86,11 @@ impl Answer<ask::after::AutoLand> for Desk {
     async fn answer(&self, call: ask::after::AutoLand) -> Result<ask::after::AutoLandPage, Fault> {
         let ask::after::AutoLand { project, class, on, seen } = call;
         let all = rates(&self.engine.fleet(), Some(project));
-        let now = all.iter().find(|it| it.class == class).map(|it| it.says()).unwrap_or_default();
+        let now = all
+            .iter()
+            .find(|it| it.class == class)
+            .map(pilothouse_contract::after::Rates::says)
+            .unwrap_or_default();
         if on && seen != now {
             return Err(Fault::refused(format!(
                 "that is switched on only in sight of how it went so far: {now}"

@@ -165,6 +165,14 @@ impl Work<'_> {
         let Some(made) = self.fleet.runs.get(&it.run).cloned() else {
             return Err(Fault::missing(format!("the run of {pull} is not known any more")));
         };
+        let policy = self.policy_back(&it, &made);
+        if policy.checks.is_empty() {
+            return Err(Fault::refused(format!(
+                "nothing is known that would check {} without {pull}: its own proofs fail then",
+                project.name
+            ))
+            .hint("name checks: in WORKFLOW.md, which the default branch is held to whatever lands"));
+        }
         let item = self.fleet.next_item();
         let mut slug = format!("revert-{pull}");
         if self.fleet.items.values().any(|it| it.project == project.id && it.slug == slug) {
@@ -192,7 +200,6 @@ impl Work<'_> {
                 moved,
             },
         });
-        let policy = self.policy_back(&it, &made);
         let begun = Run {
             id: run,
             item,

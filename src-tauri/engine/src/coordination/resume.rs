@@ -52,7 +52,7 @@ impl Work<'_> {
         self.emit(Event::RunResumed {
             run: run.id,
             approved: facts.base,
-            policy: facts.policy,
+            policy: Box::new(facts.policy),
             tasks,
             phases,
             outside,

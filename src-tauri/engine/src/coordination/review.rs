@@ -174,7 +174,7 @@ impl Work<'_> {
         };
         if looked.is_empty() {
             let off = if policy.off.is_empty() { "nobody is asked to review" } else { &policy.off };
-            self.stand(pull, Stage::Off, &off.to_owned());
+            self.stand(pull, Stage::Off, off);
         } else {
             self.stand(pull, Stage::Done, &format!("looked at by {}", looked.join(" and ")));
         }

@@ -139,11 +139,7 @@ mod tests {
             queued: None,
             review: pilothouse_contract::review::Review::default(),
             approval: None,
-            review: Default::default(),
-            after: Default::default(),
-            checking: None,
-            given_up: Vec::new(),
-            queued: None,
+            after: pilothouse_contract::after::After::default(),
             opened: At(1),
             moved: At(2),
         }
