@@ -86,7 +86,7 @@ fn a_risky_change_is_looked_at_and_taken_back_as_a_pull_request_like_any_other()
     );
     assert_eq!(home.try_json(&["sample", "next", "--area", "elsewhere"]).code, 1);
     let silent = home.try_json(&["sample", "verdict", "pr1", "revert", "--minutes", "3"]).fault();
-    assert!(silent.contains("say what is wrong"), "{silent}");
+    assert!(silent.contains("say why it is taken back"), "{silent}");
     home.json(&["sample", "verdict", "pr1", "revert", "it charges twice", "--minutes", "3"]);
     assert!(scene.over(2), "{:#}", scene.page("pr2"));
     assert!(!scene.repo.path().join("src/billing/total.sh").exists(), "it is taken back");

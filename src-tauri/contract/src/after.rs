@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::Fleet;
 use crate::ids::{Oid, ProjectId, PullId};
+use crate::project::Project;
 use crate::pull::{Pull, PullState};
 use crate::risk::RiskClass;
 use crate::time::At;
@@ -324,6 +325,20 @@ pub fn rates(fleet: &Fleet, project: Option<ProjectId>) -> Vec<Rates> {
         }
     };
     RiskClass::ALL.into_iter().map(of).collect()
+}
+
+/// In whose name changes of a class land by themselves.
+#[must_use]
+pub fn auto_landed(class: RiskClass) -> Who {
+    Who::Policy(format!("auto-land of {} risk", class.word()))
+}
+
+/// Whether the yes of a pull request still counts: one of a switch does as long as that is on.
+#[must_use]
+pub fn yes_counts(project: &Project, pull: &Pull) -> bool {
+    let class = class(pull);
+    let by_switch = pull.approval.as_ref().is_some_and(|yes| yes.by == auto_landed(class));
+    !by_switch || project.auto_land.contains(&class)
 }
 
 #[cfg(test)]

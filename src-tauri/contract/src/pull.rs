@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::after::After;
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId};
-use crate::queue::Queued;
+use crate::queue::{Queued, Said};
 use crate::review::Review;
 use crate::time::At;
 use crate::who::Who;
@@ -66,6 +66,15 @@ pub struct Pull {
     pub opened: At,
     /// When it last moved.
     pub moved: At,
+}
+
+impl Pull {
+    /// Whether a person lets it land though the line is held: while it was held so, and not at another time before.
+    #[must_use]
+    pub fn escapes(&self, held: &Said) -> bool {
+        let escape = self.queued.as_ref().and_then(|it| it.escape.as_ref());
+        escape.is_some_and(|it| it.at >= held.at)
+    }
 }
 
 /// Lines added and taken away.

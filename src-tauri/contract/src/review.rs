@@ -155,6 +155,13 @@ impl Review {
         self.findings.iter().filter(open).map(|it| it.number).collect()
     }
 
+    /// The number of the newest round that anything was said in, dropped ones among them: what was said of another patch counts for that.
+    #[must_use]
+    pub fn newest_round(&self) -> u32 {
+        let rounds = self.rounds.iter().map(|it| it.number);
+        rounds.chain(self.findings.iter().map(|it| it.round)).max().unwrap_or_default()
+    }
+
     /// How many patches were looked at.
     #[must_use]
     pub fn patches(&self) -> usize {

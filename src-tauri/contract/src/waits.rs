@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::after::yes_counts;
 use crate::fleet::Fleet;
 use crate::ids::PullId;
 use crate::project::Line;
@@ -93,11 +94,15 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
         let says = "nobody said yes yet".to_owned();
         all.push(wait(On::Approval, pull.moved, says, format!("pilothouse pr approve {}", pull.id)));
     }
+    let counts = fleet.projects.get(&pull.project).is_none_or(|it| yes_counts(it, pull));
+    if is_approved && !counts && pull.state != PullState::Landing {
+        let says = "changes of its class do not land by themselves any more".to_owned();
+        all.push(wait(On::Approval, pull.moved, says, format!("pilothouse pr approve {}", pull.id)));
+    }
     all.extend(review(pull));
     if is_approved {
         all.extend(line(fleet, pull));
     }
-    all.extend(review(pull));
     all.extend(paused(fleet, pull));
     match &pull.state {
         PullState::WaitsForCheckout { checkout, paths } => {
@@ -147,8 +152,7 @@ fn line(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
         let ends = format!("pilothouse project adopt {0}, or pilothouse project take-back {0}", project.name);
         all.push(wait(On::Line, *at, says, ends));
     }
-    let escapes = pull.queued.as_ref().is_some_and(|it| it.escape.is_some());
-    if let Some(held) = project.held.as_ref().filter(|_| !escapes) {
+    if let Some(held) = project.held.as_ref().filter(|held| !pull.escapes(held)) {
         let says = format!("{} holds the line: {}", held.by, held.why);
         let ends = format!(
             "pilothouse line open {}, or for this one alone pilothouse pr land {} --escape --why WHY",

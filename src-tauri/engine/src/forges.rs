@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pilothouse_contract::ask::forge::ForgePage;
-use pilothouse_contract::forge::{ForgePull, Reach};
+use pilothouse_contract::forge::{ForgePull, Merge, Reach};
 use pilothouse_contract::{At, Event, Fault, ProjectId, text};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -256,6 +256,8 @@ impl Asker {
                     Some(asked) => {
                         waiting.push(asked);
                         self.pace.wanted();
+                        // A person asks, who may have logged in anew.
+                        self.forge = None;
                     }
                     None => return,
                 },
@@ -374,7 +376,9 @@ impl Asker {
                     }
                 }
             }
-            for it in over.iter().take(NEWS_MAX) {
+            // One that no project lists any more may well be open.
+            let listed = |it: &&ForgePull| lower.contains_key(&it.repo.to_lowercase());
+            for it in over.iter().filter(listed).take(NEWS_MAX) {
                 self.say(it.project, &it.full_name(), "is not open any more");
             }
         } else {
@@ -420,7 +424,8 @@ fn news(before: Option<&ForgePull>, now: &ForgePull) -> Vec<String> {
     if before.tally() != now.tally() {
         news.push(format!("checks: {passed} passed, {failed} failed, {pending} wait"));
     }
-    if before.merge != now.merge {
+    // Until a forge has reckoned it, it tells nothing.
+    if before.merge != now.merge && ![&before.merge, &now.merge].contains(&&Merge::Unknown) {
         news.push(now.merge.words());
     }
     if before.decision != now.decision {

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
         println!("GitHub stands in at {}. Its viewer is octocat, with the token gho_fake.", fake.url());
         println!("  gh:         GH_HOST=github.localhost GH_TOKEN=gho_fake HTTP_PROXY={} gh pr list -R octocat/cabin", fake.url());
-        println!("  pilothouse: PILOTHOUSE_GITHUB_URL={} pilothouse forge login --token", fake.url());
+        println!("  pilothouse: pilothouse forge login {} --token --file, in a home for trying", fake.url().trim_start_matches("http://"));
         println!("Ctrl-C ends it.");
         let _ended = tokio::signal::ctrl_c().await;
         ExitCode::SUCCESS

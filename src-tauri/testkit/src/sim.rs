@@ -141,7 +141,10 @@ pub fn over(from: u64, seeds: u64, run: fn(u64) -> Outcome) -> Vec<(Duration, Ou
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running.into_iter().flat_map(|it| it.join().unwrap_or_default()).collect()
+        running
+            .into_iter()
+            .flat_map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })
 }
 

@@ -91,14 +91,18 @@ pub(crate) fn Verdict(pull: PullId, back: bool) -> impl IntoView {
             return;
         }
         let verdict = if back { Says::Revert } else { Says::Fix };
-        let request =
-            ask::after::Sample { pull, verdict, minutes: minutes(desk, pull), says: says.clone() }.request();
+        let minutes = minutes(desk, pull);
+        let sample = ask::after::Sample { pull, verdict, minutes, says: says.clone() }.request();
         desk.fault.set(None);
-        desk.act_then("Say what is wrong with it", request, move |desk, _| {
+        if !back {
+            desk.act_then("Say what is wrong with it", sample, move |desk, _| desk.place.overlay.set(None));
+            return;
+        }
+        // First what may be refused: a verdict is given once.
+        let request = ask::after::TakeBack { pull, because: says }.request();
+        desk.act_then("Take it back", request, move |desk, _| {
             desk.place.overlay.set(None);
-            if back {
-                desk.act("Take it back", ask::after::TakeBack { pull, because: says }.request());
-            }
+            desk.act("Say what is wrong with it", sample);
         });
     };
     let (asks, label) =

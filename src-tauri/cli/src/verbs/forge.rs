@@ -109,11 +109,16 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
                 return Err(Fault::missing(format!("nobody is logged in to {host}"))
                     .command("see where you are", "pilothouse forge status"));
             };
-            desk::call(ask::forge::Leave { host: host.clone() }).await?;
             let source = Source::of(&it.source).unwrap_or(Source::Gh);
             let data = Places::find()?.data;
             let left = host.clone();
-            in_thread(move || tokens::forget(&data, &left, source)).await?;
+            // Whoever logged in by a file once and by the keyring later has both. As long as one stays, one is logged in.
+            in_thread(move || {
+                tokens::forget(&data, &left, Source::File)?;
+                if source == Source::Keyring { tokens::forget(&data, &left, source) } else { Ok(()) }
+            })
+            .await?;
+            desk::call(ask::forge::Leave { host: host.clone() }).await?;
             let says = match source {
                 Source::Gh => format!(
                     "{host} is not asked any more. The token is gh's, and stays there: gh auth logout"

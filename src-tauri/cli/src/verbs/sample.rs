@@ -87,12 +87,13 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             Ok(HOLDS)
         }
         Verb::Verdict { pull, verdict, says, minutes } => {
-            let it = desk::call(ask::after::Sample { pull, verdict, minutes, says: says.clone() }).await?;
+            // First what may be refused: a verdict is given once.
             let reverts = if verdict == Verdict::Revert {
-                Some(desk::call(ask::after::TakeBack { pull, because: says }).await?)
+                Some(desk::call(ask::after::TakeBack { pull, because: says.clone() }).await?)
             } else {
                 None
             };
+            let it = desk::call(ask::after::Sample { pull, verdict, minutes, says }).await?;
             out.value(&it, |it| match &reverts {
                 Some(run) => format!(
                     "{} is taken back by {}: see where it stands with pilothouse run show {}",

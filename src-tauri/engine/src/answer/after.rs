@@ -71,8 +71,17 @@ impl Answer<ask::after::TakeBack> for Desk {
         );
         let head: Oid = git.commit(&tree, &[commit], &message, &author).await.map_err(in_words)?;
         let branch = self.free_branch(&git, &format!("revert-{}", pull.id)).await.map_err(in_words)?;
-        let facts =
-            TakeBackFacts { pull: pull.id, head, base: project.main.clone(), branch, because: call.because };
+        let workflow = crate::execution::repository::workflow_at(&git, &project.main).await?;
+        let checks =
+            workflow.policy(workflow.writer(None).map_err(|it| Fault::refused(it.to_string()))?.agent);
+        let facts = TakeBackFacts {
+            pull: pull.id,
+            head,
+            base: project.main.clone(),
+            branch,
+            because: call.because,
+            checks: checks.checks,
+        };
         let records = self.act(Input::Afterwards(Afterwards::TakeBack(Box::new(facts)))).await?;
         let run = records.into_iter().find_map(|it| match it.event {
             Event::RunStarted { run } => Some(*run),

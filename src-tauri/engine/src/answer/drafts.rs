@@ -308,7 +308,7 @@ impl Answer<ask::draft::Finding> for Desk {
             return Err(Fault::refused("this is for programs inside the session that they speak of"));
         }
         if self.sits_at_pull(call.session) {
-            let said = super::reviews::said(&call);
+            let said = super::reviews::said(&call)?;
             let input = Reviewing::Says { session: call.session, lens: call.lens, said };
             return self.act(Input::Reviewing(input)).await.map(drop);
         }

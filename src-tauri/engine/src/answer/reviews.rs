@@ -9,6 +9,9 @@ use crate::coordination::{Input, Reviewing, Said};
 use crate::execution::repository;
 use crate::perform::git_of;
 
+/// What a reviewer may call less than all that counts.
+const BELOW: [&str; 4] = ["P3", "P4", "low", "below"];
+
 /// A finding as somebody says it; number, author and head are given by whoever decides.
 fn finding(priority: Priority, (path, line): (String, u32), what: String) -> Finding {
     Finding {
@@ -38,14 +41,23 @@ fn place(at: &str) -> (String, u32) {
     }
 }
 
-/// What a reviewer says, by the word for how much it matters. What is no such word is less than all of them.
-pub(super) fn said(call: &ask::draft::Finding) -> Said {
+/// What a reviewer says, by the word for how much it matters.
+///
+/// # Errors
+/// If it is no such word: what is grave in other words is not to be taken for less.
+pub(super) fn said(call: &ask::draft::Finding) -> Result<Said, Fault> {
     if call.severity == "nothing" {
-        return Said::Nothing(call.says.clone());
+        return Ok(Said::Nothing(call.says.clone()));
     }
-    let Some(priority) = Priority::of(&call.severity) else { return Said::Below };
+    if BELOW.iter().any(|it| it.eq_ignore_ascii_case(&call.severity)) {
+        return Ok(Said::Below);
+    }
+    let priority = Priority::of(&call.severity).ok_or_else(|| {
+        Fault::refused(format!("'{}' is no priority of a finding", text::line(&call.severity, 40)))
+            .hint("say P0, P1 or P2; P3 for what matters less, which is counted and no more; or nothing")
+    })?;
     let found = finding(priority, place(&call.at), call.says.clone());
-    Said::Found(Box::new(Finding { why: call.why.clone(), mend: call.proposes.clone(), ..found }))
+    Ok(Said::Found(Box::new(Finding { why: call.why.clone(), mend: call.proposes.clone(), ..found })))
 }
 
 impl Desk {

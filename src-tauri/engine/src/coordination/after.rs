@@ -4,10 +4,10 @@
 //! Refuses: verdicts and switches by anybody but a person, which is found out before an input is made; a revert of what has not landed,
 //! or is being taken back.
 
-use pilothouse_contract::after::{Escape, Happened, Sampled, Verdict, class};
+use pilothouse_contract::after::{Escape, Happened, Sampled, Verdict, auto_landed, class, yes_counts};
 use pilothouse_contract::item::{Item, ItemState};
 use pilothouse_contract::pull::{Pull, PullState};
-use pilothouse_contract::review::ReviewPolicy;
+use pilothouse_contract::review::{self, Answer, Finding, Reply, ReviewPolicy};
 use pilothouse_contract::risk::RiskClass;
 use pilothouse_contract::run::{Completeness, Policy, Run, RunState};
 use pilothouse_contract::spec::Spec;
@@ -71,6 +71,8 @@ pub struct TakeBackFacts {
     pub branch: RefName,
     /// Why.
     pub because: String,
+    /// What the default branch is held to now.
+    pub checks: Vec<String>,
 }
 
 impl Work<'_> {
@@ -85,6 +87,7 @@ impl Work<'_> {
 
     /// A pull request landed: whether a person looks at it follows from its commit.
     pub(super) fn after_landing(&mut self, pull: &Pull, commit: &Oid) {
+        self.lay_what_came_late(pull.id);
         let policy = self.fleet.runs.get(&pull.run).map(|it| it.policy.sample).unwrap_or_default();
         if policy.draws(class(pull), commit) {
             let until = self.now.plus_ms(i64::from(policy.within_h) * 3_600_000);
@@ -132,6 +135,22 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What was found while it was being landed could not hold it any more: it is laid to it.
+    fn lay_what_came_late(&mut self, pull: PullId) {
+        let Some(it) = self.fleet.pulls.get(&pull) else { return };
+        let open: Vec<Finding> = it.review.unanswered().cloned().collect();
+        for it in open {
+            let says = "it was said while the change was being landed".to_owned();
+            let reply = Reply::Deferred { tracker: format!("an escape of {pull}") };
+            let answer = Answer { reply, says, by: Who::Engine, at: self.now };
+            let what = review::Happened::Answered { finding: it.number, answer };
+            self.engine(Event::Review { pull, what });
+            let says = it.what.chars().take(BECAUSE_MAX).collect();
+            let escape = Escape { says, mended_by: None, by: it.by, at: self.now };
+            self.after(pull, Happened::Escaped { escape }, false);
+        }
+    }
+
     fn lay_to(&mut self, pull: PullId, says: &str, mended_by: Option<PullId>) -> Result<(), Fault> {
         let it = self.landed_pull(pull)?;
         if let Some(by) = mended_by {
@@ -148,7 +167,7 @@ impl Work<'_> {
 
     /// A pull request that takes another one back: a run without tasks carries it, so that it is checked and lands like any other.
     fn take_back_pull(&mut self, facts: TakeBackFacts) -> Result<(), Fault> {
-        let TakeBackFacts { pull, head, base, branch, because } = facts;
+        let TakeBackFacts { pull, head, base, branch, because, checks } = facts;
         let it = self.landed_pull(pull)?;
         let project = self.project(it.project)?.clone();
         super::runs::line_open(&project)?;
@@ -165,7 +184,7 @@ impl Work<'_> {
         let Some(made) = self.fleet.runs.get(&it.run).cloned() else {
             return Err(Fault::missing(format!("the run of {pull} is not known any more")));
         };
-        let policy = self.policy_back(&it, &made);
+        let policy = self.policy_back(&it, &made, checks);
         if policy.checks.is_empty() {
             return Err(Fault::refused(format!(
                 "nothing is known that would check {} without {pull}: its own proofs fail then",
@@ -237,8 +256,10 @@ impl Work<'_> {
     }
 
     /// What a revert is carried under: what the change itself was, but with checks that held before it. Its own proofs fail without it.
-    fn policy_back(&self, pull: &Pull, made: &Run) -> Policy {
-        let checks = if made.policy.checks.is_empty() {
+    fn policy_back(&self, pull: &Pull, made: &Run, now: Vec<String>) -> Policy {
+        let checks = if !now.is_empty() {
+            now
+        } else if made.policy.checks.is_empty() {
             let mut before = self.fleet.pulls.values().filter(|it| {
                 let landed = matches!(it.state, PullState::Landed { .. });
                 landed && it.project == pull.project && it.moved < pull.moved && it.after.taken_back.is_none()
@@ -285,7 +306,13 @@ impl Work<'_> {
         }
         let on = self.fleet.projects.get(&pull.project)?.auto_land.contains(&class(pull));
         let weighed = pull.review.risk.as_ref().is_some_and(|it| it.head == pull.head);
-        (on && weighed).then(|| Who::Policy(format!("auto-land of {} risk", class(pull).word())))
+        (on && weighed).then(|| auto_landed(class(pull)))
+    }
+
+    /// Whether a yes still counts. What is being landed lands.
+    pub(super) fn yes_counts(&self, pull: &Pull) -> bool {
+        let project = self.fleet.projects.get(&pull.project);
+        pull.state == PullState::Landing || project.is_some_and(|it| yes_counts(it, pull))
     }
 
     fn after(&mut self, pull: PullId, what: Happened, asked: bool) {

@@ -267,8 +267,7 @@ impl Work<'_> {
                 .command("see what was found", format!("pilothouse pr show {pull}")));
         }
         super::runs::line_open(&project)?;
-        let escapes = it.queued.as_ref().is_some_and(|it| it.escape.is_some());
-        if let Some(held) = project.held.as_ref().filter(|_| !escapes) {
+        if let Some(held) = project.held.as_ref().filter(|held| !it.escapes(held)) {
             return Err(Fault::refused(format!(
                 "{} holds the line of {}: {}",
                 held.by, project.name, held.why

@@ -40,7 +40,8 @@ impl Work<'_> {
         let project = match event {
             Event::MainMoved { project, .. }
             | Event::LineChanged { project, .. }
-            | Event::LineHeld { project, .. } => Some(*project),
+            | Event::LineHeld { project, .. }
+            | Event::AutoLand { project, .. } => Some(*project),
             Event::PullOpened { pull } => Some(pull.project),
             Event::PullRenewed { pull, .. }
             | Event::PullMerged { pull, .. }
@@ -107,8 +108,12 @@ impl Work<'_> {
         let kept = |it: &&Pull| {
             it.state == PullState::Landing || self.review_keeps(it, it.approval.as_ref()).is_none()
         };
-        let mut all: Vec<Pull> =
-            all.filter(|it| is_approved(it)).filter(live).filter(kept).cloned().collect();
+        let mut all: Vec<Pull> = all
+            .filter(|it| is_approved(it) && self.yes_counts(it))
+            .filter(live)
+            .filter(kept)
+            .cloned()
+            .collect();
         all.sort_by_key(|it| (it.queued.as_ref().map_or(u64::MAX, |it| it.turn), it.id));
         all
     }
@@ -151,7 +156,7 @@ impl Work<'_> {
         let lands = |it: &Pull| it.state == PullState::Landing;
         let may = |it: &&Pull| {
             let paused = run(it).is_some_and(Run::is_paused);
-            let held = project.held.is_some() && it.queued.as_ref().is_none_or(|it| it.escape.is_none());
+            let held = project.held.as_ref().is_some_and(|held| !it.escapes(held));
             lands(it) || !(out.contains(&it.id) || paused || held)
         };
         let limits = || all.iter().filter_map(run).map(|it| &it.policy);
@@ -296,7 +301,13 @@ impl Work<'_> {
             self.bounce(pull, &format!("it clashes with the default branch: {paths}"), &[]);
             return;
         }
-        let Some(failed) = it.checks.iter().find(|check| check.passed == Some(false)) else { return };
+        let Some(failed) = it.checks.iter().find(|check| check.passed == Some(false)) else {
+            // What failed did so before, and how it ended when it was run again nobody knows: it is checked anew.
+            if let Some(queued) = it.queued.filter(|it| it.failed > 0) {
+                self.engine(Event::PullQueued { pull, queued: Queued { failed: 0, ..queued } });
+            }
+            return;
+        };
         let why = failed.evidence.and_then(|id| self.fleet.evidence.get(&id)).map(|it| it.why.clone());
         let says = format!("`{}` failed on the merge result: {}", failed.command, why.unwrap_or_default());
         let evidence: Vec<EvidenceId> = failed.evidence.into_iter().collect();
@@ -392,6 +403,9 @@ impl Work<'_> {
             return Err(Fault::refused(format!("nobody holds the line of {}", project.name))
                 .command("land it like any other", format!("pilothouse pr land {pull}")));
         }
+        if it.state == PullState::Landing {
+            return Err(Fault::refused(format!("{pull} is being landed this moment")));
+        }
         let Some(queued) = it.queued.clone().filter(|_| is_approved(&it) && !it.state.is_over()) else {
             return Err(Fault::refused(format!("{pull} is {} and has nobody's yes", it.state.word()))
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
@@ -417,8 +431,7 @@ impl Work<'_> {
     fn say_where_they_stand(&mut self, project: ProjectId) {
         let held = self.fleet.projects.get(&project).and_then(|it| it.held.clone());
         for it in self.approved(project) {
-            let escapes = it.queued.as_ref().is_some_and(|it| it.escape.is_some());
-            if let Some(held) = held.as_ref().filter(|_| !escapes) {
+            if let Some(held) = held.as_ref().filter(|held| !it.escapes(held)) {
                 let stands = matches!(
                     it.state,
                     PullState::Landing | PullState::WaitsForLine | PullState::WaitsForCheckout { .. }

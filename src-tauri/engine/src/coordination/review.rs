@@ -183,8 +183,7 @@ impl Work<'_> {
 
     fn begin_round(&mut self, it: &Pull, by: Writer, lenses: Vec<String>, excuse: Option<Excuse>) {
         let known = it.review.rounds.iter().find(|round| round.patch == it.review.patch).map(|it| it.number);
-        let number =
-            known.unwrap_or_else(|| u32::try_from(it.review.patches()).unwrap_or(u32::MAX).saturating_add(1));
+        let number = known.unwrap_or_else(|| it.review.newest_round().saturating_add(1));
         let why = format!("{} looks, round {number}", by.says());
         let round = Round {
             number,

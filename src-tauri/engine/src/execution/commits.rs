@@ -323,6 +323,7 @@ pub async fn measure(
     let between = [base.as_str(), head.as_str()];
     let numbers = git.list(&[&plain[..], &["-z", "--numstat"], &between].concat()).await?;
     let gone = git.list(&[&plain[..], &["-z", "--name-only", "--diff-filter=D"], &between].concat()).await?;
+    let gone: std::collections::HashSet<String> = gone.into_iter().collect();
     let touched: Vec<Touched> = numbers
         .iter()
         .filter_map(|line| {
@@ -339,7 +340,8 @@ pub async fn measure(
         added: sum(|it| it.added),
         removed: sum(|it| it.removed),
     };
-    let lines = git.run(&[&plain[..], &["-p", "-U0"], &between].concat(), b"").await?;
+    // What git takes for no text may be a program all the same.
+    let lines = git.run(&[&plain[..], &["-p", "-U0", "--text"], &between].concat(), b"").await?;
     let shown = String::from_utf8_lossy(lines.get(..LINES_MAX).unwrap_or(&lines));
     let change = Change { head, touched: &touched, diff: &shown, cut: lines.len() > LINES_MAX, own };
     let besides = Besides { protected: &policy.protected, hot: &policy.hot };

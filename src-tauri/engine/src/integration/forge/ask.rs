@@ -60,7 +60,8 @@ impl ForgeError {
     /// The same without a secret that the other side may have said back.
     #[must_use]
     pub(crate) fn without(self, secret: &str) -> Self {
-        let hidden = |says: String| says.replace(secret, "[token]");
+        // First hidden, then cut: a part of a secret is one.
+        let hidden = |says: String| pilothouse_contract::text::line(&says.replace(secret, "[token]"), 220);
         match self {
             Self::Unreachable(says) => Self::Unreachable(hidden(says)),
             Self::Forbidden(says) => Self::Forbidden(hidden(says)),

@@ -16,6 +16,8 @@ const ANSWER: Duration = Duration::from_secs(45);
 /// An answer is at most this long.
 const LONGEST: usize = 32 << 20;
 /// How long a service is left alone that does not say how long.
+/// So much of what it says is read; it is cut once no secret is in it.
+const SAID_MAX: usize = 4000;
 const UNSAID: Duration = Duration::from_secs(60);
 
 /// An answer.
@@ -65,7 +67,7 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Answer, ForgeError> 
     let body = serde_json::from_slice::<Value>(&bytes);
     let says = |body: &Value| {
         let message = body.get("message").and_then(Value::as_str).unwrap_or("without a word");
-        format!("{} ({status})", pilothouse_contract::text::line(message, 200))
+        format!("{} ({status})", pilothouse_contract::text::line(message, SAID_MAX))
     };
     match (status, body) {
         (304, _) => Ok(Answer { status, headers, body: Value::Null }),
