@@ -229,6 +229,14 @@ impl Work<'_> {
         if it.state.is_over() {
             return Err(Fault::refused(format!("{pull} is {} already", it.state.word())));
         }
+        if let Some(run) = self.fleet.runs.get(&it.run).filter(|run| !run.state.is_live()) {
+            return Err(Fault::refused(format!(
+                "{} is {}: a yes brings nothing along",
+                run.id,
+                run.state.word()
+            ))
+            .command("let it go on", format!("pilothouse run start {}", it.item)));
+        }
         let by = self.who.clone();
         self.approve_as(pull, by);
         Ok(())

@@ -175,10 +175,11 @@ impl Sim {
                 RunState::Stopped => self.out.stopped += 1,
                 state => {
                     faults.push(BreachKind::UntypedEnd.of(format!(
-                        "{} ended {}: {}",
+                        "{} ended {}: {}{}",
                         run.id,
                         state.word(),
-                        run.why
+                        run.why,
+                        pull_of(fleet, run)
                     )));
                 }
             }
@@ -247,4 +248,11 @@ impl Sim {
         faults.extend(self.beside_holds());
         self.out.faults.extend(faults);
     }
+}
+
+/// Where the pull request of a run stands, for whoever reads a fault.
+fn pull_of(fleet: &Fleet, run: &Run) -> String {
+    let Some(it) = run.pull.and_then(|id| fleet.pulls.get(&id)) else { return String::new() };
+    let yes = it.approval.as_ref().map_or_else(|| "nobody".to_owned(), |yes| yes.by.to_string());
+    format!(" ({}: {}; yes of {yes}; {:?}; {:?})", it.state.word(), it.why, it.queued, it.review.stands)
 }

@@ -190,7 +190,11 @@ impl Sim {
             self.person(Input::PauseRun { run, paused: false });
             return true;
         }
-        let open = fleet.pulls.values().find_map(|it| {
+        // Of a run that is parked neither a yes nor an answer brings anything along.
+        let is_carried = |it: &pilothouse_contract::pull::Pull| {
+            fleet.runs.get(&it.run).is_some_and(|run| run.state == RunState::InPull)
+        };
+        let open = fleet.pulls.values().filter(|it| is_carried(it)).find_map(|it| {
             let rests = !it.state.is_over() && it.review.sitting.is_none() && it.review.unread.is_none();
             Some((it.id, it.review.unanswered().next().filter(|_| rests)?.number))
         });
@@ -199,8 +203,9 @@ impl Sim {
             self.person(Input::Reviewing(Reviewing::Answer { pull, finding, reply, says }));
             return true;
         }
-        let waits_for_yes =
-            fleet.pulls.values().find(|it| it.state == PullState::WaitsForApproval).map(|it| it.id);
+        let waits =
+            |it: &&pilothouse_contract::pull::Pull| it.state == PullState::WaitsForApproval && is_carried(it);
+        let waits_for_yes = fleet.pulls.values().find(waits).map(|it| it.id);
         if let Some(pull) = waits_for_yes {
             self.person(Input::ApprovePull { pull, head: None });
             return true;
