@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pilothouse_contract::card::{Happened, Role, Stage};
 use pilothouse_contract::event::Event;
-use pilothouse_testkit::agent::ShellAgent;
+use pilothouse_testkit::agent::{ShellAgent, two_families};
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::repo::Repo;
@@ -66,21 +66,9 @@ struct Scene {
 }
 
 fn scene(writer: ShellAgent, critic: ShellAgent) -> Scene {
-    let words = |it: &ShellAgent| {
-        let command = it.command();
-        let words: Vec<String> = command.split(' ').map(|it| format!("'{it}'")).collect();
-        words.join(", ")
-    };
-    let agents = [("writer", &writer, "alpha"), ("critic", &critic, "beta"), ("twin", &critic, "alpha")];
-    let agents: Vec<String> = agents
-        .iter()
-        .map(|(name, agent, family)| {
-            format!("    {name}: {{ command: [{}], family: {family} }}\n", words(agent))
-        })
-        .collect();
     let workflow = format!(
         "---\npilothouse:\n  agent: writer\n  approve: policy\n  completeness: 'off'\n  lenses: [edge cases, failure modes]\n  agents:\n{}---\n",
-        agents.concat()
+        two_families(&writer, &critic)
     );
     let repo = Repo::new("shop", &[("WORKFLOW.md", &workflow), ("README.md", "# Shop\n")]);
     let home = Home::trusting(&repo);

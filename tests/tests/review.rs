@@ -5,7 +5,7 @@ use pilothouse_contract::Record;
 use pilothouse_contract::event::Event;
 use pilothouse_contract::pull::PullState;
 use pilothouse_contract::review::{Happened, Role};
-use pilothouse_testkit::agent::{ShellAgent, task_file};
+use pilothouse_testkit::agent::{ShellAgent, task_file, two_families};
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::repo::Repo;
@@ -40,20 +40,9 @@ struct Scene {
 }
 
 fn scene(writer: ShellAgent, critic: ShellAgent, approve: &str, review: &str) -> Scene {
-    let words = |it: &ShellAgent| {
-        let words: Vec<String> = it.command().split(' ').map(|it| format!("'{it}'")).collect();
-        words.join(", ")
-    };
-    let agents = [("writer", &writer, "alpha"), ("critic", &critic, "beta"), ("twin", &critic, "alpha")];
-    let agents: Vec<String> = agents
-        .iter()
-        .map(|(name, agent, family)| {
-            format!("    {name}: {{ command: [{}], family: {family} }}\n", words(agent))
-        })
-        .collect();
     let workflow = format!(
         "---\npilothouse:\n  agent: writer\n  approve: {approve}\n  completeness: 'off'\n  review: {review}\n  agents:\n{}---\n",
-        agents.concat()
+        two_families(&writer, &critic)
     );
     let tasks = task_file(&[("T001", "src/billing/`, `notes.txt", "grep -q total src/billing/total.sh")]);
     let repo = Repo::new(

@@ -9,7 +9,7 @@ use pilothouse_contract::board::Subject;
 use pilothouse_contract::forge::{ForgePull, Merge, Reach};
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::waits::waits;
-use pilothouse_contract::{Event, ask};
+use pilothouse_contract::{Event, Fleet, ask};
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
@@ -38,23 +38,18 @@ impl Part {
     }
 }
 
-/// Each with what it waits for first.
-fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
+/// Those that are shown, in the order of the list.
+fn sorted(desk: Desk) -> Vec<Pull> {
     let project = desk.place.project.get();
     let filter = desk.place.filter.get().to_lowercase();
-    let mut list: Vec<(Pull, Option<String>)> = desk.mirror.fleet.with(|fleet| {
-        fleet
-            .pulls
-            .values()
-            .filter(|it| {
-                project.is_none_or(|id| it.project == id)
-                    && (filter.is_empty() || it.title.to_lowercase().contains(&filter))
-            })
-            .map(|it| (it.clone(), waits(fleet, it).into_iter().next().map(|it| it.says)))
-            .collect()
-    });
+    let fits = |it: &&Pull| {
+        project.is_none_or(|id| it.project == id)
+            && (filter.is_empty() || it.title.to_lowercase().contains(&filter))
+    };
+    let mut list: Vec<Pull> =
+        desk.mirror.fleet.with(|fleet| fleet.pulls.values().filter(fits).cloned().collect());
     // Open ones first, the oldest of them on top; then what is to be looked at, the riskiest first; then what is over, the newest first.
-    list.sort_by_key(|(it, _)| match Part::of(it) {
+    list.sort_by_key(|it| match Part::of(it) {
         part @ Part::Open => (part, 0, it.opened.0),
         part @ Part::ToLook => (part, -(class(it) as i64), it.moved.0),
         part @ Part::Over => (part, 0, -it.moved.0),
@@ -62,9 +57,22 @@ fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
     list
 }
 
+/// Each with what it waits for first.
+fn shown(desk: Desk) -> Vec<(Pull, Option<String>)> {
+    let list = sorted(desk);
+    let first = |fleet: &Fleet, it: &Pull| waits(fleet, it).into_iter().next().map(|it| it.says);
+    desk.mirror.fleet.with(|fleet| {
+        let with_wait = |it: Pull| {
+            let says = first(fleet, &it);
+            (it, says)
+        };
+        list.into_iter().map(with_wait).collect()
+    })
+}
+
 /// The pull requests in the order of the list.
 pub(crate) fn listed(desk: Desk) -> Vec<Subject> {
-    shown(desk).into_iter().map(|(it, _)| Subject::Pull(it.id)).collect()
+    sorted(desk).into_iter().map(|it| Subject::Pull(it.id)).collect()
 }
 
 /// The list at the left.

@@ -134,6 +134,12 @@ impl RefName {
         self.0.strip_prefix("refs/heads/").unwrap_or(&self.0)
     }
 
+    /// The name up to its last part: where the branches beside it lie.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(folder, _)| folder)
+    }
+
     /// The full name of a branch.
     #[must_use]
     pub fn branch(name: &str) -> Self {

@@ -69,6 +69,12 @@ pub struct Pull {
 }
 
 impl Pull {
+    /// Whether somebody said yes to the head that it proposes.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        self.approval.as_ref().is_some_and(|yes| yes.head == self.head)
+    }
+
     /// Whether a person lets it land though the line is held: while it was held so, and not at another time before.
     #[must_use]
     pub fn escapes(&self, held: &Said) -> bool {

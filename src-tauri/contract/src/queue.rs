@@ -20,7 +20,7 @@ pub struct Queued {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clash: Option<Clash>,
     /// So often the checks of its present merge result failed.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::wait::is_zero")]
     pub failed: u32,
     /// It lands with that one, whose merge result holds it: the tree that was checked is the other one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,9 +64,4 @@ impl Default for Limits {
     fn default() -> Self {
         Self { batch: 8, parallel: 2 }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }

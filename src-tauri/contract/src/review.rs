@@ -97,16 +97,11 @@ pub struct Review {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<Sitting>,
     /// So many things were said that lie below the line.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::wait::is_zero")]
     pub dropped: u32,
     /// So many rounds a person granted beyond what the policy says.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::wait::is_zero")]
     pub granted: u32,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl Review {
@@ -249,7 +244,7 @@ pub struct Round {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clear: Vec<Clear>,
     /// So many things were said in it that lie below the line.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::wait::is_zero")]
     pub dropped: u32,
     /// When it began.
     pub began: At,
@@ -317,7 +312,7 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// The line in the file as the head has it; 0 for the whole file.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::wait::is_zero")]
     pub line: u32,
     /// What is wrong.
     pub what: String,
@@ -337,6 +332,27 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// One as somebody says it; who, when, of which head and its number are given by whoever takes it down.
+    #[must_use]
+    pub fn said(priority: Priority, path: String, line: u32, what: String) -> Self {
+        Self {
+            number: 0,
+            round: 0,
+            by: Who::Engine,
+            agent: String::new(),
+            lens: String::new(),
+            priority,
+            path,
+            line,
+            what,
+            why: String::new(),
+            mend: String::new(),
+            head: Oid::default(),
+            at: At::default(),
+            answer: None,
+        }
+    }
+
     /// Where, as `src/a.rs:12`; empty for the whole.
     #[must_use]
     pub fn place(&self) -> String {

@@ -89,7 +89,7 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
     if pull.state.is_over() {
         return all;
     }
-    let is_approved = pull.approval.as_ref().is_some_and(|yes| yes.head == pull.head);
+    let is_approved = pull.is_approved();
     if !is_approved && pull.state == PullState::WaitsForApproval {
         let says = "nobody said yes yet".to_owned();
         all.push(wait(On::Approval, pull.moved, says, format!("pilothouse pr approve {}", pull.id)));

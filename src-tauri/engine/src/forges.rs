@@ -367,13 +367,10 @@ impl Asker {
             self.say(None, &self.reach.host, "answers again");
         }
         if self.was_heard {
-            let mut told = BTreeSet::new();
             for it in fresh.iter().take(NEWS_MAX) {
                 let before = self.known.get(&(it.repo.clone(), it.number));
                 for says in news(before, it) {
-                    if told.insert((it.full_name(), says.clone())) {
-                        self.say(it.project, &it.full_name(), &says);
-                    }
+                    self.say(it.project, &it.full_name(), &says);
                 }
             }
             // One that no project lists any more may well be open.

@@ -264,12 +264,6 @@ impl World {
         self.repo_mut(repo)?.pulls.get_mut(&number)
     }
 
-    /// Where git keeps a repository.
-    #[must_use]
-    pub fn git_dir(&self, repo: &Repo) -> PathBuf {
-        self.root.join(&repo.owner).join(format!("{}.git", repo.name))
-    }
-
     pub(crate) fn node(&self, id: &str) -> Option<Node> {
         let by_id = |n: &str| {
             let n: u64 = n.parse().ok()?;

@@ -6,6 +6,7 @@ mod github;
 mod http;
 mod linear;
 mod memory;
+pub mod net;
 
 use std::future::Future;
 use std::path::Path;

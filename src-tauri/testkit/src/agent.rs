@@ -44,3 +44,17 @@ pub fn task_file(tasks: &[(&str, &str, &str)]) -> String {
     }
     text
 }
+
+/// The part of a `WORKFLOW.md` that names a writer of the family alpha, a critic of beta, and the critic's twin of alpha.
+#[must_use]
+pub fn two_families(writer: &ShellAgent, critic: &ShellAgent) -> String {
+    let words = |it: &ShellAgent| {
+        let words: Vec<String> = it.command().split(' ').map(|it| format!("'{it}'")).collect();
+        words.join(", ")
+    };
+    let agents = [("writer", writer, "alpha"), ("critic", critic, "beta"), ("twin", critic, "alpha")];
+    let line = |(name, agent, family): (&str, &ShellAgent, &str)| {
+        format!("    {name}: {{ command: [{}], family: {family} }}\n", words(agent))
+    };
+    agents.map(line).concat()
+}

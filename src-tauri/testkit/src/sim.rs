@@ -48,7 +48,7 @@ use pilothouse_engine::policy::workflow::{Workflow, built_in};
 use engine::{Known, Order};
 pub use landing::land;
 pub use life::{Kept, Life, live};
-pub use outcome::{Breach, BreachKind, Outcome};
+pub use outcome::{Breach, BreachKind, Outcome, Tally};
 pub use world::World;
 
 /// The engine is killed in one of so many steps; in every fourth seed it is so old that what it keeps in memory shows.
@@ -114,11 +114,7 @@ struct Sim {
 pub fn run(seed: u64) -> Outcome {
     let mut sim = Sim::new(seed);
     sim.begin();
-    while sim.step() && sim.out.faults.is_empty() && sim.out.steps < STEPS {
-        sim.out.steps += 1;
-    }
-    sim.settle();
-    sim.out.failed = sim.world.failed;
+    sim.live_out();
     sim.out
 }
 
@@ -196,18 +192,32 @@ impl Sim {
         }
     }
 
-    /// A project with one or two items of a few tasks each, all started.
-    fn begin(&mut self) {
-        self.choose_caps();
+    /// Steps until nothing is left to do, and what is left is settled.
+    fn live_out(&mut self) {
+        while self.step() && self.out.faults.is_empty() && self.out.steps < STEPS {
+            self.out.steps += 1;
+        }
+        self.settle();
+        self.out.failed = self.world.failed;
+    }
+
+    /// The project of the simulation, trusted.
+    fn add_project(&mut self) {
         let main = self.world.main().unwrap_or_default();
         self.person(Input::AddProject(ProjectFacts {
             name: "sim".to_owned(),
             path: "/sim".to_owned(),
             git_dir: "/sim/.git".to_owned(),
             default_branch: RefName::branch("main"),
-            main: main.clone(),
+            main,
         }));
         self.person(Input::TrustProject { project: ProjectId(1), found: Vec::new() });
+    }
+
+    /// A project with one or two items of a few tasks each, all started.
+    fn begin(&mut self) {
+        self.choose_caps();
+        self.add_project();
         let items = self.rng.u32(1..=2);
         (1..=items).for_each(|item| self.item(item));
     }

@@ -106,6 +106,12 @@ impl Fleet {
         })
     }
 
+    /// The pull request that a session has to do with: it checks it, or sits at it.
+    #[must_use]
+    pub fn pull_of_session(&self, session: SessionId) -> Option<&Pull> {
+        self.pulls.get(&self.sessions.get(&session)?.pull?)
+    }
+
     /// Those whose merge results the one of a pull request was made on, the first one first, itself at the end; and what the
     /// first one was made on.
     #[must_use]

@@ -70,7 +70,8 @@ impl Answer<ask::after::TakeBack> for Desk {
             text::plain(&call.because, true)
         );
         let head: Oid = git.commit(&tree, &[commit], &message, &author).await.map_err(in_words)?;
-        let branch = self.free_branch(&git, &format!("revert-{}", pull.id)).await.map_err(in_words)?;
+        let branch =
+            self.free_branch(&git, &format!("revert-{}", pull.id), "item").await.map_err(in_words)?;
         let workflow = crate::execution::repository::workflow_at(&git, &project.main).await?;
         let checks =
             workflow.policy(workflow.writer(None).map_err(|it| Fault::refused(it.to_string()))?.agent);

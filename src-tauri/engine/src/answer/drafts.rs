@@ -5,9 +5,10 @@ use std::path::Path;
 use pilothouse_contract::card::{Card, Draft, Finding, Severity, Source, Stage, Writer};
 use pilothouse_contract::gate::{Holds, SpecGate};
 use pilothouse_contract::item::Item;
+use pilothouse_contract::layout::Layout;
 use pilothouse_contract::project::Project;
 use pilothouse_contract::review::Reply;
-use pilothouse_contract::{Answer, Event, Fault, ItemId, RefName, ask, text};
+use pilothouse_contract::{Answer, Event, Fault, ItemId, Oid, RefName, ask, text};
 
 use super::{Caller, Desk};
 use crate::coordination::{DraftFacts, Drafting, Input, RefineFacts, Reviewing};
@@ -18,7 +19,7 @@ use crate::gates::tip;
 use crate::perform::{git_of, now};
 use crate::policy::skeleton::{Header, WRITTEN, layout_of, skeleton};
 use crate::policy::workflow::{Workflow, is_a_lens};
-use crate::ports::git::{Git, GitError};
+use crate::ports::git::GitError;
 
 /// What an item can be. The last two are for people to look at after each phase.
 const KINDS: [&str; 5] = ["feature", "fix", "migration", "zero-to-one", "boundary-refactor"];
@@ -27,6 +28,42 @@ const IDEA_MAX: usize = 256 * 1024;
 
 fn in_words(error: &GitError) -> Fault {
     Fault::environment(error.to_string())
+}
+
+/// A draft to which nothing happened yet: it is being written.
+fn fresh(
+    source: Source,
+    layout: Layout,
+    folder: String,
+    branch: RefName,
+    head: Oid,
+    author: Writer,
+    workflow: &Workflow,
+) -> Draft {
+    Draft {
+        source,
+        layout,
+        folder,
+        branch,
+        kind: KINDS[0].to_owned(),
+        owner: String::new(),
+        nights: None,
+        lenses: workflow.lenses(),
+        policy: workflow.policy(author.agent.clone()),
+        author,
+        stage: Stage::Drafting,
+        why: "its draft is being written".to_owned(),
+        head,
+        sitting: None,
+        unread: None,
+        due: None,
+        reading: None,
+        passes: Vec::new(),
+        earlier: 0,
+        sat: Vec::new(),
+        worktree: None,
+        moved: now(),
+    }
 }
 
 impl Desk {
@@ -72,42 +109,16 @@ impl Desk {
             return Err(Fault::refused(format!("{onto} holds nothing of {} in {folder}", item.slug))
                 .hint("commit it there first"));
         }
-        let at = now();
+        let source = Source::Repository { path: folder.clone(), title: item.spec.title.clone() };
+        let branch = self.free_branch(&git, &item.slug, "spec").await.map_err(|error| in_words(&error))?;
+        let head = project.main.clone();
         Ok(Draft {
-            source: Source::Repository { path: folder.clone(), title: item.spec.title.clone() },
-            layout: item.spec.layout,
-            folder,
-            branch: self.branch_of_draft(&git, &item.slug).await?,
-            kind: KINDS[0].to_owned(),
-            owner: self.who().to_string(),
-            nights: None,
-            lenses: workflow.lenses(),
-            policy: workflow.policy(author.agent.clone()),
-            author,
             stage: Stage::Drafted,
             why: "it came with the repository, and waits for its refinement".to_owned(),
-            head: project.main.clone(),
-            sitting: None,
-            unread: None,
-            due: None,
-            reading: Some(laid.reading(&project.main)),
-            passes: Vec::new(),
-            earlier: 0,
-            sat: Vec::new(),
-            worktree: None,
-            moved: at,
+            reading: Some(laid.reading(&head)),
+            owner: self.who().to_string(),
+            ..fresh(source, item.spec.layout, folder, branch, head, author, workflow)
         })
-    }
-
-    /// A branch for a draft: what an earlier life of the database left stays where it is.
-    async fn branch_of_draft(&self, git: &Git, slug: &str) -> Result<RefName, Fault> {
-        let mut branch = RefName::branch(&format!("pilothouse/{slug}/spec"));
-        let mut more = 1_u32;
-        while git.commit_of(branch.as_str()).await.map_err(|error| in_words(&error))?.is_some() {
-            more += 1;
-            branch = RefName::branch(&format!("pilothouse/{slug}-{more}/spec"));
-        }
-        Ok(branch)
     }
 
     /// Whether a writer's program is on this machine.
@@ -168,7 +179,7 @@ impl Answer<ask::draft::New> for Desk {
         let numbers: Vec<u32> = in_git.chain(known.iter().map(String::as_str)).filter_map(number).collect();
         let header = Header { kind: &call.kind, owner: &owner, base: project.main.short() };
         let mut made = skeleton(layout, &call.source, &header, &taken, &numbers);
-        let branch = self.branch_of_draft(&git, &made.slug).await?;
+        let branch = self.free_branch(&git, &made.slug, "spec").await.map_err(|error| in_words(&error))?;
         let files: Vec<(String, Vec<u8>)> =
             made.files.drain(..).map(|(path, text)| (path, text.into_bytes())).collect();
         let scratch =
@@ -181,28 +192,11 @@ impl Answer<ask::draft::New> for Desk {
             git.commit(&tree, &[&project.main], &message, &by).await.map_err(|error| in_words(&error))?;
         let laid = laid_at(&git, &head, &made.folder).await.map_err(|error| in_words(&error))?;
         let draft = Draft {
-            source: call.source,
-            layout,
-            folder: made.folder,
-            branch,
             kind: call.kind,
             owner,
             nights: call.nights,
-            lenses: workflow.lenses(),
-            policy: workflow.policy(author.agent.clone()),
-            author,
-            stage: Stage::Drafting,
-            why: "its draft is being written".to_owned(),
-            head,
-            sitting: None,
-            unread: None,
-            due: None,
-            reading: None,
-            passes: Vec::new(),
-            earlier: 0,
-            sat: Vec::new(),
-            worktree: None,
             moved: at,
+            ..fresh(call.source, layout, made.folder, branch, head, author, &workflow)
         };
         let facts =
             DraftFacts { project: project.id, slug: made.slug, base: project.main, spec: laid.spec(), draft };

@@ -2,7 +2,7 @@
 
 use pilothouse_contract::pull::Pull;
 use pilothouse_contract::review::{Finding, Priority, Reply};
-use pilothouse_contract::{Answer, At, Fault, Oid, PullId, SessionId, Who, ask, text};
+use pilothouse_contract::{Answer, Fault, Oid, PullId, SessionId, ask, text};
 
 use super::Desk;
 use crate::coordination::{Input, Reviewing, Said};
@@ -11,26 +11,6 @@ use crate::perform::git_of;
 
 /// What a reviewer may call less than all that counts.
 const BELOW: [&str; 4] = ["P3", "P4", "low", "below"];
-
-/// A finding as somebody says it; number, author and head are given by whoever decides.
-fn finding(priority: Priority, (path, line): (String, u32), what: String) -> Finding {
-    Finding {
-        number: 0,
-        round: 0,
-        by: Who::Engine,
-        agent: String::new(),
-        lens: String::new(),
-        priority,
-        path,
-        line,
-        what,
-        why: String::new(),
-        mend: String::new(),
-        head: Oid::default(),
-        at: At::default(),
-        answer: None,
-    }
-}
 
 /// `src/a.rs:12` as a path and a line; a path alone has none.
 fn place(at: &str) -> (String, u32) {
@@ -56,7 +36,8 @@ pub(super) fn said(call: &ask::draft::Finding) -> Result<Said, Fault> {
         Fault::refused(format!("'{}' is no priority of a finding", text::line(&call.severity, 40)))
             .hint("say P0, P1 or P2; P3 for what matters less, which is counted and no more; or nothing")
     })?;
-    let found = finding(priority, place(&call.at), call.says.clone());
+    let (path, line) = place(&call.at);
+    let found = Finding::said(priority, path, line, call.says.clone());
     Ok(Said::Found(Box::new(Finding { why: call.why.clone(), mend: call.proposes.clone(), ..found })))
 }
 
@@ -64,7 +45,8 @@ impl Desk {
     /// Whether a session sits at a pull request.
     pub(super) fn sits_at_pull(&self, session: SessionId) -> bool {
         let fleet = self.engine.fleet();
-        fleet.pulls.values().any(|it| it.review.sitting.as_ref().is_some_and(|it| it.session == session))
+        let sits = |it: &Pull| it.review.sitting.as_ref().is_some_and(|it| it.session == session);
+        fleet.pull_of_session(session).is_some_and(sits)
     }
 
     async fn reviewed(&self, pull: PullId, input: Reviewing) -> Result<Pull, Fault> {
@@ -139,7 +121,7 @@ impl Answer<ask::review::Comment> for Desk {
                 }
             }
         }
-        let finding = Box::new(finding(call.priority, (path, call.line), call.says));
+        let finding = Box::new(Finding::said(call.priority, path, call.line, call.says));
         self.reviewed(call.pull, Reviewing::Comment { pull: call.pull, finding }).await
     }
 }

@@ -96,7 +96,7 @@ impl Desk {
         }
         let window = call.begins.as_ref().map(|it| hours::window(it, now())).transpose();
         let window = window.map_err(Fault::refused)?;
-        let branch = self.free_branch(&git, &item.slug).await.map_err(in_words)?;
+        let branch = self.free_branch(&git, &item.slug, "item").await.map_err(in_words)?;
         tree::can_limit(policy.limits).map_err(|why| {
             Fault::refused(why)
                 .hint("take memory_max and cpu_max out of WORKFLOW.md, or work where they can be kept")
@@ -137,21 +137,22 @@ impl Desk {
         })
     }
 
-    /// A name for the item branch that no ref and no run has.
+    /// A name for a branch of an item, with that last part, that no ref and no run has: what an earlier life of the database left stays.
     pub(super) async fn free_branch(
         &self,
         git: &crate::ports::git::Git,
         slug: &str,
+        last: &str,
     ) -> Result<RefName, crate::ports::git::GitError> {
         for n in 1..10_000 {
             let folder = if n == 1 { format!("pilothouse/{slug}") } else { format!("pilothouse/{slug}-{n}") };
-            let branch = RefName::branch(&format!("{folder}/item"));
+            let branch = RefName::branch(&format!("{folder}/{last}"));
             let taken = self.engine.fleet().runs.values().any(|it| it.branch == branch);
             if !taken && git.commit_of(branch.as_str()).await?.is_none() {
                 return Ok(branch);
             }
         }
-        Ok(RefName::branch(&format!("pilothouse/{slug}-last/item")))
+        Ok(RefName::branch(&format!("pilothouse/{slug}-last/{last}")))
     }
 }
 

@@ -293,7 +293,7 @@ impl Work<'_> {
         self.emit(Event::AutoLand { project, class, on, seen });
         if on {
             let waits: Vec<PullId> = self.pulls_of(project);
-            waits.into_iter().for_each(|pull| self.review_settled(pull));
+            waits.into_iter().for_each(|pull| self.approve_by_itself(pull));
         }
         Ok(())
     }

@@ -223,8 +223,7 @@ fn for_a_person(spec: &TaskSpec) -> Option<String> {
 
 /// `pilothouse/001-tide/item` → `pilothouse/001-tide/t003-a7`.
 fn attempt_branch(item: &RefName, task: &TaskId, attempt: AttemptId) -> RefName {
-    let folder = item.as_str().rsplit_once('/').map_or(item.as_str(), |(folder, _)| folder);
-    RefName(format!("{folder}/{}-{attempt}", in_a_name(task)))
+    RefName(format!("{}/{}-{attempt}", item.folder(), in_a_name(task)))
 }
 
 /// A task's id as a part of branches' and folders' names.

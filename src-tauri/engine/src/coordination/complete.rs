@@ -48,7 +48,7 @@ impl Work<'_> {
         let (session, worktree) = (self.fleet.next_session(), self.fleet.next_worktree());
         let slug = self.fleet.slug_of(it.item);
         let project = self.fleet.projects.get(&it.project).map(|it| it.name.clone()).unwrap_or_default();
-        let folder = it.branch.as_str().rsplit_once('/').map_or(it.branch.as_str(), |(folder, _)| folder);
+        let folder = it.branch.folder();
         let audit = Audit { head: head.clone(), session, round, verdicts: Vec::new(), evidence: None };
         self.engine(Event::AuditAsked { run, audit });
         let agent = it.policy.judge.as_ref().unwrap_or(&it.policy.agent);

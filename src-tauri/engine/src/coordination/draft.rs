@@ -309,8 +309,7 @@ impl Work<'_> {
             self.move_draft(item, Stage::Stopped, &format!("nobody sits down to it: {why}"));
             return;
         }
-        let folder =
-            draft.branch.as_str().rsplit_once('/').map_or(draft.branch.as_str(), |(folder, _)| folder);
+        let folder = draft.branch.folder();
         let by = match (due.role, draft.open_pass()) {
             (Role::Refine, Some(pass)) => pass.by.clone(),
             _ => draft.author.clone(),

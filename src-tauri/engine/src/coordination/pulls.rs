@@ -169,10 +169,7 @@ impl Work<'_> {
         let why = format!("{} checks passed on the merge result {}", it.checks.len(), result.tree.short());
         self.move_pull(pull, PullState::WaitsForApproval, &why, &evidence);
         self.move_item(it.item, ItemState::InReview, &why, &evidence);
-        let yes = it.approval.as_ref().is_some_and(|yes| yes.head == it.head);
-        if let Some(by) = self.by_itself(&it, &run).filter(|_| !yes && !self.policy_waits(&it)) {
-            self.approve_as(pull, by);
-        }
+        self.approve_by_itself(pull);
     }
 
     pub(super) fn pull_checked(
@@ -266,7 +263,7 @@ impl Work<'_> {
             PullState::Landing => return Err(Fault::refused(format!("{pull} is being landed this moment"))),
             _ => {}
         }
-        if it.approval.as_ref().is_none_or(|approval| approval.head != it.head) {
+        if !it.is_approved() {
             return Err(Fault::refused(format!("{pull} has nobody's yes yet"))
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         }

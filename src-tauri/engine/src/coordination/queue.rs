@@ -23,11 +23,6 @@ use crate::policy::queue::{Candidate, Checks, Entry, Queue, Refusal, Step, plan}
 /// A reason holds at most so many signs.
 const WHY_MAX: usize = 500;
 
-/// Whether it has a yes for the head that it proposes.
-fn is_approved(pull: &Pull) -> bool {
-    pull.approval.as_ref().is_some_and(|approval| approval.head == pull.head)
-}
-
 /// Whether all its checks passed on its merge result.
 fn has_passed(pull: &Pull) -> bool {
     pull.result.is_some() && pull.checks.iter().all(|check| check.passed == Some(true))
@@ -109,7 +104,7 @@ impl Work<'_> {
             it.state == PullState::Landing || self.review_keeps(it, it.approval.as_ref()).is_none()
         };
         let mut all: Vec<Pull> = all
-            .filter(|it| is_approved(it) && self.yes_counts(it))
+            .filter(|it| it.is_approved() && self.yes_counts(it))
             .filter(live)
             .filter(kept)
             .cloned()
@@ -406,7 +401,7 @@ impl Work<'_> {
         if it.state == PullState::Landing {
             return Err(Fault::refused(format!("{pull} is being landed this moment")));
         }
-        let Some(queued) = it.queued.clone().filter(|_| is_approved(&it) && !it.state.is_over()) else {
+        let Some(queued) = it.queued.clone().filter(|_| it.is_approved() && !it.state.is_over()) else {
             return Err(Fault::refused(format!("{pull} is {} and has nobody's yes", it.state.word()))
                 .command("look at it and say yes", format!("pilothouse pr approve {pull}")));
         };
@@ -445,10 +440,9 @@ impl Work<'_> {
             // Another merge result than it has is on its way, or wanted.
             let unmade = |it: &Queued| it.clash.is_some() || it.making.is_some();
             let unmade = it.queued.as_ref().is_some_and(unmade);
-            let main = self.fleet.projects.get(&project).map(|it| &it.main);
-            let stands = !unmade && self.fleet.chain_of(&it).1 == main;
             let rests = it.state == PullState::Checking && it.checking.is_none();
-            let to_land = stands && rests && has_passed(&it);
+            let main = || self.fleet.projects.get(&project).map(|it| &it.main);
+            let to_land = rests && !unmade && has_passed(&it) && self.fleet.chain_of(&it).1 == main();
             if it.state == PullState::WaitsForApproval || to_land {
                 self.move_pull(it.id, PullState::Landable, "approved; it lands when its turn comes", &[]);
             }

@@ -178,7 +178,7 @@ impl Work<'_> {
         } else {
             self.stand(pull, Stage::Done, &format!("looked at by {}", looked.join(" and ")));
         }
-        self.review_settled(pull);
+        self.approve_by_itself(pull);
     }
 
     fn begin_round(&mut self, it: &Pull, by: Writer, lenses: Vec<String>, excuse: Option<Excuse>) {
@@ -203,12 +203,11 @@ impl Work<'_> {
         self.sit_at_pull(it.id, Role::Review, 1);
     }
 
-    /// Nothing keeps it any more: what waited for that goes on.
-    pub(super) fn review_settled(&mut self, pull: PullId) {
+    /// The yes that needs no person, once its checks passed and its review is over.
+    pub(super) fn approve_by_itself(&mut self, pull: PullId) {
         let Some((it, run)) = self.reviewable(pull) else { return };
-        let yes = it.approval.as_ref().is_some_and(|yes| yes.head == it.head);
         let by = self.by_itself(&it, &run).filter(|_| it.state == PullState::WaitsForApproval);
-        if let Some(by) = by.filter(|_| !yes && !self.policy_waits(&it)) {
+        if let Some(by) = by.filter(|_| !it.is_approved() && !self.policy_waits(&it)) {
             self.approve_as(pull, by);
         }
     }
@@ -264,8 +263,7 @@ impl Work<'_> {
         let name = project.name.clone();
         let (session, worktree) = (self.fleet.next_session(), self.fleet.next_worktree());
         let (slug, word) = (self.fleet.slug_of(it.item), role.word());
-        let branch = run.branch.as_str();
-        let folder = branch.rsplit_once('/').map_or(branch, |(folder, _)| folder);
+        let folder = run.branch.folder();
         let argv = by.agent.command.clone();
         let sitting = Sitting { session, worktree, base: it.head.clone(), role, round, by };
         self.review(pull, Happened::Sits { sitting }, false);
@@ -290,19 +288,16 @@ impl Work<'_> {
 
     /// The pull request that a session sits at.
     pub(super) fn sits_at(&self, session: SessionId) -> Option<(PullId, Sitting)> {
-        let of = |it: &Pull| Some((it.id, it.review.sitting.clone().filter(|it| it.session == session)?));
-        self.fleet.pulls.values().find_map(of)
+        let it = self.fleet.pull_of_session(session)?;
+        Some((it.id, it.review.sitting.clone().filter(|it| it.session == session)?))
     }
 
     /// A session at a pull request ended.
     pub(super) fn review_sat(&mut self, session: &Session, how: &Ending) {
         let Some((pull, sitting)) = self.sits_at(session.id) else {
             // Nobody waits for it any more. What an author left stays for its reading.
-            let read = self
-                .fleet
-                .pulls
-                .values()
-                .any(|it| it.review.unread.as_ref().is_some_and(|it| it.session == session.id));
+            let waits = |it: &Pull| it.review.unread.as_ref().is_some_and(|it| it.session == session.id);
+            let read = self.fleet.pull_of_session(session.id).is_some_and(waits);
             if let Some(worktree) = session.worktree.filter(|_| !read) {
                 self.discard(worktree);
             }

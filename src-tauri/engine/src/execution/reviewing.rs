@@ -42,17 +42,15 @@ impl Bench {
     /// Reads it out of the fleet; nothing if the session does not sit there any more, nor is waited for.
     #[must_use]
     pub fn of(fleet: &Fleet, session: SessionId) -> Option<Self> {
-        let sits = |it: &Pull| {
-            let mut both = [&it.review.sitting, &it.review.unread].into_iter().flatten();
-            both.find(|it| it.session == session).cloned()
-        };
-        let (pull, sitting) = fleet.pulls.values().find_map(|it| Some((it.clone(), sits(it)?)))?;
+        let pull = fleet.pull_of_session(session)?;
+        let mut both = [&pull.review.sitting, &pull.review.unread].into_iter().flatten();
+        let sitting = both.find(|it| it.session == session)?.clone();
         Some(Self {
             run: fleet.runs.get(&pull.run)?.clone(),
             project: fleet.projects.get(&pull.project)?.clone(),
             worktree: fleet.worktrees.get(&sitting.worktree)?.clone(),
             sitting,
-            pull,
+            pull: pull.clone(),
         })
     }
 

@@ -165,11 +165,12 @@ pub fn weigh(change: &Change<'_>, rules: &RiskRules, besides: Besides<'_>) -> Ri
             hit(RiskClass::Medium, format!("what is fetched changes: {path}"));
         }
     }
+    let known = LINE_WORDS.iter().copied().chain(rules.words.iter().map(String::as_str));
+    let words: Vec<(&str, String)> = known.map(|it| (it, it.to_lowercase())).collect();
     for (path, line) in lines(change.diff) {
         if theirs(path) && looked_at(path) && !tells.matches(path) && !is_test(path) {
             let lower = line.to_lowercase();
-            let known = LINE_WORDS.iter().copied().chain(rules.words.iter().map(String::as_str));
-            for word in known.filter(|it| says(&lower, &it.to_lowercase())) {
+            for (word, _) in words.iter().filter(|it| says(&lower, &it.1)) {
                 hit(RiskClass::High, format!("`{word}` in a changed line of {path}"));
             }
         }
@@ -237,7 +238,10 @@ fn path_word<'a>(path: &str, own: &'a [String]) -> Option<&'a str> {
         before = sign;
     }
     parts.push(part);
-    let is_part = |word: &str| parts.iter().any(|it| *it == word.to_lowercase());
+    let is_part = |word: &str| {
+        let word = word.to_lowercase();
+        parts.contains(&word)
+    };
     own.iter()
         .map(String::as_str)
         .find(|it| is_part(it))

@@ -1,5 +1,5 @@
-//! Requests to a tracker's service. Owns which addresses may get a secret, how long is waited, what an answer's status means and
-//! until when a service that wants no more requests gets none. Refuses to follow a service to another host.
+//! Requests to a tracker's service. Owns which addresses may get a secret and what an answer's status means; how one is asked and
+//! read is said in `net`.
 
 use std::time::Duration;
 
@@ -7,17 +7,11 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
-use super::{TrackerError, invalid};
+use super::{TrackerError, invalid, net};
 use crate::workflow::{Env, TrackerSettings, WorkflowError, variable};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);
-/// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(45);
-/// An answer is at most this long.
-const LONGEST: usize = 32 << 20;
-/// How long a service is left alone that does not say how long.
-const UNSAID_MS: u64 = 60_000;
 
 /// An answer that is none of the errors.
 #[derive(Debug)]
@@ -32,15 +26,7 @@ pub(super) struct Answer {
 /// # Errors
 /// If the machine has nothing to check certificates with.
 pub(super) fn client() -> Result<Client, WorkflowError> {
-    // Somebody else in this process may have chosen already.
-    let _chosen = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("pilothouse/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| invalid("endpoint", format!("no client can be made: {error}")))
+    net::client(CONNECT).map_err(|error| invalid("endpoint", format!("no client can be made: {error}")))
 }
 
 /// An address that may get a secret: HTTPS, or this machine.
@@ -109,15 +95,11 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Answer, TrackerError
     let failed = |error: reqwest::Error| TrackerError::Request(error.without_url().to_string());
     let mut reply = request.send().await.map_err(failed)?;
     let (status, headers) = (reply.status(), reply.headers().clone());
-    let mut bytes = Vec::new();
-    while let Some(piece) = reply.chunk().await.map_err(failed)? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > LONGEST {
-            return Err(TrackerError::Response(format!("the answer is longer than {LONGEST} bytes")));
-        }
-    }
-    if limited(status, &headers) {
-        return Err(TrackerError::RateLimited { wait_ms: wait_ms(&headers) });
+    let Some(bytes) = net::read(&mut reply).await.map_err(failed)? else {
+        return Err(TrackerError::Response(format!("the answer is longer than {} bytes", net::LONGEST)));
+    };
+    if net::limited(status, &headers) {
+        return Err(TrackerError::RateLimited { wait_ms: net::wait_ms(&headers) });
     }
     let body = serde_json::from_slice::<Value>(&bytes);
     let gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
@@ -125,7 +107,7 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Answer, TrackerError
         if let Ok(body) = &body
             && body.pointer("/errors/0/extensions/code").and_then(Value::as_str) == Some("RATELIMITED")
         {
-            return Err(TrackerError::RateLimited { wait_ms: wait_ms(&headers) });
+            return Err(TrackerError::RateLimited { wait_ms: net::wait_ms(&headers) });
         }
         let says = pilothouse_contract::text::line(&String::from_utf8_lossy(&bytes), 200);
         return Err(TrackerError::Status { status: status.as_u16(), says });
@@ -136,27 +118,4 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Answer, TrackerError
         Err(error) => return Err(TrackerError::Response(format!("the answer is no JSON: {error}"))),
     };
     Ok(Answer { status, headers, body })
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn limited(status: StatusCode, headers: &HeaderMap) -> bool {
-    let none_left = header(headers, "x-ratelimit-remaining") == Some("0");
-    status == StatusCode::TOO_MANY_REQUESTS
-        || (status == StatusCode::FORBIDDEN && (none_left || headers.contains_key("retry-after")))
-}
-
-/// For how long a service wants no requests, by its headers.
-pub(super) fn wait_ms(headers: &HeaderMap) -> u64 {
-    let number = |name: &str| header(headers, name).and_then(|it| it.trim().parse::<u64>().ok());
-    if let Some(seconds) = number("retry-after") {
-        return seconds.saturating_mul(1000).max(1000);
-    }
-    let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
-    let reset = number("x-ratelimit-reset")
-        .map(|it| it.saturating_mul(1000))
-        .or_else(|| number("x-ratelimit-requests-reset"));
-    reset.map_or(UNSAID_MS, |at| at.saturating_sub(now).max(1000))
 }

@@ -7,8 +7,7 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::http;
-use super::{Page, Reading, Tracker, TrackerError, invalid};
+use super::{Page, Reading, Tracker, TrackerError, http, invalid, net};
 use crate::issue::{labels, normal, same_state};
 use crate::workflow::{Env, TrackerSettings, WorkflowError};
 use crate::{Blocker, Issue};
@@ -80,7 +79,7 @@ impl LinearTracker {
         }
         if let Some(error) = answer.body.pointer("/errors/0") {
             if error.pointer("/extensions/code").and_then(Value::as_str) == Some("RATELIMITED") {
-                return Err(TrackerError::RateLimited { wait_ms: http::wait_ms(&answer.headers) });
+                return Err(TrackerError::RateLimited { wait_ms: net::wait_ms(&answer.headers) });
             }
             let says = error.get("message").and_then(Value::as_str).unwrap_or("an error without words");
             return Err(TrackerError::Response(pilothouse_contract::text::line(says, 200)));

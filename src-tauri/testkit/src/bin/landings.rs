@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use pilothouse_testkit::sim::{self, BreachKind, Outcome};
+use pilothouse_testkit::sim::{self, BreachKind, Tally};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -14,41 +14,35 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let json = args.any(|it| it == "--json");
-    let timed = sim::over(from, seeds, sim::land);
-    let slowest = timed.iter().max_by_key(|it| it.0).map(|it| it.1.seed);
-    let outcomes: Vec<Outcome> = timed.into_iter().map(|it| it.1).collect();
-    let faults =
-        |kind: BreachKind| outcomes.iter().flat_map(|it| &it.faults).filter(|it| it.kind == kind).count();
-    let sum = |of: fn(&Outcome) -> u32| outcomes.iter().map(|it| u64::from(of(it))).sum::<u64>();
-    let faulty: Vec<&Outcome> = outcomes.iter().filter(|it| !it.faults.is_empty()).collect();
-    let said = |it: &Outcome| it.faults.iter().map(|it| it.says.clone()).collect::<Vec<_>>();
+    let tally = Tally::of(sim::over(from, seeds, sim::land));
+    let faulty = tally.faulty();
     let document = serde_json::json!({
-        "landings": sum(|it| it.landings),
-        "together": sum(|it| it.together),
-        "red_mains": faults(BreachKind::Red),
-        "rewrites": faults(BreachKind::Rewritten),
-        "lost": faults(BreachKind::Lost),
-        "doubled": faults(BreachKind::Doubled),
-        "untrue": faults(BreachKind::Untrue) + faults(BreachKind::Overlap),
-        "untyped_ends": faults(BreachKind::UntypedEnd),
-        "kills": sum(|it| it.kills),
-        "failed_effects": sum(|it| it.failed),
-        "seeds": outcomes.len(),
-        "slowest_seed": slowest,
-        "faulty": faulty.iter().map(|it| serde_json::json!({ "seed": it.seed, "faults": said(it) })).collect::<Vec<_>>(),
+        "landings": tally.sum(|it| it.landings),
+        "together": tally.sum(|it| it.together),
+        "red_mains": tally.faults(BreachKind::Red),
+        "rewrites": tally.faults(BreachKind::Rewritten),
+        "lost": tally.faults(BreachKind::Lost),
+        "doubled": tally.faults(BreachKind::Doubled),
+        "untrue": tally.faults(BreachKind::Untrue) + tally.faults(BreachKind::Overlap),
+        "untyped_ends": tally.faults(BreachKind::UntypedEnd),
+        "kills": tally.sum(|it| it.kills),
+        "failed_effects": tally.sum(|it| it.failed),
+        "seeds": tally.outcomes.len(),
+        "slowest_seed": tally.slowest,
+        "faulty": faulty.iter().map(|(seed, says)| serde_json::json!({ "seed": seed, "faults": says })).collect::<Vec<_>>(),
     });
     if json {
         println!("{document:#}");
     } else {
         println!(
             "{} seeds: {} pull requests landed, {} of them with another one, over {} kills",
-            outcomes.len(),
-            sum(|it| it.landings),
-            sum(|it| it.together),
-            sum(|it| it.kills)
+            tally.outcomes.len(),
+            tally.sum(|it| it.landings),
+            tally.sum(|it| it.together),
+            tally.sum(|it| it.kills)
         );
-        for outcome in &faulty {
-            println!("seed {}: {}", outcome.seed, said(outcome).join("; "));
+        for (seed, says) in &faulty {
+            println!("seed {seed}: {}", says.join("; "));
         }
     }
     ExitCode::from(u8::from(!faulty.is_empty()))

@@ -13,23 +13,11 @@ pub fn land(seed: u64) -> Outcome {
     sim.lands = true;
     sim.restarts_left = 12;
     sim.deeds_left = 20;
-    let main = sim.world.main().unwrap_or_default();
-    sim.person(Input::AddProject(ProjectFacts {
-        name: "sim".to_owned(),
-        path: "/sim".to_owned(),
-        git_dir: "/sim/.git".to_owned(),
-        default_branch: RefName::branch("main"),
-        main,
-    }));
-    sim.person(Input::TrustProject { project: ProjectId(1), found: Vec::new() });
+    sim.add_project();
     let items = sim.rng.u32(3..=8);
     sim.choose_wrongs(items);
     (1..=items).for_each(|item| sim.item(item));
-    while sim.step() && sim.out.faults.is_empty() && sim.out.steps < STEPS {
-        sim.out.steps += 1;
-    }
-    sim.settle();
-    sim.out.failed = sim.world.failed;
+    sim.live_out();
     let landed = |it: &&pilothouse_contract::pull::Pull| matches!(it.state, PullState::Landed { .. });
     let landed = || sim.journal.fleet.pulls.values().filter(landed);
     let with = |it: &&pilothouse_contract::pull::Pull| it.queued.as_ref().is_some_and(|it| it.with.is_some());
@@ -100,9 +88,7 @@ impl Sim {
         }
         match self.rng.u32(0..60) {
             0 => {
-                let waits = |it: &&pilothouse_contract::pull::Pull| {
-                    !it.state.is_over() && it.approval.as_ref().is_none_or(|yes| yes.head != it.head)
-                };
+                let waits = |it: &&pilothouse_contract::pull::Pull| !it.state.is_over() && !it.is_approved();
                 let all: Vec<_> = self.journal.fleet.pulls.values().filter(waits).map(|it| it.id).collect();
                 for pull in all {
                     self.person(Input::ApprovePull { pull, head: None });

@@ -1,4 +1,6 @@
-//! What a seed of the simulation came to.
+//! What a seed of the simulation came to, and what many did.
+
+use std::time::Duration;
 
 /// What one seed came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -76,5 +78,41 @@ impl BreachKind {
     /// One of this kind.
     pub(super) fn of(self, says: String) -> Breach {
         Breach { kind: self, says }
+    }
+}
+
+/// What many seeds came to.
+#[derive(Debug)]
+pub struct Tally {
+    /// Of each seed.
+    pub outcomes: Vec<Outcome>,
+    /// The one that took longest.
+    pub slowest: Option<u64>,
+}
+
+impl Tally {
+    /// Of seeds with the time that each took.
+    #[must_use]
+    pub fn of(timed: Vec<(Duration, Outcome)>) -> Self {
+        let slowest = timed.iter().max_by_key(|it| it.0).map(|it| it.1.seed);
+        Self { outcomes: timed.into_iter().map(|it| it.1).collect(), slowest }
+    }
+
+    /// How many faults of a kind there are.
+    #[must_use]
+    pub fn faults(&self, kind: BreachKind) -> usize {
+        self.outcomes.iter().flat_map(|it| &it.faults).filter(|it| it.kind == kind).count()
+    }
+
+    /// The sum of a figure.
+    pub fn sum(&self, of: fn(&Outcome) -> u32) -> u64 {
+        self.outcomes.iter().map(|it| u64::from(of(it))).sum()
+    }
+
+    /// Seeds that did not hold, each with what it says.
+    #[must_use]
+    pub fn faulty(&self) -> Vec<(u64, Vec<&str>)> {
+        let faulty = self.outcomes.iter().filter(|it| !it.faults.is_empty());
+        faulty.map(|it| (it.seed, it.faults.iter().map(|it| it.says.as_str()).collect())).collect()
     }
 }

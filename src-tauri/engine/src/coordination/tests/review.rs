@@ -27,22 +27,7 @@ fn reviewed(approve: Approval, rounds: u32) -> Policy {
 }
 
 fn found(priority: Priority, what: &str) -> Finding {
-    Finding {
-        number: 0,
-        round: 0,
-        by: Who::Engine,
-        agent: String::new(),
-        lens: String::new(),
-        priority,
-        path: "T001".to_owned(),
-        line: 3,
-        what: what.to_owned(),
-        why: String::new(),
-        mend: String::new(),
-        head: Oid::default(),
-        at: At(0),
-        answer: None,
-    }
+    Finding::said(priority, "T001".to_owned(), 3, what.to_owned())
 }
 
 impl Desk {

@@ -48,7 +48,7 @@ impl Forge for Local {
 
 fn seen(fleet: &Fleet, it: &Pull) -> ForgePull {
     let project = fleet.projects.get(&it.project);
-    let approved = it.approval.as_ref().filter(|yes| yes.head == it.head);
+    let approved = it.approval.as_ref().filter(|_| it.is_approved());
     let checks: Vec<Check> = it
         .checks
         .iter()
