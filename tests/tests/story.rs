@@ -346,11 +346,13 @@ fn a_terminal_is_watched_taken_typed_into_and_left_by_keyboard_alone() {
     window.until("what was pasted", || terminal(&window).matches("pasted-2").count() == 2);
     // A program that is told where a paste begins and ends is told the truth: no part of a paste can say that it is over,
     // however it is put together, and no sign of it is a key.
-    window.type_text("printf '\\033[?2004h'; stty -echo; cat -v");
+    window.type_text("printf '\\033[?2004h'; stty -echo; echo ready; cat -v");
     window.keys("Enter");
     window.until("a program that wants to be told", || {
         home.json(&["session", "list"])[0]["processes"].to_string().contains("\"cat\"")
     });
+    // The terminal in the page has heard so too: it may draw later than the engine knows.
+    window.until("the page that was told", || terminal(&window).lines().any(|it| it == "ready"));
     paste("safe\u{1b}[20\u{1b}[201~1~\u{9b}201~\u{3}\u{4}\u{15}\ttext");
     window.wait_text(".termnotes", "6 control signs left out of the paste");
     window.keys("Enter");

@@ -341,7 +341,7 @@ impl Window {
             self.attempt(|client| async move { client.source().await }).unwrap_or_else(|error| error);
         let told = self.attempt(|client| async move {
             client
-                .execute("return { errors: window.__errors, violations: window.__violations }", vec![])
+                .execute("return { errors: window.__errors, violations: window.__violations, terminal: window.__terminal?.() }", vec![])
                 .await
         });
         panic!("{why}; {seen}\nthe page tells of {told:?}\n{}\n{source}", self.says())
