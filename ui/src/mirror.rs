@@ -27,6 +27,10 @@ const KEPT: usize = 2000;
 const LOOK: Duration = Duration::from_secs(2);
 /// While nothing moves, so many turns pass between two looks.
 const CALM_MOST: u32 = 4;
+/// Nothing moved for so long: what is shown of it is a minute old and more.
+const CALM_AFTER_MS: i64 = 60_000;
+/// So far apart are the moves of ages then.
+const CALM_TICK_MS: i64 = 5_000;
 /// More messages than this do not wait for a frame.
 const PILE: usize = 256;
 /// What comes within this time is folded in at once: nobody reads faster, and a page that lays itself out for every event of
@@ -68,7 +72,7 @@ pub(crate) struct Mirror {
     waits: RwSignal<Waits>,
     /// What the engine says of itself.
     pub(crate) engine: RwSignal<Option<EngineStatus>>,
-    /// Now, once a second: the one timer that moves ages.
+    /// Now, once a second, or some seconds while nothing moves: the one timer that moves ages.
     pub(crate) now: RwSignal<At>,
     /// What an upgrade would do now.
     pub(crate) upgrade: Memo<Option<Plan>>,
@@ -233,8 +237,23 @@ impl Mirror {
         }
     }
 
+    /// Moves the ages. Those of a fleet in which nothing moved for a minute are told in minutes and more: they are looked at
+    /// less often, for a page that works every second is what a window at rest costs.
     fn tick(self) {
-        set_interval(move || self.now.set(now()), Duration::from_secs(1));
+        let moved = StoredValue::new(now());
+        Effect::new(move |_| {
+            self.fleet.with(|it| it.seq);
+            self.sessions.track();
+            moved.set_value(now());
+        });
+        let turn = move || {
+            let now = now();
+            let calm = now.since_ms(moved.get_value()) >= CALM_AFTER_MS && self.link.get_untracked() == Link::Heard;
+            if !calm || now.since_ms(self.now.get_untracked()) >= CALM_TICK_MS {
+                self.now.set(now);
+            }
+        };
+        set_interval(turn, Duration::from_secs(1));
     }
 
     /// Looks at what moves and is never stored: pulses of sessions, and the engine's own state.

@@ -397,8 +397,8 @@ fn idle() -> Vec<Samples> {
     window.keys("ctrl+4");
     window.until("no terminal", || !window.find("[data-name=terminal]"));
     let shows: Vec<u32> = window.kinds().into_iter().map(|(_, pid)| pid).collect();
-    // What comes of the start is over by then.
-    std::thread::sleep(Duration::from_secs(5));
+    // What comes of the start is over by then, and every age is one of minutes: that is rest.
+    std::thread::sleep(Duration::from_secs(70));
     let percent = |used: f64| used / REST.as_secs_f64() * 100.0;
     let (mut held, mut shown, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
