@@ -31,39 +31,10 @@ pub(crate) struct Args {
     md: bool,
 }
 
-/// How far back, as typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Back {
-    Last,
-    By(SignedDuration),
-    To(At),
-}
-
-fn since(typed: &str) -> Result<Back, String> {
-    if typed == "last" {
-        return Ok(Back::Last);
-    }
-    if let Ok(span) = typed.parse::<SignedDuration>() {
-        return Ok(Back::By(span.abs()));
-    }
-    let utc = |it: jiff::civil::DateTime| it.to_zoned(jiff::tz::TimeZone::UTC).map(|it| it.timestamp());
-    let at =
-        typed.parse::<jiff::Timestamp>().or_else(|_| typed.parse::<jiff::civil::DateTime>().and_then(utc));
-    at.map(|it| Back::To(At(it.as_millisecond()))).map_err(|_| {
-        format!(
-            "'{typed}' is neither a span nor a time: write it like 8h, 90min, 2026-11-20T22:00 (UTC), or last"
-        )
-    })
-}
-
 pub(crate) async fn run(args: &Args, out: Out) -> End {
     let since = args.since.map(|it| match it {
         Back::Last => Since::LastDeed,
         Back::To(at) => Since::At(at),
-        Back::By(span) => {
-            let now = At(jiff::Timestamp::now().as_millisecond());
-            Since::At(now.plus_ms(-i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
-        }
     });
     let brief = desk::call(ask::brief::Show { since }).await?;
     out.value(&brief, |it| if args.md { markdown(it) } else { plain(it) });
