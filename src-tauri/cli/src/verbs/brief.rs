@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use jiff::SignedDuration;
 use pilothouse_contract::brief::page::{self, Row, RowKind};
 use pilothouse_contract::brief::{Brief, Since};
 use pilothouse_contract::{At, ask, text};
 
+use super::back::{Back, back};
 use crate::desk::{self, End, HOLDS};
 use crate::out::Out;
 
@@ -24,7 +24,7 @@ const WIDTH: usize = 400;
 pub(crate) struct Args {
     /// Since when: a span back from now (8h, 90min), a time in UTC (2026-11-20T22:00), or `last` for the last thing a person
     /// did. Without it since that or for 12 hours, whichever is longer ago
-    #[arg(long, value_parser = since)]
+    #[arg(long, value_parser = back)]
     since: Option<Back>,
     /// As Markdown
     #[arg(long)]
