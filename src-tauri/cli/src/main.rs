@@ -74,6 +74,8 @@ enum Verb {
     /// What agents said and did
     #[command(subcommand)]
     Trajectory(verbs::trajectory::Verb),
+    /// Tokens and money: by session, task, item, agent, model or day
+    Usage(verbs::usage::Args),
     /// History
     #[command(subcommand)]
     Event(verbs::event::Verb),
@@ -152,6 +154,7 @@ async fn run(verb: Verb, out: out::Out) -> desk::End {
         Verb::Receipt(args) => verbs::receipt::run(&args, out).await,
         Verb::Evidence(verb) => verbs::evidence::run(verb, out).await,
         Verb::Trajectory(verb) => verbs::trajectory::run(verb, out).await,
+        Verb::Usage(args) => verbs::usage::run(&args, out).await,
         Verb::Event(verb) => verbs::event::run(verb, out).await,
         Verb::Attach(args) => verbs::attach::run(args, out).await,
         Verb::Hold(args) => verbs::attach::hold(args, out).await,

@@ -1,6 +1,7 @@
 //! Verbs, a file a noun. Each asks the engine and prints what it says.
 
 pub(crate) mod attach;
+mod back;
 pub(crate) mod brief;
 pub(crate) mod check;
 pub(crate) mod doctor;
@@ -27,4 +28,5 @@ pub(crate) mod spec;
 pub(crate) mod symphony;
 pub(crate) mod task;
 pub(crate) mod trajectory;
+pub(crate) mod usage;
 pub(crate) mod worktree;

@@ -507,31 +507,7 @@ pub mod review;
 pub mod evidence;
 
 /// Trajectories.
-pub mod trajectory {
-    use super::*;
-    use crate::trajectory::{Step, Trajectory};
-
-    asks! {
-        /// The trajectories that are stored, newest first.
-        List {}
-        /// One session's steps.
-        Show {
-            /// Which session.
-            session: SessionId,
-            /// From this step on.
-            from: u32,
-            /// At most so many.
-            most: u32,
-        }
-        /// A trajectory's page.
-        TrajectoryPage {
-            /// The trajectory.
-            trajectory: Trajectory,
-            /// Its steps.
-            steps: Vec<Step>,
-        }
-    }
-}
+pub mod trajectory;
 
 /// Events.
 pub mod event {

@@ -265,6 +265,18 @@ calls! {
     TrajectoryList(ask::trajectory::List) -> Vec<crate::trajectory::Trajectory>, Read;
     /// One trajectory.
     TrajectoryShow(ask::trajectory::Show) -> ask::trajectory::TrajectoryPage, Read;
+    /// The logs that could be imported.
+    TrajectoryLogs(ask::trajectory::Logs) -> Vec<crate::archive::FoundLog>, Read;
+    /// Imports one.
+    TrajectoryImport(ask::trajectory::Import) -> crate::archive::Imported, Act;
+    /// Those that were.
+    TrajectoryArchive(ask::trajectory::Archive) -> Vec<crate::archive::ArchivedLog>, Read;
+    /// One of them.
+    TrajectoryShowLog(ask::trajectory::ShowLog) -> ask::trajectory::LogPage, Read;
+    /// Steps in which words stand.
+    TrajectorySearch(ask::trajectory::Search) -> crate::archive::Found, Read;
+    /// Tokens and money.
+    TrajectoryUsage(ask::trajectory::Usage) -> crate::archive::Usage, Read;
     /// History.
     EventSince(ask::event::Since) -> Vec<Record>, Read;
 

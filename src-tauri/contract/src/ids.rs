@@ -81,6 +81,8 @@ counted! {
     EvidenceId = "e";
     /// Something that an agent asks its person.
     QuestionId = "q";
+    /// An imported log of an agent's session.
+    LogId = "l";
 }
 
 macro_rules! named {

@@ -4,6 +4,7 @@
 //! Refuses: any IO, any clock, any runtime, any native dependency. It compiles to wasm.
 
 pub mod after;
+pub mod archive;
 pub mod ask;
 pub mod attempt;
 pub mod attention;

@@ -1,6 +1,7 @@
 //! Answers to calls, by concept. Each gathers facts, hands an input in, and says what came of it; nothing clever.
 
 mod after;
+mod archive;
 mod attempts;
 mod brief;
 mod desk;

@@ -8,6 +8,7 @@ pub mod layouts;
 pub mod prices;
 pub mod queue;
 pub mod quiet;
+pub mod redact;
 pub mod resources;
 pub mod reviewers;
 pub mod risk;

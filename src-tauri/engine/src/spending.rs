@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pilothouse_contract::ask::took::Took;
 use pilothouse_contract::evidence::Evidence;
 use pilothouse_contract::fuse::{Fuse, Minds};
-use pilothouse_contract::money::{MoneyCount, Prices};
+use pilothouse_contract::money::{MoneyCount, PriceTable, Prices};
 use pilothouse_contract::pace::{self, Sample};
 use pilothouse_contract::receipt::TokenCount;
 use pilothouse_contract::run::{Policy, Run, RunState, TouchKind};
@@ -29,14 +29,22 @@ const QUIET: &str = "quiet";
 impl Engine {
     /// The prices that are in force for a run. The user's own are read anew each time: whoever mends them sees it at once.
     pub(crate) fn prices(&self, policy: &Policy) -> Prices {
+        prices::of(policy, self.own_prices())
+    }
+
+    /// Those that are in force outside of any run.
+    pub(crate) fn prices_everywhere(&self) -> Prices {
+        prices::everywhere(self.own_prices())
+    }
+
+    fn own_prices(&self) -> Option<Result<PriceTable, String>> {
         let file = self.inner.options.data.join(prices::FILE);
         let place = file.display().to_string();
-        let own = match std::fs::read_to_string(&file) {
+        match std::fs::read_to_string(&file) {
             Ok(text) => Some(prices::read(&text, &place)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => Some(Err(format!("{place}: {error}"))),
-        };
-        prices::of(policy, own)
+        }
     }
 
     /// Sessions of a run's agents that ever ran.

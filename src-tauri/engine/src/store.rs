@@ -3,6 +3,7 @@
 //!
 //! Refuses: judgement. Rows come from the fold, never from here.
 
+pub mod archive;
 mod error;
 mod fleet;
 mod forges;

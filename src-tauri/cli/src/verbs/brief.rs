@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use jiff::SignedDuration;
 use pilothouse_contract::brief::page::{self, Row, RowKind};
 use pilothouse_contract::brief::{Brief, Since};
 use pilothouse_contract::{At, ask, text};
 
+use super::back::{Back, back};
 use crate::desk::{self, End, HOLDS};
 use crate::out::Out;
 
@@ -24,46 +24,17 @@ const WIDTH: usize = 400;
 pub(crate) struct Args {
     /// Since when: a span back from now (8h, 90min), a time in UTC (2026-11-20T22:00), or `last` for the last thing a person
     /// did. Without it since that or for 12 hours, whichever is longer ago
-    #[arg(long, value_parser = since)]
+    #[arg(long, value_parser = back)]
     since: Option<Back>,
     /// As Markdown
     #[arg(long)]
     md: bool,
 }
 
-/// How far back, as typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Back {
-    Last,
-    By(SignedDuration),
-    To(At),
-}
-
-fn since(typed: &str) -> Result<Back, String> {
-    if typed == "last" {
-        return Ok(Back::Last);
-    }
-    if let Ok(span) = typed.parse::<SignedDuration>() {
-        return Ok(Back::By(span.abs()));
-    }
-    let utc = |it: jiff::civil::DateTime| it.to_zoned(jiff::tz::TimeZone::UTC).map(|it| it.timestamp());
-    let at =
-        typed.parse::<jiff::Timestamp>().or_else(|_| typed.parse::<jiff::civil::DateTime>().and_then(utc));
-    at.map(|it| Back::To(At(it.as_millisecond()))).map_err(|_| {
-        format!(
-            "'{typed}' is neither a span nor a time: write it like 8h, 90min, 2026-11-20T22:00 (UTC), or last"
-        )
-    })
-}
-
 pub(crate) async fn run(args: &Args, out: Out) -> End {
     let since = args.since.map(|it| match it {
         Back::Last => Since::LastDeed,
         Back::To(at) => Since::At(at),
-        Back::By(span) => {
-            let now = At(jiff::Timestamp::now().as_millisecond());
-            Since::At(now.plus_ms(-i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
-        }
     });
     let brief = desk::call(ask::brief::Show { since }).await?;
     out.value(&brief, |it| if args.md { markdown(it) } else { plain(it) });

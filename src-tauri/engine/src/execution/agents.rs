@@ -16,6 +16,7 @@ use pilothouse_contract::run::{Adapter, AgentChoice};
 use pilothouse_contract::trajectory::StepKind;
 
 use super::env;
+use crate::policy::redact;
 
 /// The variable that tells the rehearsal's agents where to write what they did.
 const REHEARSAL_LOG: &str = "PILOTHOUSE_TRAJECTORY";
@@ -121,19 +122,23 @@ pub fn claude_folder() -> Option<PathBuf> {
 /// What a line of a log says; nothing if it is damaged.
 pub type LineRead = Option<Vec<(String, Option<At>, StepKind)>>;
 
-/// Who reads the lines of such a log.
+/// Who reads the lines of such a log. What is read has no secrets in it any more.
 #[must_use]
 pub fn reader(adapter: Adapter) -> fn(&str) -> LineRead {
     match adapter {
         Adapter::Command => |_| Some(Vec::new()),
-        Adapter::Rehearsal => rehearsal_log::read_line,
+        Adapter::Rehearsal => |line| clean(rehearsal_log::read_line(line)),
         Adapter::ClaudeCode => |line| match claude_log::read_line(line) {
             claude_log::Line::Steps(steps) => {
-                Some(steps.into_iter().map(|it| (it.native, it.at, it.kind)).collect())
+                clean(Some(steps.into_iter().map(|it| (it.native, it.at, it.kind)).collect()))
             }
             claude_log::Line::Damaged => None,
         },
     }
+}
+
+fn clean(read: LineRead) -> LineRead {
+    Some(read?.into_iter().map(|(native, at, kind)| (native, at, redact::step(kind))).collect())
 }
 
 /// Whether the program of a command can be found on this machine.

@@ -34,6 +34,16 @@ pub fn of(policy: &Policy, own: Option<Result<PriceTable, String>>) -> Prices {
         date: String::new(),
         models: policy.prices.clone(),
     });
+    over(repository, own)
+}
+
+/// The prices that are in force outside of any repository.
+#[must_use]
+pub fn everywhere(own: Option<Result<PriceTable, String>>) -> Prices {
+    over(None, own)
+}
+
+fn over(repository: Option<PriceTable>, own: Option<Result<PriceTable, String>>) -> Prices {
     let (own, trouble) = match own {
         Some(Ok(table)) => (Some(table), None),
         Some(Err(why)) => (None, Some(why)),

@@ -13,6 +13,13 @@ pub fn now() -> At {
     At(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// The day of a moment here, as 2026-11-30.
+#[must_use]
+pub fn day(at: At) -> String {
+    let moment = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    moment.to_zoned(jiff::tz::TimeZone::system()).date().to_string()
+}
+
 /// How long this machine has slept since it was started; nothing where the system does not tell.
 #[must_use]
 pub fn slept() -> Duration {

@@ -105,19 +105,21 @@ impl Store {
         .await
         .map_err(in_words)?;
         for (native, at, kind) in steps {
-            sqlx::query(
+            let ordinal: i64 = sqlx::query_scalar(
                 "INSERT INTO step (session, ordinal, native, at, kind, body)
                  VALUES (?1, (SELECT coalesce(max(ordinal) + 1, 0) FROM step WHERE session = ?1), ?2, ?3, ?4, ?5)
-                 ON CONFLICT (session, native) DO UPDATE SET at = excluded.at, kind = excluded.kind, body = excluded.body",
+                 ON CONFLICT (session, native) DO UPDATE SET at = excluded.at, kind = excluded.kind, body = excluded.body
+                 RETURNING ordinal",
             )
             .bind(id)
             .bind(native)
             .bind(at.map(|at| at.0))
             .bind(kind.word())
             .bind(serde_json::to_string(kind).unwrap_or_default())
-            .execute(&mut *transaction)
+            .fetch_one(&mut *transaction)
             .await
             .map_err(in_words)?;
+            super::archive::index(&mut transaction, session, ordinal, kind).await.map_err(in_words)?;
         }
         transaction.commit().await.map_err(in_words)
     }

@@ -4,6 +4,7 @@
 //! It looks and touches nothing. A log is found by where it lies and known by what stands in it. Whether a session runs is told
 //! by what its program notes of itself, or by who writes its log; where neither is so it is said that nobody knows.
 
+pub(crate) mod archive;
 mod claude;
 mod codex;
 mod gemini;
@@ -24,6 +25,7 @@ use pilothouse_contract::{At, ProjectId, text};
 use rustix::fs::OFlags;
 
 use super::LineRead;
+use crate::policy::redact;
 use running::Look;
 
 /// So many are told of: those that were written last.
@@ -226,7 +228,7 @@ fn first_lines(file: &Path) -> impl Iterator<Item = String> + use<> {
 /// What a log says.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
-    /// All of it, in order.
+    /// All of it, in order, without secrets.
     pub(crate) steps: Vec<ElsewhereStep>,
     /// Lines that were damaged.
     pub(crate) damaged: u32,
@@ -234,6 +236,13 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
+    /// The steps with the agent's own id of each.
+    pub(crate) fn with_ids(self) -> Vec<(String, Option<At>, StepKind)> {
+        let mut ids: Vec<(usize, String)> = self.places.into_iter().map(|(id, place)| (place, id)).collect();
+        ids.sort_unstable();
+        ids.into_iter().zip(self.steps).map(|((_, id), step)| (id, step.at, step.kind)).collect()
+    }
+
     /// Takes what a line said. The same id again replaces the step.
     fn take(&mut self, line: LineRead) {
         let Some(steps) = line else {
@@ -241,6 +250,7 @@ impl Steps {
             return;
         };
         for (native, at, kind) in steps {
+            let kind = redact::step(kind);
             match self.places.get(&native).and_then(|it| self.steps.get_mut(*it)) {
                 Some(known) => (known.at, known.kind) = (at, kind),
                 None => {

@@ -77,13 +77,15 @@ fn names(home: &Path) -> BTreeMap<String, PathBuf> {
 
 /// Where the sessions were started whose logs lie in a folder; it may say so itself.
 fn started_in(named: &BTreeMap<String, PathBuf>, folder: &Path) -> Option<PathBuf> {
-    let says = || {
-        let mut says = String::new();
-        open(&folder.join(".project_root")).ok()?.take(HEAD).read_to_string(&mut says).ok()?;
-        Some(PathBuf::from(says.trim()))
-    };
     let name = folder.file_name()?.to_str()?;
-    named.get(name).cloned().or_else(says)
+    named.get(name).cloned().or_else(|| says_itself(folder))
+}
+
+/// Where they were started by what the folder itself says.
+pub(super) fn says_itself(folder: &Path) -> Option<PathBuf> {
+    let mut says = String::new();
+    open(&folder.join(".project_root")).ok()?.take(HEAD).read_to_string(&mut says).ok()?;
+    Some(PathBuf::from(says.trim()))
 }
 
 /// Reads one line. A message comes again once its calls were answered, and stands for itself then.

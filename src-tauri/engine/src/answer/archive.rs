@@ -1,0 +1,219 @@
+//! Importing agents' logs, and seeking and counting in all steps that are stored.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use pilothouse_contract::archive::{ArchivedLog, By, Filters, Found, FoundLog, Imported, Place, Usage};
+use pilothouse_contract::session::Session;
+use pilothouse_contract::{Answer, Fault, Fleet, LogId, SessionId, ask};
+
+use super::Desk;
+use super::records::ROWS_MAX;
+use crate::execution::agents::elsewhere::archive::{self as logs, About};
+use crate::execution::agents::elsewhere::{self, Homes, Steps};
+use crate::observability::archive;
+use crate::ports::clock;
+use crate::store::archive::NewLog;
+use crate::store::opencode;
+
+impl Answer<ask::trajectory::Logs> for Desk {
+    async fn answer(&self, call: ask::trajectory::Logs) -> Result<Vec<FoundLog>, Fault> {
+        let places = match call.folder.map(PathBuf::from) {
+            None => logs::places(&Homes::find()),
+            Some(folder) if !folder.is_absolute() => {
+                return Err(Fault::refused(format!("{} is no absolute path", folder.display())));
+            }
+            Some(folder) if !folder.exists() => {
+                return Err(Fault::missing(format!("there is no {}", folder.display()))
+                    .hint("name a folder with logs of agents, such as ~/.codex or ~/.claude"));
+            }
+            Some(folder) => vec![folder],
+        };
+        let files = tokio::task::spawn_blocking(move || logs::below(&places));
+        let files = files.await.map_err(|error| Fault::bug(error.to_string()))?;
+        let known = self.engine.inner.store.archived_files().await?;
+        let same: BTreeSet<(&str, u64, i64)> =
+            known.iter().map(|((file, _), (bytes, written))| (file.as_str(), *bytes, written.0)).collect();
+        let mut found = Vec::new();
+        for it in files {
+            let file = it.path.display().to_string();
+            if it.is_database {
+                // What cannot be read is told when it is imported.
+                let rows = opencode::sessions(&it.path).await.unwrap_or_default();
+                for (about, bytes, written) in logs::of_rows(&rows) {
+                    let key = (file.clone(), about.native.clone());
+                    let known = known.get(&key) == Some(&(bytes, written));
+                    found.push(FoundLog { file: file.clone(), native: Some(about.native), bytes, written, known });
+                }
+                continue;
+            }
+            let known = same.contains(&(file.as_str(), it.bytes, it.written.0));
+            found.push(FoundLog { file, native: None, bytes: it.bytes, written: it.written, known });
+        }
+        found.sort_by_key(|it| it.written);
+        Ok(found)
+    }
+}
+
+/// What an import did not take, and why.
+fn not(why: impl Into<String>) -> Imported {
+    Imported { why: Some(why.into()), ..Imported::default() }
+}
+
+impl Desk {
+    /// The session of ours that an agent calls so.
+    fn ours(&self, native: &str) -> Option<SessionId> {
+        let fleet = self.engine.fleet();
+        fleet.sessions.keys().copied().find(|it| self.engine.native_id(*it) == native)
+    }
+
+    async fn keep(&self, about: About, file: String, bytes: u64, written: i64, read: Steps) -> Result<Imported, Fault> {
+        let log = NewLog {
+            agent: about.agent.to_owned(),
+            native: about.native,
+            file,
+            cwd: about.cwd.display().to_string(),
+            title: about.title,
+            began: about.began,
+            written: pilothouse_contract::At(written),
+            bytes,
+            damaged: read.damaged,
+        };
+        Ok(self.engine.inner.store.archive(&log, &read.with_ids()).await?)
+    }
+}
+
+impl Answer<ask::trajectory::Import> for Desk {
+    async fn answer(&self, call: ask::trajectory::Import) -> Result<Imported, Fault> {
+        let path = PathBuf::from(&call.file);
+        if let Some(native) = call.native {
+            let rows = opencode::sessions(&path).await.map_err(Fault::environment)?;
+            let Some((about, bytes, written)) =
+                logs::of_rows(&rows).into_iter().find(|(about, ..)| about.native == native)
+            else {
+                return Ok(not(format!("there is no session {native} in it any more")));
+            };
+            let parts = opencode::parts(&path, &native).await.map_err(Fault::environment)?;
+            return self.keep(about, call.file, bytes, written.0, elsewhere::opencode::steps(&parts)).await;
+        }
+        // What it was before it is read: what is added meanwhile makes it another one.
+        let look = move || {
+            let file = logs::below(std::slice::from_ref(&path)).pop();
+            let Some(file) = file else { return Err("it is no file any more".to_owned()) };
+            let Some(about) = logs::about(&path) else {
+                return Err("it is no log of an agent's session that Pilothouse knows".to_owned());
+            };
+            Ok((file, about))
+        };
+        let looked = tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))?;
+        let (file, about) = match looked {
+            Ok(looked) => looked,
+            Err(why) => return Ok(not(why)),
+        };
+        if let Some(session) = self.ours(&about.native) {
+            return Ok(not(format!("it is the log of {session}, whose trajectory is stored as it grows")));
+        }
+        let agent = about.agent;
+        let read = tokio::task::spawn_blocking(move || elsewhere::read(agent, &file.path).map(|read| (file, read)));
+        let read = read.await.map_err(|error| Fault::bug(error.to_string()))?;
+        match read {
+            Ok((file, read)) => self.keep(about, call.file, file.bytes, file.written.0, read).await,
+            Err(error) => Ok(not(format!("it cannot be read: {error}"))),
+        }
+    }
+}
+
+impl Answer<ask::trajectory::Archive> for Desk {
+    async fn answer(&self, call: ask::trajectory::Archive) -> Result<Vec<ArchivedLog>, Fault> {
+        Ok(self.engine.inner.store.archived(call.most.min(ROWS_MAX)).await?)
+    }
+}
+
+impl Answer<ask::trajectory::ShowLog> for Desk {
+    async fn answer(&self, call: ask::trajectory::ShowLog) -> Result<ask::trajectory::LogPage, Fault> {
+        let found = self.engine.inner.store.archived_steps(call.log, call.from, call.most.min(ROWS_MAX)).await?;
+        let (log, steps) = found.ok_or_else(|| {
+            Fault::missing(format!("there is no imported log {}", call.log))
+                .command("see which there are", "pilothouse trajectory list --imported")
+        })?;
+        Ok(ask::trajectory::LogPage { log, steps })
+    }
+}
+
+/// The program of a session.
+fn agent_of(session: &Session) -> String {
+    let program = session.argv.first().map(PathBuf::from).unwrap_or_default();
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Whether a session of ours comes into question.
+fn comes(fleet: &Fleet, session: &Session, filters: &Filters) -> bool {
+    let project = || session.project.and_then(|it| fleet.projects.get(&it)).map(|it| it.path.clone());
+    let below = |folder: &String| {
+        let lies = |path: &str| PathBuf::from(path).starts_with(folder);
+        lies(&session.cwd) || project().is_some_and(|it| lies(&it))
+    };
+    filters.agent.as_ref().is_none_or(|it| *it == agent_of(session)) && filters.folder.as_ref().is_none_or(below)
+}
+
+impl Answer<ask::trajectory::Search> for Desk {
+    async fn answer(&self, call: ask::trajectory::Search) -> Result<Found, Fault> {
+        let begun = Instant::now();
+        let Some(words) = archive::words(&call.words) else {
+            return Err(Fault::refused("there is no word in what is sought").hint("name at least one word"));
+        };
+        let most = call.most.clamp(1, ROWS_MAX);
+        let sessions: Vec<SessionId> = {
+            let fleet = self.engine.fleet();
+            fleet.sessions.values().filter(|it| comes(&fleet, it, &call.filters)).map(|it| it.id).collect()
+        };
+        let store = &self.engine.inner.store;
+        let one_more = most.saturating_add(1);
+        let mut found = store.search_logs(&words.matches, &call.filters, call.ranked, one_more).await?;
+        let ours = store.search_steps(&words.matches, &call.filters, &sessions, call.ranked, one_more);
+        found.extend(ours.await?);
+        let fleet = self.engine.fleet();
+        let about = |place| match place {
+            Place::Session(id) => fleet
+                .sessions
+                .get(&id)
+                .map(|it| (agent_of(it), it.title.clone(), it.cwd.clone()))
+                .unwrap_or_default(),
+            Place::Log(_) => Default::default(),
+        };
+        let (hits, more) = archive::hits(&words, found, call.ranked, most as usize, about);
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(Found { hits, more, micros })
+    }
+}
+
+impl Answer<ask::trajectory::Usage> for Desk {
+    async fn answer(&self, call: ask::trajectory::Usage) -> Result<Usage, Fault> {
+        let store = &self.engine.inner.store;
+        let used = store.used(call.since).await?;
+        let logs: std::collections::HashMap<LogId, String> = match call.by {
+            By::Agent => store.archived(u32::MAX).await?.into_iter().map(|it| (it.id, it.agent)).collect(),
+            _ => Default::default(),
+        };
+        let prices = self.engine.prices_everywhere();
+        let fleet = self.engine.fleet();
+        let item = |session: &Session| {
+            let run = fleet.runs.get(&session.run?)?;
+            Some(fleet.items.get(&run.item)?.slug.clone())
+        };
+        let of = |place| match (call.by, place) {
+            (By::Session, place) => Some(place.to_string()),
+            (By::Agent, Place::Log(id)) => logs.get(&id).cloned(),
+            (By::Agent, Place::Session(id)) => fleet.sessions.get(&id).map(agent_of),
+            (By::Item, Place::Session(id)) => item(fleet.sessions.get(&id)?),
+            (By::Task, Place::Session(id)) => {
+                let session = fleet.sessions.get(&id)?;
+                let task = &fleet.attempts.get(&session.attempt?)?.task;
+                Some(format!("{}/{task}", item(session)?))
+            }
+            _ => None,
+        };
+        Ok(archive::usage(call.by, &used, &prices, of, clock::day))
+    }
+}
