@@ -248,7 +248,8 @@ impl Mirror {
         });
         let turn = move || {
             let now = now();
-            let calm = now.since_ms(moved.get_value()) >= CALM_AFTER_MS && self.link.get_untracked() == Link::Heard;
+            let calm =
+                now.since_ms(moved.get_value()) >= CALM_AFTER_MS && self.link.get_untracked() == Link::Heard;
             if !calm || now.since_ms(self.now.get_untracked()) >= CALM_TICK_MS {
                 self.now.set(now);
             }

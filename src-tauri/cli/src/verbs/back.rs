@@ -45,3 +45,26 @@ pub(crate) fn moment(typed: &str) -> Result<At, String> {
         format!("'{typed}' is neither a span nor a time: write it like 8h, 90min, 7d, 2026-11-20T22:00 (UTC)")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_back_is_a_span_a_time_or_the_last_deed() {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let ago = |typed: &str| match back(typed) {
+            Ok(Back::To(At(at))) => now - at,
+            other => panic!("{typed}: {other:?}"),
+        };
+        for (typed, hours) in [("8h", 8), ("-8h", 8), ("480min", 8), ("7d", 168)] {
+            let off = (ago(typed) - hours * 3_600_000).abs();
+            assert!(off < 60_000, "{typed}: {off} ms off");
+        }
+        assert_eq!(back("last"), Ok(Back::Last));
+        assert_eq!(back("1970-01-01T00:01"), Ok(Back::To(At(60_000))));
+        assert_eq!(back("1970-01-01T02:01+02:00"), Ok(Back::To(At(60_000))));
+        assert!(back("yesterday").unwrap_err().contains("write it like 8h"));
+        assert!(moment("last").is_err());
+    }
+}

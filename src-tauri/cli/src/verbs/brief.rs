@@ -157,16 +157,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_far_back_is_a_span_a_time_or_the_last_deed() {
-        assert_eq!(since("last"), Ok(Back::Last));
-        assert_eq!(since("8h"), Ok(Back::By(SignedDuration::from_hours(8))));
-        assert_eq!(since("90min"), Ok(Back::By(SignedDuration::from_mins(90))));
-        assert_eq!(since("1970-01-01T00:01"), Ok(Back::To(At(60_000))));
-        assert_eq!(since("1970-01-01T02:01+02:00"), Ok(Back::To(At(60_000))));
-        assert!(since("yesterday").unwrap_err().contains("write it like 8h"));
-    }
-
-    #[test]
     fn no_line_is_wider_than_a_terminal() {
         let mut out = String::new();
         paragraph(&mut out, "    failed", INDENT, &format!("{} {}", "word ".repeat(40), "x".repeat(200)));

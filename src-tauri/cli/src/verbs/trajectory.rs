@@ -108,7 +108,8 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
                 let it = &page.log;
                 let (agent, native) = (short(&it.agent, 20), short(&it.native, 60));
                 let (read, file) = (read(it.steps, it.unread, it.damaged), short(&it.file, 200));
-                let says = format!("{} {}: {agent} {native}, {read}, from {file}\n\n", it.id, short(&it.title, 80));
+                let says =
+                    format!("{} {}: {agent} {native}, {read}, from {file}\n\n", it.id, short(&it.title, 80));
                 says + &lines(page.steps.iter().map(|it| (it.ordinal, &it.kind)), all)
             });
         }
@@ -237,7 +238,10 @@ fn hits(found: &Found) -> String {
     for it in &found.hits {
         let at = it.at.map(clock).unwrap_or_default();
         let (agent, title) = (short(&it.agent, 20), short(&it.title, 60));
-        says += &format!("{} step {}  {at}  {agent}  {}  {title}\n    {}\n", it.place, it.ordinal, it.kind, it.excerpt);
+        says += &format!(
+            "{} step {}  {at}  {agent}  {}  {title}\n    {}\n",
+            it.place, it.ordinal, it.kind, it.excerpt
+        );
     }
     let micros = found.micros;
     let more = if found.more { ", and there are more: --most" } else { "" };

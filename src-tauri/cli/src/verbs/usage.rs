@@ -91,7 +91,10 @@ fn cost(it: &UsageRow) -> String {
 }
 
 fn names(it: &UsageRow) -> String {
-    let named = it.no_price.iter().map(|it| if it.is_empty() { "a model without a name".to_owned() } else { short(it, 40) });
+    let named = it
+        .no_price
+        .iter()
+        .map(|it| if it.is_empty() { "a model without a name".to_owned() } else { short(it, 40) });
     let all: Vec<String> = named.collect();
     if all.is_empty() { "some calls".to_owned() } else { all.join(", ") }
 }

@@ -44,7 +44,13 @@ impl Answer<ask::trajectory::Logs> for Desk {
                 for (about, bytes, written) in logs::of_rows(&rows) {
                     let key = (file.clone(), about.native.clone());
                     let known = known.get(&key) == Some(&(bytes, written));
-                    found.push(FoundLog { file: file.clone(), native: Some(about.native), bytes, written, known });
+                    found.push(FoundLog {
+                        file: file.clone(),
+                        native: Some(about.native),
+                        bytes,
+                        written,
+                        known,
+                    });
                 }
                 continue;
             }
@@ -68,7 +74,14 @@ impl Desk {
         fleet.sessions.keys().copied().find(|it| self.engine.native_id(*it) == native)
     }
 
-    async fn keep(&self, about: About, file: String, bytes: u64, written: i64, read: Steps) -> Result<Imported, Fault> {
+    async fn keep(
+        &self,
+        about: About,
+        file: String,
+        bytes: u64,
+        written: i64,
+        read: Steps,
+    ) -> Result<Imported, Fault> {
         let log = NewLog {
             agent: about.agent.to_owned(),
             native: about.native,
@@ -106,7 +119,8 @@ impl Answer<ask::trajectory::Import> for Desk {
             };
             Ok((file, about))
         };
-        let looked = tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))?;
+        let looked =
+            tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))?;
         let (file, about) = match looked {
             Ok(looked) => looked,
             Err(why) => return Ok(not(why)),
@@ -115,7 +129,8 @@ impl Answer<ask::trajectory::Import> for Desk {
             return Ok(not(format!("it is the log of {session}, whose trajectory is stored as it grows")));
         }
         let agent = about.agent;
-        let read = tokio::task::spawn_blocking(move || elsewhere::read(agent, &file.path).map(|read| (file, read)));
+        let read =
+            tokio::task::spawn_blocking(move || elsewhere::read(agent, &file.path).map(|read| (file, read)));
         let read = read.await.map_err(|error| Fault::bug(error.to_string()))?;
         match read {
             Ok((file, read)) => self.keep(about, call.file, file.bytes, file.written.0, read).await,
@@ -132,7 +147,8 @@ impl Answer<ask::trajectory::Archive> for Desk {
 
 impl Answer<ask::trajectory::ShowLog> for Desk {
     async fn answer(&self, call: ask::trajectory::ShowLog) -> Result<ask::trajectory::LogPage, Fault> {
-        let found = self.engine.inner.store.archived_steps(call.log, call.from, call.most.min(ROWS_MAX)).await?;
+        let found =
+            self.engine.inner.store.archived_steps(call.log, call.from, call.most.min(ROWS_MAX)).await?;
         let (log, steps) = found.ok_or_else(|| {
             Fault::missing(format!("there is no imported log {}", call.log))
                 .command("see which there are", "pilothouse trajectory list --imported")
@@ -154,7 +170,8 @@ fn comes(fleet: &Fleet, session: &Session, filters: &Filters) -> bool {
         let lies = |path: &str| PathBuf::from(path).starts_with(folder);
         lies(&session.cwd) || project().is_some_and(|it| lies(&it))
     };
-    filters.agent.as_ref().is_none_or(|it| *it == agent_of(session)) && filters.folder.as_ref().is_none_or(below)
+    filters.agent.as_ref().is_none_or(|it| *it == agent_of(session))
+        && filters.folder.as_ref().is_none_or(below)
 }
 
 impl Answer<ask::trajectory::Search> for Desk {

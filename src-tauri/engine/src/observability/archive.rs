@@ -54,7 +54,9 @@ pub fn words(typed: &str) -> Option<Words> {
 
 impl Words {
     fn fits(&self, word: &str) -> bool {
-        self.marked.iter().any(|(it, begins)| if *begins { word.starts_with(it.as_str()) } else { word == it })
+        self.marked
+            .iter()
+            .any(|(it, begins)| if *begins { word.starts_with(it.as_str()) } else { word == it })
     }
 
     /// What stands in a text around the first of the words, as one line, and where they stand in that.
@@ -74,7 +76,9 @@ impl Words {
         }
         let line = text::plain(&cut, false);
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let marks = tokens(&line).filter(|(_, _, word)| self.fits(word)).map(|(from, to, _)| (place(from), place(to)));
+        let marks = tokens(&line)
+            .filter(|(_, _, word)| self.fits(word))
+            .map(|(from, to, _)| (place(from), place(to)));
         let marks = marks.collect();
         (line, marks)
     }
@@ -216,7 +220,9 @@ pub fn usage(
     }
     let mut rows: Vec<UsageRow> = sums.into_iter().map(|(of, sum)| sum.row(of)).collect();
     if by != By::Day {
-        rows.sort_by(|a, b| (b.known, b.tokens.all()).cmp(&(a.known, a.tokens.all())).then_with(|| a.of.cmp(&b.of)));
+        rows.sort_by(|a, b| {
+            (b.known, b.tokens.all()).cmp(&(a.known, a.tokens.all())).then_with(|| a.of.cmp(&b.of))
+        });
     }
     Usage { by, rows, all: all.row("all".to_owned()), tables }
 }
@@ -259,7 +265,10 @@ mod tests {
         let tokens = |place, at, model: &str, input, output| Used {
             place,
             at: Some(At(at)),
-            kind: StepKind::Tokens { model: model.to_owned(), tokens: Tokens { input, output, ..Tokens::default() } },
+            kind: StepKind::Tokens {
+                model: model.to_owned(),
+                tokens: Tokens { input, output, ..Tokens::default() },
+            },
         };
         let (ours, log) = (Place::Session(SessionId(1)), Place::Log(LogId(1)));
         let told = |micros| StepKind::Cost {
@@ -274,7 +283,8 @@ mod tests {
             tokens(log, 3, "m", 0, 1_000_000),
             tokens(log, 3, "unheard-of", 5, 5),
         ];
-        let of = |by| usage(by, &used, &prices, |place| Some(place.to_string()), |at| format!("day {}", at.0));
+        let of =
+            |by| usage(by, &used, &prices, |place| Some(place.to_string()), |at| format!("day {}", at.0));
         let short = |it: &Usage| {
             it.rows.iter().map(|it| (it.of.clone(), it.calls, it.known.0, it.whole)).collect::<Vec<_>>()
         };

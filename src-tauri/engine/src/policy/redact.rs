@@ -33,7 +33,8 @@ const FORMS: [&str; 5] = [
 ];
 
 static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new(FORMS).ok());
-static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| FORMS.iter().filter_map(|it| Regex::new(it).ok()).collect());
+static EACH: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| FORMS.iter().filter_map(|it| Regex::new(it).ok()).collect());
 
 /// A text without its secrets.
 #[must_use]
@@ -85,8 +86,13 @@ pub fn step(kind: StepKind) -> StepKind {
 
 /// Whether a value beside a telling name looks like a secret: no name of another one, no path, and not a word.
 fn looks_secret(value: &str) -> bool {
-    let stands_for = ["$", "<", "{", "%", "process.env", "env.", "os.environ", "/", "./", "~/", "http://", "https://"];
-    if value == MARK || stands_for.iter().any(|it| value.starts_with(it)) || value.contains("::") || value.contains('(') {
+    let stands_for =
+        ["$", "<", "{", "%", "process.env", "env.", "os.environ", "/", "./", "~/", "http://", "https://"];
+    if value == MARK
+        || stands_for.iter().any(|it| value.starts_with(it))
+        || value.contains("::")
+        || value.contains('(')
+    {
         return false;
     }
     let digits = value.bytes().any(|it| it.is_ascii_digit());
@@ -130,7 +136,10 @@ mod tests {
             ("postgres://app:hunter2x@db/x".to_owned(), format!("postgres://app:{MARK}@db/x")),
             ("DB_PASSWORD='k3Jd82hWq0Zp'".to_owned(), format!("DB_PASSWORD='{MARK}'")),
             (r#"{"api_key": "k3Jd82hWq0Zp"}"#.to_owned(), format!(r#"{{"api_key": "{MARK}"}}"#)),
-            (r#"{\"client_secret\":\"k3Jd82hWq0Zp\"}"#.to_owned(), format!(r#"{{\"client_secret\":\"{MARK}\"}}"#)),
+            (
+                r#"{\"client_secret\":\"k3Jd82hWq0Zp\"}"#.to_owned(),
+                format!(r#"{{\"client_secret\":\"{MARK}\"}}"#),
+            ),
         ] {
             assert_eq!(redacted(&text), clean, "{text}");
             assert_eq!(redacted(&clean), clean, "what is clean stays as it is");

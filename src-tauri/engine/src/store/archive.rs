@@ -164,9 +164,8 @@ impl Store {
         ranked: bool,
         most: u32,
     ) -> Result<Vec<FoundStep>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT s.log, s.ordinal, s.at, s.body, l.agent, l.title, l.cwd, ",
-        );
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT s.log, s.ordinal, s.at, s.body, l.agent, l.title, l.cwd, ");
         query.push(if ranked { "bm25(log_words)" } else { "0.0" });
         query.push(
             " AS rank FROM log_words w JOIN log_step s ON s.id = w.rowid JOIN log l ON l.id = s.log WHERE log_words MATCH ",
@@ -277,15 +276,17 @@ impl Store {
             let place = Place::Session(SessionId(small(row, "session")));
             Some(Used { place, at: at(row), kind: serde_json::from_str(row.get("body")).ok()? })
         });
-        let logs = logs.iter().map(|row| {
-            Used { place: Place::Log(LogId(small(row, "log"))), at: at(row), kind: unpacked(row.get("body")) }
+        let logs = logs.iter().map(|row| Used {
+            place: Place::Log(LogId(small(row, "log"))),
+            at: at(row),
+            kind: unpacked(row.get("body")),
         });
         Ok(ours.chain(logs).collect())
     }
 }
 
 /// What steps are asked for by themselves.
-fn of_step(query: &mut QueryBuilder<'_, Sqlite>, filters: &Filters) {
+fn of_step(query: &mut QueryBuilder<Sqlite>, filters: &Filters) {
     if let Some(kind) = &filters.kind {
         query.push(" AND s.kind = ").push_bind(kind.clone());
     }
@@ -316,12 +317,19 @@ async fn put(to: &mut SqliteConnection, log: &NewLog, steps: &[NewStep]) -> Resu
     .bind(i64::from(log.damaged))
     .fetch_one(&mut *to)
     .await?;
-    let known = sqlx::query("SELECT native, id, mark FROM log_step WHERE log = ?").bind(id).fetch_all(&mut *to).await?;
+    let known = sqlx::query("SELECT native, id, mark FROM log_step WHERE log = ?")
+        .bind(id)
+        .fetch_all(&mut *to)
+        .await?;
     let known: HashMap<String, (i64, i64)> =
         known.iter().map(|row| (row.get("native"), (row.get("id"), row.get("mark")))).collect();
     let mut next: i64 =
-        sqlx::query_scalar("SELECT coalesce(max(ordinal) + 1, 0) FROM log_step WHERE log = ?").bind(id).fetch_one(&mut *to).await?;
-    let mut row: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM log_step").fetch_one(&mut *to).await?;
+        sqlx::query_scalar("SELECT coalesce(max(ordinal) + 1, 0) FROM log_step WHERE log = ?")
+            .bind(id)
+            .fetch_one(&mut *to)
+            .await?;
+    let mut row: i64 =
+        sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM log_step").fetch_one(&mut *to).await?;
     let (mut fresh, mut changed) = (Vec::new(), 0_u32);
     for (native, at, kind) in steps {
         let body = serde_json::to_string(kind).unwrap_or_default();
