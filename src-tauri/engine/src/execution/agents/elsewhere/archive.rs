@@ -106,23 +106,34 @@ pub(crate) fn about(file: &Path) -> Option<About> {
         let folder = file.parent().and_then(Path::parent).and_then(gemini::says_itself).unwrap_or_default();
         return Some(of("gemini", session, folder, title, time(&first, "/startTime")));
     }
-    // The log of a part of a session lies below that session's, and is named for itself.
-    let native = file.file_stem()?.to_str()?.to_owned();
-    let part = native.starts_with("agent-");
-    let (mut cwd, mut title, mut began, mut is_log) = (None, None, None, false);
+    // A log is named for its session, unless somebody gave it another name; the lines of one that goes on with another may still name
+    // that one. A part of a session has a log of its own and says so.
+    let stem = file.file_stem()?.to_str()?.to_owned();
+    let (mut cwd, mut title, mut began, mut session, mut part) = (None, None, None, None, None);
     for line in lines {
         let record = serde_json::from_str::<Value>(&line).unwrap_or_default();
-        is_log = is_log || (record.get("sessionId").is_some() && record.get("type").is_some());
+        let says = |pointer: &str| Some(text_at(&record, pointer)).filter(|it| is_id(it)).map(str::to_owned);
+        if record.get("type").is_some() {
+            session = session.or_else(|| says("/sessionId"));
+        }
+        if record.get("isSidechain") == Some(&Value::Bool(true)) {
+            part = part.or_else(|| says("/agentId"));
+        }
         cwd = cwd.or_else(|| claude_log::started_in(&line));
         let said = claude::read_line(&line);
         began = began.or_else(|| said.iter().flatten().find_map(|(_, at, _)| *at));
         title = title.or_else(|| asked(&said));
-        if cwd.is_some() && title.is_some() && is_log {
+        if cwd.is_some() && title.is_some() && session.is_some() {
             break;
         }
     }
-    let fits = is_log && cwd.is_some() && (part || is_id(&native));
-    fits.then(|| of("claude", native, cwd.unwrap_or_default(), title, began))
+    let (cwd, session) = (cwd?, session?);
+    let native = match part {
+        Some(part) => format!("agent-{part}"),
+        None if is_id(&stem) => stem,
+        None => session,
+    };
+    Some(of("claude", native, cwd, title, began))
 }
 
 /// What opencode's database says of its sessions: whose each is, how much was said in it and when last.
