@@ -7,6 +7,7 @@ mod items;
 mod terminal;
 
 use leptos::prelude::*;
+use pilothouse_contract::archive::Place;
 use pilothouse_contract::ask;
 use pilothouse_contract::attention::{Deed, Family};
 use pilothouse_contract::board::Subject;
@@ -414,7 +415,8 @@ fn closed_here(desk: Desk) -> Option<SessionId> {
     let session = match desk.place.view.get() {
         View::Trajectories => match desk.place.trajectory.get()? {
             crate::place::Reads::Ours(session) => session,
-            crate::place::Reads::Elsewhere(_) => return None,
+            crate::place::Reads::Step { place: Place::Session(session), .. } => session,
+            _ => return None,
         },
         _ => session_of(desk, &subject(desk)?)?,
     };

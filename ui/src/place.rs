@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use leptos::prelude::*;
+use pilothouse_contract::archive::Place as Stands;
 use pilothouse_contract::board::{Bay, Subject};
-use pilothouse_contract::{At, ProjectId, SessionId, WorktreeId};
+use pilothouse_contract::{At, LogId, ProjectId, SessionId, WorktreeId};
 use serde::{Deserialize, Serialize};
 
 /// The views.
@@ -224,6 +225,15 @@ pub(crate) struct Confirm {
 pub(crate) enum Reads {
     /// That of a session of ours.
     Ours(SessionId),
+    /// An imported log.
+    Imported(LogId),
+    /// A step that was found, where it stands.
+    Step {
+        /// In which trajectory.
+        place: Stands,
+        /// Its place there.
+        ordinal: u32,
+    },
     /// A session that somebody started in another terminal, by the agent's own id of it.
     Elsewhere(String),
 }

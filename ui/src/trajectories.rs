@@ -1,15 +1,20 @@
 //! The trajectories: what agents were asked, said and did; listed, narrowed, read. From the agents' own logs. Below those of
 //! our sessions stand those that people started in terminals of their own.
 
+mod found;
+
 use std::sync::LazyLock;
 
 use leptos::prelude::*;
+use pilothouse_contract::archive::Place;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::elsewhere::Elsewhere;
 use pilothouse_contract::money::Money;
 use pilothouse_contract::session::Session;
 use pilothouse_contract::trajectory::{StepKind, Trajectory};
 use pilothouse_contract::{At, Call, Fault, SessionId, ask, wire};
+
+use found::Seeks;
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
@@ -130,12 +135,16 @@ pub(crate) fn Trajectories() -> impl IntoView {
             })
             .collect::<Vec<_>>()
     });
+    let found = Seeks::new(desk);
+    let imported = Memo::new(move |_| found.imported_of(desk));
     Effect::new(move |_| {
         let mut ids = shown.with(|all| all.iter().map(|it| Reads::Ours(it.session)).collect::<Vec<_>>());
         ids.extend(
             seen_shown
                 .with(|all| all.iter().map(|it| Reads::Elsewhere(it.native.clone())).collect::<Vec<_>>()),
         );
+        ids.extend(imported.with(|all| all.iter().map(|it| Reads::Imported(it.id)).collect::<Vec<_>>()));
+        ids.extend(found.hits.with(|all| all.iter().map(found::reads).collect::<Vec<_>>()));
         // What is not read yet may hold what was chosen.
         let read = all.get().is_some_and(|it| it.is_ok()) && elsewhere.get().is_some_and(|it| it.is_ok());
         let chosen = desk.place.trajectory.get();
@@ -166,6 +175,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
         let known = match &reads {
             Reads::Ours(session) => kept.with(|all| all.iter().any(|it| it.session == *session)),
             Reads::Elsewhere(native) => seen.with(|all| all.iter().any(|it| it.native == *native)),
+            Reads::Imported(_) | Reads::Step { .. } => true,
         };
         known.then_some(reads)
     });
@@ -173,6 +183,8 @@ pub(crate) fn Trajectories() -> impl IntoView {
         Reads::Ours(session) => {
             kept.with(|all| all.iter().find(|it| it.session == session).map(|it| u64::from(it.steps)))
         }
+        // What was imported stays as it was.
+        Reads::Imported(_) | Reads::Step { .. } => None,
         Reads::Elsewhere(native) => {
             seen.with(|all| all.iter().find(|it| it.native == native).map(|it| it.bytes))
         }
@@ -220,50 +232,67 @@ pub(crate) fn Trajectories() -> impl IntoView {
         }
     };
     let form = Memo::new(move |_| {
-        let none = kept.with(Vec::is_empty) && seen.with(Vec::is_empty);
+        let none = kept.with(Vec::is_empty) && seen.with(Vec::is_empty) && found.is_empty();
+        let fits = |none: bool| none && imported.with(Vec::is_empty) && found.hits.with(Vec::is_empty);
         match fault.get() {
             Some(fault) => Form::Fault(fault),
             None if none && (all.with(Option::is_none) || elsewhere.with(Option::is_none)) => Form::Reading,
             None if none => Form::None,
-            None if shown.with(Vec::is_empty) && seen_shown.with(Vec::is_empty) => Form::NoneFits,
+            None if fits(shown.with(Vec::is_empty) && seen_shown.with(Vec::is_empty)) => Form::NoneFits,
             None => Form::Rows,
         }
     });
     let closed = Memo::new(move |_| match shown_now.get() {
-        Some(Reads::Ours(session)) => crate::commands::is_closed(desk, session),
+        Some(Reads::Ours(session) | Reads::Step { place: Place::Session(session), .. }) => {
+            crate::commands::is_closed(desk, session)
+        }
         _ => false,
     });
     let list = move || {
         match form.get() {
         Form::Fault(fault) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
         Form::Reading => view! { <Reading what="trajectories"/> }.into_any(),
-        Form::None => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something. Sessions of Claude Code, Codex, Gemini CLI and opencode in other terminals are shown too, once they work in a project on the list."/> }.into_any(),
-        Form::NoneFits => view! { <p class="none">{move || format!("No trajectory matches '{}'.", desk.place.filter.get())}</p> }.into_any(),
+        Form::None => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something. Sessions of Claude Code, Codex, Gemini CLI and opencode in other terminals are shown too, once they work in a project on the list. What agents did before is imported by pilothouse trajectory import."/> }.into_any(),
+        Form::NoneFits => view! { <p class="none">{move || format!("No trajectory is called like '{}', and none says it.", desk.place.filter.get())}</p> }.into_any(),
         Form::Rows => view! {
             <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">
                 <For each=move || shown.get() key=|it| it.session children=move |it| row(it.session)/>
                 {move || seen_shown.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Started in other terminals"</li> })}
                 {move || seen_fault.get().map(|fault| view! { <li class="part" role="presentation"><crate::kit::FaultNote fault=fault/></li> })}
                 <For each=move || seen_shown.get() key=|it| it.native.clone() children=move |it| seen_row(it.native)/>
+                {move || imported.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Imported"</li> })}
+                <For each=move || imported.get() key=|it| it.id children=move |it| found::log_row(desk, it)/>
+                {move || found.says().map(|says| view! { <li class="part" role="presentation" data-name="found">{says}</li> })}
+                <For each=move || found.hits.get() key=|it| (it.place, it.ordinal, it.excerpt.clone()) children=move |it| found::hit_row(desk, it)/>
             </ul>
         }.into_any(),
     }
     };
     view! {
         <section class="pane board hitlist" data-pane="list" aria-label="Trajectories">
-            <h3 class="panehead">{move || count(shown.with(Vec::len) + seen_shown.with(Vec::len), "session")}<span class="n">"newest first · "<crate::board::KeyOf id="filter"/>" narrows"</span></h3>
+            <h3 class="panehead">{move || count(shown.with(Vec::len) + seen_shown.with(Vec::len) + imported.with(Vec::len), "session")}<span class="n">"newest first · "<crate::board::KeyOf id="filter"/>" finds"</span></h3>
             <Filter/>
             <div class="scroll">{list}</div>
         </section>
         <section class="pane stage reader" data-pane="stage" aria-label="Trajectory">
             {move || shown_now.get().map(|reads| match reads {
-                Reads::Ours(session) if closed.get() => view! { <crate::stage::Closed session=session/> }.into_any(),
+                Reads::Ours(session) | Reads::Step { place: Place::Session(session), .. } if closed.get() => view! { <crate::stage::Closed session=session/> }.into_any(),
                 Reads::Ours(session) => {
                     let ask = move || {
                         let _again = news.get();
                         ipc::call(ask::trajectory::Show { session, from: 0, most: AT_ONCE })
                     };
-                    asked("the trajectory", ask, reader)
+                    asked("the trajectory", ask, |page| reader(page, None))
+                }
+                Reads::Step { place: Place::Session(session), ordinal } => {
+                    let ask = move || ipc::call(ask::trajectory::Show { session, from: found::from(ordinal), most: AT_ONCE });
+                    asked("the trajectory", ask, move |page| reader(page, Some(ordinal)))
+                }
+                Reads::Imported(log) | Reads::Step { place: Place::Log(log), .. } => {
+                    let step = match &reads { Reads::Step { ordinal, .. } => Some(*ordinal), _ => None };
+                    let from = step.map_or(0, found::from);
+                    let ask = move || ipc::call(ask::trajectory::ShowLog { log, from, most: AT_ONCE });
+                    asked("the log", ask, move |page| found::reader(page, from, step))
                 }
                 Reads::Elsewhere(native) => {
                     let ask = move || {
@@ -282,9 +311,9 @@ fn last_of(path: &str) -> &str {
     path.rmatch_indices('/').nth(1).and_then(|(at, _)| path.get(at + 1..)).unwrap_or(path)
 }
 
-fn reader(page: ask::trajectory::TrajectoryPage) -> AnyView {
+fn reader(page: ask::trajectory::TrajectoryPage, step: Option<u32>) -> AnyView {
     let it = page.trajectory;
-    let steps: Vec<_> = page.steps.iter().map(|step| (step.at, &step.kind)).collect();
+    let steps: Vec<Told<'_>> = page.steps.iter().map(|step| (step.ordinal, step.at, &step.kind)).collect();
     view! {
         <header class="head"><div class="line"><span class="call">{it.session.to_string().to_uppercase()}</span><h1 class="cut">{one(&it.title)}</h1></div>
             <div class="facts"><span>{count(it.steps as usize, "step")}</span>
@@ -292,13 +321,13 @@ fn reader(page: ask::trajectory::TrajectoryPage) -> AnyView {
                 {(it.unread > 0).then(|| view! { <span>{count(it.unread as usize, "record")}" not read"</span> })}
                 {(it.damaged > 0).then(|| view! { <span>{count(it.damaged as usize, "damaged line")}</span> })}
                 <span class="mono cut">{one(&it.file)}</span></div></header>
-        {turns(&steps, "Brief, written by Pilothouse")}
+        {turns(&steps, "Brief, written by Pilothouse", step)}
     }.into_any()
 }
 
 fn reader_elsewhere(desk: Desk, page: ask::session::ElsewherePage) -> AnyView {
     let it = page.session;
-    let steps: Vec<_> = page.steps.iter().map(|step| (step.at, &step.kind)).collect();
+    let steps: Vec<Told<'_>> = page.steps.iter().map(|step| (step.ordinal, step.at, &step.kind)).collect();
     let title = if it.title.is_empty() { &it.native } else { &it.title };
     let left_out = page.steps_all as usize - page.steps.len();
     // Where it stands changes without a word in its log.
@@ -311,23 +340,40 @@ fn reader_elsewhere(desk: Desk, page: ask::session::ElsewherePage) -> AnyView {
                 {(page.damaged > 0).then(|| view! { <span>{count(page.damaged as usize, "damaged line")}</span> })}
                 <span class="mono cut">{one(&it.cwd)}</span></div></header>
         {move || stands.get().filter(|it| !it.1 && it.2.is_none()).map(|_| view! { <p class="none">"Pilothouse sees it and does not hold it: end it in its terminal, then it can go on here."</p> })}
-        {turns(&steps, "Prompt")}
+        {turns(&steps, "Prompt", None)}
         {(left_out > 0).then(|| view! { <p class="none">{format!("{} more: pilothouse session elsewhere {} --from {}", count(left_out, "step"), one(&it.native), page.steps.len())}</p> })}
     }.into_any()
 }
 
-/// Everything that was said and done. `prompt` says whose words the prompts are.
-fn turns(steps: &[(Option<At>, &StepKind)], prompt: &'static str) -> AnyView {
-    let turns = steps.iter().map(|(at, kind)| turn(*at, kind, steps, prompt)).collect_view();
+/// A step as it is shown: its place, when it was, and what happened.
+type Told<'a> = (u32, Option<At>, &'a StepKind);
+
+/// Everything that was said and done. `prompt` says whose words the prompts are; `step` is the one that is to be in sight.
+fn turns(steps: &[Told<'_>], prompt: &'static str, step: Option<u32>) -> AnyView {
+    // An answer stands with its call.
+    let step = step.map(|step| {
+        let call = steps.iter().find_map(|it| match it.2 {
+            StepKind::Result { call, .. } if it.0 == step => Some(call),
+            _ => None,
+        });
+        let place =
+            |of: &String| steps.iter().find(|it| matches!(it.2, StepKind::Call { call, .. } if call == of));
+        call.and_then(place).map_or(step, |it| it.0)
+    });
+    let turns = steps.iter().map(|it| turn(*it, steps, prompt, step == Some(it.0))).collect_view();
+    if step.is_some() {
+        found::bring_in_sight();
+    }
     view! { <div class="scroll" tabindex="0" data-focus="stage" data-name="trajectory">{turns}</div> }
         .into_any()
 }
 
 /// One step; a tool's answer stands with its call, a step of its own only where the call is missing.
-fn turn(at: Option<At>, kind: &StepKind, all: &[(Option<At>, &StepKind)], prompt: &'static str) -> AnyView {
+fn turn((_, at, kind): Told<'_>, all: &[Told<'_>], prompt: &'static str, here: bool) -> AnyView {
+    let here = here.then_some("true");
     let time = at.map(clock).unwrap_or_default();
     let said = |who: &'static str, text: &str| {
-        view! { <div class="turn"><time>{time.clone()}</time><div><p class="who">{who}</p><p class="say">{many(text.trim())}</p></div></div> }.into_any()
+        view! { <div class="turn" aria-current=here><time>{time.clone()}</time><div><p class="who">{who}</p><p class="say">{many(text.trim())}</p></div></div> }.into_any()
     };
     match kind {
         StepKind::Prompt { text } => said(prompt, text),
@@ -335,17 +381,17 @@ fn turn(at: Option<At>, kind: &StepKind, all: &[(Option<At>, &StepKind)], prompt
         StepKind::Reasoning { text } => said("Its reasons", text),
         StepKind::Error { text } => said("Trouble with its model", text),
         StepKind::Call { call, tool, says, .. } => {
-            let result = all.iter().find_map(|(_, it)| match it { StepKind::Result { call: of, failed, text } if of == call => Some((*failed, text.clone())), _ => None });
+            let result = all.iter().find_map(|(.., it)| match it { StepKind::Result { call: of, failed, text } if of == call => Some((*failed, text.clone())), _ => None });
             let failed = result.as_ref().is_some_and(|it| it.0);
             let lines = result.as_ref().map_or(0, |it| it.1.lines().count());
             let short = match &result { None => "no answer".to_owned(), Some((true, _)) => "failed".to_owned(), _ => count(lines, "line") };
             view! {
-                <div class="turn"><time>{time}</time><details class="fold"><summary class="call-row"><Icon name=if failed { "cross" } else { "terminal" }/><span class="quiet">{one(tool)}</span><span class="mono cut">{one(says)}</span><span class="r">{short}</span></summary>
+                <div class="turn" aria-current=here><time>{time}</time><details class="fold" open=here.is_some()><summary class="call-row"><Icon name=if failed { "cross" } else { "terminal" }/><span class="quiet">{one(tool)}</span><span class="mono cut">{one(says)}</span><span class="r">{short}</span></summary>
                     {result.map(|(_, text)| view! { <pre class="well">{many(&text)}</pre> })}</details></div>
             }.into_any()
         }
         StepKind::Result { call, text, .. } => {
-            let with_call = all.iter().any(|(_, it)| matches!(it, StepKind::Call { call: of, .. } if of == call));
+            let with_call = all.iter().any(|(.., it)| matches!(it, StepKind::Call { call: of, .. } if of == call));
             if with_call { ().into_any() } else { said("A tool's answer", text) }
         }
         StepKind::Tokens { model, tokens: of } => view! {

@@ -163,8 +163,11 @@ fn agent_of(session: &Session) -> String {
     program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Whether a session of ours comes into question.
+/// Whether a session of ours comes into question. What agents of a run say while they work is closed: to look at it is a touch.
 fn comes(fleet: &Fleet, session: &Session, filters: &Filters) -> bool {
+    if session.run.is_some() && session.end.is_none() {
+        return false;
+    }
     let project = || session.project.and_then(|it| fleet.projects.get(&it)).map(|it| it.path.clone());
     let below = |folder: &String| {
         let lies = |path: &str| PathBuf::from(path).starts_with(folder);
