@@ -22,8 +22,7 @@ impl Work<'_> {
             match standing {
                 Standing::Active if it.paused.as_ref().is_some_and(|it| it.by == by) => {
                     self.emit_as(by, Event::RunPaused { run, paused: false });
-                    self.carry_on(run);
-                    self.begin_queued();
+                    self.goes_on(run);
                 }
                 Standing::Away { says } if !it.is_paused() => {
                     self.emit_as(by, Event::RunPaused { run, paused: true });

@@ -326,6 +326,10 @@ impl Work<'_> {
             if it.id != tip {
                 why.push_str(&format!("; it lands with {tip}"));
             }
+            // A merge that is still being made for it is wanted no more: what lands is what was checked, and stays so meanwhile.
+            if let Some(queued) = it.queued.filter(|it| it.making.is_some()) {
+                self.engine(Event::PullQueued { pull: it.id, queued: Queued { making: None, ..queued } });
+            }
             self.move_item(it.item, ItemState::Landable, &why, &evidence);
             self.move_pull(it.id, PullState::Landing, &why, &evidence);
             self.move_item(it.item, ItemState::Landing, &why, &evidence);

@@ -287,11 +287,16 @@ impl Work<'_> {
         }
         self.emit(Event::RunPaused { run, paused });
         if !paused {
-            self.carry_on(run);
-            self.review_those_due();
-            self.begin_queued();
+            self.goes_on(run);
         }
         Ok(())
+    }
+
+    /// A run is paused no more, by whomever: its tasks go on, whoever was to look at it sits down, and what waited begins.
+    pub(super) fn goes_on(&mut self, run: RunId) {
+        self.carry_on(run);
+        self.review_those_due();
+        self.begin_queued();
     }
 
     /// Starts what may start; if nothing runs and nothing can, the run is assembled or parked.

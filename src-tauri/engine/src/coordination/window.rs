@@ -114,7 +114,7 @@ impl Work<'_> {
         let window = Who::Policy(BY_THE_WINDOW.to_owned());
         if run.paused.as_ref().is_some_and(|it| it.by == window) {
             self.emit_as(window, Event::RunPaused { run: run.id, paused: false });
-            self.carry_on(run.id);
+            self.goes_on(run.id);
         }
     }
 }
