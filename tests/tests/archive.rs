@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pilothouse_testkit::home::Home;
+use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 
 /// Writes a log, a line each.
@@ -215,4 +216,47 @@ fn bad_input_is_said_and_nothing_is_lost() {
     assert!(unknown.fault().contains("no imported log l7"), "{unknown:?}");
     assert!(home.run(&["trajectory", "show", "x7"]).err.contains("neither a session like s1"));
     assert!(home.run(&["usage"]).out.contains("No calls of models are known"));
+}
+
+#[test]
+fn what_was_said_is_found_in_the_window_by_keys_alone_and_read_where_it_stands() {
+    let home = Home::new();
+    let kept = tempfile::tempdir().unwrap();
+    claude(kept.path(), "0c3", "Mend the rudder", "The rudder is mended, the <b>compass</b> is not.");
+    codex(kept.path(), "0d3", "Where is the compass?", "In the binnacle.");
+    home.json(&["trajectory", "import", kept.path().to_str().unwrap()]);
+    let window = Window::open(&home, Options::default());
+    window.wait("[data-name=first-run]");
+    window.keys("ctrl+4");
+    // Both are listed, the one that was written last first; the first is read.
+    window.until("both logs", || {
+        window.eval("return document.querySelectorAll('[data-log]').length") == json!(2)
+    });
+    window.wait_text("[data-name=trajectory]", "compass");
+    window.keys("/");
+    window.wait("[data-name=filter]:focus");
+    window.type_text("compas");
+    window.wait_text("[data-name=found]", "Said in 2 steps");
+    window.until("marks", || {
+        window.eval("return [...document.querySelectorAll('[data-hit] mark')].map((it) => it.textContent)")
+            == json!(["compass", "compass"])
+    });
+    assert!(!window.find("[data-hit] .said b"), "what agents say is text");
+    window.keys("Enter");
+    window.keys("End");
+    window.wait("[data-hit][aria-selected=true]:last-child");
+    window.wait_text(".turn[aria-current]", "the <b>compass</b> is not");
+    window.keys("k");
+    window.wait_text(".turn[aria-current]", "Where is the compass?");
+    // What nobody said is said to be so, and the list comes back.
+    window.keys("/");
+    window.wait("[data-name=filter]:focus");
+    window.type_text("keelhaul");
+    window.wait_text("[data-pane=list]", "none says it");
+    window.keys("Escape");
+    window.until("the list again", || {
+        window.eval("return document.querySelectorAll('[data-log]').length") == json!(2)
+    });
+    assert_eq!(window.violations(), Vec::<String>::new());
+    assert_eq!(window.errors(), Vec::<String>::new());
 }
