@@ -136,7 +136,12 @@ pub(crate) fn Trajectories() -> impl IntoView {
             .collect::<Vec<_>>()
     });
     let found = Seeks::new(desk);
-    let imported = Memo::new(move |_| found.imported_of(desk));
+    // One that is seen where it is worked stands there.
+    let imported = Memo::new(move |_| {
+        let mut all = found.imported_of(desk);
+        seen.with(|seen| all.retain(|it| seen.iter().all(|seen| seen.native != it.native)));
+        all
+    });
     Effect::new(move |_| {
         let mut ids = shown.with(|all| all.iter().map(|it| Reads::Ours(it.session)).collect::<Vec<_>>());
         ids.extend(
@@ -263,7 +268,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
                 {move || imported.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Imported"</li> })}
                 <For each=move || imported.get() key=|it| it.id children=move |it| found::log_row(desk, it)/>
                 {move || found.says().map(|says| view! { <li class="part" role="presentation" data-name="found">{says}</li> })}
-                <For each=move || found.hits.get() key=|it| (it.place, it.ordinal, it.excerpt.clone()) children=move |it| found::hit_row(desk, it)/>
+                <For each=move || found.hits.get() key=|it| (it.place, it.ordinal, it.excerpt.clone(), it.marks.clone()) children=move |it| found::hit_row(desk, it)/>
             </ul>
         }.into_any(),
     }

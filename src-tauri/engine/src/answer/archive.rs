@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use pilothouse_contract::archive::{ArchivedLog, By, Filters, Found, FoundLog, Imported, Place, Usage};
-use pilothouse_contract::session::Session;
+use pilothouse_contract::session::{Session, SessionKind};
 use pilothouse_contract::{Answer, Fault, Fleet, LogId, SessionId, ask};
 
 use super::Desk;
@@ -157,8 +157,12 @@ impl Answer<ask::trajectory::ShowLog> for Desk {
     }
 }
 
-/// The program of a session.
-fn agent_of(session: &Session) -> String {
+/// Whose a session is: the agent that its run names, or the program that a person started.
+fn agent_of(fleet: &Fleet, session: &Session) -> String {
+    let run = session.run.and_then(|it| fleet.runs.get(&it)).filter(|_| session.kind == SessionKind::Agent);
+    if let Some(run) = run {
+        return run.policy.agent.name.clone();
+    }
     let program = session.argv.first().map(PathBuf::from).unwrap_or_default();
     program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -173,7 +177,7 @@ fn comes(fleet: &Fleet, session: &Session, filters: &Filters) -> bool {
         let lies = |path: &str| PathBuf::from(path).starts_with(folder);
         lies(&session.cwd) || project().is_some_and(|it| lies(&it))
     };
-    filters.agent.as_ref().is_none_or(|it| *it == agent_of(session))
+    filters.agent.as_ref().is_none_or(|it| *it == agent_of(fleet, session))
         && filters.folder.as_ref().is_none_or(below)
 }
 
@@ -198,7 +202,7 @@ impl Answer<ask::trajectory::Search> for Desk {
             Place::Session(id) => fleet
                 .sessions
                 .get(&id)
-                .map(|it| (agent_of(it), it.title.clone(), it.cwd.clone()))
+                .map(|it| (agent_of(&fleet, it), it.title.clone(), it.cwd.clone()))
                 .unwrap_or_default(),
             Place::Log(_) => Default::default(),
         };
@@ -225,7 +229,7 @@ impl Answer<ask::trajectory::Usage> for Desk {
         let of = |place| match (call.by, place) {
             (By::Session, place) => Some(place.to_string()),
             (By::Agent, Place::Log(id)) => logs.get(&id).cloned(),
-            (By::Agent, Place::Session(id)) => fleet.sessions.get(&id).map(agent_of),
+            (By::Agent, Place::Session(id)) => fleet.sessions.get(&id).map(|it| agent_of(&fleet, it)),
             (By::Item, Place::Session(id)) => item(fleet.sessions.get(&id)?),
             (By::Task, Place::Session(id)) => {
                 let session = fleet.sessions.get(&id)?;

@@ -188,6 +188,19 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene {
+        name: "found",
+        home: In::Quiet,
+        steps: &[
+            Keys("ctrl+4"),
+            Keys("/"),
+            Types("tabl"),
+            Sees("[data-name=found]", "Said in"),
+            Keys("Enter"),
+            Keys("End"),
+            Sees(".turn[aria-current]", "table"),
+        ],
+    },
+    Scene {
         name: "split",
         home: In::Shells,
         steps: &[
@@ -369,6 +382,7 @@ fn prepare(home: &Home, kind: In) -> Option<Repo> {
         In::Quiet => {
             home.json(&["rehearse", "--headless", "--speed", "100"]);
             talk(home);
+            home.json(&["trajectory", "import"]);
         }
         In::Shells => {
             for script in
