@@ -236,7 +236,7 @@ fn what_was_said_is_found_in_the_window_by_keys_alone_and_read_where_it_stands()
     window.keys("/");
     window.wait("[data-name=filter]:focus");
     window.type_text("compas");
-    window.wait_text("[data-name=found]", "Said in 2 steps");
+    window.wait_text("[data-name=found][data-words=compas]", "Said in 2 steps");
     window.until("marks", || {
         window.eval("return [...document.querySelectorAll('[data-hit] mark')].map((it) => it.textContent)")
             == json!(["compass", "compass"])

@@ -236,6 +236,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
             </li>
         }
     };
+    let sought = move || found.sought.get();
     let form = Memo::new(move |_| {
         let none = kept.with(Vec::is_empty) && seen.with(Vec::is_empty) && found.is_empty();
         let fits = |none: bool| none && imported.with(Vec::is_empty) && found.hits.with(Vec::is_empty);
@@ -267,7 +268,7 @@ pub(crate) fn Trajectories() -> impl IntoView {
                 <For each=move || seen_shown.get() key=|it| it.native.clone() children=move |it| seen_row(it.native)/>
                 {move || imported.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Imported"</li> })}
                 <For each=move || imported.get() key=|it| it.id children=move |it| found::log_row(desk, it)/>
-                {move || found.says().map(|says| view! { <li class="part" role="presentation" data-name="found">{says}</li> })}
+                {move || found.says().map(|says| view! { <li class="part" role="presentation" data-name="found" data-words=sought>{says}</li> })}
                 <For each=move || found.hits.get() key=|it| (it.place, it.ordinal, it.excerpt.clone(), it.marks.clone()) children=move |it| found::hit_row(desk, it)/>
             </ul>
         }.into_any(),

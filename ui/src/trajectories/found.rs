@@ -3,6 +3,7 @@
 //! Refuses to search by itself: the engine finds, over everything that is stored.
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use pilothouse_contract::archive::{ArchivedLog, Filters, Hit};
 use pilothouse_contract::ask;
 use wasm_bindgen::JsCast;
@@ -27,6 +28,8 @@ const ABOVE: u32 = 20;
 pub(super) struct Seeks {
     pub(super) hits: RwSignal<Vec<Hit>>,
     more: RwSignal<bool>,
+    /// The words that these are the answer to.
+    pub(super) sought: RwSignal<String>,
     imported: RwSignal<Vec<ArchivedLog>>,
 }
 
@@ -35,27 +38,32 @@ impl Seeks {
         let it = Self {
             hits: RwSignal::new(Vec::new()),
             more: RwSignal::new(false),
+            sought: RwSignal::new(String::new()),
             imported: RwSignal::new(Vec::new()),
         };
-        let found = LocalResource::new(move || {
+        // Answers may come in another order than they were asked for: only that to the newest question counts.
+        let newest = StoredValue::new(0_u32);
+        Effect::new(move |_| {
             let words = desk.place.filter.get();
             let project = desk.place.project.get();
-            let folder = desk.mirror.fleet.with(|fleet| Some(fleet.projects.get(&project?)?.path.clone()));
-            async move {
-                if words.chars().filter(|it| it.is_alphanumeric()).count() < LEAST {
-                    return None;
-                }
+            let turn = newest.get_value().wrapping_add(1);
+            newest.set_value(turn);
+            if words.chars().filter(|it| it.is_alphanumeric()).count() < LEAST {
+                it.show(words, Vec::new(), false);
+                return;
+            }
+            let folder =
+                desk.mirror.fleet.with_untracked(|fleet| Some(fleet.projects.get(&project?)?.path.clone()));
+            spawn_local(async move {
                 let filters = Filters { folder, ..Filters::default() };
-                ipc::call(ask::trajectory::Search { words, filters, ranked: false, most: HITS }).await.ok()
-            }
-        });
-        Effect::new(move |_| {
-            let Some(found) = found.get() else { return };
-            let (hits, more) = found.map(|it| (it.hits, it.more)).unwrap_or_default();
-            it.more.set(more);
-            if it.hits.with_untracked(|known| *known != hits) {
-                it.hits.set(hits);
-            }
+                let search =
+                    ask::trajectory::Search { words: words.clone(), filters, ranked: false, most: HITS };
+                let found = ipc::call(search).await;
+                if newest.try_get_value() == Some(turn) {
+                    let (hits, more) = found.map(|it| (it.hits, it.more)).unwrap_or_default();
+                    it.show(words, hits, more);
+                }
+            });
         });
         let logs = LocalResource::new(move || ipc::call(ask::trajectory::Archive { most: LOGS }));
         Effect::new(move |_| {
@@ -64,6 +72,14 @@ impl Seeks {
             }
         });
         it
+    }
+
+    fn show(self, words: String, hits: Vec<Hit>, more: bool) {
+        self.more.set(more);
+        if self.hits.with_untracked(|known| *known != hits) {
+            self.hits.set(hits);
+        }
+        self.sought.set(words);
     }
 
     pub(super) fn is_empty(self) -> bool {

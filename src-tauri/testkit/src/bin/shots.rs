@@ -194,7 +194,7 @@ const SCENES: &[Scene] = &[
             Keys("ctrl+4"),
             Keys("/"),
             Types("tabl"),
-            Sees("[data-name=found]", "Said in"),
+            Sees("[data-name=found][data-words=tabl]", "Said in"),
             Keys("Enter"),
             Keys("End"),
             Sees(".turn[aria-current]", "table"),
