@@ -213,6 +213,42 @@ fn a_forge_that_is_silent_is_said_to_be_and_what_was_known_stays_with_its_age() 
 }
 
 #[test]
+fn what_a_forge_leaves_out_of_an_answer_is_not_over_until_it_says_so() {
+    let scene = Scene::new(&[]);
+    assert_eq!(scene.login(&["--file"]).code, 0);
+    assert_eq!(scene.pulls().len(), 3);
+    // Left out of the list, and then of the list and of what is asked for by itself.
+    for holes in [1, 2] {
+        scene.world(|it| it.limits.wrong("/graphql", Wrong::Hole(0), holes));
+        assert_eq!(scene.pulls().len(), 3, "{holes} times");
+    }
+    assert!(!scene.said().iter().any(|it| it.ends_with("is not open any more")), "{:#?}", scene.said());
+    // One that is over is over, also where the list leaves out another one.
+    scene.world(|it| {
+        it.merge(FULL, 1, None, "SQUASH").unwrap();
+        it.limits.wrong("/graphql", Wrong::Hole(1), 1);
+    });
+    let left: Vec<Value> = scene.pulls().iter().map(|it| it["number"].clone()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(!left.contains(&json!(1)), "{left:?}");
+}
+
+#[test]
+fn two_projects_of_one_repository_have_the_same_pull_requests() {
+    let scene = Scene::new(&[]);
+    assert_eq!(scene.login(&["--file"]).code, 0);
+    let second = Repo::new("cabin-again", &[("specs/001-work/spec.md", "# Work\n")]);
+    second.git(&["remote", "add", "origin", &format!("http://{}/{FULL}.git", scene.host)]);
+    scene.home.trust(&second);
+    assert_eq!(scene.pulls().len(), 3);
+    for project in ["cabin", "cabin-again"] {
+        let of = scene.home.json(&["pr", "list", project]);
+        let elsewhere = of.as_array().unwrap().iter().filter(|it| it["host"] == json!(scene.host));
+        assert_eq!(elsewhere.count(), 3, "{project}: {of}");
+    }
+}
+
+#[test]
 fn the_window_lists_them_with_their_age_and_says_when_the_forge_is_silent() {
     let mut scene = Scene::new(&[]);
     assert_eq!(scene.login(&["--file"]).code, 0);

@@ -250,8 +250,35 @@ async fn what_is_under_way_is_asked_for_by_itself_and_costs_one_call() {
     let third = forge.again(&ids).await.unwrap();
     assert!(
         third.pulls.len() == 29 && third.pulls.iter().all(|it| it.number != 2),
-        "what is over is left out"
+        "what is over is not told of as open"
     );
+    let second = first.pulls.iter().find(|it| it.number == 2).map(|it| it.id.clone()).unwrap();
+    assert_eq!(third.over, [second]);
+}
+
+#[tokio::test]
+async fn what_is_missing_in_an_answer_need_not_be_over() {
+    let fake = fake().await;
+    fake.world(|it| {
+        it.add_repo("octocat/cabin");
+        for n in 1..=3 {
+            it.open("octocat/cabin", "octocat", &format!("work-{n}"), "main", "Change").unwrap();
+        }
+    });
+    let forge = github(&fake);
+    let repos = ["octocat/cabin".to_owned()];
+    let whole = forge.open(&repos).await.unwrap();
+    assert_eq!((whole.pulls.len(), whole.cut), (3, false));
+    let ids: Vec<String> = whole.pulls.iter().map(|it| it.id.clone()).collect();
+    fake.world(|it| it.limits.wrong("/graphql", Wrong::Hole(1), 1));
+    let holed = forge.open(&repos).await.unwrap();
+    assert_eq!((holed.pulls.len(), holed.cut, holed.over), (2, true, Vec::new()));
+    fake.world(|it| it.limits.wrong("/graphql", Wrong::Hole(0), 1));
+    let again = forge.again(&ids).await.unwrap();
+    assert_eq!((again.pulls.len(), again.over), (2, Vec::new()));
+    // One that the forge has none of is over: it says so.
+    let gone = forge.again(&["PR_nobody_has_it".to_owned()]).await.unwrap();
+    assert_eq!((gone.pulls.len(), gone.over), (0, vec!["PR_nobody_has_it".to_owned()]));
 }
 
 #[tokio::test]

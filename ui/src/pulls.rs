@@ -189,13 +189,14 @@ fn row(it: &ForgePull) -> impl IntoView + use<> {
     };
     let mut why = vec![it.merge.words()];
     if !it.checks.is_empty() {
-        why.push(format!("{passed} of {} checks passed", passed + failed + pending));
+        let all = (it.checks_all as usize).max(passed + failed + pending);
+        why.push(format!("{passed} of {all} checks passed"));
     }
     if !it.decision.words().is_empty() && !matches!(it.merge, Merge::Blocked { .. }) {
         why.push(it.decision.words().to_owned());
     }
-    if it.open_threads() > 0 {
-        why.push(format!("{} open threads", it.open_threads()));
+    if it.open_threads() > 0 || it.threads_all > it.threads.len() as u64 {
+        why.push(format!("{} open threads", it.threads_say()));
     }
     if let Some(queue) = &it.queue {
         why.push(format!("{} in the queue", queue.position));

@@ -54,6 +54,9 @@ pub struct ForgePull {
     /// Threads at lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<Thread>,
+    /// So many there are; more than `threads` has if the forge has more than are read.
+    #[serde(default)]
+    pub threads_all: u64,
     /// Its place in a merge queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
@@ -261,6 +264,22 @@ impl ForgePull {
     #[must_use]
     pub fn open_threads(&self) -> usize {
         self.threads.iter().filter(|it| !it.resolved).count()
+    }
+
+    /// How its checks stand, in words; also how many there are that were not read.
+    #[must_use]
+    pub fn checks_say(&self) -> String {
+        let (passed, failed, pending) = self.tally();
+        let unread = self.checks_all.saturating_sub(self.checks.len() as u64);
+        let unread = if unread > 0 { format!(", {unread} not read") } else { String::new() };
+        format!("{passed} ok, {failed} failed, {pending} wait{unread}")
+    }
+
+    /// How many threads are open, in words: at least so many, where there are more than were read.
+    #[must_use]
+    pub fn threads_say(&self) -> String {
+        let more = if self.threads_all > self.threads.len() as u64 { "at least " } else { "" };
+        format!("{more}{}", self.open_threads())
     }
 
     /// The command that shows the same by GitHub's own program.

@@ -27,6 +27,9 @@ use crate::ports::clock;
 /// Of one reading at most so much news is told one by one.
 const NEWS_MAX: usize = 50;
 
+/// Of those that a forge did not tell of so many are asked for each time.
+const MISSED_MAX: usize = 50;
+
 /// Who waits for an answer of a forge.
 type Door = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
@@ -82,6 +85,31 @@ struct Asker {
     was_heard: bool,
     asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     trouble: Option<String>,
+    /// From where on those are asked again that a forge did not tell of.
+    missed: usize,
+}
+
+/// Everything that is open. Of those that are known and that it did not tell of - there are too many, or it left them out - some are asked
+/// for by themselves, others each time, for only so is it heard that one is over.
+async fn whole(
+    forge: &GitHub,
+    names: &[String],
+    known: Vec<String>,
+    from: usize,
+) -> Result<Reading, ForgeError> {
+    let mut reading = forge.open(names).await?;
+    if reading.cut {
+        let told: BTreeSet<&str> = reading.pulls.iter().map(|it| it.id.as_str()).collect();
+        let missing: Vec<String> = known.into_iter().filter(|it| !told.contains(it.as_str())).collect();
+        let some =
+            missing.iter().cycle().skip(from % missing.len().max(1)).take(MISSED_MAX.min(missing.len()));
+        let again = forge.again(&some.cloned().collect::<Vec<_>>()).await?;
+        reading.pulls.extend(again.pulls);
+        reading.over.extend(again.over);
+        reading.calls += again.calls;
+        reading.budget = again.budget.or(reading.budget);
+    }
+    Ok(reading)
 }
 
 impl Engine {
@@ -185,6 +213,7 @@ impl Engine {
                 known: of_it.map(|it| ((it.repo.clone(), it.number), it.clone())).collect(),
                 was_heard: reach.known.is_some(),
                 asked,
+                missed: 0,
                 trouble: reach.trouble.clone(),
                 reach: reach.clone(),
             };
@@ -225,7 +254,13 @@ impl Engine {
             it.can = crate::integration::forge::github::CAN;
         }
         drop(doors);
-        page.pulls.retain(|it| project.is_none_or(|project| it.project == Some(project)));
+        // Two projects may be of one repository: its pull requests are both's.
+        let remotes = self.inner.forges.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |it: &ForgePull, project: ProjectId| {
+            let of = |remote: &Remote| remote.host == it.host && remote.repo.eq_ignore_ascii_case(&it.repo);
+            it.project == Some(project) || remotes.get(&project).is_some_and(of)
+        };
+        page.pulls.retain(|it| project.is_none_or(|project| is_of(it, project)));
         Ok(page)
     }
 }
@@ -282,10 +317,15 @@ impl Asker {
         let moving: Vec<String> =
             self.known.values().filter(|it| it.is_moving()).map(|it| it.id.clone()).collect();
         let what = if moving.is_empty() { Next::All } else { self.pace.what(now) };
+        let known: Vec<(String, String)> =
+            self.known.values().map(|it| (it.id.clone(), it.repo.to_lowercase())).collect();
+        let from = self.missed;
         let reading = match self.forge().await {
             Ok(forge) if what == Next::All => {
                 let names: Vec<String> = repos.keys().cloned().collect();
-                forge.open(&names).await
+                let listed: BTreeSet<String> = names.iter().map(|it| it.to_lowercase()).collect();
+                let known = known.into_iter().filter(|(_, repo)| listed.contains(repo)).map(|it| it.0);
+                whole(forge, &names, known.collect(), from).await
             }
             Ok(forge) => forge.again(&moving).await,
             Err(error) => Err(error),
@@ -293,7 +333,10 @@ impl Asker {
         let now = clock::now();
         match reading {
             Ok(reading) => {
-                let known = self.heard(repos, what, &moving, reading, now).await;
+                if reading.cut {
+                    self.missed = self.missed.wrapping_add(MISSED_MAX);
+                }
+                let known = self.heard(repos, what, reading, now).await;
                 self.pace.answered(now, what, self.known.values().any(ForgePull::is_moving), known.as_ref());
             }
             Err(error) => {
@@ -328,7 +371,6 @@ impl Asker {
         &mut self,
         repos: &BTreeMap<String, ProjectId>,
         what: Next,
-        moving: &[String],
         reading: Reading,
         now: At,
     ) -> Option<pilothouse_contract::forge::Budget> {
@@ -342,10 +384,12 @@ impl Asker {
                 open.insert((it.repo.clone(), it.number), it);
             }
         }
+        let over: BTreeSet<&str> = reading.over.iter().map(String::as_str).collect();
         let is_over = |key: &(String, u64), it: &ForgePull| {
-            let asked = if what == Next::All { !reading.cut } else { moving.contains(&it.id) };
+            // All that is open was told, or it is said to be over: what is only missing may well be open.
+            let told = (what == Next::All && !reading.cut) || over.contains(it.id.as_str());
             let unlisted = !lower.contains_key(&it.repo.to_lowercase());
-            (asked || unlisted) && !open.contains_key(key)
+            (told || unlisted) && !open.contains_key(key)
         };
         let over: Vec<ForgePull> =
             self.known.iter().filter(|(key, it)| is_over(key, it)).map(|(_, it)| it.clone()).collect();

@@ -155,6 +155,35 @@ async fn take(State(world): State<Shared>, request: Request) -> Response<Body> {
     sent(&world, reply, path.ends_with("/graphql"))
 }
 
+/// Takes something out of an answer by GraphQL, as GitHub does when it could not get it.
+fn punch(body: &mut Value, place: usize) {
+    for list in ["/data/search/nodes", "/data/nodes"] {
+        let hole = body.pointer_mut(list).and_then(|it| it.get_mut(place));
+        if let Some(hole) = hole {
+            *hole = Value::Null;
+            let path: Vec<Value> = list.split('/').skip(2).map(Value::from).chain([place.into()]).collect();
+            body["errors"] = serde_json::json!([{ "message": "Something went wrong while executing your query.", "path": path }]);
+            return;
+        }
+    }
+}
+
+/// Says of what was asked for by its id and is not there that there is none, as GitHub does.
+fn tell_of_none(body: &mut Value) {
+    let nodes = body.pointer("/data/nodes").and_then(Value::as_array);
+    let none = nodes.into_iter().flatten().enumerate().filter(|(_, it)| it.is_null());
+    let errors: Vec<Value> = none
+        .map(|(place, _)| {
+            serde_json::json!({
+                "type": "NOT_FOUND", "path": ["nodes", place], "message": "Could not resolve to a node with the global id.",
+            })
+        })
+        .collect();
+    if !errors.is_empty() {
+        body["errors"] = Value::Array(errors);
+    }
+}
+
 fn answered(
     world: &mut World,
     method: &str,
@@ -184,6 +213,11 @@ fn answered(
                 budget.reset = now + wait;
             }
         }
+        Some(Wrong::Hole(place)) => {
+            let (mut reply, points) = answered(world, method, path, query, headers, body);
+            punch(&mut reply.body, place);
+            return (reply, points);
+        }
         Some(Wrong::Silence) | None => {}
     }
     match (method, path) {
@@ -197,7 +231,9 @@ fn answered(
     }
     let Some(who) = who(world, headers) else { return (Reply::message(401, "Bad credentials"), 0) };
     if path.ends_with("/graphql") {
-        return by_graphql(world, &who, body);
+        let (mut reply, points) = by_graphql(world, &who, body);
+        tell_of_none(&mut reply.body);
+        return (reply, points);
     }
     if world.limits.rest.left() == 0 && path != "/rate_limit" {
         return (Reply::message(403, "API rate limit exceeded for user."), 0);

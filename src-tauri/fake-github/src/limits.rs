@@ -58,6 +58,8 @@ pub enum Wrong {
     Garbage,
     /// The connection is closed without an answer.
     Silence,
+    /// One of the things that were asked for, at this place, is missing from the answer, and why stands beside it.
+    Hole(usize),
 }
 
 impl Budget {

@@ -251,14 +251,13 @@ fn known(at: Option<At>) -> String {
 pub(crate) fn pulls(page: &ForgePage) -> String {
     let mut says = String::new();
     let row = |it: &ForgePull| {
-        let (passed, failed, pending) = it.tally();
         let queue = it.queue.as_ref().map_or_else(String::new, |it| format!("queue {}", it.position));
         vec![
             it.name(),
             short(&it.merge.words(), 40),
-            format!("{passed} ok, {failed} failed, {pending} wait"),
+            it.checks_say(),
             it.decision.words().to_owned(),
-            it.open_threads().to_string(),
+            it.threads_say(),
             queue,
             it.head.oid.short().to_owned(),
             short(&it.title, 50),
@@ -302,7 +301,7 @@ pub(crate) fn pull(it: &ForgePull, known_at: Option<At>) -> String {
     if it.auto_merge {
         says.push_str("Lands by itself once it can\n");
     }
-    says.push_str("\nChecks\n");
+    says.push_str(&format!("\nChecks: {}\n", it.checks_say()));
     for check in &it.checks {
         let word = match check.state {
             CheckState::Pending => "waits",
@@ -316,7 +315,7 @@ pub(crate) fn pull(it: &ForgePull, known_at: Option<At>) -> String {
     for review in &it.reviews {
         says.push_str(&format!("  - {}: {}\n", short(&review.by, 40), short(&review.says, 40)));
     }
-    says.push_str(&format!("\n{} open threads\n", it.open_threads()));
+    says.push_str(&format!("\n{} open threads\n", it.threads_say()));
     for thread in it.threads.iter().filter(|it| !it.resolved) {
         let line = thread.line.map_or_else(String::new, |it| format!(":{it}"));
         says.push_str(&format!("  - {}{line}\n", short(&thread.path, 100)));

@@ -19,7 +19,7 @@ pub trait Forge: Send + Sync + fmt::Debug {
     /// Every open pull request of these repositories (`owner/name`).
     fn open<'a>(&'a self, repos: &'a [String]) -> Asking<'a, Reading>;
 
-    /// These pull requests once more, by the forge's ids; those that are not open any more are left out.
+    /// These pull requests once more, by the forge's ids; those that are not open any more are told as over.
     fn again<'a>(&'a self, ids: &'a [String]) -> Asking<'a, Reading>;
 }
 
@@ -28,11 +28,14 @@ pub trait Forge: Send + Sync + fmt::Debug {
 pub struct Reading {
     /// The pull requests.
     pub pulls: Vec<ForgePull>,
+    /// Those that it says are not open any more, by its ids.
+    pub over: Vec<String>,
     /// What may still be asked, if it says.
     pub budget: Option<Budget>,
     /// So many requests it took.
     pub calls: u32,
-    /// Whether there are more than a forge tells at once; then one that is missing need not be over.
+    /// Whether it did not tell of all that there are: there are more than it tells at once, or it left some out. Then one that is
+    /// missing need not be over.
     pub cut: bool,
 }
 

@@ -99,6 +99,15 @@ impl GitHub {
         query: &str,
         variables: Value,
     ) -> Result<T, ForgeError> {
+        Ok(self.ask_and_miss(query, variables).await?.0)
+    }
+
+    /// The same, and of which of the things that were asked for by their ids there are none.
+    async fn ask_and_miss<T: serde::de::DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: Value,
+    ) -> Result<(T, Vec<usize>), ForgeError> {
         let asked = self
             .client
             .post(&self.at.graphql)
@@ -108,7 +117,10 @@ impl GitHub {
         let graph: Result<Graph<T>, _> = serde_json::from_value(answer.body);
         graph
             .map_err(|error| ForgeError::Odd(error.to_string()))
-            .and_then(|it| it.data(&answer.headers))
+            .and_then(|it| {
+                let none = it.none_of();
+                Ok((it.data(&answer.headers)?, none))
+            })
             .map_err(|error| error.without(self.token.open()))
     }
 
@@ -163,11 +175,15 @@ impl GitHub {
             *self.known.lock().unwrap_or_else(PoisonError::into_inner) = found.search.issue_count;
             reading.cut |= found.search.issue_count > SEARCH_MAX;
             spent(&mut reading.budget, found.rate_limit.as_ref());
-            let nodes = found.search.nodes.unwrap_or_default();
+            // A page that is not there, or a place in it without anything: it left something out.
+            let nodes = found.search.nodes;
+            reading.cut |= nodes.as_ref().is_none_or(|it| it.iter().any(Option::is_none));
+            let nodes = nodes.unwrap_or_default();
             told += nodes.len();
-            reading.pulls.extend(nodes.into_iter().flatten().filter_map(|it| it.seen(&self.host)));
+            nodes.into_iter().flatten().for_each(|it| it.tell(&self.host, reading));
             after = found.search.page_info.next();
             if after.is_none() || told >= SEARCH_MAX {
+                reading.cut |= told < found.search.issue_count.min(SEARCH_MAX);
                 return Ok(());
             }
         }
@@ -210,10 +226,12 @@ impl Forge for GitHub {
         Box::pin(async move {
             let mut reading = Reading::default();
             for ids in ids.chunks(AGAIN_MAX) {
-                let found: Again = self.ask(&queries::again(), json!({ "ids": ids })).await?;
+                let (found, none): (Again, _) =
+                    self.ask_and_miss(&queries::again(), json!({ "ids": ids })).await?;
                 reading.calls += 1;
                 spent(&mut reading.budget, found.rate_limit.as_ref());
-                reading.pulls.extend(found.nodes.into_iter().flatten().filter_map(|it| it.seen(&self.host)));
+                found.nodes.into_iter().flatten().for_each(|it| it.tell(&self.host, &mut reading));
+                reading.over.extend(none.into_iter().filter_map(|it| ids.get(it).cloned()));
             }
             Ok(reading)
         })

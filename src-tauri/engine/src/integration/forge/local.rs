@@ -95,6 +95,7 @@ fn seen(fleet: &Fleet, it: &Pull) -> ForgePull {
             .into_iter()
             .collect(),
         threads: Vec::new(),
+        threads_all: 0,
         queue: (it.state == PullState::Landing).then(|| Queue {
             position: 1,
             state: "landing".to_owned(),

@@ -86,7 +86,10 @@ impl Pace {
         self.eager = self.eager.saturating_sub(1);
         let wished = ms(if quick { QUICK } else { REST });
         let wait = budget.map_or(wished, |it| wished.max(affordable(now, it)));
-        self.next = Some(now.plus_ms(wait));
+        let next = now.plus_ms(wait);
+        // What is left is the person's, and nobody who only wants to know takes it.
+        self.held = budget.filter(|it| questions(it) == 0).map(|_| next);
+        self.next = Some(next);
     }
 
     /// It gave no answer.
@@ -94,7 +97,8 @@ impl Pace {
         self.failures = self.failures.saturating_add(1);
         let doubled = AGAIN.saturating_mul(1 << self.failures.saturating_sub(1).min(6)).min(LONGEST);
         let wait = match error {
-            ForgeError::Limited(wait) => (*wait).max(AGAIN),
+            // Said once more, it is meant more: GitHub asks whoever goes on in spite of it to wait longer each time.
+            ForgeError::Limited(wait) => (*wait).max(doubled),
             _ => doubled,
         };
         let next = now.plus_ms(ms(wait));
@@ -107,10 +111,15 @@ fn ms(it: Duration) -> i64 {
     i64::try_from(it.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// So many questions of that cost our share of the points is.
+fn questions(budget: &Budget) -> u64 {
+    budget.left / SHARE / budget.cost.max(1)
+}
+
 /// So long between two questions of that cost our share of the points lasts until they are given back.
 fn affordable(now: At, budget: &Budget) -> i64 {
     let until = budget.resets.since_ms(now);
-    let questions = budget.left / SHARE / budget.cost.max(1);
+    let questions = questions(budget);
     if questions == 0 { until.max(ms(REST)) } else { until / i64::try_from(questions).unwrap_or(i64::MAX) }
 }
 
@@ -163,6 +172,8 @@ mod tests {
         assert_eq!(pace.at(), At(36_000), "100 questions for an hour");
         pace.answered(At(0), Next::All, true, Some(&budget(3, 3)));
         assert_eq!(pace.at(), At(3_600_000), "none until points are given back");
+        pace.wanted();
+        assert!(pace.is_held(At(3_599_999)) && !pace.is_held(At(3_600_000)), "whoever wants to know");
     }
 
     #[test]
@@ -178,10 +189,19 @@ mod tests {
         }
         assert_eq!(waits, [15, 30, 60, 120, 240, 480, 900, 900]);
         pace.failed(At(0), &ForgeError::Limited(Duration::from_secs(77)));
-        assert_eq!(pace.at(), At(77_000), "a forge that says how long is believed");
+        assert_eq!(pace.at(), At(900_000), "and one that wants no questions is not asked sooner");
+        pace.answered(At(900_000), Next::All, false, None);
+        let mut waits = Vec::new();
+        for wait in [77, 60, 60, 60] {
+            let before = pace.at();
+            pace.failed(before, &ForgeError::Limited(Duration::from_secs(wait)));
+            waits.push(pace.at().since_ms(before) / 1000);
+        }
+        assert_eq!(waits, [77, 60, 60, 120], "how long it says is believed, and more after the third time");
+        let held = pace.at();
         pace.wanted();
-        assert!(pace.is_held(At(76_999)) && !pace.is_held(At(77_000)), "and nobody overrides it");
-        pace.answered(At(77_000), Next::All, false, None);
+        assert!(pace.is_held(At(held.0 - 1)) && !pace.is_held(held), "and nobody overrides it");
+        pace.answered(held, Next::All, false, None);
         pace.failed(At(0), &gone);
         assert_eq!(pace.at(), At(15_000));
     }

@@ -8,8 +8,9 @@ use pilothouse_contract::pull::Size;
 use pilothouse_contract::{At, Oid, text};
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::super::ask::ForgeError;
+use super::super::ask::{ForgeError, Reading};
 use super::http;
 
 /// An answer by GraphQL.
@@ -26,9 +27,23 @@ struct Wrong {
     kind: Option<String>,
     #[serde(default)]
     message: String,
+    /// The part that is missing because of it.
+    #[serde(default)]
+    path: Vec<Value>,
 }
 
 impl<T> Graph<T> {
+    /// Which of the things that were asked for by their ids there are none of, by their places. Others that are missing are not told of,
+    /// and may well be there.
+    pub(super) fn none_of(&self) -> Vec<usize> {
+        let gone = self.errors.iter().filter(|it| it.kind.as_deref() == Some("NOT_FOUND"));
+        let place = |it: &Wrong| match it.path.as_slice() {
+            [nodes, place] if nodes == "nodes" => usize::try_from(place.as_u64()?).ok(),
+            _ => None,
+        };
+        gone.filter_map(place).collect()
+    }
+
     /// What was asked for. A part that is missing for a reason - a repository that the token may not see - costs the rest nothing.
     pub(super) fn data(self, headers: &HeaderMap) -> Result<T, ForgeError> {
         if self.errors.iter().any(|it| it.kind.as_deref() == Some("RATE_LIMITED")) {
@@ -118,10 +133,12 @@ pub(super) enum Node {
 }
 
 impl Node {
-    pub(super) fn seen(self, host: &str) -> Option<ForgePull> {
+    /// Puts it where it belongs.
+    pub(super) fn tell(self, host: &str, reading: &mut Reading) {
         match self {
-            Self::PullRequest(it) if it.state == "OPEN" => Some(it.seen(host)),
-            _ => None,
+            Self::PullRequest(it) if it.state == "OPEN" => reading.pulls.push(it.seen(host)),
+            Self::PullRequest(it) => reading.over.push(it.id),
+            Self::Other => {}
         }
     }
 }
@@ -298,7 +315,9 @@ impl Pull {
         let checks: Vec<Check> = contexts.into_iter().flat_map(Nodes::all).map(Context::seen).collect();
         let merge = merge(&self, &checks);
         let reviews = self.latest_reviews.take().into_iter().flat_map(Nodes::all);
-        let threads = self.review_threads.take().into_iter().flat_map(Nodes::all);
+        let threads = self.review_threads.take();
+        let threads_all = threads.as_ref().and_then(|it| it.total).unwrap_or_default();
+        let threads: Vec<Threaded> = threads.into_iter().flat_map(Nodes::all).collect();
         let login = |it: Option<Actor>| it.map_or_else(|| "ghost".to_owned(), |it| it.login);
         ForgePull {
             host: host.to_owned(),
@@ -325,7 +344,9 @@ impl Pull {
             reviews: reviews
                 .map(|it| Review { by: login(it.author), says: it.state.to_lowercase() })
                 .collect(),
+            threads_all: threads_all.max(threads.len() as u64),
             threads: threads
+                .into_iter()
                 .map(|it| Thread {
                     id: it.id,
                     path: it.path,

@@ -10,7 +10,7 @@ const PULL: &str = "fragment Pull on PullRequest {
   autoMergeRequest { enabledAt }
   isMergeQueueEnabled mergeQueueEntry { position state estimatedTimeToMerge }
   latestReviews(first: 10) { nodes { author { login } state } }
-  reviewThreads(first: 30) { nodes { id isResolved isOutdated path line } }
+  reviewThreads(first: 30) { totalCount nodes { id isResolved isOutdated path line } }
   statusCheckRollup { contexts(first: 60) { totalCount nodes { __typename
     ... on CheckRun { name status conclusion detailsUrl checkSuite { workflowRun { databaseId } } }
     ... on StatusContext { context state targetUrl } } } }
