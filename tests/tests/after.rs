@@ -113,7 +113,7 @@ fn a_risky_change_is_looked_at_and_taken_back_as_a_pull_request_like_any_other()
 
 #[test]
 fn changes_land_by_themselves_only_by_a_persons_switch_in_sight_of_the_rates() {
-    let tries = "for it in 'project auto-land shop low --on --yes' 'pr revert pr1 no' 'sample verdict pr1 fine --minutes 1'; do\n\
+    let tries = "for it in 'project auto-land shop low --on --seen x' 'pr revert pr1 no' 'sample verdict pr1 fine --minutes 1'; do\n\
         \"$PILOTHOUSE_BIN\" $it >/dev/null 2>&1; done\ntrue";
     let scene = scene(tries);
     let home = &scene.home;
@@ -134,7 +134,12 @@ fn changes_land_by_themselves_only_by_a_persons_switch_in_sight_of_the_rates() {
     assert_eq!(shown.code, 1, "it shows how it went, and switches nothing: {shown:?}");
     assert!(shown.out.contains("low risk: escaped none yet, reworked none yet"), "{shown:?}");
     assert!(home.json(&["project", "list"])[0]["auto_land"].is_null());
-    home.json(&["project", "auto-land", "shop", "low", "--on", "--yes"]);
+    // Nobody switches it on who did not see just that.
+    let unseen = home.try_json(&["project", "auto-land", "shop", "low", "--on", "--seen", "yes"]).fault();
+    assert!(unseen.contains("only in sight of how it went so far: low risk: escaped none yet"), "{unseen}");
+    assert!(home.json(&["project", "list"])[0]["auto_land"].is_null());
+    let says = shown.out.split("--seen '").nth(1).and_then(|it| it.split('\'').next()).unwrap().to_owned();
+    home.json(&["project", "auto-land", "shop", "low", "--on", "--seen", &says]);
     assert!(scene.over(1), "what waited lands");
     let yes = &scene.page("pr1")["pull"]["approval"]["by"];
     assert_eq!(*yes, json!({ "kind": "policy", "name": "auto-land of low risk" }));

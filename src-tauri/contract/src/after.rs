@@ -308,10 +308,12 @@ pub fn escaped(pull: &Pull) -> bool {
 #[must_use]
 pub fn rates(fleet: &Fleet, project: Option<ProjectId>) -> Vec<Rates> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    // What nobody weighed is of no class, and says nothing of one.
+    let is_of = |it: &Pull, class: RiskClass| it.review.risk.as_ref().is_some_and(|it| it.class == class);
     let of = |class_of: RiskClass| {
-        let all: Vec<&Pull> = landed(fleet, project).filter(|it| class(it) == class_of).collect();
+        let all: Vec<&Pull> = landed(fleet, project).filter(|it| is_of(it, class_of)).collect();
         let ended = fleet.pulls.values().filter(|it| {
-            project.is_none_or(|project| it.project == project) && it.state.is_over() && class(it) == class_of
+            project.is_none_or(|project| it.project == project) && it.state.is_over() && is_of(it, class_of)
         });
         let ended: Vec<&Pull> = ended.collect();
         let again = |it: &&&Pull| it.state == PullState::Bounced || it.review.patches() > 1;

@@ -33,7 +33,7 @@ pub(crate) enum Verb {
         /// Its name or id
         project: String,
     },
-    /// See how changes of a risk class went; with --on --yes they land without your yes once checked and reviewed
+    /// See how changes of a risk class went; with --on and that very line they land without your yes once checked and reviewed
     AutoLand {
         /// Its name or id
         project: String,
@@ -46,9 +46,9 @@ pub(crate) enum Verb {
         /// Switch it off
         #[arg(long)]
         off: bool,
-        /// You saw how it went so far
-        #[arg(long)]
-        yes: bool,
+        /// How it went so far, as it is shown without this: who switches it on has seen it
+        #[arg(long, requires = "on")]
+        seen: Option<String>,
     },
     /// Say yes to a move of the default branch that stopped the line
     Adopt {
@@ -79,21 +79,30 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             });
             Ok(HOLDS)
         }
-        Verb::AutoLand { project, class, on, off, yes } => {
+        Verb::AutoLand { project, class, on, off, seen: told } => {
             let it = desk::project(&project).await?;
             let seen = desk::call(ask::after::Desk { project: Some(it.id) }).await?.rates;
             let says = seen.iter().find(|it| it.class == class).map(Rates::says).unwrap_or_default();
-            if (on && !yes) || (!on && !off) {
+            if (on && told.is_none()) || (!on && !off) {
                 let is_on = it.auto_land.contains(&class);
                 let word = if is_on { "on" } else { "off" };
                 out.value(&seen, |_| {
-                    let how = format!("pilothouse project auto-land {} {} --on --yes", it.name, class.word());
+                    let how = format!(
+                        "pilothouse project auto-land {} {} --on --seen '{says}'",
+                        it.name,
+                        class.word()
+                    );
                     format!("It is {word} in {}. So far: {says}\nTo switch it on: {how}", it.name)
                 });
                 return Ok(if is_on { HOLDS } else { desk::does_not_hold() });
             }
-            let page =
-                desk::call(ask::after::AutoLand { project: it.id, class, on, seen: says.clone() }).await?;
+            let page = desk::call(ask::after::AutoLand {
+                project: it.id,
+                class,
+                on,
+                seen: told.unwrap_or_default(),
+            })
+            .await?;
             let word =
                 if on { "land by themselves now, once checked and reviewed" } else { "wait for a yes again" };
             out.value(&page, |_| {

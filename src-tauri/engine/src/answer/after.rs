@@ -104,7 +104,8 @@ impl Answer<ask::after::AutoLand> for Desk {
         if on && seen != now {
             return Err(Fault::refused(format!(
                 "that is switched on only in sight of how it went so far: {now}"
-            )));
+            ))
+            .hint("say that you saw just that"));
         }
         self.act(Input::Afterwards(Afterwards::AutoLand { project, class, on, seen })).await?;
         Ok(ask::after::AutoLandPage { project: self.project(project)?, rates: all })

@@ -328,10 +328,13 @@ pub async fn measure(
         .iter()
         .filter_map(|line| {
             let mut parts = line.splitn(3, '\t');
-            let mut number = || parts.next().map(|it| it.parse::<u32>().unwrap_or_default());
+            // Of what is no text git counts no lines.
+            let mut number = || parts.next().map(|it| it.parse::<u32>());
             let (added, removed) = (number()?, number()?);
             let path = parts.next()?.to_owned();
-            Some(Touched { gone: gone.contains(&path), path, added, removed })
+            let binary = added.is_err();
+            let (added, removed) = (added.unwrap_or_default(), removed.unwrap_or_default());
+            Some(Touched { gone: gone.contains(&path), path, added, removed, binary })
         })
         .collect();
     let sum = |of: fn(&Touched) -> u32| touched.iter().fold(0_u32, |sum, it| sum.saturating_add(of(it)));

@@ -31,6 +31,9 @@ const HIGH: [&str; 7] = [
 ];
 /// Paths that only tell.
 const TELLS: [&str; 5] = ["**/*.md", "**/*.txt", "**/*.adoc", "**/*.rst", "docs/**"];
+/// Files that are no text and run nowhere.
+const PICTURES: [&str; 8] =
+    ["**/*.png", "**/*.jpg", "**/*.jpeg", "**/*.gif", "**/*.webp", "**/*.ico", "**/*.woff", "**/*.woff2"];
 /// Words of money and of rights, where they are a part of a path.
 const PATH_WORDS: [&str; 26] = [
     "auth",
@@ -93,6 +96,8 @@ pub struct Touched {
     pub removed: u32,
     /// Whether it is gone.
     pub gone: bool,
+    /// Whether git takes it for no text: how much of it changed nobody counts.
+    pub binary: bool,
 }
 
 /// Everything that risk is reckoned from.
@@ -125,7 +130,7 @@ pub fn weigh(change: &Change<'_>, rules: &RiskRules, besides: Besides<'_>) -> Ri
     let named = |globs: &[&str]| Globs::of(&globs.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
     let (own_high, own_medium, own_low) =
         (Globs::of(&rules.high), Globs::of(&rules.medium), Globs::of(&rules.low));
-    let (high, tells) = (named(&HIGH), named(&TELLS));
+    let (high, tells, pictures) = (named(&HIGH), named(&TELLS), named(&PICTURES));
     let (protected, hot) = (Globs::of(besides.protected), Globs::of(besides.hot));
     let below = format!("{}/", change.own.trim_end_matches('/'));
     let theirs = |path: &str| change.own.is_empty() || (path != change.own && !path.starts_with(&below));
@@ -161,6 +166,9 @@ pub fn weigh(change: &Change<'_>, rules: &RiskRules, besides: Besides<'_>) -> Ri
         } else if is_test(path) && it.removed > it.added {
             hit(RiskClass::Medium, format!("a test got {} lines shorter: {path}", it.removed - it.added));
         }
+        if it.binary && !it.gone && !pictures.matches(path) && !tells.matches(path) {
+            hit(RiskClass::Medium, format!("nobody can read what changed in {path}"));
+        }
         if hot.matches(path) {
             hit(RiskClass::Medium, format!("what is fetched changes: {path}"));
         }
@@ -169,8 +177,8 @@ pub fn weigh(change: &Change<'_>, rules: &RiskRules, besides: Besides<'_>) -> Ri
     let words: Vec<(&str, String)> = known.map(|it| (it, it.to_lowercase())).collect();
     for (path, line) in lines(change.diff) {
         if theirs(path) && looked_at(path) && !tells.matches(path) && !is_test(path) {
-            let lower = line.to_lowercase();
-            for (word, _) in words.iter().filter(|it| says(&lower, &it.1)) {
+            let (lower, apart) = (line.to_lowercase(), apart(line));
+            for (word, _) in words.iter().filter(|it| says(&lower, &it.1) || says(&apart, &it.1)) {
                 hit(RiskClass::High, format!("`{word}` in a changed line of {path}"));
             }
         }
@@ -229,10 +237,10 @@ fn path_word<'a>(path: &str, own: &'a [String]) -> Option<&'a str> {
     let mut before = ' ';
     for sign in path.chars() {
         let begins = sign.is_uppercase() && before.is_lowercase();
-        if (begins || !sign.is_alphanumeric()) && !part.is_empty() {
+        if (begins || !sign.is_alphabetic()) && !part.is_empty() {
             parts.push(std::mem::take(&mut part));
         }
-        if sign.is_alphanumeric() {
+        if sign.is_alphabetic() {
             part.extend(sign.to_lowercase());
         }
         before = sign;
@@ -248,13 +256,27 @@ fn path_word<'a>(path: &str, own: &'a [String]) -> Option<&'a str> {
         .or_else(|| PATH_WORDS.into_iter().find(|it| is_part(it)))
 }
 
+/// A line in small letters in which words that stand together by their humps stand apart: `clientSecret` as `client_secret`.
+fn apart(line: &str) -> String {
+    let mut apart = String::with_capacity(line.len() + 8);
+    let mut before = ' ';
+    for sign in line.chars() {
+        if sign.is_uppercase() && (before.is_lowercase() || before.is_numeric()) {
+            apart.push('_');
+        }
+        apart.extend(sign.to_lowercase());
+        before = sign;
+    }
+    apart
+}
+
 /// Whether a line in small letters holds a word by itself: `secret` stands in `client_secret`, and not in `secretary`.
 fn says(line: &str, word: &str) -> bool {
     !word.is_empty()
         && line.match_indices(word).any(|(at, _)| {
             let next = line.get(at + word.len()..).and_then(|it| it.chars().next());
             let last = line.get(..at).and_then(|it| it.chars().next_back());
-            !next.is_some_and(char::is_alphanumeric) && !last.is_some_and(char::is_alphanumeric)
+            !next.is_some_and(char::is_alphabetic) && !last.is_some_and(char::is_alphabetic)
         })
 }
 
@@ -286,10 +308,13 @@ fn lines(diff: &str) -> impl Iterator<Item = (&str, &str)> {
                 None => None,
             };
         }
-        if let Some(old) = line.strip_prefix("--- a/") {
-            path = old;
-        } else if let Some(new) = line.strip_prefix("+++ b/") {
-            path = new;
+        // Git puts a name between quotes that has more than plain letters in it.
+        let named = |sign: &str, side: &str| {
+            let name = line.strip_prefix(sign)?;
+            name.strip_prefix(side).or_else(|| name.strip_prefix('"')?.strip_prefix(side)?.strip_suffix('"'))
+        };
+        if let Some(named) = named("--- ", "a/").or_else(|| named("+++ ", "b/")) {
+            path = named;
         } else if let Some(hunk) = line.strip_prefix("@@ -") {
             left = hunk.split(' ').take(2).map(length).sum();
         }
@@ -307,7 +332,7 @@ mod tests {
     use super::*;
 
     fn touched(path: &str, added: u32, removed: u32) -> Touched {
-        Touched { path: path.to_owned(), added, removed, gone: false }
+        Touched { path: path.to_owned(), added, removed, gone: false, binary: false }
     }
 
     fn weighed(all: &[Touched], diff: &str, rules: &RiskRules) -> (RiskClass, String) {
@@ -341,6 +366,15 @@ mod tests {
     #[test]
     fn tests_that_go_and_changes_that_are_long_are_told() {
         let usual = RiskRules::default();
+        let binary = |path: &str| Touched { binary: true, ..touched(path, 0, 0) };
+        assert_eq!(
+            weighed(&[binary("vendor/tool.wasm")], "", &usual),
+            (RiskClass::Medium, "nobody can read what changed in vendor/tool.wasm".to_owned())
+        );
+        assert_eq!(weighed(&[binary("assets/tide.png")], "", &usual).0, RiskClass::Low);
+        for path in ["src/OAuth2Client.kt", "src/paymentV2.rs", "src/t\u{e4}glich/Billing.rs"] {
+            assert_eq!(weighed(&[touched(path, 1, 1)], "", &usual).0, RiskClass::High, "{path}");
+        }
         let gone = Touched { gone: true, ..touched("tests/t-parse.sh", 0, 9) };
         assert_eq!(
             weighed(&[gone], "", &usual),
@@ -364,6 +398,14 @@ mod tests {
         };
         let of = |path: &str, line: &str| weighed(&[touched(path, 2, 1)], &diff(path, line), &usual);
         assert_eq!(of("src/a.rs", "let client_secret = 1;").1, "`secret` in a changed line of src/a.rs");
+        for line in
+            ["let clientSecret = 1;", "if user.isAdmin() {", "apiKey", "password2 = x", "chargeCard(9)"]
+        {
+            assert_eq!(of("src/a.rs", line).0, RiskClass::High, "{line}");
+        }
+        let quoted =
+            diff("x", "oauth").replace("a/x", "\"a/s\\303\\244.rs\"").replace("b/x", "\"b/s\\303\\244.rs\"");
+        assert_eq!(weighed(&[touched("s\u{e4}.rs", 2, 1)], &quoted, &usual).0, RiskClass::High, "{quoted}");
         assert_eq!(of("src/a.rs", "the secretary").0, RiskClass::Low);
         assert_eq!(of("src/a.md", "your password").0, RiskClass::Low);
         // A line that looks like a heading is a line.
