@@ -3,6 +3,7 @@
 mod after;
 mod attempts;
 mod brief;
+mod changes;
 mod desk;
 mod drafts;
 mod elsewhere;
