@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod brief;
+mod change;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod event;
