@@ -175,6 +175,13 @@ fn a_person_walks_a_change_by_keys_and_a_comment_on_a_line_reaches_its_author() 
     ));
     assert_eq!(active, json!(true));
 
+    // A note for other agents says which line is meant, too.
+    window.keys("n");
+    window.wait("[data-name=note] [data-name=words]:focus");
+    let noted = window.eval("return document.querySelector('[data-name=note] [data-name=words]').value");
+    assert_eq!(noted, json!("a:5: "));
+    window.keys("escape");
+    window.until("no dialog", || !window.find("[data-name=note]"));
     // A comment on that line goes to whoever made the change, with the path and the line; and it is answered.
     window.keys("m");
     window.wait_text("[data-name=comment] [data-name=place]", "On a, line 5");
@@ -222,6 +229,11 @@ fn a_person_walks_a_change_by_keys_and_a_comment_on_a_line_reaches_its_author() 
     window.wait_text("[data-name=diff]", "x<b>.txt");
     window.wait_text("[data-name=diff] .r", "<u>&</u>");
     window.wait_text("[data-name=notes]", "can be executed");
+    // What was viewed is, for this head, for whoever opens the window again.
+    window.keeps();
+    window.reload();
+    window.wait("[data-name=files] [data-file='0'][data-viewed]");
+    assert!(!window.find("[data-name=files] [data-file='1'][data-viewed]"));
     assert_eq!(window.violations(), Vec::<String>::new());
     assert_eq!(window.errors(), Vec::<String>::new());
 }

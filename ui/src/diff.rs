@@ -21,7 +21,9 @@ use crate::ipc;
 use crate::kit::{FaultNote, Key, Reading, heard};
 use crate::words::{count, one};
 
-pub(crate) use keys::{heed, is_shown, marked, narrow, to_file, to_hunk, toggle_split, toggle_viewed};
+pub(crate) use keys::{
+    heed, is_shown, marked, narrow, place_in_words, to_file, to_hunk, toggle_split, toggle_viewed,
+};
 use sheet::{Sheet, Which};
 
 /// So many rows are asked for at once.
@@ -185,8 +187,15 @@ impl Look {
         spawn_local(async move {
             let call = Rows { of, from, to, file: at, split, at: 0, most: PAGE, head: true };
             let told = ipc::call(call).await;
-            let now = (self.file.try_get_untracked(), self.of.try_get_untracked());
-            if now != (Some(at), Some(Some(of))) {
+            // Somebody may want something else by now, and has asked for it.
+            let wanted = untrack(|| {
+                let change = self.change.get();
+                self.file.get() == at
+                    && self.of.get() == Some(of)
+                    && self.split() == which.split
+                    && change.is_some_and(|it| it.from == which.from && it.to == which.to)
+            });
+            if !wanted {
                 return;
             }
             match told {

@@ -76,7 +76,6 @@ pub(crate) struct Inner {
     /// What came up since a project was trusted and was told, by place and hash.
     pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
     pub(crate) forges: crate::forges::Forges,
-    /// What was read of changes, for as long as somebody looks.
     pub(crate) changes: crate::execution::changes::Changes,
     namespace: Uuid,
     fleet: RwLock<Fleet>,

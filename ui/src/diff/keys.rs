@@ -21,10 +21,17 @@ pub(crate) fn marked(look: Look) -> Option<(String, u32)> {
     Some((sheet.file.path.clone(), line.unwrap_or(0)))
 }
 
+/// Where the marked line stands if a diff can be seen, `path:line: `, for whoever writes of it.
+pub(crate) fn place_in_words(look: Look) -> Option<String> {
+    let (path, line) = is_shown().then(|| marked(look)).flatten()?;
+    let line = if line == 0 { String::new() } else { format!(":{line}") };
+    Some(format!("{}{line}: ", crate::words::one(&path)))
+}
+
 /// Heeds a key of the rows. Returns whether it was one.
 pub(crate) fn heed(desk: Desk, word: &str) -> bool {
     let look = desk.diff;
-    if rows::scroller().is_none() {
+    if !is_shown() {
         return false;
     }
     let Some(sheet) = look.sheet.get_untracked() else { return false };

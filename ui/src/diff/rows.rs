@@ -13,7 +13,7 @@ use crate::kit::{Icon, Key};
 use crate::words::{count, many, one};
 
 /// So many more lines than are seen are on the page, on either side.
-const MORE: u32 = 24;
+const MORE: u32 = 16;
 /// The page is laid out anew when it has moved by so many lines.
 const STEP: u32 = 8;
 

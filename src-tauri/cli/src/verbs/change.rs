@@ -112,8 +112,7 @@ fn says(file: &File, page: &Page) -> String {
     for note in notes {
         says.push_str(&format!("\n  {}", text::plain(note, false)));
     }
-    let mut at = page.at;
-    for row in &page.rows {
+    for (at, row) in (page.at..).zip(&page.rows) {
         while gaps.first().is_some_and(|(from, count)| at >= from + count) {
             gaps = gaps.get(1..).unwrap_or_default();
         }
@@ -124,7 +123,6 @@ fn says(file: &File, page: &Page) -> String {
             Some((from, _)) if at > *from => {}
             _ => says.push_str(&line(row)),
         }
-        at += 1;
     }
     says.push('\n');
     says

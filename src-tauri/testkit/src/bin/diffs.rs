@@ -9,8 +9,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pilothouse_contract::Oid;
-use pilothouse_contract::event::Event;
-use pilothouse_contract::pull::PullState;
 use pilothouse_engine::execution::changes::{Between, Changes};
 use pilothouse_testkit::agent::ShellAgent;
 use pilothouse_testkit::home::Home;
@@ -161,7 +159,7 @@ fn frames(window: &Window, each: &str, seconds: u32) -> (Vec<f64>, f64) {
 
 fn window() -> Vec<Samples> {
     eprintln!("a file of {LINES} lines in the real window, {TURNS} times from its top to its bottom");
-    let repo = Repo::with_tasks(&[("T001", "long.txt", "test -s long.txt")]);
+    let repo = Repo::with_tasks(&[("T001", "long.txt", "grep -q new long.txt")]);
     let old: String = (0..LINES).fold(String::new(), |mut text, it| {
         let _written = writeln!(text, "line {it} of the old file");
         text
@@ -170,19 +168,16 @@ fn window() -> Vec<Samples> {
     let home = Home::trusting(&repo);
     let agent = ShellAgent::new("sed -i 's/old/new/' long.txt");
     home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "person", "--fresh"]);
-    let mut events = home.events(0);
-    let opened = |it: &pilothouse_contract::Record| {
-        matches!(it.event, Event::PullMoved { to: PullState::WaitsForApproval, .. })
-    };
-    assert!(events.any(|it| opened(&it)), "no pull request");
     let window = Window::open(&home, Options { width: 1600, height: 900, ..Options::default() });
+    window.wait("[data-bay=Land] .strip[data-subject=PR1]");
     window.keys("ctrl+3");
+    window.wait("[data-name=landbar][data-state=waits-for-approval]");
     window.wait("[data-name=diff] [data-path='long.txt']");
-    window.wait("[data-name=diff] .r[data-line]");
+    window.wait("[data-name=diff] .r [data-d='-']");
     let memory = |window: &Window| window.processes().iter().filter_map(|it| own_mib(*it)).sum::<f64>();
     let held = memory(&window);
     let (mut fast, mut reading, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-    let mut nodes: f64 = 0.0;
+    let (mut nodes, mut kept): (f64, Vec<f64>) = (0.0, Vec::new());
     for _ in 0..TURNS {
         window.eval("document.querySelector('[data-name=diff] .rowscroll').scrollTop = 0");
         rest.push(frames(&window, "", 5).0);
@@ -193,8 +188,8 @@ fn window() -> Vec<Samples> {
         let (times, most) = frames(&window, "it.scrollTop += 40;", 5);
         nodes = nodes.max(most);
         reading.push(times);
+        kept.push(memory(&window));
     }
-    let last = memory(&window);
     let of_frames = |name: &str, busy: &[Vec<f64>]| {
         let row = |what: &str, unit, of: &dyn Fn(&Vec<f64>) -> f64| Samples {
             name: format!("{name}, {what}"),
@@ -221,9 +216,9 @@ fn window() -> Vec<Samples> {
         baseline_name: "rows of the file",
     });
     all.push(Samples {
-        name: "memory of the window, once scrolled through".to_owned(),
+        name: "memory of the window, scrolled through once, twice, three times".to_owned(),
         unit: "MiB",
-        ours: vec![last],
+        ours: kept,
         baseline: vec![held],
         baseline_name: "the same at the first rows",
     });

@@ -124,4 +124,16 @@ proptest! {
         };
         prop_assert_eq!(lines_of(false), lines_of(true));
     }
+
+    /// Whatever bytes stand there: each has its row, and every line of it can be shown.
+    #[test]
+    fn no_bytes_are_too_odd(bytes in prop::collection::vec(prop::sample::select(b"-+ \\\r\n@a\xc3\xa4\0".to_vec()), 0..200)) {
+        let _listed = super::super::read(&bytes);
+        let lines = bytes.split_inclusive(|it| *it == b'\n').filter(|it| !it.starts_with(b"\\")).count();
+        let body = Body::of_diff([b"@@ -1 +1 @@\n", bytes.as_slice()].concat(), Vec::new());
+        prop_assert_eq!(body.rows(false, 0, ROWS_MAX).len(), lines);
+        prop_assert_eq!(body.rows(true, 0, ROWS_MAX).len(), body.head(true).rows as usize);
+        let one = Body::of_one(bytes.clone(), true, Vec::new());
+        prop_assert_eq!(one.rows(true, 0, ROWS_MAX).len(), bytes.split_inclusive(|it| *it == b'\n').count());
+    }
 }
