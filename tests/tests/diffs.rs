@@ -136,8 +136,9 @@ fn nodes(window: &Window) -> u64 {
 fn a_person_walks_a_change_by_keys_and_a_comment_on_a_line_reaches_its_author() {
     let (home, _repo, _agents) = opened();
     let window = Window::open(&home, Options { width: 1600, height: 900, ..Options::default() });
+    window.wait(".strip[data-subject=PR1]");
     window.keys("ctrl+3");
-    window.wait("[data-name=diff] [data-path=a]");
+    window.wait(".window[data-view=pulls] [data-name=diff] [data-path=a]");
     window.keys("f6");
     let marked = |line: &str| format!("[data-name=diff] .r[data-at][data-line='{line}']");
     // From hunk to hunk, and to the line behind it; what differs in it is marked.

@@ -153,8 +153,10 @@ fn frames(window: &Window, each: &str, seconds: u32) -> (Vec<f64>, f64) {
     std::thread::sleep(Duration::from_secs(u64::from(seconds)));
     window.until("the end of it", || window.eval("return window.__counts.done === true") == json!(true));
     let told = window.eval("return window.__counts");
-    let times = told["times"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    (times, told["nodes"].as_f64().unwrap_or_default())
+    let times: Vec<f64> =
+        told.get("times").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_f64).collect();
+    assert!(times.len() > 1, "the page painted no frames");
+    (times, told.get("nodes").and_then(Value::as_f64).unwrap_or_default())
 }
 
 fn window() -> Vec<Samples> {
