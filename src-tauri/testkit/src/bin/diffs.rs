@@ -134,10 +134,10 @@ fn engine() -> Vec<Samples> {
     ]
 }
 
-/// Times between frames while `__goes` is called for each, in milliseconds, and how many parts the diff had at most.
-fn frames(window: &Window, each: &str, seconds: u32) -> (Vec<f64>, f64) {
+/// Times between frames while something is done for each, in milliseconds, and how many parts a part of the page had at most.
+fn frames(window: &Window, part: &str, each: &str, seconds: u32) -> (Vec<f64>, f64) {
     window.eval(&format!(
-        "const it = document.querySelector('[data-name=diff] .rowscroll'), begun = performance.now(), mine = window.__counts = {{ times: [], nodes: 0, waits: 0 }};
+        "const it = document.querySelector('{part}'), begun = performance.now(), mine = window.__counts = {{ times: [], nodes: 0, waits: 0 }};
          let last;
          const step = (now) => {{
            if (last !== undefined) mine.times.push(now - last);
@@ -161,14 +161,16 @@ fn frames(window: &Window, each: &str, seconds: u32) -> (Vec<f64>, f64) {
 
 fn window() -> Vec<Samples> {
     eprintln!("a file of {LINES} lines in the real window, {TURNS} times from its top to its bottom");
-    let repo = Repo::with_tasks(&[("T001", "long.txt", "grep -q new long.txt")]);
+    let repo = Repo::with_tasks(&[("T001", "long.txt`, `many/", "grep -q new long.txt")]);
     let old: String = (0..LINES).fold(String::new(), |mut text, it| {
         let _written = writeln!(text, "line {it} of the old file");
         text
     });
     repo.commit(&[("long.txt", &old)], "Be long");
     let home = Home::trusting(&repo);
-    let agent = ShellAgent::new("sed -i 's/old/new/' long.txt");
+    let agent = ShellAgent::new(&format!(
+        "sed -i 's/old/new/' long.txt; mkdir many; for n in $(seq {FILES}); do echo $n > many/file$n.txt; done"
+    ));
     home.json(&["run", "start", "001-work", "--command", &agent.command(), "--approve", "person", "--fresh"]);
     let window = Window::open(&home, Options { width: 1600, height: 900, ..Options::default() });
     window.wait("[data-bay=Land] .strip[data-subject=PR1]");
@@ -178,18 +180,26 @@ fn window() -> Vec<Samples> {
     window.wait("[data-name=diff] .r [data-d='-']");
     let memory = |window: &Window| window.processes().iter().filter_map(|it| own_mib(*it)).sum::<f64>();
     let held = memory(&window);
+    let rows = "[data-name=diff] .rowscroll";
+    let list = "[data-name=files] .filescroll";
+    let (mut files, mut listed): (Vec<Vec<f64>>, f64) = (Vec::new(), 0.0);
     let (mut fast, mut reading, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     let (mut nodes, mut kept): (f64, Vec<f64>) = (0.0, Vec::new());
     for _ in 0..TURNS {
         window.eval("document.querySelector('[data-name=diff] .rowscroll').scrollTop = 0");
-        rest.push(frames(&window, "", 5).0);
-        let (times, most) = frames(&window, "it.scrollTop = part * it.scrollHeight;", SCROLLS_S);
+        rest.push(frames(&window, rows, "", 5).0);
+        let (times, most) = frames(&window, rows, "it.scrollTop = part * it.scrollHeight;", SCROLLS_S);
         window.wait(&format!("[data-name=diff] .r[data-line='{LINES}']"));
         nodes = nodes.max(most);
         fast.push(times);
-        let (times, most) = frames(&window, "it.scrollTop += 40;", 5);
+        let (times, most) = frames(&window, list, "it.scrollTop = part * it.scrollHeight;", 5);
+        window.wait(&format!("[data-name=files] [data-file='{FILES}']"));
+        listed = listed.max(most);
+        files.push(times);
+        let (times, most) = frames(&window, rows, "it.scrollTop += 40;", 5);
         nodes = nodes.max(most);
         reading.push(times);
+        window.eval(&format!("document.querySelector('{rows}').scrollTop = 0"));
         kept.push(memory(&window));
     }
     let of_frames = |name: &str, busy: &[Vec<f64>]| {
@@ -210,8 +220,16 @@ fn window() -> Vec<Samples> {
     };
     let mut all = of_frames("from top to bottom in 10 s", &fast);
     all.extend(of_frames("as one reads, two lines a frame", &reading));
+    all.extend(of_frames("the list of 5,000 files in 5 s", &files));
     all.push(Samples {
-        name: "parts of the page, at most".to_owned(),
+        name: "parts of the list, at most".to_owned(),
+        unit: "",
+        ours: vec![listed],
+        baseline: vec![f64::from(u32::try_from(FILES).unwrap_or(u32::MAX))],
+        baseline_name: "files of the change",
+    });
+    all.push(Samples {
+        name: "parts of the rows, at most".to_owned(),
         unit: "",
         ours: vec![nodes],
         baseline: vec![f64::from(2 * LINES)],
