@@ -86,7 +86,15 @@ pub(super) fn FileList(look: Look) -> impl IntoView {
         listed.with(|all| {
             let end = (to as usize).min(all.len());
             let from = (from as usize).min(end);
-            (from, all.get(from..end).unwrap_or_default().to_vec())
+            let chosen = look.file.get();
+            let line = |at: &u32| {
+                let viewed = look.viewed.with(|all| all.contains(at));
+                look.change.with(|it| {
+                    let change = it.as_ref()?;
+                    Some((*at, change.to.clone(), *at == chosen, viewed))
+                })
+            };
+            (from, all.get(from..end).unwrap_or_default().iter().filter_map(line).collect::<Vec<_>>())
         })
     });
     let heed = move |event: leptos::ev::KeyboardEvent| match event.key().as_str() {
@@ -108,6 +116,13 @@ pub(super) fn FileList(look: Look) -> impl IntoView {
         }
         _ => {}
     };
+    let clicked = move |event: web_sys::MouseEvent| {
+        let line = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
+        let line = line.and_then(|it| it.closest("[data-file]").ok().flatten());
+        if let Some(at) = line.and_then(|it| it.get_attribute("data-file")?.parse().ok()) {
+            look.file.set(at);
+        }
+    };
     let active = move || format!("change-file-{}", look.file.get());
     view! {
         <div class="filelist" data-name="files">
@@ -115,11 +130,11 @@ pub(super) fn FileList(look: Look) -> impl IntoView {
                 <input type="text" data-name="narrow-files" aria-label="Narrow the files" placeholder="Narrow" title=format!("Narrow the files ({})", crate::commands::shown("narrow-files")) prop:value=move || look.filter.get()
                     on:input=move |event| { look.filter.set(event_target_value(&event)); keep_in_sight(look); } on:keydown=heed/></div>
             {move || listed.with(Vec::is_empty).then(|| view! { <p class="none">{format!("No file matches '{}'.", one(&look.filter.get()))}</p> })}
-            <div class="filescroll" role="listbox" tabindex="0" aria-label="Files of the change" aria-activedescendant=active on:scroll=move |_| measure(look)>
+            <div class="filescroll" role="listbox" on:click=clicked tabindex="0" aria-label="Files of the change" aria-activedescendant=active on:scroll=move |_| measure(look)>
                 <div class="probe" aria-hidden="true"></div>
                 <div class="spacer" role="presentation" style:--n=move || listed.with(Vec::len).to_string()>
                     <div class="shown" role="presentation" style:--first=move || frame.with(|it| it.0.to_string())>
-                        <For each=move || frame.get().1 key=move |it| (*it, look.change.with_untracked(|it| it.as_ref().map(|it| it.to.clone()))) let:at><FileLine look=look at=at/></For>
+                        <For each=move || frame.get().1 key=Clone::clone let:it>{line_of(look, &it)}</For>
                     </div>
                 </div>
             </div>
@@ -127,25 +142,25 @@ pub(super) fn FileList(look: Look) -> impl IntoView {
     }
 }
 
-#[component]
-fn FileLine(look: Look, at: u32) -> impl IntoView {
-    let file = look.change.with_untracked(|it| it.as_ref()?.files.get(at as usize).cloned());
+/// A line of the list: the place of its file, of which head, whether it is chosen and whether it was viewed. Another of these is another line;
+/// nothing in it listens.
+fn line_of(look: Look, (at, _, chosen, viewed): &(u32, pilothouse_contract::Oid, bool, bool)) -> AnyView {
+    let (file, total) = look.change.with_untracked(|it| {
+        let files = it.as_ref().map(|it| it.files.as_slice()).unwrap_or_default();
+        (files.get(*at as usize).cloned(), files.len())
+    });
     let Some(it) = file else { return ().into_any() };
     let counts = if it.binary { "binary".to_owned() } else { format!("+{} −{}", it.added, it.removed) };
-    let total = move || look.change.with(|it| it.as_ref().map_or(0, |it| it.files.len())).to_string();
-    let viewed = move || look.viewed.with(|all| all.contains(&at));
-    let says = {
-        let (path, word) = (one(&it.path), it.status.word());
-        let counts = counts.clone();
-        move || format!("{path}, {word}, {counts}{}", if viewed() { ", viewed" } else { "" })
-    };
+    let path = one(&it.path);
+    let seen = if *viewed { ", viewed" } else { "" };
+    let says = format!("{path}, {}, {counts}{seen}", it.status.word());
     view! {
-        <div class="fileline" role="option" id=format!("change-file-{at}") data-file=at.to_string() data-status=it.status.letter() data-viewed=move || viewed().then_some("") aria-setsize=total aria-posinset=(at + 1).to_string()
-            aria-selected=move || (look.file.get() == at).to_string() aria-label=says title=one(&it.path) on:click=move |_| look.file.set(at)>
+        <div class="fileline" role="option" id=format!("change-file-{at}") data-file=at.to_string() data-status=it.status.letter() data-viewed=viewed.then_some("") aria-setsize=total.to_string() aria-posinset=(at + 1).to_string()
+            aria-selected=chosen.to_string() aria-label=says title=path>
             <span class="mono st" title=it.status.word()>{it.status.letter()}</span>
             <span class="path"><bdi>{super::path_of(&it.path)}</bdi></span>
             <span class="mono n">{counts}</span>
-            <span class="seen">{move || viewed().then(|| view! { <crate::kit::Icon name="check"/> })}</span>
+            <span class="seen">{viewed.then(|| view! { <crate::kit::Icon name="check"/> })}</span>
         </div>
     }
     .into_any()

@@ -121,6 +121,7 @@ struct Shown {
     stands: Stands,
     sheet: Arc<Sheet>,
     page: Option<Arc<Vec<Row>>>,
+    marked: bool,
 }
 
 /// The rows.
@@ -137,19 +138,20 @@ pub(super) fn FileRows(look: Look) -> impl IntoView {
     let shown = move || {
         let (from, to) = look.frame.get();
         let Some(sheet) = look.sheet.get() else { return Vec::new() };
+        let mark = look.mark.get();
         let line = |line: u32| {
             let stands = sheet.at(line)?;
             let page = match stands {
                 Stands::Row(row) => look.pages.with(|it| it.get(&(row / PAGE)).cloned()),
                 Stands::Fold(..) => None,
             };
-            Some(Shown { line, stands, sheet: sheet.clone(), page })
+            Some(Shown { line, stands, sheet: sheet.clone(), page, marked: mark == Some(line) })
         };
         (from..to.min(sheet.lines())).filter_map(line).collect::<Vec<_>>()
     };
     let key = |it: &Shown| {
         let of = it.page.as_ref().map(|it| Arc::as_ptr(it) as usize);
-        (it.line, it.stands, of, it.sheet.which.split)
+        (it.line, it.stands, of, it.sheet.which.split, it.marked)
     };
     let lines = move || look.sheet.with(|it| it.as_ref().map_or(0, |it| it.lines()));
     let layout =
@@ -164,15 +166,25 @@ pub(super) fn FileRows(look: Look) -> impl IntoView {
         format!("Lines of {path}")
     };
     let active = move || look.mark.get().map(|it| format!("change-line-{it}"));
+    let clicked = move |event: web_sys::MouseEvent| {
+        let row = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
+        let row = row.and_then(|it| it.closest("[data-n]").ok().flatten());
+        let Some(line) = row.and_then(|it| it.get_attribute("data-n")?.parse().ok()) else { return };
+        match look.sheet.with_untracked(|it| it.as_ref().and_then(|it| it.at(line))) {
+            Some(Stands::Fold(..)) => super::keys::open(look, line),
+            Some(Stands::Row(_)) => look.mark.set(Some(line)),
+            None => {}
+        }
+    };
     let none = move || look.sheet.with(|it| it.as_ref().is_some_and(|it| it.lines() == 0));
     view! {
         <div class="filerows" data-name="diff" data-layout=layout>
             <FileHead look=look/>
             <div class="rowscroll" node_ref=part role="listbox" tabindex="0" data-focus="stage" aria-label=says aria-activedescendant=active on:scroll=move |_| measure(look)>
                 {move || none().then(|| view! { <p class="none">"There are no lines to show."</p> })}
-                <div class="well diff" role="presentation" style:--n=move || lines().to_string() style:--digits=digits style:--shift=move || look.shift.get().to_string()>
+                <div class="well diff" role="presentation" on:click=clicked style:--n=move || lines().to_string() style:--digits=digits style:--shift=move || look.shift.get().to_string()>
                     <span class="probe" aria-hidden="true">"0000000000"</span>
-                    <div class="shown" role="presentation" style:--first=first><For each=shown key=key let:it>{line_of(look, &it)}</For></div>
+                    <div class="shown" role="presentation" style:--first=first><For each=shown key=key let:it>{line_of(&it)}</For></div>
                 </div>
             </div>
         </div>
@@ -203,17 +215,18 @@ fn FileHead(look: Look) -> impl IntoView {
     }
 }
 
-fn line_of(look: Look, it: &Shown) -> AnyView {
+/// A line. Nothing in it listens or changes: a marked line is another one, and the whole listens for all, for thousands of them come and
+/// go while somebody scrolls.
+fn line_of(it: &Shown) -> AnyView {
     let at = it.line;
-    let marked = move || look.mark.get() == Some(at);
+    let (marked, selected) = (it.marked.then_some(""), it.marked.to_string());
     let id = format!("change-line-{at}");
     let row = match it.stands {
         Stands::Fold(_, rows) => {
             let says = format!("{} unchanged", count(rows as usize, "line"));
             let spoken = format!("{says}, folded");
-            let open = move |_| super::keys::open(look, at);
             return view! {
-                <div class="r fold" role="option" id=id data-at=move || marked().then_some("") aria-selected=move || marked().to_string() aria-label=spoken data-fold=rows.to_string() on:click=open>
+                <div class="r fold" role="option" id=id data-n=at.to_string() data-at=marked aria-selected=selected aria-label=spoken data-fold=rows.to_string()>
                     <Icon name="right"/><span>{says}</span></div>
             }
             .into_any();
@@ -225,7 +238,6 @@ fn line_of(look: Look, it: &Shown) -> AnyView {
     };
     let number = |it: Option<u32>| it.map(|it| it.to_string()).unwrap_or_default();
     let (old, new) = (number(row.old), number(row.new));
-    let mark = move |_| look.mark.set(Some(at));
     let line = row.line.as_ref().and(row.new).map(|it| it.to_string());
     let label = spoken(row);
     let cells = if it.sheet.which.split {
@@ -253,7 +265,7 @@ fn line_of(look: Look, it: &Shown) -> AnyView {
         .into_any()
     };
     view! {
-        <div class="r" role="option" id=id data-line=line data-at=move || marked().then_some("") aria-selected=move || marked().to_string() aria-label=label on:click=mark>{cells}</div>
+        <div class="r" role="option" id=id data-n=at.to_string() data-line=line data-at=marked aria-selected=selected aria-label=label>{cells}</div>
     }
     .into_any()
 }
