@@ -256,6 +256,7 @@ fn hostile_text_is_shown_as_text_wherever_it_comes_from() {
     window.wait("[data-bay=Land] .strip");
     window.keys("ctrl+3");
     window.wait("[data-name=landbar][data-state=waits-for-approval]");
+    window.click("[data-name=files] [data-file][title^='x<b>y']");
     window.wait_text("[data-name=diff]", "<u>not underlined</u>");
     window.wait_text("[data-name=diff]", "x<b>y'$(id)`.txt");
     window.wait_text("[data-name=pull]", "<img src=x onerror=");

@@ -37,6 +37,7 @@ pub(crate) fn App() -> impl IntoView {
         undo: RwSignal::new(None),
         away: crate::brief::Away::new(),
         instructions: crate::instructions::Instructions::new(),
+        diff: crate::diff::Look::new(),
         specs: crate::specdesk::Specs::new(),
     };
     provide_context(desk);

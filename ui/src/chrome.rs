@@ -12,7 +12,7 @@ use crate::commands;
 use crate::desk::desk;
 use crate::kit::{FaultNote, Icon, Key};
 use crate::mirror::Link;
-use crate::place::{Overlay, Pane, View};
+use crate::place::{Overlay, Pane, Tab, View};
 use crate::words::{age, clock, one};
 
 /// Where you are.
@@ -250,6 +250,10 @@ pub(crate) fn StatusLine() -> impl IntoView {
         // Only keys that do something here.
         let ids: &[&str] = match (desk.place.pane.get(), desk.on_stage()) {
             (Pane::Queue, _) => &["first-answer", "acknowledge", "shelve"],
+            (Pane::Stage, Some(Subject::Task(..))) if desk.place.tab.get() == Tab::Diff => {
+                &["next-hunk", "next-file", "note"]
+            }
+            (Pane::Stage, Some(Subject::Pull(_))) => &["next-hunk", "next-file", "comment", "approve"],
             (Pane::Stage, Some(Subject::Task(..))) => &["diff", "checks", "terminal"],
             (Pane::List, Some(Subject::Task(..))) => &["filter", "diff", "terminal"],
             (_, Some(Subject::Pull(_))) => &["filter", "approve", "land"],
@@ -281,6 +285,10 @@ pub(crate) fn StatusLine() -> impl IntoView {
                 "read-again" => "read again",
                 "desk-next-tab" => "next tab",
                 "plan" => "plan",
+                "next-hunk" => "next hunk",
+                "next-file" => "next file",
+                "note" => "note",
+                "comment" => "comment",
                 _ => "land",
             };
             caps.push(view! { <span><Key says=commands::shown(id)/>" "{word}</span> }.into_any());

@@ -2,6 +2,7 @@
 //! keys are made from it; a test refuses clashes and verbs without a title.
 
 mod desk;
+mod diff;
 mod instructions;
 mod items;
 mod terminal;
@@ -60,7 +61,7 @@ const fn command(
 
 /// Every command.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let more = [items::COMMANDS, terminal::COMMANDS, instructions::COMMANDS, desk::COMMANDS];
+    let more = [items::COMMANDS, terminal::COMMANDS, instructions::COMMANDS, desk::COMMANDS, diff::COMMANDS];
     COMMANDS.iter().chain(more.into_iter().flatten())
 }
 
@@ -584,6 +585,8 @@ pub(crate) fn able(desk: Desk, command: &Command) -> bool {
         "next-terminal" | "unsplit" => crate::stage::terminal::are_several(),
         "start-run" => !startable(desk).is_empty(),
         "rename" => session_here(desk).is_some(),
+        "next-hunk" | "previous-hunk" | "next-file" | "previous-file" | "narrow-files" | "viewed"
+        | "split-diff" => crate::diff::is_shown(),
         "diff" => matches!(view, View::Board | View::Pulls),
         "approve" | "land" | "comment" | "verdict-fine" | "verdict-fix" | "verdict-revert" => {
             matches!(subject(desk), Some(Subject::Pull(_))) && place.pane.get_untracked() != Pane::Queue

@@ -41,6 +41,8 @@ pub(crate) struct Desk {
     pub(crate) instructions: crate::instructions::Instructions,
     /// What happened while nobody was here.
     pub(crate) away: crate::brief::Away,
+    /// What is looked at of a change.
+    pub(crate) diff: crate::diff::Look,
     /// What the desk of specs and plans shows.
     pub(crate) specs: crate::specdesk::Specs,
     /// The alarms that are put off now.

@@ -1,292 +1,348 @@
-//! A unified diff as git prints it, read and shown: files, hunks, numbered lines with their signs. What is long is cut
-//! visibly, never silently.
+//! What a change changes: its files at the left, and the rows of one of them. However long it is, the page holds what is seen of it
+//! and a little more; the rest is asked for when it comes into sight.
+//!
+//! Refuses to show other people's text in any way but as text.
+
+mod files;
+mod keys;
+mod rows;
+pub(crate) mod sheet;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
+use leptos::task::spawn_local;
+use pilothouse_contract::ask::change::{Change, Files, Of, Row, Rows};
+use pilothouse_contract::{Fault, FaultCode};
 
-use crate::words::one;
+use crate::desk::desk;
+use crate::ipc;
+use crate::kit::{FaultNote, Key, Reading, heard};
+use crate::words::{count, one};
 
-/// A line of a diff.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// A file begins: what stands above it.
-    File {
-        /// Its path, and the old one where it was renamed.
-        path: String,
-        /// `new file`, `deleted`, `binary`, or nothing.
-        note: &'static str,
-    },
-    /// A hunk begins; what git says it is in.
-    Hunk(String),
-    /// A line, with its number on the side where it stands.
-    Text {
-        /// `+`, `-` or a blank.
-        sign: char,
-        /// Its number.
-        number: u32,
-        /// Its text, without the sign.
-        text: String,
-    },
+pub(crate) use keys::{
+    heed, is_shown, marked, narrow, place_in_words, to_file, to_hunk, toggle_split, toggle_viewed,
+};
+use sheet::{Sheet, Which};
+
+/// So many rows are asked for at once.
+const PAGE: u32 = 200;
+/// So many pages of rows are kept.
+const PAGES_MAX: usize = 24;
+/// So many changes are remembered of which somebody has viewed files.
+const VIEWED_MAX: usize = 40;
+/// Both sides stand beside each other from so many columns on, unless a person wants it otherwise.
+const SPLIT_FROM: f64 = 120.0;
+
+/// What is looked at of a change. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// Of what.
+    pub(crate) of: RwSignal<Option<Of>>,
+    /// Its files.
+    change: RwSignal<Option<Arc<Change>>>,
+    /// The file that is chosen, by its place in the list.
+    file: RwSignal<u32>,
+    /// What the list of files is narrowed to.
+    filter: RwSignal<String>,
+    /// Both sides beside each other, if a person said so or said no.
+    wish: RwSignal<Option<bool>>,
+    /// Whether there is room for that.
+    roomy: RwSignal<bool>,
+    /// The files that somebody has viewed.
+    viewed: RwSignal<BTreeSet<u32>>,
+    /// The chosen file, laid out.
+    sheet: RwSignal<Option<Arc<Sheet>>>,
+    /// Rows of it, page by page.
+    pages: RwSignal<BTreeMap<u32, Arc<Vec<Row>>>>,
+    /// Pages that were asked for and are not there yet.
+    asked: RwSignal<BTreeSet<u32>>,
+    /// The lines of the sheet that the page holds: from, to.
+    frame: RwSignal<(u32, u32)>,
+    /// The files of the list that the page holds: from, to.
+    files_frame: RwSignal<(u32, u32)>,
+    /// The marked line of the sheet.
+    mark: RwSignal<Option<u32>>,
+    /// How many columns both sides are moved to the left.
+    shift: RwSignal<u32>,
+    /// Why rows could not be read.
+    fault: RwSignal<Option<Fault>>,
+    /// Counts up whenever the files are to be listed again.
+    again: RwSignal<u32>,
 }
 
-/// A file of a diff in numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Size {
-    /// Its path.
-    pub(crate) path: String,
-    /// Lines added.
-    pub(crate) added: u32,
-    /// Lines taken away.
-    pub(crate) removed: u32,
-}
-
-/// So many lines are shown at once; more are shown when they are asked for.
-const AT_ONCE: usize = 1500;
-
-/// Reads a diff.
-pub(crate) fn read(diff: &str) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let (mut old, mut new) = (0_u32, 0_u32);
-    // Lines that a hunk still has to come on either side: what looks like a heading inside a hunk is text.
-    let (mut old_left, mut new_left) = (0_u32, 0_u32);
-    let mut note = "";
-    let mut path = String::new();
-    for line in diff.lines() {
-        if old_left == 0 && new_left == 0 {
-            if let Some(rest) = line.strip_prefix("diff --git ") {
-                path = path_of(rest);
-                note = "";
-                lines.push(Line::File { path: path.clone(), note });
-            } else if line.starts_with("new file mode") {
-                note = "new file";
-            } else if line.starts_with("deleted file mode") {
-                note = "deleted";
-            } else if line.starts_with("Binary files ") {
-                note = "binary";
-            } else if let Some(to) = line.strip_prefix("+++ ") {
-                if to != "/dev/null" {
-                    path = unquote(to.strip_prefix("b/").unwrap_or(to)).trim_start_matches("b/").to_owned();
-                }
-            } else if let Some(rest) = line.strip_prefix("@@ -") {
-                (old, old_left, new, new_left) = ranges(rest);
-                let within = rest.split_once("@@").map_or("", |it| it.1).trim();
-                lines.push(Line::Hunk(within.to_owned()));
-            }
-            if let Some(Line::File { path: known, note: known_note }) =
-                lines.iter_mut().rev().find(|it| matches!(it, Line::File { .. }))
-            {
-                known.clone_from(&path);
-                *known_note = note;
-            }
-            continue;
-        }
-        let mut signs = line.chars();
-        match signs.next() {
-            Some('+') => {
-                lines.push(Line::Text { sign: '+', number: new, text: signs.as_str().to_owned() });
-                new += 1;
-                new_left = new_left.saturating_sub(1);
-            }
-            Some('-') => {
-                lines.push(Line::Text { sign: '-', number: old, text: signs.as_str().to_owned() });
-                old += 1;
-                old_left = old_left.saturating_sub(1);
-            }
-            Some('\\') => {}
-            _ => {
-                lines.push(Line::Text { sign: ' ', number: new, text: signs.as_str().to_owned() });
-                old += 1;
-                new += 1;
-                old_left = old_left.saturating_sub(1);
-                new_left = new_left.saturating_sub(1);
-            }
+impl Look {
+    /// At nothing.
+    pub(crate) fn new() -> Self {
+        Self {
+            of: RwSignal::new(None),
+            change: RwSignal::new(None),
+            file: RwSignal::new(0),
+            filter: RwSignal::new(String::new()),
+            wish: RwSignal::new(crate::place::kept("ph.split").and_then(|it| serde_json::from_str(&it).ok())),
+            roomy: RwSignal::new(false),
+            viewed: RwSignal::new(BTreeSet::new()),
+            sheet: RwSignal::new(None),
+            pages: RwSignal::new(BTreeMap::new()),
+            asked: RwSignal::new(BTreeSet::new()),
+            frame: RwSignal::new((0, 0)),
+            files_frame: RwSignal::new((0, 0)),
+            mark: RwSignal::new(None),
+            shift: RwSignal::new(0),
+            fault: RwSignal::new(None),
+            again: RwSignal::new(0),
         }
     }
-    lines
-}
 
-/// The path of `a/x b/x`.
-fn path_of(rest: &str) -> String {
-    if rest.starts_with('"') {
-        return unquote(rest.split("\" \"").last().unwrap_or(rest)).trim_start_matches("b/").to_owned();
+    /// Whether both sides stand beside each other.
+    fn split(self) -> bool {
+        self.wish.get().unwrap_or_else(|| self.roomy.get())
     }
-    // Both halves are the same but for renames, where `+++` tells.
-    let half = rest.len() / 2;
-    rest.get(half + 1..).map_or_else(|| rest.to_owned(), |it| it.trim_start_matches("b/").to_owned())
-}
 
-/// Takes git's quotes off a path; its escapes stay as they are, they are safe to show.
-fn unquote(text: &str) -> &str {
-    text.trim_start_matches('"').trim_end_matches('"')
-}
+    /// Another change, or the same one as it is now: the chosen file stays if it is still there.
+    fn take(self, of: Of, change: Arc<Change>) {
+        let same = self.of.get_untracked() == Some(of);
+        let path = self.change.with_untracked(|it| {
+            let file = it.as_ref()?.files.get(self.file.get_untracked() as usize)?;
+            Some(file.path.clone())
+        });
+        let at = path.filter(|_| same).and_then(|path| change.files.iter().position(|it| it.path == path));
+        self.viewed.set(viewed(of, &change));
+        self.of.set(Some(of));
+        if !same {
+            self.filter.set(String::new());
+            self.sheet.set(None);
+            self.shift.set(0);
+        }
+        self.file.set(at.and_then(|it| u32::try_from(it).ok()).unwrap_or(0));
+        self.change.set(Some(change));
+    }
 
-/// `12,3 +14,5 @@` as start and length of either side.
-fn ranges(text: &str) -> (u32, u32, u32, u32) {
-    let mut sides = text.split_whitespace();
-    let mut side = || {
-        let (start, length) = sides
-            .next()
-            .map(|it| it.trim_start_matches('+'))
-            .map_or(("0", "0"), |it| it.split_once(',').unwrap_or((it, "1")));
-        (start.parse().unwrap_or(0), length.parse().unwrap_or(0))
-    };
-    let ((old, old_length), (new, new_length)) = (side(), side());
-    (old, old_length, new, new_length)
-}
-
-/// The files of a diff in numbers.
-pub(crate) fn sizes(lines: &[Line]) -> Vec<Size> {
-    let mut sizes: Vec<Size> = Vec::new();
-    for line in lines {
-        match (line, sizes.last_mut()) {
-            (Line::File { path, .. }, _) => sizes.push(Size { path: path.clone(), ..Size::default() }),
-            (Line::Text { sign: '+', .. }, Some(size)) => size.added += 1,
-            (Line::Text { sign: '-', .. }, Some(size)) => size.removed += 1,
-            _ => {}
+    /// Has the pages brought that the frame needs.
+    fn fetch(self) {
+        let (from, to) = self.frame.get();
+        let Some(sheet) = self.sheet.get() else { return };
+        let wanted: BTreeSet<u32> = (from..to)
+            .filter_map(|line| match sheet.at(line)? {
+                sheet::Stands::Row(row) => Some(row / PAGE),
+                sheet::Stands::Fold(..) => None,
+            })
+            .collect();
+        for page in wanted {
+            let known = self.pages.with_untracked(|it| it.contains_key(&page));
+            if !known && self.asked.try_update(|it| it.insert(page)) == Some(true) {
+                self.bring(&sheet, page);
+            }
         }
     }
-    sizes
-}
 
-/// A diff in a well.
-#[component]
-pub(crate) fn Diff(#[prop(into)] text: String, cut: bool) -> impl IntoView {
-    let lines = read(&text);
-    let files = sizes(&lines);
-    let (added, removed) = files.iter().fold((0, 0), |sum, it| (sum.0 + it.added, sum.1 + it.removed));
-    let total = lines.len();
-    let most = RwSignal::new(AT_ONCE);
-    // Whoever went to a file wants to see it, however far down it stands.
-    let desk = crate::desk::desk();
-    let heads: Vec<(usize, String)> =
-        lines.iter().enumerate().filter_map(|(n, it)| head(it).map(|it| (n, it))).collect();
-    Effect::new(move |_| {
-        let Some((subject, path)) = desk.place.file.get() else { return };
-        let Some((at, _)) = heads.iter().find(|it| it.1 == path) else { return };
-        if untrack(|| desk.on_stage()) != Some(subject) {
+    fn bring(self, sheet: &Sheet, page: u32) {
+        let Some(of) = self.of.get_untracked() else { return };
+        let Which { from, to, file, split } = sheet.which.clone();
+        let which = sheet.which.clone();
+        spawn_local(async move {
+            let call = Rows { of, from, to, file, split, at: page * PAGE, most: PAGE, head: false };
+            let told = ipc::call(call).await;
+            // Somebody may look at another file by now.
+            let still = self.sheet.try_with_untracked(|it| it.as_ref().is_some_and(|it| it.which == which));
+            if still != Some(true) {
+                return;
+            }
+            self.asked.update(|it| it.retain(|it| *it != page));
+            match told {
+                Ok(told) => self.pages.update(|all| {
+                    all.insert(page, Arc::new(told.rows));
+                    // What is farthest from here is asked for again when somebody comes back to it.
+                    while all.len() > PAGES_MAX {
+                        let far = all.keys().copied().max_by_key(|it| it.abs_diff(page));
+                        let _gone = far.and_then(|it| all.remove(&it));
+                    }
+                }),
+                Err(fault) => self.failed(fault),
+            }
+        });
+    }
+
+    /// What is no longer so is listed again; anything else is said.
+    fn failed(self, fault: Fault) {
+        if fault.code == FaultCode::Refused {
+            self.again.update(|it| *it += 1);
+        } else {
+            self.fault.set(Some(fault));
+        }
+    }
+
+    /// Has the chosen file laid out.
+    fn lay(self) {
+        let split = self.split();
+        let (Some(change), Some(of)) = (self.change.get(), self.of.get_untracked()) else { return };
+        let at = self.file.get();
+        let Some(file) = change.files.get(at as usize).cloned() else { return };
+        let which = Which { from: change.from.clone(), to: change.to.clone(), file: at, split };
+        if self.sheet.with_untracked(|it| it.as_ref().is_some_and(|it| it.which == which)) {
             return;
         }
-        desk.place.file.set(None);
-        most.update(|it| *it = (*it).max(at + AT_ONCE));
-        request_animation_frame(move || show(&path));
-    });
-    let rows = move || {
-        let most = most.get();
-        // The first hunk of a file needs no line of its own where git names no place.
-        let follows = |n: usize| {
-            n.checked_sub(1).and_then(|it| lines.get(it)).is_some_and(|it| matches!(it, Line::File { .. }))
-        };
-        let shown = lines.iter().enumerate().take(most);
-        shown
-            .filter(|(n, it)| !(follows(*n) && **it == Line::Hunk(String::new())))
-            .map(|(_, it)| row(it))
-            .collect_view()
-    };
-    let more = move || {
-        (total > most.get()).then(|| view! {
-        <button class="button" type="button" on:click=move |_| most.update(|it| *it += AT_ONCE)>{format!("Show {} more lines", total - most.get())}</button>
-    })
-    };
-    if total == 0 {
-        return view! { <p class="none">"Nothing was changed."</p> }.into_any();
+        let Which { from, to, .. } = which.clone();
+        spawn_local(async move {
+            let call = Rows { of, from, to, file: at, split, at: 0, most: PAGE, head: true };
+            let told = ipc::call(call).await;
+            // Somebody may want something else by now, and has asked for it.
+            let wanted = untrack(|| {
+                let change = self.change.get();
+                self.file.get() == at
+                    && self.of.get() == Some(of)
+                    && self.split() == which.split
+                    && change.is_some_and(|it| it.from == which.from && it.to == which.to)
+            });
+            if !wanted {
+                return;
+            }
+            match told {
+                Ok(page) => {
+                    let Some(head) = page.head else { return };
+                    // The same file of a change that went on stays where it is read.
+                    let before = self.sheet.get_untracked();
+                    let stays = before.as_ref().is_some_and(|it| {
+                        it.file.path == file.path && it.which.split == which.split && it.which.file == at
+                    });
+                    let marked = before.and_then(|it| match it.at(self.mark.get_untracked()?)? {
+                        sheet::Stands::Row(row) | sheet::Stands::Fold(row, _) => Some(row),
+                    });
+                    let sheet = Sheet::new(which, file, &head);
+                    let mark = marked.filter(|_| stays).map(|row| sheet.line_of(row));
+                    self.fault.set(None);
+                    self.asked.set(BTreeSet::new());
+                    self.pages.set(BTreeMap::from([(0, Arc::new(page.rows))]));
+                    self.mark.set(mark);
+                    self.sheet.set(Some(Arc::new(sheet)));
+                    if !stays {
+                        rows::to_top();
+                    }
+                    rows::measure_soon(self);
+                }
+                Err(fault) => self.failed(fault),
+            }
+        });
     }
+
+    /// The row of a line, if the page has it.
+    fn row(self, row: u32) -> Option<Row> {
+        self.pages.with_untracked(|all| all.get(&(row / PAGE))?.get((row % PAGE) as usize).cloned())
+    }
+}
+
+/// Under what the viewed files of a change are kept: they count for just that head.
+fn viewed_key(of: Of, change: &Change) -> String {
+    let of = match of {
+        Of::Pull(id) => id.to_string(),
+        Of::Attempt(id) => id.to_string(),
+    };
+    format!("{of} {} {}", change.from.short(), change.to.short())
+}
+
+type Viewed = Vec<(String, BTreeSet<u32>)>;
+
+fn all_viewed() -> Viewed {
+    crate::place::kept("ph.viewed").and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default()
+}
+
+fn viewed(of: Of, change: &Change) -> BTreeSet<u32> {
+    let key = viewed_key(of, change);
+    all_viewed().into_iter().find(|it| it.0 == key).map(|it| it.1).unwrap_or_default()
+}
+
+fn keep_viewed(of: Of, change: &Change, files: &BTreeSet<u32>) {
+    let key = viewed_key(of, change);
+    let mut all = all_viewed();
+    all.retain(|it| it.0 != key);
+    all.push((key, files.clone()));
+    let old = all.len().saturating_sub(VIEWED_MAX);
+    if let Ok(text) = serde_json::to_string(all.get(old..).unwrap_or_default()) {
+        crate::place::keep("ph.viewed", &text);
+    }
+}
+
+/// A change. It is listed again whenever what `again` reads changes.
+#[component]
+pub(crate) fn Diff(of: Of, again: impl Fn() + 'static) -> impl IntoView {
+    let desk = desk();
+    let look = desk.diff;
+    let (last, fault) = heard(move || {
+        again();
+        let _once_more = look.again.get();
+        ipc::call(Files { of })
+    });
+    Effect::new(move |_| {
+        if let Some(change) = last.get() {
+            look.take(of, Arc::new(change));
+        }
+    });
+    Effect::new(move |_| look.lay());
+    Effect::new(move |_| look.fetch());
+    // Whoever went to a file wants to see it, however far down it stands.
+    Effect::new(move |_| {
+        let (Some((subject, path)), Some(change)) = (desk.place.file.get(), look.change.get()) else {
+            return;
+        };
+        let Some(at) = change.files.iter().position(|it| it.path == path) else { return };
+        if look.of.get_untracked() == Some(of) && untrack(|| desk.on_stage()) == Some(subject) {
+            desk.place.file.set(None);
+            look.file.set(u32::try_from(at).unwrap_or(0));
+        }
+    });
+    let there = Memo::new(move |_| {
+        look.change.with(|it| it.as_ref().map(|it| it.files.len())).filter(|_| look.of.get() == Some(of))
+    });
+    let body = move || match there.get() {
+        None if fault.with(Option::is_some) => ().into_any(),
+        None => view! { <Reading what="the diff"/> }.into_any(),
+        Some(0) => view! { <p class="none">"Nothing was changed."</p> }.into_any(),
+        Some(files) => view! {
+            <Bar look=look/>
+            <div class="change" data-files=(files == 1).then_some("one")>
+                {(files > 1).then(|| view! { <files::FileList look=look/> })}
+                <rows::FileRows look=look/>
+            </div>
+        }
+        .into_any(),
+    };
     view! {
-        <div class="files"><span>{crate::words::count(files.len(), "file")}</span><span class="mono">{format!("+{added} −{removed}")}</span>
-            {(files.len() == 1).then(|| files.first().map(|it| view! { <span class="mono cut">{one(&it.path)}</span> }))}
-            {cut.then(|| view! { <span class="push">"Cut at 1 MiB: see the rest with git"</span> })}</div>
-        <div class="scroll" tabindex="0" data-focus="stage">
-            <div class="well diff" data-name="diff">{rows}</div>
-            {more}
+        <div class="changepane">
+            {move || fault.get().or_else(|| look.fault.get()).map(|fault| view! { <FaultNote fault=fault/> })}
+            {body}
         </div>
     }
-    .into_any()
 }
 
-fn head(line: &Line) -> Option<String> {
-    match line {
-        Line::File { path, .. } => Some(path.clone()),
-        _ => None,
-    }
-}
-
-/// The numbers of lines that can be marked, in order.
-fn lines() -> Vec<web_sys::Element> {
-    let Ok(all) = document().query_selector_all("[data-name=diff] [data-line]") else { return Vec::new() };
-    (0..all.length()).filter_map(|n| all.item(n)?.dyn_into().ok()).collect()
-}
-
-/// Moves the mark to the next or the previous line of the diff that is shown. Returns whether there was any.
-pub(crate) fn step(down: bool) -> bool {
-    let all = lines();
-    let at = all.iter().position(|it| it.has_attribute("data-at"));
-    let next = match (at, down) {
-        (None, _) => Some(0),
-        (Some(at), true) => Some((at + 1).min(all.len().saturating_sub(1))),
-        (Some(at), false) => Some(at.saturating_sub(1)),
+/// What there is of it in all, and how it is shown.
+#[component]
+fn Bar(look: Look) -> impl IntoView {
+    let says = move || {
+        look.change.with(|it| {
+            it.as_ref().map(|it| {
+                let (added, removed) = it.size();
+                (count(it.files.len(), "file"), format!("+{added} −{removed}"))
+            })
+        })
     };
-    let Some(next) = next.and_then(|it| all.get(it)) else { return false };
-    if let Some(before) = at.and_then(|it| all.get(it)) {
-        let _gone = before.remove_attribute("data-at");
-    }
-    let _set = next.set_attribute("data-at", "");
-    let nearest = web_sys::ScrollIntoViewOptions::new();
-    nearest.set_block(web_sys::ScrollLogicalPosition::Nearest);
-    next.scroll_into_view_with_scroll_into_view_options(&nearest);
-    true
-}
-
-/// The marked line: its file, and its number there.
-pub(crate) fn marked() -> Option<(String, u32)> {
-    let line = document().query_selector("[data-name=diff] [data-at]").ok().flatten()?;
-    let number = line.get_attribute("data-line")?.parse().ok()?;
-    let mut before = line.previous_element_sibling();
-    while let Some(it) = before {
-        if let Some(path) = it.get_attribute("data-path") {
-            return Some((path, number));
-        }
-        before = it.previous_element_sibling();
-    }
-    None
-}
-
-/// Brings a file's head to the top of what is seen.
-fn show(path: &str) {
-    let Ok(heads) = document().query_selector_all("[data-name=diff] [data-path]") else { return };
-    let heads = (0..heads.length()).filter_map(|n| heads.item(n)?.dyn_into::<web_sys::Element>().ok());
-    if let Some(head) = heads.into_iter().find(|it| it.get_attribute("data-path").as_deref() == Some(path)) {
-        head.scroll_into_view_with_bool(true);
+    let viewed = move || {
+        let n = look.viewed.with(BTreeSet::len);
+        (n > 0).then(|| format!("{n} viewed"))
+    };
+    let split = Memo::new(move |_| look.split());
+    view! {
+        <div class="files">
+            <span>{move || says().map(|it| it.0)}</span><span class="mono">{move || says().map(|it| it.1)}</span><span data-name="viewed-count">{viewed}</span>
+            <button class="button push" data-size="small" type="button" data-name="split" aria-pressed=move || split.get().to_string() title="Both sides beside each other, or below each other" on:click=move |_| toggle_split(look)>
+                {move || if split.get() { "Split" } else { "Unified" }} " " <Key says=crate::commands::shown("split-diff")/></button>
+        </div>
     }
 }
 
-fn row(line: &Line) -> AnyView {
-    match line {
-        Line::File { path, note } => view! { <div class="wide file" data-path=path.clone()><b>{one(path)}</b>{(!note.is_empty()).then(|| format!(" · {note}"))}</div> }.into_any(),
-        Line::Hunk(within) => view! { <div class="wide hunk">{if within.is_empty() { "…".to_owned() } else { one(within) }}</div> }.into_any(),
-        Line::Text { sign, number, text } => {
-            let d = match sign { '+' => Some("+"), '-' => Some("-"), _ => None };
-            // What was taken away is no line of what is proposed.
-            let at = (*sign != '-').then(|| number.to_string());
-            view! {
-                <div class="ln" data-d=d data-line=at>{*number}</div><div class="sg" data-d=d>{d.unwrap_or("")}</div><div class="tx" data-d=d>{one(text)}</div>
-            }.into_any()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAMPLE: &str = "diff --git a/x.txt b/x.txt\nindex 1..2 100644\n--- a/x.txt\n+++ b/x.txt\n@@ -1,3 +1,3 @@ fn a\n one\n--- two\n+++ two\n three\ndiff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n";
-
-    #[test]
-    fn what_looks_like_a_heading_inside_a_hunk_is_text() {
-        let lines = read(SAMPLE);
-        assert_eq!(lines[0], Line::File { path: "x.txt".into(), note: "" });
-        assert_eq!(lines[3], Line::Text { sign: '-', number: 2, text: "-- two".into() });
-        assert_eq!(lines[4], Line::Text { sign: '+', number: 2, text: "++ two".into() });
-        assert_eq!(lines[6], Line::File { path: "n".into(), note: "new file" });
-        let sizes = sizes(&lines);
-        assert_eq!((sizes[0].added, sizes[0].removed, sizes[1].added), (1, 1, 1));
-    }
+/// A path, its folder quieter than its name.
+fn path_of(path: &str) -> AnyView {
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |it| it);
+    let folder = if folder.is_empty() { String::new() } else { format!("{}/", one(folder)) };
+    view! { <span class="quiet">{folder}</span><b>{one(name)}</b> }.into_any()
 }

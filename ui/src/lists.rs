@@ -73,9 +73,9 @@ pub(crate) fn heed(desk: Desk, word: &str) -> bool {
                 place.pane.set(Pane::List);
                 return true;
             }
-            // In the diff of a pull request they mark the line that a comment is about.
-            if place.view.get_untracked() == View::Pulls && matches!(word, "j" | "k") {
-                return crate::diff::step(word == "j");
+            // In a diff they mark the line that a comment is about.
+            if crate::diff::heed(desk, word) {
+                return true;
             }
             // What is only watched scrolls by the keys of every list.
             if crate::stage::terminal::is_shown() && crate::stage::terminal::scroll(word) {

@@ -11,14 +11,14 @@ pub(crate) mod terminal;
 mod timeline;
 
 use leptos::prelude::*;
+use pilothouse_contract::ask::change::Of;
 use pilothouse_contract::board::Subject;
-use pilothouse_contract::{AttemptId, RunId, SessionId, TaskId, ask};
+use pilothouse_contract::{AttemptId, RunId, SessionId, TaskId};
 
 use crate::board::FirstRun;
 use crate::desk::{Desk, desk};
 use crate::diff::Diff;
-use crate::ipc;
-use crate::kit::{Calm, asked};
+use crate::kit::Calm;
 use crate::mirror::Link;
 use crate::place::{Tab, View};
 use crate::project::{ItemPage, ProjectPage};
@@ -154,14 +154,9 @@ fn TaskDiff(run: RunId, task: TaskId) -> impl IntoView {
     });
     move || match attempt.get() {
         None => view! { <Calm title="Nothing was changed yet" says="No attempt has begun."/> }.into_any(),
-        Some(attempt) => asked(
-            "the diff",
-            move || {
-                let _again = version.get();
-                ipc::call(ask::attempt::Diff { attempt })
-            },
-            |page: ask::attempt::AttemptDiff| view! { <Diff text=page.diff cut=page.cut/> }.into_any(),
-        ),
+        Some(attempt) => {
+            view! { <Diff of=Of::Attempt(attempt) again=move || drop(version.get())/> }.into_any()
+        }
     }
 }
 

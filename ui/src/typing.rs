@@ -147,7 +147,8 @@ pub(crate) fn Rename(session: SessionId) -> impl IntoView {
 #[component]
 pub(crate) fn LeaveNote(run: pilothouse_contract::RunId) -> impl IntoView {
     let desk = desk();
-    let words = RwSignal::new(String::new());
+    // What is said of a line that is marked says of which.
+    let words = RwSignal::new(crate::diff::place_in_words(desk.diff).unwrap_or_default());
     let field = NodeRef::<leptos::html::Input>::new();
     focus_soon(field);
     let send = move || {

@@ -1,6 +1,7 @@
 //! The worktrees: what is on disk, whose it is, what it holds; and those that were removed and can come back.
 
 use leptos::prelude::*;
+use pilothouse_contract::ask::change::Of;
 use pilothouse_contract::board::call_of;
 use pilothouse_contract::worktree::{Worktree, WorktreeState};
 use pilothouse_contract::{AttemptId, Call, WorktreeId, ask};
@@ -8,8 +9,7 @@ use pilothouse_contract::{AttemptId, Call, WorktreeId, ask};
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
 use crate::diff::Diff;
-use crate::ipc;
-use crate::kit::{Calm, CommandButton, Icon, asked};
+use crate::kit::{Calm, CommandButton, Icon};
 use crate::words::{age, clock, count, day, one};
 
 fn of_project(desk: Desk, removed: bool) -> Vec<Worktree> {
@@ -158,7 +158,7 @@ fn changes(
     match attempt {
         Some(attempt) => view! {
             <h3 class="panehead"><Icon name="branch"/>{format!("What {id} holds")}<span class="n">{if busy { "an attempt is at work in it" } else { "" }}</span></h3>
-            {asked("the diff", move || { again(); ipc::call(ask::attempt::Diff { attempt }) }, |page: ask::attempt::AttemptDiff| view! { <Diff text=page.diff cut=page.cut/> }.into_any())}
+            <Diff of=Of::Attempt(attempt) again=again/>
         }.into_any(),
         None => view! { <Calm title="Nothing to show" says="It is not on disk, or belongs to no attempt."/> }.into_any(),
     }

@@ -28,6 +28,8 @@ pub(crate) enum Name {
     Scheduler,
     /// Reading specs and plans, and laying a plan into waves, beside what the design allows
     Specs,
+    /// A change of 5,000 files and one of 100,000 lines, beside git; and scrolling through it in the window
+    Diff,
     /// A simulated day of the merge queue, beside landing one by one and plain batches
     Queue,
 }
@@ -83,6 +85,10 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Scheduler => drop(step::release_with("scheduler")?),
         Name::Specs => drop(step::release_of_testkit("specs")?),
         Name::Queue => drop(step::release_of_testkit("queue")?),
+        Name::Diff => {
+            window::build_released()?;
+            step::release_of_testkit("diffs")?;
+        }
         _ => step::cargo_quietly(&["build", "--release", "--bins"])?,
     }
     let rows = match name {
@@ -94,6 +100,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Scheduler => samples(&bin, &bin.join("scheduler"), &[])?,
         Name::Specs => samples(&bin, &bin.join("specs"), &[])?,
         Name::Queue => samples(&bin, &bin.join("queue"), &[])?,
+        Name::Diff => samples(&bin, &bin.join("diffs"), &[])?,
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);

@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 mod back;
 pub(crate) mod brief;
+mod change;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod event;

@@ -503,6 +503,9 @@ pub mod after;
 /// Reviews of pull requests.
 pub mod review;
 
+/// What a change changes, file by file.
+pub mod change;
+
 /// Evidence.
 pub mod evidence;
 

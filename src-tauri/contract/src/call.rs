@@ -178,6 +178,11 @@ calls! {
     /// The files that attempts changed.
     AttemptTouched(ask::attempt::Touched) -> Vec<ask::attempt::TouchedFiles>, Read;
 
+    /// The files that a change changes.
+    ChangeFiles(ask::change::Files) -> ask::change::Change, Read;
+    /// Rows of one of them.
+    ChangeRows(ask::change::Rows) -> ask::change::Page, Read;
+
     /// Sessions.
     SessionList(ask::session::List) -> Vec<ask::session::SessionLine>, Read;
     /// Waits until every session is in two hands.

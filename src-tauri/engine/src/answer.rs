@@ -4,6 +4,7 @@ mod after;
 mod archive;
 mod attempts;
 mod brief;
+mod changes;
 mod desk;
 mod drafts;
 mod elsewhere;

@@ -76,6 +76,7 @@ pub(crate) struct Inner {
     /// What came up since a project was trusted and was told, by place and hash.
     pub(crate) drift_told: Mutex<BTreeSet<(pilothouse_contract::ProjectId, String, String)>>,
     pub(crate) forges: crate::forges::Forges,
+    pub(crate) changes: crate::execution::changes::Changes,
     namespace: Uuid,
     fleet: RwLock<Fleet>,
     /// Why the store cannot be written, and since when.
@@ -163,6 +164,7 @@ impl Engine {
                 obstacles: Mutex::default(),
                 drift_told: Mutex::default(),
                 forges: crate::forges::Forges::default(),
+                changes: crate::execution::changes::Changes::default(),
                 namespace,
                 fleet: RwLock::new(loaded.fleet.clone()),
                 alarm: Mutex::default(),

@@ -7,6 +7,7 @@ pub mod agents;
 pub mod attempts;
 pub mod awake;
 pub mod brief;
+pub mod changes;
 pub mod checks;
 pub mod commits;
 pub mod desk;

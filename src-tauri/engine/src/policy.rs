@@ -1,6 +1,7 @@
 //! Policy: what the repository's own files say about how work is done. Pure: reads text, decides nothing, performs
 //! nothing.
 
+pub mod change;
 pub mod conduct;
 pub mod family;
 pub mod instructions;

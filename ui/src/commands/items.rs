@@ -46,7 +46,7 @@ pub(super) const COMMANDS: &[Command] = &[
     }),
     command("comment", "Comment on this pull request, at the marked line", &["m"], Where::Panes, |desk| {
         if let Some(Subject::Pull(pull)) = untrack(|| desk.on_stage()) {
-            let (path, line) = crate::diff::marked().unwrap_or_default();
+            let (path, line) = crate::diff::marked(desk.diff).unwrap_or_default();
             desk.place.overlay.set(Some(Overlay::Comment(pull, path, line)));
         }
     }),

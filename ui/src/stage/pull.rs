@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use leptos::prelude::*;
+use pilothouse_contract::ask::change::Of;
 use pilothouse_contract::board::Subject;
 use pilothouse_contract::evidence::Evidence;
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::risk::ProofMix;
 use pilothouse_contract::waits::waits;
-use pilothouse_contract::{EvidenceId, PullId, ask};
+use pilothouse_contract::{EvidenceId, PullId};
 
 use super::checks::Proof;
 use super::head::AlarmChip;
 use crate::desk::desk;
 use crate::diff::Diff;
-use crate::ipc;
-use crate::kit::{CommandButton, Icon, asked};
+use crate::kit::{CommandButton, Icon};
 use crate::place::Tab;
 use crate::words::{age, clock, count, many, one};
 
@@ -82,14 +82,6 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     let version = Memo::new(move |_| it.with(|it| it.as_ref().map(|it| it.head.clone())));
     let narrow = move || desk.place.tab.get() == Tab::Diff;
     let show = move |tab: Tab| desk.place.tab.set(tab);
-    let diff = asked(
-        "the diff",
-        move || {
-            let _again = version.get();
-            async move { ipc::call(ask::pull::Show { pull }).await.map(|it| (it.diff, it.cut)) }
-        },
-        |(text, cut)| view! { <Diff text=text cut=cut/> }.into_any(),
-    );
     view! {
         {head}
         <div class="narrow tabs" role="tablist">
@@ -98,7 +90,7 @@ pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
         </div>
         <div class="pr" data-narrow=move || if narrow() { "diff" } else { "about" }>
             <div class="pane"><div class="scroll prose" tabindex="0" data-focus="stage" data-name="pull">{waits}{prose}</div></div>
-            <div class="pane">{diff}</div>
+            <div class="pane"><Diff of=Of::Pull(pull) again=move || drop(version.get())/></div>
         </div>
         {move || it.get().map(|it| landbar(&it))}
     }

@@ -137,6 +137,7 @@ pub(crate) fn Comment(pull: PullId, path: String, line: u32) -> impl IntoView {
     focus_soon(field);
     let place = match (path.as_str(), line) {
         ("", _) => "On the whole change. Mark a line of the diff with j and k to comment on it.".to_owned(),
+        (path, 0) => format!("On {}", one(path)),
         (path, line) => format!("On {}, line {line}", one(path)),
     };
     let send = move || {

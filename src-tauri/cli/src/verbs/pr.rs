@@ -1,6 +1,7 @@
 //! `pilothouse pr …`: ours, and beside them those that forges tell of, each with the age of what is known.
 
 use clap::Subcommand;
+use pilothouse_contract::ask::change::Of;
 use pilothouse_contract::ask::forge::ForgePage;
 use pilothouse_contract::ask::pull::PullRow;
 use pilothouse_contract::forge::ForgePull;
@@ -11,7 +12,7 @@ use pilothouse_engine::ports::clock;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::{forge, pr_review};
+use super::{change, forge, pr_review};
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
 use crate::out::{Out, short, table};
 
@@ -32,6 +33,14 @@ pub(crate) enum Verb {
         /// Also the change
         #[arg(long)]
         diff: bool,
+    },
+    /// What it changes: all of it, its files alone, or rows of one file
+    Diff {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        #[command(flatten)]
+        look: change::Look,
     },
     /// Say yes to a pull request's present head; it lands once its checks passed
     Approve {
@@ -138,6 +147,10 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
                 .map_err(|why| Fault::missing(why).hint("a forge's is called owner/name#7"))?;
             let page = desk::call(ask::pull::Show { pull }).await?;
             out.value(&page, |page| page_of(page, diff));
+            Ok(HOLDS)
+        }
+        Verb::Diff { pull, look } => {
+            change::show(Of::Pull(pull), &look, out).await?;
             Ok(HOLDS)
         }
         Verb::Approve { pull } => {

@@ -1,10 +1,12 @@
 //! `pilothouse task …`
 
 use clap::Subcommand;
+use pilothouse_contract::ask::change::Of;
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::spec::Verify;
 use pilothouse_contract::{AttemptId, Fault, ask};
 
+use super::change;
 use crate::desk::{self, End, HOLDS};
 use crate::out::{Out, short, table};
 
@@ -33,6 +35,8 @@ pub(crate) enum Verb {
         item: String,
         /// The task's id
         task: String,
+        #[command(flatten)]
+        look: change::Look,
     },
 }
 
@@ -68,7 +72,10 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
                 table(&["RUN", "TASK", "ATTEMPT", "FILE"], &rows.collect::<Vec<_>>())
             });
         }
-        Verb::Diff { item, task } => {
+        Verb::Diff { item, task, look } if !look.is_plain() => {
+            change::show(Of::Attempt(newest(&item, &task).await?), &look, out).await?;
+        }
+        Verb::Diff { item, task, .. } => {
             let page = desk::call(ask::attempt::Diff { attempt: newest(&item, &task).await? }).await?;
             out.value(&page, |page| page.diff.clone());
             if page.cut {

@@ -35,14 +35,7 @@ impl Answer<ask::attempt::Diff> for Desk {
     async fn answer(&self, call: ask::attempt::Diff) -> Result<ask::attempt::AttemptDiff, Fault> {
         let id = call.attempt;
         let matter = self.look(|fleet| Matter::of(fleet, id), || no_attempt(id))?;
-        let (onto, commit, to) = match &matter.attempt.candidate {
-            Some(made) => (made.onto.clone(), Some(made.commit.clone()), made.commit.clone()),
-            None => {
-                stands(&matter)?;
-                let tree = self.engine.inner.attempts.look_on(&matter).await?;
-                (matter.attempt.base.clone(), None, tree)
-            }
-        };
+        let (onto, commit, to) = self.ends_of(&matter).await?;
         let (diff, cut) = between(&matter.git(), &onto, &to).await?;
         Ok(ask::attempt::AttemptDiff { diff, cut, onto, commit })
     }
@@ -73,6 +66,18 @@ impl Answer<ask::attempt::Touched> for Desk {
 }
 
 impl Desk {
+    /// What an attempt changed: from which commit, to which commit if it made one, and to which commit or tree.
+    pub(super) async fn ends_of(&self, matter: &Matter) -> Result<(Oid, Option<Oid>, Oid), Fault> {
+        Ok(match &matter.attempt.candidate {
+            Some(made) => (made.onto.clone(), Some(made.commit.clone()), made.commit.clone()),
+            None => {
+                stands(matter)?;
+                let tree = self.engine.inner.attempts.look_on(matter).await?;
+                (matter.attempt.base.clone(), None, tree)
+            }
+        })
+    }
+
     /// The paths that an attempt changed.
     async fn touched(&self, matter: &Matter) -> Option<Vec<String>> {
         if let Some(made) = &matter.attempt.candidate {
@@ -84,7 +89,7 @@ impl Desk {
     }
 }
 
-fn no_attempt(id: AttemptId) -> String {
+pub(super) fn no_attempt(id: AttemptId) -> String {
     format!("there is no attempt {id}")
 }
 

@@ -79,12 +79,20 @@ async fn keep(git: &Git, reference: &RefName, oid: &Oid) -> Result<(), GitError>
 /// See [`GitError`].
 pub async fn diff(project: &Project, pull: &Pull) -> Result<(String, bool), GitError> {
     let git = Git::at(Path::new(&project.git_dir));
-    // Once it has landed, the default branch holds the head: what it was merged onto tells the change.
-    let onto = pull.result.as_ref().map_or(&project.main, |it| &it.onto);
-    let base = git.text(&["merge-base", onto.as_str(), pull.head.as_str()]).await?;
-    let out = git
-        .run(&["diff", "--no-color", "--no-ext-diff", "--no-textconv", &base, pull.head.as_str()], b"")
-        .await?;
+    let base = base(project, pull).await?;
+    let args = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", base.as_str(), pull.head.as_str()];
+    let out = git.run(&args, b"").await?;
     let cut = out.len() > DIFF_MAX;
     Ok((String::from_utf8_lossy(out.get(..DIFF_MAX).unwrap_or(&out)).into_owned(), cut))
+}
+
+/// The commit that the change of a pull request is held against: its merge base.
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn base(project: &Project, pull: &Pull) -> Result<Oid, GitError> {
+    let git = Git::at(Path::new(&project.git_dir));
+    // Once it has landed, the default branch holds the head: what it was merged onto tells the change.
+    let onto = pull.result.as_ref().map_or(&project.main, |it| &it.onto);
+    Ok(Oid(git.text(&["merge-base", onto.as_str(), pull.head.as_str()]).await?))
 }

@@ -37,6 +37,16 @@ impl Git {
         Ok(self.list(&args).await?.iter().filter_map(entry).collect())
     }
 
+    /// How long objects are, in their order; nothing of those that are not there.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn lengths(&self, ids: &[&str]) -> Result<Vec<Option<u64>>, GitError> {
+        let asked: String = ids.iter().flat_map(|it| [*it, "\n"]).collect();
+        let said = self.run(&["cat-file", "--batch-check=%(objectsize)"], asked.as_bytes()).await?;
+        Ok(String::from_utf8_lossy(&said).lines().map(|it| it.parse().ok()).collect())
+    }
+
     /// What files of a commit hold, in their order, by one program for all.
     ///
     /// # Errors
