@@ -329,7 +329,7 @@ pub async fn measure(
         .filter_map(|line| {
             let mut parts = line.splitn(3, '\t');
             // Of what is no text git counts no lines.
-            let mut number = || parts.next().map(|it| it.parse::<u32>());
+            let mut number = || parts.next().map(str::parse::<u32>);
             let (added, removed) = (number()?, number()?);
             let path = parts.next()?.to_owned();
             let binary = added.is_err();
