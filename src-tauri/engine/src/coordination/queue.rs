@@ -109,7 +109,9 @@ impl Work<'_> {
             .filter(kept)
             .cloned()
             .collect();
-        all.sort_by_key(|it| (it.queued.as_ref().map_or(u64::MAX, |it| it.turn), it.id));
+        // What is being landed is before all others, whoever let it: nothing may be put between it and where it lands.
+        let turn = |it: &Pull| it.queued.as_ref().map_or(u64::MAX, |it| it.turn);
+        all.sort_by_key(|it| (it.state != PullState::Landing, turn(it), it.id));
         all
     }
 
