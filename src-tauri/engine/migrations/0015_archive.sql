@@ -9,7 +9,7 @@ CREATE TABLE log (
     title   TEXT NOT NULL,
     began   INTEGER,
     written INTEGER NOT NULL,
-    -- How long the file was when it was read, to know one that did not change.
+    -- How long the file was when it was read, to know one that did not change; -1 as long as not all of it is stored.
     bytes   INTEGER NOT NULL,
     steps   INTEGER NOT NULL,
     unread  INTEGER NOT NULL,
@@ -31,6 +31,7 @@ CREATE TABLE log_step (
     body    BLOB NOT NULL,
     UNIQUE (log, native)
 ) STRICT;
+CREATE UNIQUE INDEX log_step_place ON log_step (log, ordinal);
 CREATE INDEX log_step_spent ON log_step (kind, at) WHERE kind IN ('tokens', 'cost');
 
 -- The words of steps, to find them by: those of imported logs by their id, those of our own sessions by session * 2^24 + ordinal.

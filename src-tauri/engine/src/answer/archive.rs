@@ -7,6 +7,7 @@ use std::time::Instant;
 use pilothouse_contract::archive::{ArchivedLog, By, Filters, Found, FoundLog, Imported, Place, Usage};
 use pilothouse_contract::session::{Session, SessionKind};
 use pilothouse_contract::{Answer, Fault, Fleet, LogId, SessionId, ask};
+use tokio::sync::Mutex;
 
 use super::Desk;
 use super::records::ROWS_MAX;
@@ -99,6 +100,9 @@ impl Desk {
 
 impl Answer<ask::trajectory::Import> for Desk {
     async fn answer(&self, call: ask::trajectory::Import) -> Result<Imported, Fault> {
+        // One at a time: a log must not be stored twice at once, and what else is stored goes before.
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let _turn = TURN.lock().await;
         let path = PathBuf::from(&call.file);
         if let Some(native) = call.native {
             let rows = opencode::sessions(&path).await.map_err(Fault::environment)?;

@@ -18,8 +18,8 @@ use super::{NewStep, Store, StoreError};
 const INDEXED: usize = 64 * 1024;
 /// A body that is longer is packed, in bytes.
 const PACKED_FROM: usize = 200;
-/// So many rows go into one statement.
-const AT_ONCE: usize = 200;
+/// So many steps are stored at a time.
+const AT_ONCE: usize = 500;
 /// A session of ours has fewer steps than this.
 const STEPS_MAX: i64 = 1 << 24;
 
@@ -92,17 +92,42 @@ impl Store {
         Ok(rows.iter().map(of).collect())
     }
 
-    /// Stores a log with its steps. A native id that is known keeps its place and gets the new words; steps that are not in the log
-    /// any more stay.
+    /// Stores a log with its steps, some at a time, so that nobody who has something to store waits for all of it. A native id that is known
+    /// keeps its place and gets the new words; steps that are not in the log any more stay. Nobody else stores the same log meanwhile.
     ///
     /// # Errors
-    /// See [`StoreError`]; then nothing of it is stored.
+    /// See [`StoreError`]; then a part of it may be stored, and the log is not known as it is: the next time completes it.
     pub async fn archive(&self, log: &NewLog, steps: &[NewStep]) -> Result<Imported, StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
-        let imported = put(&mut transaction, log, steps).await.map_err(in_words)?;
+        let (id, known) = begin(&mut transaction, log).await.map_err(in_words)?;
         transaction.commit().await.map_err(in_words)?;
-        Ok(imported)
+        let (mut fresh, mut changed) = (0, 0);
+        for some in steps.chunks(AT_ONCE) {
+            let mut transaction = self.write.begin().await.map_err(in_words)?;
+            let put = put(&mut transaction, id, &known, some).await.map_err(in_words)?;
+            transaction.commit().await.map_err(in_words)?;
+            fresh += put.0;
+            changed += put.1;
+        }
+        let counted = sqlx::query(
+            "UPDATE log SET bytes = ?2, steps = (SELECT count(*) FROM log_step WHERE log = ?1),
+                 unread = (SELECT count(*) FROM log_step WHERE log = ?1 AND kind = 'unread') WHERE id = ?1 RETURNING steps, unread",
+        )
+        .bind(id)
+        .bind(i64::try_from(log.bytes).unwrap_or(i64::MAX))
+        .fetch_one(&self.write)
+        .await
+        .map_err(in_words)?;
+        Ok(Imported {
+            log: Some(LogId(u32::try_from(id).unwrap_or_default())),
+            why: None,
+            steps: small(&counted, "steps"),
+            fresh,
+            changed,
+            unread: small(&counted, "unread"),
+            damaged: log.damaged,
+        })
     }
 
     /// The imported logs, those that were written last first.
@@ -298,10 +323,14 @@ fn of_step(query: &mut QueryBuilder<Sqlite>, filters: &Filters) {
     }
 }
 
-async fn put(to: &mut SqliteConnection, log: &NewLog, steps: &[NewStep]) -> Result<Imported, sqlx::Error> {
+/// What is stored of a log: of each step by its native id where it stands and how it reads.
+type Known = HashMap<String, (i64, i64)>;
+
+/// A log is about to be stored. As long as not all of it is, it has no length that a file has.
+async fn begin(to: &mut SqliteConnection, log: &NewLog) -> Result<(i64, Known), sqlx::Error> {
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO log (agent, native, file, cwd, title, began, written, bytes, steps, unread, damaged)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
+         VALUES (?, ?, ?, ?, ?, ?, ?, -1, 0, 0, ?)
          ON CONFLICT (agent, native) DO UPDATE SET file = excluded.file, cwd = excluded.cwd, title = excluded.title,
              began = excluded.began, written = excluded.written, bytes = excluded.bytes, damaged = excluded.damaged
          RETURNING id",
@@ -313,7 +342,6 @@ async fn put(to: &mut SqliteConnection, log: &NewLog, steps: &[NewStep]) -> Resu
     .bind(&log.title)
     .bind(log.began.map(|it| it.0))
     .bind(log.written.0)
-    .bind(i64::try_from(log.bytes).unwrap_or(i64::MAX))
     .bind(i64::from(log.damaged))
     .fetch_one(&mut *to)
     .await?;
@@ -321,8 +349,17 @@ async fn put(to: &mut SqliteConnection, log: &NewLog, steps: &[NewStep]) -> Resu
         .bind(id)
         .fetch_all(&mut *to)
         .await?;
-    let known: HashMap<String, (i64, i64)> =
-        known.iter().map(|row| (row.get("native"), (row.get("id"), row.get("mark")))).collect();
+    let known = known.iter().map(|row| (row.get("native"), (row.get("id"), row.get("mark")))).collect();
+    Ok((id, known))
+}
+
+/// Stores steps of a log; how many of them are new, and how many read differently now.
+async fn put(
+    to: &mut SqliteConnection,
+    id: i64,
+    known: &Known,
+    steps: &[NewStep],
+) -> Result<(u32, u32), sqlx::Error> {
     let mut next: i64 =
         sqlx::query_scalar("SELECT coalesce(max(ordinal) + 1, 0) FROM log_step WHERE log = ?")
             .bind(id)
@@ -362,41 +399,27 @@ async fn put(to: &mut SqliteConnection, log: &NewLog, steps: &[NewStep]) -> Resu
             }
         }
     }
-    for rows in fresh.chunks(AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO log_step (id, log, ordinal, native, at, kind, tool, failed, mark, body) ",
-        );
-        query.push_values(rows, |mut to, (row, ordinal, native, at, kind, mark, body)| {
-            to.push_bind(*row).push_bind(id).push_bind(*ordinal).push_bind((*native).clone());
-            to.push_bind(at.map(|it| it.0)).push_bind(kind.word()).push_bind(tool(kind).map(str::to_owned));
-            to.push_bind(i64::from(failed(kind))).push_bind(*mark).push_bind(packed(body));
+    if fresh.is_empty() {
+        return Ok((0, changed));
+    }
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO log_step (id, log, ordinal, native, at, kind, tool, failed, mark, body) ",
+    );
+    query.push_values(&fresh, |mut to, (row, ordinal, native, at, kind, mark, body)| {
+        to.push_bind(*row).push_bind(id).push_bind(*ordinal).push_bind((*native).clone());
+        to.push_bind(at.map(|it| it.0)).push_bind(kind.word()).push_bind(tool(kind).map(str::to_owned));
+        to.push_bind(i64::from(failed(kind))).push_bind(*mark).push_bind(packed(body));
+    });
+    query.build().execute(&mut *to).await?;
+    let told: Vec<_> = fresh.iter().filter_map(|it| Some((it.0, words(it.4)?))).collect();
+    if !told.is_empty() {
+        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO log_words (rowid, text) ");
+        query.push_values(told, |mut to, (row, words)| {
+            to.push_bind(row).push_bind(words);
         });
         query.build().execute(&mut *to).await?;
-        let told: Vec<_> = rows.iter().filter_map(|it| Some((it.0, words(it.4)?))).collect();
-        if !told.is_empty() {
-            let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO log_words (rowid, text) ");
-            query.push_values(told, |mut to, (row, words)| {
-                to.push_bind(row).push_bind(words);
-            });
-            query.build().execute(&mut *to).await?;
-        }
     }
-    let counted = sqlx::query(
-        "UPDATE log SET steps = (SELECT count(*) FROM log_step WHERE log = ?1),
-             unread = (SELECT count(*) FROM log_step WHERE log = ?1 AND kind = 'unread') WHERE id = ?1 RETURNING steps, unread",
-    )
-    .bind(id)
-    .fetch_one(&mut *to)
-    .await?;
-    Ok(Imported {
-        log: Some(LogId(u32::try_from(id).unwrap_or_default())),
-        why: None,
-        steps: small(&counted, "steps"),
-        fresh: u32::try_from(fresh.len()).unwrap_or(u32::MAX),
-        changed,
-        unread: small(&counted, "unread"),
-        damaged: log.damaged,
-    })
+    Ok((u32::try_from(fresh.len()).unwrap_or(u32::MAX), changed))
 }
 
 /// Lets a step of a session of ours be found by its words.
