@@ -218,7 +218,7 @@ fn nothing_is_said_calmly_and_a_time_that_is_none_is_refused() {
     let refused = home.run(&["brief", "--since", "yesterday"]);
     assert_eq!(refused.code, 2);
     assert!(
-        refused.err.contains("write it like 8h, 90min, 2026-11-20T22:00 (UTC), or last"),
+        refused.err.contains("write it like 8h, 90min, 7d, 2026-11-20T22:00 (UTC), or last"),
         "{}",
         refused.err
     );

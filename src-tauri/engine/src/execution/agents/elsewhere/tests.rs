@@ -49,7 +49,8 @@ impl Place {
         let cwd = self.at(cwd);
         let file = claude_log::log_path(&self.grounds.homes.claude, &cwd, native);
         let line = |kind: &str, rest: Value| {
-            let mut it = json!({ "type": kind, "cwd": cwd, "timestamp": "2026-11-20T10:00:00Z" });
+            let mut it =
+                json!({ "type": kind, "cwd": cwd, "sessionId": native, "timestamp": "2026-11-20T10:00:00Z" });
             it.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
             it
         };
@@ -137,7 +138,7 @@ impl Place {
               "result": [{ "functionResponse": { "id": "c2", "response": { "error": "no room" } } }] },
         ]);
         let lines = [
-            json!({ "sessionId": native, "startTime": "2026-11-20T10:00:00Z", "kind": kind }),
+            json!({ "sessionId": native, "projectHash": "84a8", "startTime": "2026-11-20T10:00:00Z", "kind": kind }),
             json!({ "$set": { "messages": [{ "id": "m0", "type": "user", "content": [{ "text": "<session_context>" }] }] } }),
             json!({ "id": "m1", "timestamp": "2026-11-20T10:00:01Z", "type": "user", "content": [{ "text": "Mend the pump" }] }),
             answer,
@@ -422,4 +423,40 @@ fn homes_are_where_the_programs_keep_them() {
         find(&Grounds { folders: vec![(ProjectId(1), PathBuf::from("/"))], ..Grounds::default() }),
         []
     );
+}
+
+#[test]
+fn whatever_is_cut_off_or_damaged_of_a_log_the_rest_is_read() {
+    let place = Place::new();
+    for (agent, file) in [
+        ("claude", place.claude("a", "c1", "Mend the pump")),
+        ("codex", place.codex("a", "d1", json!("cli"))),
+        ("gemini", place.gemini("a-1", "e1", "main")),
+    ] {
+        let whole = fs::read(&file).unwrap();
+        let all = read(agent, &file).unwrap().with_ids();
+        assert_eq!(archive::about(&file).map(|it| it.agent), Some(agent));
+        // A log that is still written may end anywhere.
+        for end in 0..whole.len() {
+            fs::write(&file, &whole[..end]).unwrap();
+            let part = read(agent, &file).unwrap();
+            assert!(part.damaged <= 2 && part.steps.len() <= all.len(), "{agent} up to {end}: {part:?}");
+            let _known_or_not = archive::about(&file);
+        }
+        let lines: Vec<&[u8]> = whole.split(|it| *it == b'\n').collect();
+        for n in 0..lines.len() {
+            for damage in
+                [&b""[..], b"{", b"\0\xff\xfe", b"[]", b"null", br#"{"type":[],"message":7,"payload":""}"#]
+            {
+                let mut lines = lines.clone();
+                lines[n] = damage;
+                fs::write(&file, lines.join(&b'\n')).unwrap();
+                let read = read(agent, &file).unwrap();
+                assert!(read.with_ids().len() <= all.len() + 1, "{agent}, line {n} as {damage:?}");
+                let _known_or_not = archive::about(&file);
+            }
+        }
+        fs::write(&file, &whole).unwrap();
+        assert_eq!(read(agent, &file).unwrap().with_ids(), all, "{agent}");
+    }
 }
