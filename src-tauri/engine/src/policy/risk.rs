@@ -235,8 +235,9 @@ fn path_word<'a>(path: &str, own: &'a [String]) -> Option<&'a str> {
     let mut parts: Vec<String> = Vec::new();
     let mut part = String::new();
     let mut before = ' ';
-    for sign in path.chars() {
-        let begins = sign.is_uppercase() && before.is_lowercase();
+    let mut signs = path.chars().peekable();
+    while let Some(sign) = signs.next() {
+        let begins = begins_word(before, sign, signs.peek().copied());
         if (begins || !sign.is_alphabetic()) && !part.is_empty() {
             parts.push(std::mem::take(&mut part));
         }
@@ -256,12 +257,20 @@ fn path_word<'a>(path: &str, own: &'a [String]) -> Option<&'a str> {
         .or_else(|| PATH_WORDS.into_iter().find(|it| is_part(it)))
 }
 
+/// Whether a word begins with a sign among others that stand together: a capital after a small letter or a digit, or the last one of
+/// several before a small one, as in `DBPassword`.
+fn begins_word(before: char, sign: char, next: Option<char>) -> bool {
+    let after_capital = before.is_uppercase() && next.is_some_and(char::is_lowercase);
+    sign.is_uppercase() && (before.is_lowercase() || before.is_numeric() || after_capital)
+}
+
 /// A line in small letters in which words that stand together by their humps stand apart: `clientSecret` as `client_secret`.
 fn apart(line: &str) -> String {
     let mut apart = String::with_capacity(line.len() + 8);
     let mut before = ' ';
-    for sign in line.chars() {
-        if sign.is_uppercase() && (before.is_lowercase() || before.is_numeric()) {
+    let mut signs = line.chars().peekable();
+    while let Some(sign) = signs.next() {
+        if begins_word(before, sign, signs.peek().copied()) {
             apart.push('_');
         }
         apart.extend(sign.to_lowercase());
@@ -372,7 +381,13 @@ mod tests {
             (RiskClass::Medium, "nobody can read what changed in vendor/tool.wasm".to_owned())
         );
         assert_eq!(weighed(&[binary("assets/tide.png")], "", &usual).0, RiskClass::Low);
-        for path in ["src/OAuth2Client.kt", "src/paymentV2.rs", "src/t\u{e4}glich/Billing.rs"] {
+        for path in [
+            "src/OAuth2Client.kt",
+            "src/paymentV2.rs",
+            "src/AWSSecret.kt",
+            "src/HTTPAuth.go",
+            "src/t\u{e4}glich/Billing.rs",
+        ] {
             assert_eq!(weighed(&[touched(path, 1, 1)], "", &usual).0, RiskClass::High, "{path}");
         }
         let gone = Touched { gone: true, ..touched("tests/t-parse.sh", 0, 9) };
@@ -398,9 +413,14 @@ mod tests {
         };
         let of = |path: &str, line: &str| weighed(&[touched(path, 2, 1)], &diff(path, line), &usual);
         assert_eq!(of("src/a.rs", "let client_secret = 1;").1, "`secret` in a changed line of src/a.rs");
-        for line in
-            ["let clientSecret = 1;", "if user.isAdmin() {", "apiKey", "password2 = x", "chargeCard(9)"]
-        {
+        for line in [
+            "let clientSecret = 1;",
+            "if user.isAdmin() {",
+            "apiKey",
+            "password2 = x",
+            "chargeCard(9)",
+            "DBPassword",
+        ] {
             assert_eq!(of("src/a.rs", line).0, RiskClass::High, "{line}");
         }
         let quoted =
