@@ -79,3 +79,20 @@ fn a_rehearsal_opens_the_window_that_lies_beside_the_program() {
     assert!(with.out.contains("The window shows it."), "{with:?}");
     assert_eq!(told.read().trim(), home.path().to_str().unwrap());
 }
+
+#[test]
+fn a_window_whose_engine_cannot_start_is_not_left_with_a_dead_child_for_each_try() {
+    let home = Home::new().with_own_programs();
+    let log = home.path().join("tries");
+    home.install("pilothouse", format!("#!/bin/sh\necho try >> '{}'\n", log.display()).as_bytes());
+    let window = Window::open(&home, Options::default());
+    let tries = || std::fs::read_to_string(&log).unwrap_or_default().lines().count();
+    window.until("some tries", || tries() >= 4);
+    let children = || {
+        let parent = window.pid().unwrap().to_string();
+        let out = Command::new("ps").args(["--ppid", &parent, "-o", "stat="]).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    window.until("no dead child of a try before", || children().matches('Z').count() <= 1);
+    assert!(!children().is_empty(), "the window runs, with its page");
+}

@@ -101,6 +101,10 @@ fn start(places: &Places, program: &Path) -> Result<(), Fault> {
     if let Some(out) = child.stdout.take() {
         let _nothing_said = BufReader::new(out).read_line(&mut line);
     }
+    // It is a child of this process until it ends, however that is: a window that tries again and again would be left with one dead
+    // child for each try.
+    let waits = std::thread::Builder::new().name("engine watch".to_owned()).stack_size(64 * 1024);
+    let _unreaped = waits.spawn(move || child.wait());
     match line.trim() {
         "ready" => Ok(()),
         "" => Err(Fault::environment("the engine ended before it was ready")
