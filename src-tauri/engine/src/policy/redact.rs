@@ -18,8 +18,8 @@ const BITS: f64 = 3.0;
 
 /// Forms, each with the group that is the secret. The last is judged by how it looks.
 const FORMS: [&str; 5] = [
-    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z))",
-    r"(?x)\b(
+    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z))",
+    r"(?x)(?:\b|\\[nrt])(
         sk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,}
         | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{22,} | glpat-[A-Za-z0-9_-]{20,}
         | xox[abposr]-[A-Za-z0-9-]{10,} | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[0-9A-Za-z_-]{35} | ya29\.[0-9A-Za-z_-]{20,}
@@ -27,8 +27,8 @@ const FORMS: [&str; 5] = [
         | (?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{20,}
         | eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}
     )",
-    r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)\s+([^\s"'\\]{8,})"#,
-    r#"://[^/\s:@"']+:([^/\s@"']{3,})@"#,
+    r#"(?i)authorization\\?["']?\s*[:=]\s*\\?["']?(?:bearer|basic|token)\s+([^\s"'\\]{8,})"#,
+    r#"://[^/\s:@"']*:([^/\s@"']{3,})@"#,
     r#"(?i)\b[a-z0-9_.-]*(?:secret|token|passwd|password|passphrase|api[_-]?key|private[_-]?key|access[_-]?key|credential)[a-z0-9_.-]*\\?["']?\s*[:=]\s*\\?["']?([^\s"'`,;\\)}\]]{12,})"#,
 ];
 
@@ -43,27 +43,28 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     let Some(found) = found.filter(regex::SetMatches::matched_any) else { return Cow::Borrowed(text) };
     let mut out = Cow::Borrowed(text);
     for (n, form) in EACH.iter().enumerate().filter(|(n, _)| found.matched(*n)) {
-        let by_look = n + 1 == FORMS.len();
-        let replaced = form.replace_all(&out, |it: &Captures<'_>| {
-            let whole = it.get(0).map_or("", |it| it.as_str());
-            let secret = it.get(1).map_or("", |it| it.as_str());
-            if by_look && !looks_secret(secret) {
-                return whole.to_owned();
-            }
-            // A group lies at one place in what was found, and the last of its kind is the value.
-            match whole.rfind(secret) {
-                Some(at) => {
-                    let (before, after) = (whole.get(..at), whole.get(at + secret.len()..));
-                    format!("{}{MARK}{}", before.unwrap_or_default(), after.unwrap_or_default())
-                }
-                None => MARK.to_owned(),
-            }
-        });
+        let replaced = replaced(form, n + 1 == FORMS.len(), &out);
         if let Cow::Owned(replaced) = replaced {
             out = Cow::Owned(replaced);
         }
     }
     out
+}
+
+fn replaced<'a>(form: &Regex, by_look: bool, text: &'a str) -> Cow<'a, str> {
+    form.replace_all(text, |it: &Captures<'_>| {
+        let whole = it.get(0).map_or("", |it| it.as_str());
+        let secret = it.get(1).map_or("", |it| it.as_str());
+        // A group lies at one place in what was found, and the last of its kind is the value.
+        let Some(at) = whole.rfind(secret) else { return MARK.to_owned() };
+        let before = whole.get(..at).unwrap_or_default();
+        let after = whole.get(at + secret.len()..).unwrap_or_default();
+        if by_look && !looks_secret(secret) {
+            // An address may hold another name with a value of its own.
+            return format!("{before}{}{after}", replaced(form, by_look, secret));
+        }
+        format!("{before}{MARK}{after}")
+    })
 }
 
 /// A step without its secrets.
@@ -139,6 +140,21 @@ mod tests {
             (
                 r#"{\"client_secret\":\"k3Jd82hWq0Zp\"}"#.to_owned(),
                 format!(r#"{{\"client_secret\":\"{MARK}\"}}"#),
+            ),
+            (r"a\nk3: AKIAABCDEFGHIJKLMNOP".to_owned(), format!(r"a\nk3: {MARK}")),
+            (r"a\nAKIAABCDEFGHIJKLMNOP\n".to_owned(), format!(r"a\n{MARK}\n")),
+            (
+                r#"{\"Authorization\": \"Bearer abcdef0123456789\"}"#.to_owned(),
+                format!(r#"{{\"Authorization\": \"Bearer {MARK}\"}}"#),
+            ),
+            ("redis://:hunter2x@cache:6379/0".to_owned(), format!("redis://:{MARK}@cache:6379/0")),
+            (
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc\n-----END PGP PRIVATE KEY BLOCK-----.".to_owned(),
+                format!("{MARK}."),
+            ),
+            (
+                "token_url=https://x.invalid/cb?access_token=k3Jd82hWq0Zp".to_owned(),
+                format!("token_url=https://x.invalid/cb?access_token={MARK}"),
             ),
         ] {
             assert_eq!(redacted(&text), clean, "{text}");

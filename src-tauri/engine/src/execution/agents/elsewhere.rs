@@ -21,7 +21,7 @@ use std::time::UNIX_EPOCH;
 
 use pilothouse_contract::elsewhere::{Elsewhere, ElsewhereStep};
 use pilothouse_contract::trajectory::StepKind;
-use pilothouse_contract::{At, ProjectId, text};
+use pilothouse_contract::{At, ProjectId};
 use rustix::fs::OFlags;
 
 use super::LineRead;
@@ -179,7 +179,7 @@ pub(crate) fn find(grounds: &Grounds) -> Vec<Elsewhere> {
             agent: program.name().to_owned(),
             project,
             cwd: head.cwd.display().to_string(),
-            title: text::line(head.title.unwrap_or_default().trim(), TITLE),
+            title: archive::headed(&head.title.unwrap_or_default()),
             file: log.file.display().to_string(),
             bytes: log.bytes,
             began: head.began,

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use pilothouse_contract::{At, text};
 use serde_json::Value;
 
+use crate::policy::redact;
+
 use super::super::claude_log;
 use super::super::said::{text_at, time};
 use super::{Homes, Log, TITLE, asked, claude, codex, first_lines, gemini, is_id, opencode};
@@ -90,7 +92,7 @@ pub(crate) fn about(file: &Path) -> Option<About> {
         agent,
         native,
         cwd,
-        title: text::line(title.unwrap_or_default().trim(), TITLE),
+        title: headed(&title.unwrap_or_default()),
         began,
     };
     if text_at(&first, "/type") == "session_meta" {
@@ -134,6 +136,11 @@ pub(crate) fn about(file: &Path) -> Option<About> {
         None => session,
     };
     Some(of("claude", native, cwd, title, began))
+}
+
+/// What a session is called by what was asked in it: cleaned before it is cut, for half a secret has no form any more.
+pub(super) fn headed(asked: &str) -> String {
+    text::line(redact::redacted(asked.trim()).as_ref(), TITLE)
 }
 
 /// What opencode's database says of its sessions: whose each is, how much was said in it and when last.

@@ -5,15 +5,15 @@
 
 use std::path::PathBuf;
 
+use pilothouse_contract::At;
 use pilothouse_contract::trajectory::{StepKind, Tokens};
-use pilothouse_contract::{At, text};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::LineRead;
 use super::super::said::{count, hash, saying, text_at};
 use super::running::Look;
-use super::{Grounds, Head, Log, Program, Runs, Steps, TITLE, is_id};
+use super::{Grounds, Head, Log, Program, Runs, Steps, is_id};
 
 /// What the database says of a session.
 #[derive(Debug, Clone, Deserialize)]
@@ -86,7 +86,7 @@ pub(super) fn about(row: &str) -> Option<(super::archive::About, u64, At)> {
         agent: "opencode",
         native: row.id,
         cwd: PathBuf::from(row.directory),
-        title: text::line(row.asked.unwrap_or_default().trim(), TITLE),
+        title: super::archive::headed(&row.asked.unwrap_or_default()),
         began: Some(At(row.created)),
     };
     is_id(&about.native).then(|| (about, row.bytes.unwrap_or_default(), At(row.updated)))
