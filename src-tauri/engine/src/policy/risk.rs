@@ -230,26 +230,28 @@ fn areas(touched: &[&Touched]) -> Vec<String> {
     all.into_iter().take(AREAS_MAX).map(|it| it.0).collect()
 }
 
-/// A word of money or rights that is a part of a path.
+/// A word of money or rights that is a part of a path: it begins and ends where a sign, a hump or a digit cuts, so that `OAuth2Client`
+/// holds `auth`, `oauth` and `oauth2`.
 fn path_word<'a>(path: &str, own: &'a [String]) -> Option<&'a str> {
-    let mut parts: Vec<String> = Vec::new();
-    let mut part = String::new();
-    let mut before = ' ';
-    let mut signs = path.chars().peekable();
-    while let Some(sign) = signs.next() {
-        let begins = begins_word(before, sign, signs.peek().copied());
-        if (begins || !sign.is_alphabetic()) && !part.is_empty() {
-            parts.push(std::mem::take(&mut part));
-        }
-        if sign.is_alphabetic() {
-            part.extend(sign.to_lowercase());
-        }
+    // Each sign in small letters, with whether the path may be cut before it.
+    let mut signs: Vec<(char, bool)> = Vec::new();
+    let mut before = '/';
+    let mut all = path.chars().peekable();
+    while let Some(sign) = all.next() {
+        let kind = |it: char| (it.is_alphabetic(), it.is_alphanumeric());
+        let turns = kind(before) != kind(sign) || !sign.is_alphanumeric();
+        let cut = turns || begins_word(before, sign, all.peek().copied());
+        signs.extend(sign.to_lowercase().enumerate().map(|(n, it)| (it, n == 0 && cut)));
         before = sign;
     }
-    parts.push(part);
     let is_part = |word: &str| {
-        let word = word.to_lowercase();
-        parts.contains(&word)
+        let word: Vec<char> = word.to_lowercase().chars().collect();
+        !word.is_empty()
+            && signs.windows(word.len()).enumerate().any(|(at, it)| {
+                it.first().is_some_and(|it| it.1)
+                    && signs.get(at + word.len()).is_none_or(|it| it.1)
+                    && it.iter().map(|it| it.0).eq(word.iter().copied())
+            })
     };
     own.iter()
         .map(String::as_str)
@@ -447,5 +449,22 @@ mod tests {
         );
         assert_eq!(weighed(&[touched("db/migrations/2.sql", 1, 0)], "", &rules).0, RiskClass::Low);
         assert_eq!(weighed(&[touched("src/iban.rs", 1, 0)], "", &rules).1, "`iban` in the path src/iban.rs");
+        let words = ["k8s", "s3", "OAuth2", "2fa", "tax_rate", "geb\u{fc}hr"].map(str::to_owned).to_vec();
+        let rules = RiskRules { words, ..RiskRules::default() };
+        for path in [
+            "deploy/k8s/pod.yaml",
+            "src/S3Client.ts",
+            "src/s3_client.ts",
+            "src/MyOAuth2.kt",
+            "lib/oauth2/a.rb",
+            "src/2fa.rs",
+            "src/tax_rate.rs",
+            "src/Geb\u{fc}hrTafel.rs",
+        ] {
+            assert_eq!(weighed(&[touched(path, 1, 0)], "", &rules).0, RiskClass::High, "{path}");
+        }
+        for path in ["src/as3.rs", "src/s30.rs", "src/12fa.rs"] {
+            assert_eq!(weighed(&[touched(path, 1, 0)], "", &rules).0, RiskClass::Low, "{path}");
+        }
     }
 }
