@@ -210,6 +210,7 @@ fn a_forge_that_is_silent_is_said_to_be_and_what_was_known_stays_with_its_age() 
         asked,
         "a forge that wants no questions gets none, whoever wants to know"
     );
+    assert!(scene.home.run(&["forge", "status"]).out.contains("it is asked again in "));
 }
 
 #[test]
@@ -231,6 +232,37 @@ fn what_a_forge_leaves_out_of_an_answer_is_not_over_until_it_says_so() {
     let left: Vec<Value> = scene.pulls().iter().map(|it| it["number"].clone()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(!left.contains(&json!(1)), "{left:?}");
+}
+
+#[test]
+fn a_check_that_failed_stays_failed_while_the_forge_cannot_tell() {
+    let scene = Scene::new(&[]);
+    assert_eq!(scene.login(&["--file"]).code, 0);
+    let place = scene.pulls().iter().position(|it| it["number"] == json!(2)).unwrap();
+    assert!(scene.pull(2)["checks"].to_string().contains("failed"));
+    scene.world(|it| it.limits.wrong("/graphql", Wrong::Part(place, "statusCheckRollup"), 1));
+    let pull = scene.pull(2);
+    assert!(pull["checks"].to_string().contains("failed") && pull["untold"] == json!(["checks"]), "{pull}");
+    let name = format!("{FULL}#2");
+    let shown = scene.home.run(&["pr", "show", &name]).out;
+    assert!(
+        shown.contains("not told now, so as known before: checks") && shown.contains("FAILED"),
+        "{shown}"
+    );
+    // Of another head it says nothing, which is said.
+    scene.world(|it| {
+        it.push(FULL, "work-2", &fake_github::life::oid(77, b'b'));
+        it.limits.wrong("/graphql", Wrong::Part(place, "statusCheckRollup"), 1);
+    });
+    let pull = scene.pull(2);
+    assert!(pull.get("checks").is_none() && pull["untold"] == json!(["checks"]), "{pull}");
+    assert!(scene.pull(2).get("untold").is_none());
+    // What it left out of its list is shown as it was, which is said too, until it tells of everything again.
+    scene.world(|it| it.limits.wrong("/graphql", Wrong::Hole(0), 2));
+    assert_eq!(scene.pulls().len(), 3);
+    assert!(scene.status()["trouble"].as_str().unwrap().contains("1 are shown as they were before"));
+    assert_eq!(scene.pulls().len(), 3);
+    assert!(scene.status().get("trouble").is_none());
 }
 
 #[test]

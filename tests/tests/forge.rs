@@ -11,7 +11,7 @@ use fake_github::limits::{HOURLY, Wrong};
 use fake_github::world::Check as Held;
 use fake_github::{Fake, official};
 use pilothouse_contract::At;
-use pilothouse_contract::forge::{CheckState, Decision, ForgePull, Merge};
+use pilothouse_contract::forge::{CheckState, Decision, ForgePull, Merge, Part};
 use pilothouse_engine::integration::forge::ask::{Forge, ForgeError};
 use pilothouse_engine::integration::forge::device::{self, Turn};
 use pilothouse_engine::integration::forge::github::{GitHub, client, queries};
@@ -276,9 +276,43 @@ async fn what_is_missing_in_an_answer_need_not_be_over() {
     fake.world(|it| it.limits.wrong("/graphql", Wrong::Hole(0), 1));
     let again = forge.again(&ids).await.unwrap();
     assert_eq!((again.pulls.len(), again.over), (2, Vec::new()));
+    // Part of one that it could not get is told as untold, and costs the others nothing.
+    fake.world(|it| it.limits.wrong("/graphql", Wrong::Part(1, "statusCheckRollup"), 2));
+    let open = forge.open(&repos).await.unwrap();
+    let untold: Vec<_> = open.pulls.iter().map(|it| it.untold.clone()).collect();
+    assert_eq!((untold, open.cut), (vec![vec![], vec![Part::Checks], vec![]], false));
+    let again = forge.again(&ids).await.unwrap();
+    assert_eq!((again.pulls[1].untold.as_slice(), again.over.len()), (&[Part::Checks][..], 0));
+    // Where something went wrong that nothing can be seen of, others may be missing.
+    fake.world(|it| it.limits.wrong("/graphql", Wrong::Murmur, 1));
+    assert!(forge.open(&repos).await.unwrap().cut);
     // One that the forge has none of is over: it says so.
     let gone = forge.again(&["PR_nobody_has_it".to_owned()]).await.unwrap();
     assert_eq!((gone.pulls.len(), gone.over), (0, vec!["PR_nobody_has_it".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_there_is_more_of_than_is_read_is_counted_and_said() {
+    let fake = fake().await;
+    let full = "octocat/cabin";
+    fake.world(|it| {
+        it.add_repo(full);
+        it.open(full, "octocat", "work", "main", "Change").unwrap();
+        it.reckon(full, 1);
+        for n in 0..70 {
+            it.check(full, 1, &format!("check-{n}"), Some("SUCCESS"));
+        }
+        for n in 0..40 {
+            it.thread(full, 1, "hubot", "src/a.rs", n + 1, "Why?");
+        }
+    });
+    let told = github(&fake).open(&[full.to_owned()]).await.unwrap().pulls.remove(0);
+    assert_eq!((told.checks.len(), told.checks_all), (60, 70));
+    assert_eq!((told.threads.len(), told.threads_all), (30, 40));
+    assert_eq!(
+        (told.checks_say(), told.threads_say()),
+        ("60 ok, 0 failed, 0 wait, 10 not read".to_owned(), "at least 30".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -355,6 +389,8 @@ async fn what_goes_wrong_has_a_name_and_the_forge_is_believed_how_long_to_wait()
             ForgeError::Unreachable("Server \u{241b}[31mError (502)".to_owned()),
         ),
         (Wrong::Secondary(33), limited(33)),
+        // By its words alone: points are left, and when they are given back is of no weight.
+        (Wrong::SecondaryUnsaid, limited(60)),
     ] {
         fake.world(|it| it.limits.wrong("/graphql", what, 1));
         assert_eq!(forge.open(&repos).await.unwrap_err(), error);

@@ -201,6 +201,7 @@ fn row(it: &ForgePull) -> impl IntoView + use<> {
     if let Some(queue) = &it.queue {
         why.push(format!("{} in the queue", queue.position));
     }
+    why.extend(it.untold_says());
     let url = it.url.clone().unwrap_or_default();
     let open = move |_| {
         let url = url.clone();

@@ -68,6 +68,23 @@ pub struct ForgePull {
     pub auto_merge: bool,
     /// When it changed last, by the forge.
     pub updated: At,
+    /// What the forge could not tell of it last: there stands what it told before of the same head, or nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Part>,
+}
+
+/// A part of a pull request that a forge may fail to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// What ran on its head.
+    Checks,
+    /// Reviews, and what they come to.
+    Reviews,
+    /// Threads at lines.
+    Threads,
+    /// How it lands: its place in a queue, or whether it lands by itself.
+    Landing,
 }
 
 /// A branch and where it stands.
@@ -210,6 +227,9 @@ pub struct Reach {
     /// When it is asked next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At>,
+    /// Until when it gets no questions, whoever has some: it wants none, or what is left to ask for is the person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<At>,
     /// What may still be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -258,6 +278,44 @@ impl ForgePull {
     pub fn tally(&self) -> (usize, usize, usize) {
         let count = |state| self.checks.iter().filter(|it| it.state == state).count();
         (count(CheckState::Passed), count(CheckState::Failed), count(CheckState::Pending))
+    }
+
+    /// Puts what was known before where the forge could not tell: for its checks only if they are those of the same head.
+    pub fn keep(&mut self, before: &Self) {
+        for part in self.untold.clone() {
+            match part {
+                Part::Checks if self.head.oid != before.head.oid => {}
+                Part::Checks => {
+                    self.checks.clone_from(&before.checks);
+                    self.checks_all = before.checks_all;
+                }
+                Part::Reviews => {
+                    self.reviews.clone_from(&before.reviews);
+                    self.decision = before.decision;
+                }
+                Part::Threads => {
+                    self.threads.clone_from(&before.threads);
+                    self.threads_all = before.threads_all;
+                }
+                Part::Landing => {
+                    self.queue.clone_from(&before.queue);
+                    self.auto_merge = before.auto_merge;
+                }
+            }
+        }
+    }
+
+    /// What the forge could not tell of it, in words; nothing if it told everything.
+    #[must_use]
+    pub fn untold_says(&self) -> Option<String> {
+        let name = |it: &Part| match it {
+            Part::Checks => "checks",
+            Part::Reviews => "reviews",
+            Part::Threads => "threads",
+            Part::Landing => "the queue",
+        };
+        let names: Vec<&str> = self.untold.iter().map(name).collect();
+        (!names.is_empty()).then(|| format!("not told now, so as known before: {}", names.join(", ")))
     }
 
     /// Threads that nobody settled.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pilothouse_contract::ask::forge::ForgePage;
-use pilothouse_contract::forge::{ForgePull, Merge, Reach};
+use pilothouse_contract::forge::{Budget, ForgePull, Merge, Part, Reach};
 use pilothouse_contract::{At, Event, Fault, ProjectId, text};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -37,7 +37,7 @@ type Door = mpsc::UnboundedSender<oneshot::Sender<()>>;
 #[derive(Debug, Default)]
 pub(crate) struct Forges {
     /// By host: where a question can be put at once, and when it is asked by itself.
-    doors: Mutex<BTreeMap<String, (Door, Option<At>)>>,
+    doors: Mutex<BTreeMap<String, (Door, Times)>>,
     /// Which repository of which forge a project is of.
     remotes: Mutex<BTreeMap<ProjectId, Remote>>,
     /// Something of the list of forges changed, so often.
@@ -46,7 +46,14 @@ pub(crate) struct Forges {
     heeded: watch::Sender<u64>,
 }
 
-type Doors<'a> = std::sync::MutexGuard<'a, BTreeMap<String, (Door, Option<At>)>>;
+/// When a host is asked by itself, and until when nobody gets it asked.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    next: Option<At>,
+    held: Option<At>,
+}
+
+type Doors<'a> = std::sync::MutexGuard<'a, BTreeMap<String, (Door, Times)>>;
 
 impl Forges {
     fn doors(&self) -> Doors<'_> {
@@ -87,6 +94,8 @@ struct Asker {
     trouble: Option<String>,
     /// From where on those are asked again that a forge did not tell of.
     missed: usize,
+    /// What it did not tell when it was asked for everything last.
+    left_out: Option<String>,
 }
 
 /// Everything that is open. Of those that are known and that it did not tell of - there are too many, or it left them out - some are asked
@@ -103,11 +112,19 @@ async fn whole(
         let missing: Vec<String> = known.into_iter().filter(|it| !told.contains(it.as_str())).collect();
         let some =
             missing.iter().cycle().skip(from % missing.len().max(1)).take(MISSED_MAX.min(missing.len()));
-        let again = forge.again(&some.cloned().collect::<Vec<_>>()).await?;
-        reading.pulls.extend(again.pulls);
-        reading.over.extend(again.over);
-        reading.calls += again.calls;
-        reading.budget = again.budget.or(reading.budget);
+        // What it told already holds, also if it says no more of the others. One that wants no more questions gets none.
+        match forge.again(&some.cloned().collect::<Vec<_>>()).await {
+            Ok(again) => {
+                reading.pulls.extend(again.pulls);
+                reading.over.extend(again.over);
+                reading.calls += again.calls;
+                let before = reading.budget.map_or(0, |it| it.cost);
+                let both = |it: Budget| Budget { cost: it.cost.saturating_add(before), ..it };
+                reading.budget = again.budget.map(both).or(reading.budget);
+            }
+            Err(error @ (ForgeError::Limited(_) | ForgeError::Unauthorized)) => return Err(error),
+            Err(error) => tracing::warn!(%error, "what it left out cannot be asked for"),
+        }
     }
     Ok(reading)
 }
@@ -204,7 +221,7 @@ impl Engine {
                 continue;
             }
             let (door, asked) = mpsc::unbounded_channel();
-            self.inner.forges.doors().insert(reach.host.clone(), (door, None));
+            self.inner.forges.doors().insert(reach.host.clone(), (door, Times::default()));
             let of_it = kept.iter().filter(|it| it.host == reach.host);
             let asker = Asker {
                 engine: self.clone(),
@@ -214,6 +231,7 @@ impl Engine {
                 was_heard: reach.known.is_some(),
                 asked,
                 missed: 0,
+                left_out: None,
                 trouble: reach.trouble.clone(),
                 reach: reach.clone(),
             };
@@ -250,7 +268,8 @@ impl Engine {
         };
         let doors = self.inner.forges.doors();
         for it in &mut page.forges {
-            it.next = doors.get(&it.host).and_then(|(_, next)| *next);
+            let times = doors.get(&it.host).map(|(_, times)| *times).unwrap_or_default();
+            (it.next, it.held) = (times.next, times.held.filter(|it| clock::now() < *it));
             it.can = crate::integration::forge::github::CAN;
         }
         drop(doors);
@@ -272,8 +291,9 @@ impl Asker {
             let repos = self.engine.inner.forges.repos(&self.reach.host);
             // Where no project is there is nothing to ask for, and nobody is asked.
             let next = if repos.is_empty() && self.known.is_empty() { None } else { Some(self.pace.at()) };
-            if let Some((_, at)) = self.engine.inner.forges.doors().get_mut(&self.reach.host) {
-                *at = next.map(|it| it.max(now));
+            let held = self.pace.held(now);
+            if let Some((_, times)) = self.engine.inner.forges.doors().get_mut(&self.reach.host) {
+                *times = Times { next: next.map(|it| it.max(now)), held };
             }
             let due = async {
                 match next {
@@ -303,7 +323,7 @@ impl Asker {
             }
             let repos = self.engine.inner.forges.repos(&self.reach.host);
             let nothing = repos.is_empty() && self.known.is_empty();
-            if !nothing && !self.pace.is_held(clock::now()) {
+            if !nothing && self.pace.held(clock::now()).is_none() {
                 self.turn(&repos).await;
             }
             for it in waiting {
@@ -373,7 +393,7 @@ impl Asker {
         what: Next,
         reading: Reading,
         now: At,
-    ) -> Option<pilothouse_contract::forge::Budget> {
+    ) -> Option<Budget> {
         let lower: BTreeMap<String, ProjectId> =
             repos.iter().map(|(name, it)| (name.to_lowercase(), *it)).collect();
         let mut open: BTreeMap<(String, u64), ForgePull> = BTreeMap::new();
@@ -381,6 +401,9 @@ impl Asker {
             it.project = lower.get(&it.repo.to_lowercase()).copied();
             // A search finds what it likes; what is of no project of ours is not kept.
             if it.project.is_some() {
+                if let Some(before) = self.known.get(&(it.repo.clone(), it.number)) {
+                    it.keep(before);
+                }
                 open.insert((it.repo.clone(), it.number), it);
             }
         }
@@ -393,6 +416,15 @@ impl Asker {
         };
         let over: Vec<ForgePull> =
             self.known.iter().filter(|(key, it)| is_over(key, it)).map(|(_, it)| it.clone()).collect();
+        if what == Next::All {
+            // Those that are known, that it did not tell of, and that are not over: they stand as they were.
+            let old =
+                self.known.iter().filter(|(key, it)| !open.contains_key(*key) && !is_over(key, it)).count();
+            self.left_out = reading.cut.then(|| match old {
+                0 => "it does not tell of all that there are".to_owned(),
+                old => format!("it left some out: {old} are shown as they were before"),
+            });
+        }
         let fresh: Vec<&ForgePull> =
             open.iter().filter(|(key, it)| self.known.get(*key) != Some(*it)).map(|(_, it)| it).collect();
         let gone: Vec<&ForgePull> = over.iter().collect();
@@ -400,7 +432,13 @@ impl Asker {
             .engine
             .inner
             .store
-            .forge_told(&self.reach.host, now, reading.budget.as_ref(), &fresh, &gone)
+            .forge_told(
+                &self.reach.host,
+                (what == Next::All).then_some(now),
+                (reading.budget.as_ref(), self.left_out.as_deref()),
+                &fresh,
+                &gone,
+            )
             .await;
         if let Err(error) = stored {
             // What is not stored is not known: the next answer is compared with what is.
@@ -462,7 +500,7 @@ fn news(before: Option<&ForgePull>, now: &ForgePull) -> Vec<String> {
         news.push(format!("proposes {} now", now.head.oid.short()));
     }
     let (passed, failed, pending) = now.tally();
-    if before.tally() != now.tally() {
+    if before.tally() != now.tally() && !now.untold.contains(&Part::Checks) {
         news.push(format!("checks: {passed} passed, {failed} failed, {pending} wait"));
     }
     // Until a forge has reckoned it, it tells nothing.

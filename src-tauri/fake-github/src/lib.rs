@@ -156,12 +156,22 @@ async fn take(State(world): State<Shared>, request: Request) -> Response<Body> {
 }
 
 /// Takes something out of an answer by GraphQL, as GitHub does when it could not get it.
-fn punch(body: &mut Value, place: usize) {
+fn punch(body: &mut Value, place: usize, part: Option<&str>) {
     for list in ["/data/search/nodes", "/data/nodes"] {
-        let hole = body.pointer_mut(list).and_then(|it| it.get_mut(place));
+        let thing = body.pointer_mut(list).and_then(|it| it.get_mut(place));
+        let hole = match part {
+            Some(part) => thing.and_then(|it| it.get_mut(part)),
+            None => thing,
+        };
         if let Some(hole) = hole {
             *hole = Value::Null;
-            let path: Vec<Value> = list.split('/').skip(2).map(Value::from).chain([place.into()]).collect();
+            let path: Vec<Value> = list
+                .split('/')
+                .skip(2)
+                .map(Value::from)
+                .chain([place.into()])
+                .chain(part.map(Value::from))
+                .collect();
             body["errors"] = serde_json::json!([{ "message": "Something went wrong while executing your query.", "path": path }]);
             return;
         }
@@ -205,7 +215,8 @@ fn answered(
                 0,
             );
         }
-        Some(Wrong::Secondary(wait)) => return (secondary(wait), 0),
+        Some(Wrong::Secondary(wait)) => return (secondary(Some(wait)), 0),
+        Some(Wrong::SecondaryUnsaid) => return (secondary(None), 0),
         Some(Wrong::Spent(wait)) => {
             let now = world.now();
             for budget in [&mut world.limits.graphql, &mut world.limits.rest] {
@@ -214,12 +225,35 @@ fn answered(
             }
         }
         Some(Wrong::Hole(place)) => {
-            let (mut reply, points) = answered(world, method, path, query, headers, body);
-            punch(&mut reply.body, place);
+            let (mut reply, points) = rightly(world, method, path, query, headers, body);
+            punch(&mut reply.body, place, None);
+            return (reply, points);
+        }
+        Some(Wrong::Part(place, part)) => {
+            let (mut reply, points) = rightly(world, method, path, query, headers, body);
+            punch(&mut reply.body, place, Some(part));
+            return (reply, points);
+        }
+        Some(Wrong::Murmur) => {
+            let (mut reply, points) = rightly(world, method, path, query, headers, body);
+            reply.body["errors"] =
+                serde_json::json!([{ "message": "Something went wrong while executing your query." }]);
             return (reply, points);
         }
         Some(Wrong::Silence) | None => {}
     }
+    rightly(world, method, path, query, headers, body)
+}
+
+/// The answer if nothing goes wrong by script.
+fn rightly(
+    world: &mut World,
+    method: &str,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> (Reply, u64) {
     match (method, path) {
         ("POST", "/login/device/code") => {
             return (Reply::json(200, world.device_code(&login::fields(body))), 0);
@@ -242,7 +276,7 @@ fn answered(
     if method == "POST" && !path.contains("/actions/") {
         let now = world.now();
         if let Some(wait) = world.limits.makes(now) {
-            return (secondary(wait), 0);
+            return (secondary(Some(wait)), 0);
         }
     }
     let mut reply = rest::answer(world, &who, method, path, query, &parsed);
@@ -263,12 +297,12 @@ fn answered(
     (reply, 0)
 }
 
-fn secondary(wait: u64) -> Reply {
+fn secondary(wait: Option<u64>) -> Reply {
     let mut reply = Reply::message(
         403,
         "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
     );
-    reply.headers.push(("retry-after".to_owned(), wait.to_string()));
+    reply.headers.extend(wait.map(|it| ("retry-after".to_owned(), it.to_string())));
     reply
 }
 
@@ -286,7 +320,7 @@ fn by_graphql(world: &mut World, who: &str, body: &Bytes) -> (Reply, u64) {
     };
     let now = world.now();
     if let Some(wait) = world.limits.spend(now, query.points, query.is_mutation) {
-        return (secondary(wait), query.points);
+        return (secondary(Some(wait)), query.points);
     }
     // What was spent is told with this query in it.
     world.limits.graphql.used -= query.points;

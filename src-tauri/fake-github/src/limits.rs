@@ -52,6 +52,8 @@ pub enum Wrong {
     Status(u16, String),
     /// The secondary limit: 403, and so many seconds to wait.
     Secondary(u64),
+    /// The same without a word how long.
+    SecondaryUnsaid,
     /// No points are left, for so many seconds.
     Spent(i64),
     /// An answer that is no JSON.
@@ -60,6 +62,10 @@ pub enum Wrong {
     Silence,
     /// One of the things that were asked for, at this place, is missing from the answer, and why stands beside it.
     Hole(usize),
+    /// Of one of them this part is missing, and why stands beside it.
+    Part(usize, &'static str),
+    /// Nothing is missing that could be seen, and something went wrong.
+    Murmur,
 }
 
 impl Budget {

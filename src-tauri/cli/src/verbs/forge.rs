@@ -235,11 +235,21 @@ fn status(page: &ForgePage) -> String {
             n.to_string(),
             known(it.known),
             budget,
-            it.trouble.clone().map_or_else(|| "answers".to_owned(), |it| short(&it, 120)),
+            [Some(it.trouble.clone().map_or_else(|| "answers".to_owned(), |it| short(&it, 120))), held(it)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("; "),
         ]
     };
     let rows: Vec<Vec<String>> = page.forges.iter().map(row).collect();
     table(&["HOST", "AS", "TOKEN", "OPEN", "KNOWN", "POINTS", "STATE"], &rows)
+}
+
+/// Until when nobody gets it asked, if that is so.
+fn held(it: &Reach) -> Option<String> {
+    let now = At(jiff::Timestamp::now().as_millisecond());
+    it.held.map(|until| format!("it is asked again in {}", span(until.since_ms(now).max(1000))))
 }
 
 fn known(at: Option<At>) -> String {
@@ -255,7 +265,7 @@ pub(crate) fn pulls(page: &ForgePage) -> String {
         vec![
             it.name(),
             short(&it.merge.words(), 40),
-            it.checks_say(),
+            format!("{}{}", it.checks_say(), if it.untold.is_empty() { "" } else { " (some not told now)" }),
             it.decision.words().to_owned(),
             it.threads_say(),
             queue,
@@ -268,6 +278,9 @@ pub(crate) fn pulls(page: &ForgePage) -> String {
         says.push_str(&format!("\n\n{}, as it was {}", reach.host, known(reach.known)));
         if let Some(trouble) = &reach.trouble {
             says.push_str(&format!(" - {}", short(trouble, 160)));
+        }
+        if let Some(held) = held(reach) {
+            says.push_str(&format!(" - {held}"));
         }
         says.push('\n');
         says.push_str(&match (rows.is_empty(), reach.known) {
@@ -300,6 +313,9 @@ pub(crate) fn pull(it: &ForgePull, known_at: Option<At>) -> String {
     }
     if it.auto_merge {
         says.push_str("Lands by itself once it can\n");
+    }
+    if let Some(untold) = it.untold_says() {
+        says.push_str(&format!("The forge left something out - {untold}\n"));
     }
     says.push_str(&format!("\nChecks: {}\n", it.checks_say()));
     for check in &it.checks {

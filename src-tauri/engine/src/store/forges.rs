@@ -54,6 +54,7 @@ impl Store {
             known: row.get::<Option<i64>, _>("known").map(At),
             trouble: row.get("trouble"),
             next: None,
+            held: None,
             budget: row.get::<Option<String>, _>("budget").and_then(|it| serde_json::from_str(&it).ok()),
             can: pilothouse_contract::forge::Capabilities::default(),
         };
@@ -73,22 +74,24 @@ impl Store {
         Ok(rows.iter().filter_map(|it| serde_json::from_str(it).ok()).collect())
     }
 
-    /// A forge told: what is open now, what is not any more, and what may still be asked.
+    /// A forge told: what is open now, what is not any more, what may still be asked, and what it left out. `at` is when it told all that
+    /// is known; nothing if it was asked for a part.
     ///
     /// # Errors
     /// See [`StoreError`]; then nothing of it is stored.
     pub async fn forge_told(
         &self,
         host: &str,
-        at: At,
-        budget: Option<&Budget>,
+        at: Option<At>,
+        (budget, left_out): (Option<&Budget>, Option<&str>),
         open: &[&ForgePull],
         over: &[&ForgePull],
     ) -> Result<(), StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
-        sqlx::query("UPDATE forge SET known = ?, trouble = NULL, budget = ? WHERE host = ?")
-            .bind(at.0)
+        sqlx::query("UPDATE forge SET known = coalesce(?, known), trouble = ?, budget = ? WHERE host = ?")
+            .bind(at.map(|it| it.0))
+            .bind(left_out)
             .bind(budget.and_then(|it| serde_json::to_string(it).ok()))
             .bind(host)
             .execute(&mut *transaction)

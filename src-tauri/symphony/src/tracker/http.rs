@@ -105,7 +105,8 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Answer, TrackerError
     let gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
     if status.as_u16() >= 400 && !gone {
         if let Ok(body) = &body
-            && body.pointer("/errors/0/extensions/code").and_then(Value::as_str) == Some("RATELIMITED")
+            && (body.pointer("/errors/0/extensions/code").and_then(Value::as_str) == Some("RATELIMITED")
+                || (status == StatusCode::FORBIDDEN && net::limited_by_words(body)))
         {
             return Err(TrackerError::RateLimited { wait_ms: net::wait_ms(&headers) });
         }

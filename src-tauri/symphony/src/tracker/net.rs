@@ -57,7 +57,15 @@ pub fn limited(status: StatusCode, headers: &HeaderMap) -> bool {
         || (status == StatusCode::FORBIDDEN && (none_left || headers.contains_key("retry-after")))
 }
 
-/// For how long a service wants no requests, by its headers, in milliseconds: a second at least.
+/// Whether what a service says beside a 403 is that it wants no more requests: GitHub's secondary limits may come with no header at all.
+#[must_use]
+pub fn limited_by_words(body: &serde_json::Value) -> bool {
+    let says = body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default().to_lowercase();
+    says.contains("rate limit") || says.contains("abuse detection")
+}
+
+/// For how long a service wants no requests, by its headers, in milliseconds: a second at least. When points are given back is of
+/// weight only if none are left; else a minute.
 #[must_use]
 pub fn wait_ms(headers: &HeaderMap) -> u64 {
     let number = |name: &str| header(headers, name).and_then(|it| it.trim().parse::<u64>().ok());
@@ -65,8 +73,10 @@ pub fn wait_ms(headers: &HeaderMap) -> u64 {
         return seconds.saturating_mul(1000).max(1000);
     }
     let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
-    let reset = number("x-ratelimit-reset")
+    let given_back =
+        |left: &str, reset: &str| number(reset).filter(|_| number(left).is_none_or(|it| it == 0));
+    let reset = given_back("x-ratelimit-remaining", "x-ratelimit-reset")
         .map(|it| it.saturating_mul(1000))
-        .or_else(|| number("x-ratelimit-requests-reset"));
+        .or_else(|| given_back("x-ratelimit-requests-remaining", "x-ratelimit-requests-reset"));
     reset.map_or(UNSAID_MS, |at| at.saturating_sub(now).max(1000))
 }

@@ -20,7 +20,7 @@ pub(crate) use http::send;
 
 use super::ask::{Asking, Forge, ForgeError, Reading};
 use super::tokens::Token;
-use answers::{Found, Graph};
+use answers::{Found, Graph, Missing, Node};
 
 /// A page has so many pull requests while there are few, and this many once there are more: fewer questions, a few points more.
 const SMALL: usize = 50;
@@ -94,20 +94,12 @@ impl GitHub {
         }
     }
 
+    /// An answer, and what it leaves out.
     async fn ask<T: serde::de::DeserializeOwned>(
         &self,
         query: &str,
         variables: Value,
-    ) -> Result<T, ForgeError> {
-        Ok(self.ask_and_miss(query, variables).await?.0)
-    }
-
-    /// The same, and of which of the things that were asked for by their ids there are none.
-    async fn ask_and_miss<T: serde::de::DeserializeOwned>(
-        &self,
-        query: &str,
-        variables: Value,
-    ) -> Result<(T, Vec<usize>), ForgeError> {
+    ) -> Result<(T, Missing), ForgeError> {
         let asked = self
             .client
             .post(&self.at.graphql)
@@ -118,8 +110,8 @@ impl GitHub {
         graph
             .map_err(|error| ForgeError::Odd(error.to_string()))
             .and_then(|it| {
-                let none = it.none_of();
-                Ok((it.data(&answer.headers)?, none))
+                let missing = it.missing();
+                Ok((it.data(&answer.headers)?, missing))
             })
             .map_err(|error| error.without(self.token.open()))
     }
@@ -162,6 +154,14 @@ impl GitHub {
         login.map(str::to_owned).ok_or_else(|| ForgeError::Odd("it does not say who is logged in".to_owned()))
     }
 
+    fn tell(&self, nodes: Vec<Option<Node>>, missing: &Missing, reading: &mut Reading) {
+        for (place, it) in nodes.into_iter().enumerate() {
+            if let Some(it) = it {
+                it.tell(&self.host, missing.of(place), reading);
+            }
+        }
+    }
+
     async fn open_of(&self, words: &str, reading: &mut Reading) -> Result<(), ForgeError> {
         let mut after: Option<String> = None;
         let mut told = 0;
@@ -170,17 +170,17 @@ impl GitHub {
             let size = if known > SMALL { LARGE } else { SMALL };
             let query = format!("is:pr is:open archived:false {words}");
             let variables = json!({ "words": query, "first": size, "after": after });
-            let found: Found = self.ask(&queries::open(), variables).await?;
+            let (found, missing): (Found, _) = self.ask(&queries::open(), variables).await?;
             reading.calls += 1;
             *self.known.lock().unwrap_or_else(PoisonError::into_inner) = found.search.issue_count;
             reading.cut |= found.search.issue_count > SEARCH_MAX;
             spent(&mut reading.budget, found.rate_limit.as_ref());
             // A page that is not there, or a place in it without anything: it left something out.
             let nodes = found.search.nodes;
-            reading.cut |= nodes.as_ref().is_none_or(|it| it.iter().any(Option::is_none));
+            reading.cut |= missing.more || nodes.as_ref().is_none_or(|it| it.iter().any(Option::is_none));
             let nodes = nodes.unwrap_or_default();
             told += nodes.len();
-            nodes.into_iter().flatten().for_each(|it| it.tell(&self.host, reading));
+            self.tell(nodes, &missing, reading);
             after = found.search.page_info.next();
             if after.is_none() || told >= SEARCH_MAX {
                 reading.cut |= told < found.search.issue_count.min(SEARCH_MAX);
@@ -226,12 +226,11 @@ impl Forge for GitHub {
         Box::pin(async move {
             let mut reading = Reading::default();
             for ids in ids.chunks(AGAIN_MAX) {
-                let (found, none): (Again, _) =
-                    self.ask_and_miss(&queries::again(), json!({ "ids": ids })).await?;
+                let (found, missing): (Again, _) = self.ask(&queries::again(), json!({ "ids": ids })).await?;
                 reading.calls += 1;
                 spent(&mut reading.budget, found.rate_limit.as_ref());
-                found.nodes.into_iter().flatten().for_each(|it| it.tell(&self.host, &mut reading));
-                reading.over.extend(none.into_iter().filter_map(|it| ids.get(it).cloned()));
+                self.tell(found.nodes, &missing, &mut reading);
+                reading.over.extend(missing.none.into_iter().filter_map(|it| ids.get(it).cloned()));
             }
             Ok(reading)
         })

@@ -104,6 +104,7 @@ fn seen(fleet: &Fleet, it: &Pull) -> ForgePull {
         by_queue: true,
         auto_merge: approved.is_some(),
         updated: it.moved,
+        untold: Vec::new(),
     }
 }
 

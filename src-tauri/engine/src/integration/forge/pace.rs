@@ -16,6 +16,8 @@ pub const QUICK: Duration = Duration::from_secs(10);
 const EAGER: u32 = 6;
 /// After the first failure; doubled with each.
 const AGAIN: Duration = Duration::from_secs(15);
+/// What GitHub wants at least of those that it told more than once to wait.
+const MINUTE: Duration = Duration::from_secs(60);
 /// No failure makes it longer than this.
 const LONGEST: Duration = Duration::from_secs(900);
 /// Of what is left until points are given back we take one in so many: the account is also the person's.
@@ -25,6 +27,8 @@ const SHARE: u64 = 2;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pace {
     failures: u32,
+    /// Of them so many in a row said that it wants no questions.
+    limits: u32,
     eager: u32,
     /// When all was asked for last, by the clock that was told.
     whole: Option<At>,
@@ -69,16 +73,15 @@ impl Pace {
         self.whole = None;
     }
 
-    /// Whether it said that it wants no questions until later. Nobody overrides that.
+    /// Until when it gets no questions, if that is later than now. Nobody overrides that.
     #[must_use]
-    pub fn is_held(&self, now: At) -> bool {
-        self.held.is_some_and(|until| now < until)
+    pub fn held(&self, now: At) -> Option<At> {
+        self.held.filter(|until| now < *until)
     }
 
     /// It answered; `moving` says whether something is under way.
     pub fn answered(&mut self, now: At, what: Next, moving: bool, budget: Option<&Budget>) {
-        self.failures = 0;
-        self.held = None;
+        (self.failures, self.limits) = (0, 0);
         if what == Next::All {
             self.whole = Some(now);
         }
@@ -95,14 +98,21 @@ impl Pace {
     /// It gave no answer.
     pub fn failed(&mut self, now: At, error: &ForgeError) {
         self.failures = self.failures.saturating_add(1);
-        let doubled = AGAIN.saturating_mul(1 << self.failures.saturating_sub(1).min(6)).min(LONGEST);
-        let wait = match error {
-            // Said once more, it is meant more: GitHub asks whoever goes on in spite of it to wait longer each time.
-            ForgeError::Limited(wait) => (*wait).max(doubled),
-            _ => doubled,
+        let doubled =
+            |first: Duration, n: u32| first.saturating_mul(1 << n.saturating_sub(1).min(6)).min(LONGEST);
+        let (wait, held) = match error {
+            // How long it says is believed the first time. Said once more, it is meant more: GitHub asks whoever is told so again to
+            // wait a minute, and twice as long each time.
+            ForgeError::Limited(said) => {
+                self.limits = self.limits.saturating_add(1);
+                let least = if self.limits > 1 { doubled(MINUTE, self.limits) } else { Duration::ZERO };
+                ((*said).max(least), true)
+            }
+            // A person who mended the connection, or the token, need not wait for us.
+            _ => (doubled(AGAIN, self.failures), false),
         };
         let next = now.plus_ms(ms(wait));
-        self.held = matches!(error, ForgeError::Limited(_)).then_some(next);
+        self.held = held.then_some(next);
         self.next = Some(next);
     }
 }
@@ -173,7 +183,11 @@ mod tests {
         pace.answered(At(0), Next::All, true, Some(&budget(3, 3)));
         assert_eq!(pace.at(), At(3_600_000), "none until points are given back");
         pace.wanted();
-        assert!(pace.is_held(At(3_599_999)) && !pace.is_held(At(3_600_000)), "whoever wants to know");
+        assert_eq!(
+            (pace.held(At(3_599_999)), pace.held(At(3_600_000))),
+            (Some(At(3_600_000)), None),
+            "whoever wants to know"
+        );
     }
 
     #[test]
@@ -189,20 +203,28 @@ mod tests {
         }
         assert_eq!(waits, [15, 30, 60, 120, 240, 480, 900, 900]);
         pace.failed(At(0), &ForgeError::Limited(Duration::from_secs(77)));
-        assert_eq!(pace.at(), At(900_000), "and one that wants no questions is not asked sooner");
-        pace.answered(At(900_000), Next::All, false, None);
+        assert_eq!(pace.at(), At(77_000), "one that says how long is believed");
+        pace.answered(At(77_000), Next::All, false, None);
         let mut waits = Vec::new();
         for wait in [77, 60, 60, 60] {
             let before = pace.at();
             pace.failed(before, &ForgeError::Limited(Duration::from_secs(wait)));
             waits.push(pace.at().since_ms(before) / 1000);
         }
-        assert_eq!(waits, [77, 60, 60, 120], "how long it says is believed, and more after the third time");
+        assert_eq!(
+            waits,
+            [77, 120, 240, 480],
+            "how long it says is believed the first time, and more each time"
+        );
         let held = pace.at();
         pace.wanted();
-        assert!(pace.is_held(At(held.0 - 1)) && !pace.is_held(held), "and nobody overrides it");
+        assert_eq!(
+            (pace.held(At(held.0 - 1)), pace.held(held)),
+            (Some(held), None),
+            "and nobody overrides it"
+        );
         pace.answered(held, Next::All, false, None);
         pace.failed(At(0), &gone);
-        assert_eq!(pace.at(), At(15_000));
+        assert_eq!((pace.at(), pace.held(At(1))), (At(15_000), None), "whoever mended it need not wait");
     }
 }

@@ -2,7 +2,7 @@
 //! reason to take nothing.
 
 use pilothouse_contract::forge::{
-    Budget, Check, CheckState, Decision, ForgePull, Merge, Queue, Review, Thread, Tip,
+    Budget, Check, CheckState, Decision, ForgePull, Merge, Part, Queue, Review, Thread, Tip,
 };
 use pilothouse_contract::pull::Size;
 use pilothouse_contract::{At, Oid, text};
@@ -32,16 +32,58 @@ struct Wrong {
     path: Vec<Value>,
 }
 
+/// What an answer leaves out, and says so.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// Of which of the things that were asked for by their ids there are none, by their places.
+    pub(super) none: Vec<usize>,
+    /// Which parts of which of the things in its list, by their places.
+    pub(super) parts: Vec<(usize, Part)>,
+    /// Whether something else went wrong: then others may be missing without a word.
+    pub(super) more: bool,
+}
+
+impl Missing {
+    /// The parts that are missing of the thing at a place.
+    pub(super) fn of(&self, place: usize) -> Vec<Part> {
+        let mut parts: Vec<Part> = self.parts.iter().filter(|it| it.0 == place).map(|it| it.1).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        parts
+    }
+}
+
 impl<T> Graph<T> {
-    /// Which of the things that were asked for by their ids there are none of, by their places. Others that are missing are not told of,
-    /// and may well be there.
-    pub(super) fn none_of(&self) -> Vec<usize> {
-        let gone = self.errors.iter().filter(|it| it.kind.as_deref() == Some("NOT_FOUND"));
-        let place = |it: &Wrong| match it.path.as_slice() {
-            [nodes, place] if nodes == "nodes" => usize::try_from(place.as_u64()?).ok(),
-            _ => None,
-        };
-        gone.filter_map(place).collect()
+    /// What it leaves out by its own words.
+    pub(super) fn missing(&self) -> Missing {
+        let mut missing = Missing::default();
+        for it in &self.errors {
+            let below = match it.path.as_slice() {
+                [search, rest @ ..] if search == "search" => rest,
+                path => path,
+            };
+            let place = |it: &Value| usize::try_from(it.as_u64()?).ok();
+            let field = |it: &Value| {
+                Some(match it.as_str()? {
+                    "statusCheckRollup" => Part::Checks,
+                    "latestReviews" | "reviewDecision" => Part::Reviews,
+                    "reviewThreads" => Part::Threads,
+                    "mergeQueueEntry" | "autoMergeRequest" => Part::Landing,
+                    _ => return None,
+                })
+            };
+            match below {
+                [nodes, at] if nodes == "nodes" && it.kind.as_deref() == Some("NOT_FOUND") => {
+                    missing.none.extend(place(at));
+                }
+                [nodes, at, name, ..] if nodes == "nodes" => match place(at).zip(field(name)) {
+                    Some(part) => missing.parts.push(part),
+                    None => missing.more = true,
+                },
+                _ => missing.more = true,
+            }
+        }
+        missing
     }
 
     /// What was asked for. A part that is missing for a reason - a repository that the token may not see - costs the rest nothing.
@@ -134,9 +176,9 @@ pub(super) enum Node {
 
 impl Node {
     /// Puts it where it belongs.
-    pub(super) fn tell(self, host: &str, reading: &mut Reading) {
+    pub(super) fn tell(self, host: &str, untold: Vec<Part>, reading: &mut Reading) {
         match self {
-            Self::PullRequest(it) if it.state == "OPEN" => reading.pulls.push(it.seen(host)),
+            Self::PullRequest(it) if it.state == "OPEN" => reading.pulls.push(it.seen(host, untold)),
             Self::PullRequest(it) => reading.over.push(it.id),
             Self::Other => {}
         }
@@ -278,7 +320,7 @@ impl Context {
 }
 
 /// GitHub says that something is in the way, and not what: that is told by what is known beside it.
-fn merge(it: &Pull, checks: &[Check]) -> Merge {
+fn merge(it: &Pull, checks: &[Check], untold: &[Part]) -> Merge {
     match (it.mergeable.as_str(), it.merge_state_status.as_str()) {
         ("CONFLICTING", _) | (_, "DIRTY") => Merge::Conflict,
         ("MERGEABLE", "CLEAN" | "HAS_HOOKS" | "UNSTABLE") => Merge::Clean,
@@ -298,6 +340,7 @@ fn merge(it: &Pull, checks: &[Check]) -> Merge {
                 because(decision == Some("CHANGES_REQUESTED"), "changes are wanted");
                 because(any(CheckState::Failed), "a check failed");
                 because(any(CheckState::Pending), "checks run");
+                because(untold.contains(&Part::Checks), "perhaps by a check: they are not told");
                 if reasons.is_empty() {
                     reasons.push("by a rule of the repository".to_owned());
                 }
@@ -309,11 +352,11 @@ fn merge(it: &Pull, checks: &[Check]) -> Merge {
 }
 
 impl Pull {
-    fn seen(mut self, host: &str) -> ForgePull {
+    fn seen(mut self, host: &str, untold: Vec<Part>) -> ForgePull {
         let contexts = self.status_check_rollup.take().map(|it| it.contexts);
         let checks_all = contexts.as_ref().and_then(|it| it.total).unwrap_or_default();
         let checks: Vec<Check> = contexts.into_iter().flat_map(Nodes::all).map(Context::seen).collect();
-        let merge = merge(&self, &checks);
+        let merge = merge(&self, &checks, &untold);
         let reviews = self.latest_reviews.take().into_iter().flat_map(Nodes::all);
         let threads = self.review_threads.take();
         let threads_all = threads.as_ref().and_then(|it| it.total).unwrap_or_default();
@@ -363,6 +406,7 @@ impl Pull {
             by_queue: self.is_merge_queue_enabled,
             auto_merge: self.auto_merge_request.is_some(),
             updated: moment(&self.updated_at),
+            untold,
         }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Answer, ForgeError> 
     match (status, body) {
         (304, _) => Ok(Answer { status, headers, body: Value::Null }),
         (401, _) => Err(ForgeError::Unauthorized),
+        // A limit by its words alone: neither how long nor that nothing is left stands in the headers.
+        (403, Ok(body)) if net::limited_by_words(&body) => Err(ForgeError::Limited(wait(&headers))),
         (403 | 404, body) => Err(ForgeError::Forbidden(says(&body.unwrap_or_default()))),
         (200..=299, Ok(body)) => Ok(Answer { status, headers, body }),
         (200..=299, Err(error)) => Err(ForgeError::Odd(format!("it is no JSON: {error}"))),
