@@ -69,7 +69,7 @@ fn opened() -> (Home, Repo, [ShellAgent; 2]) {
     let writer = ShellAgent::new(&format!(
         "case \"$(head -n 1 \"$1\")\" in\n'# Findings on '*) grep -q 'a:5' \"$1\" && \"$PILOTHOUSE_BIN\" hook settle 1 rejected 'five is meant' ;;\n\
          *) sed -i -e 's/^line 5 .*/line 5 is new/' -e 's/^line 35 .*/line 35 is new/' a; seq -f 'long %.0f' 1 {LONG} > long.txt; mkdir -p odd; \
-         printf '<u>&</u>\\n' > 'odd/x<b>.txt'; chmod +x odd/*; printf 'kept\\n' > odd/last ;;\nesac"
+         printf '<u>&</u>\\n' > 'odd/x<b>.txt'; chmod +x odd/*; printf '\\tkept\\n' > odd/last ;;\nesac"
     ));
     let critic = ShellAgent::new("\"$PILOTHOUSE_BIN\" hook finding right nothing 'all of it'");
     let workflow = format!(
@@ -118,6 +118,9 @@ fn a_change_of_any_length_is_listed_and_its_files_are_read_page_by_page() {
     assert!(lines.contains(&"@@ 23 unchanged") && !shown.contains("line 20"), "{shown}");
     let odd = home.json(&["pr", "diff", "pr1", "--file", "odd/x<b>.txt"]);
     assert_eq!(odd["head"]["notes"], json!(["A new file that can be executed."]));
+    // A tab is one, for people too.
+    let last = home.run(&["pr", "diff", "pr1", "--file", "odd/last"]).out;
+    assert!(last.contains("\n+\tkept"), "{last:?}");
     let none = home.try_json(&["pr", "diff", "pr1", "--file", "b"]).fault();
     assert!(none.contains("the change has no file 'b'"), "{none}");
     // The attempt that made it tells the same of its part.
@@ -163,7 +166,7 @@ fn a_person_walks_a_change_by_keys_and_a_comment_on_a_line_reaches_its_author() 
     assert!(window.find("[data-layout=unified]"));
     window.keys("u");
     window.wait("[data-layout=split]");
-    window.keys(".");
+    // Rows have other numbers now, and one reads on at the same change.
     window.wait(&marked("5"));
     let both = window.text(&marked("5"));
     assert!(both.contains("line 5 is old") && both.contains("line 5 is new"), "{both}");
@@ -204,6 +207,16 @@ fn a_person_walks_a_change_by_keys_and_a_comment_on_a_line_reaches_its_author() 
     // The next file, and what was viewed of it.
     window.keys("v");
     window.wait("[data-name=files] [data-file='0'][data-viewed]");
+    // Nobody has seen a file that is chosen and not shown yet, so nobody can say so.
+    window.eval(
+        "document.querySelector(\"[data-name=files] [data-file='1']\").click(); document.querySelector('[data-name=viewed]').click()",
+    );
+    window.wait("[data-name=diff] [data-path='long.txt']");
+    assert!(window.find("[data-name=files] [data-file='0'][data-viewed]"));
+    assert!(!window.find("[data-name=files] [data-file='1'][data-viewed]"));
+    window.eval("document.querySelector('[data-name=diff] .rowscroll').focus()");
+    window.keys("shift+k");
+    window.wait("[data-name=diff] [data-path='a']");
     window.keys("shift+j");
     window.wait("[data-name=diff] [data-path='long.txt']");
     window.wait("[data-name=files] [data-file='1'][aria-selected=true]");

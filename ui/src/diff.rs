@@ -151,17 +151,29 @@ impl Look {
             }
             self.asked.update(|it| it.retain(|it| *it != page));
             match told {
-                Ok(told) => self.pages.update(|all| {
-                    all.insert(page, Arc::new(told.rows));
-                    // What is farthest from here is asked for again when somebody comes back to it.
-                    while all.len() > PAGES_MAX {
-                        let far = all.keys().copied().max_by_key(|it| it.abs_diff(page));
-                        let _gone = far.and_then(|it| all.remove(&it));
-                    }
-                }),
+                Ok(told) => {
+                    self.fault.set(None);
+                    // What is farthest from what is seen is asked for again when somebody comes back to it.
+                    let seen = self.seen().unwrap_or(page);
+                    self.pages.update(|all| {
+                        all.insert(page, Arc::new(told.rows));
+                        while all.len() > PAGES_MAX {
+                            let far = all.keys().copied().max_by_key(|it| it.abs_diff(seen));
+                            let _gone = far.and_then(|it| all.remove(&it));
+                        }
+                    });
+                }
                 Err(fault) => self.failed(fault),
             }
         });
+    }
+
+    /// The page of the rows that are seen.
+    fn seen(self) -> Option<u32> {
+        let (from, to) = self.frame.get_untracked();
+        self.sheet.with_untracked(|it| match it.as_ref()?.at(from.midpoint(to))? {
+            sheet::Stands::Row(row) | sheet::Stands::Fold(row, _) => Some(row / PAGE),
+        })
     }
 
     /// What is no longer so is listed again; anything else is said.
@@ -202,28 +214,47 @@ impl Look {
                 Ok(page) => {
                     let Some(head) = page.head else { return };
                     // The same file of a change that went on stays where it is read.
-                    let before = self.sheet.get_untracked();
-                    let stays = before.as_ref().is_some_and(|it| {
-                        it.file.path == file.path && it.which.split == which.split && it.which.file == at
-                    });
-                    let marked = before.and_then(|it| match it.at(self.mark.get_untracked()?)? {
-                        sheet::Stands::Row(row) | sheet::Stands::Fold(row, _) => Some(row),
-                    });
+                    let before = self.sheet.get_untracked().filter(|it| it.file.path == file.path);
+                    let stays = before.as_ref().is_some_and(|it| it.which.split == which.split);
                     let sheet = Sheet::new(which, file, &head);
-                    let mark = marked.filter(|_| stays).map(|row| sheet.line_of(row));
+                    let row_of = |sheet: &Sheet, line: u32| match sheet.at(line)? {
+                        sheet::Stands::Row(row) | sheet::Stands::Fold(row, _) => Some(row),
+                    };
+                    let marked = self.mark.get_untracked();
+                    let mark = before.as_ref().and_then(|before| {
+                        let row = row_of(before, marked?)?;
+                        Some(if stays { sheet.line_of(row) } else { sheet.hunk_like(before, row) })
+                    });
+                    // Laid out otherwise, rows have other numbers: one reads on at the same hunk.
+                    let (from, to) = self.frame.get_untracked();
+                    let seen = mark.filter(|_| !stays).or_else(|| {
+                        let before = before.as_ref().filter(|_| !stays && from > 0)?;
+                        Some(sheet.hunk_like(before, row_of(before, from.midpoint(to))?))
+                    });
                     self.fault.set(None);
                     self.asked.set(BTreeSet::new());
                     self.pages.set(BTreeMap::from([(0, Arc::new(page.rows))]));
                     self.mark.set(mark);
                     self.sheet.set(Some(Arc::new(sheet)));
-                    if !stays {
-                        rows::to_top();
+                    match seen {
+                        Some(line) => request_animation_frame(move || rows::show(self, line)),
+                        None if !stays => rows::to_top(),
+                        None => {}
                     }
                     rows::measure_soon(self);
                 }
                 Err(fault) => self.failed(fault),
             }
         });
+    }
+
+    /// The file whose rows are shown, if it is the one that is chosen and of the change that is listed.
+    fn on_show(self) -> Option<u32> {
+        let which = self.sheet.with_untracked(|it| it.as_ref().map(|it| it.which.clone()))?;
+        let listed = self
+            .change
+            .with_untracked(|it| it.as_ref().is_some_and(|it| it.from == which.from && it.to == which.to));
+        (listed && which.file == self.file.get_untracked()).then_some(which.file)
     }
 
     /// The row of a line, if the page has it.

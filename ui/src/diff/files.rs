@@ -158,7 +158,7 @@ fn line_of(look: Look, (at, _, chosen, viewed): &(u32, pilothouse_contract::Oid,
         <div class="fileline" role="option" id=format!("change-file-{at}") data-file=at.to_string() data-status=it.status.letter() data-viewed=viewed.then_some("") aria-setsize=total.to_string() aria-posinset=(at + 1).to_string()
             aria-selected=chosen.to_string() aria-label=says title=path>
             <span class="mono st" title=it.status.word()>{it.status.letter()}</span>
-            <span class="path"><bdi>{super::path_of(&it.path)}</bdi></span>
+            <span class="path"><bdi dir="ltr">{super::path_of(&it.path)}</bdi></span>
             <span class="mono n">{counts}</span>
             <span class="seen">{viewed.then(|| view! { <crate::kit::Icon name="check"/> })}</span>
         </div>

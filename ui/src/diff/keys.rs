@@ -106,9 +106,10 @@ pub(crate) fn to_file(look: Look, down: bool) {
     }
 }
 
-/// Says that the chosen file was viewed, or that it was not.
+/// Says that the file was viewed that is shown, or that it was not. While another one is chosen and not shown yet nobody saw it, and
+/// nothing is said.
 pub(crate) fn toggle_viewed(look: Look) {
-    let file = look.file.get_untracked();
+    let Some(file) = look.on_show() else { return };
     look.viewed.update(|all| {
         if !all.remove(&file) {
             all.insert(file);

@@ -157,8 +157,8 @@ pub(super) fn FileRows(look: Look) -> impl IntoView {
     let layout =
         move || look.sheet.with(|it| it.as_ref().map(|it| if it.which.split { "split" } else { "unified" }));
     let digits = move || {
-        let rows = look.sheet.with(|it| it.as_ref().map_or(0, |it| it.file.added.max(it.file.removed)));
-        rows.max(lines()).max(1000).to_string().len().to_string()
+        let rows = look.sheet.with(|it| it.as_ref().map_or(0, |it| it.rows));
+        rows.max(1000).to_string().len().to_string()
     };
     let first = move || look.frame.get().0.min(lines()).to_string();
     let says = move || {
@@ -204,7 +204,7 @@ fn FileHead(look: Look) -> impl IntoView {
             view! {
                 <div class="file" data-path=it.file.path.clone() data-file-at=at.to_string()>
                     <span class="mono st" title=it.file.status.word()>{it.file.status.letter()}</span>
-                    <span class="path mono"><bdi>{super::path_of(&it.file.path)}</bdi></span>
+                    <span class="path mono"><bdi dir="ltr">{super::path_of(&it.file.path)}</bdi></span>
                     <span class="mono n">{counts}</span>
                     <button class="button" data-size="small" type="button" data-name="viewed" aria-pressed=move || viewed().to_string() on:click=move |_| toggle_viewed(look)>
                         {move || viewed().then(|| view! { <Icon name="check"/> })} "Viewed " <Key says=crate::commands::shown("viewed")/></button>

@@ -54,6 +54,8 @@ pub(crate) struct Sheet {
     pub(crate) notes: Vec<String>,
     /// The first changed row of each hunk.
     pub(crate) hunks: Arc<Vec<u32>>,
+    /// So many rows the file has, folded ones too.
+    pub(crate) rows: u32,
     parts: Arc<Vec<Part>>,
 }
 
@@ -73,6 +75,7 @@ impl Sheet {
             file,
             notes: head.notes.clone(),
             hunks: Arc::new(head.hunks.clone()),
+            rows: head.rows,
             parts: laid(parts.into_iter()),
         }
     }
@@ -99,6 +102,12 @@ impl Sheet {
         let behind = self.parts.partition_point(|it| it.from <= row);
         let part = behind.checked_sub(1).and_then(|it| self.parts.get(it));
         part.map_or(0, |it| if it.folded { it.at } else { it.at + row - it.from })
+    }
+
+    /// The line of the hunk that is the same as the one in which, or behind which, a row of the same file stands that is laid out otherwise.
+    pub(crate) fn hunk_like(&self, other: &Self, row: u32) -> u32 {
+        let nth = other.hunks.partition_point(|it| *it <= row).saturating_sub(1);
+        self.hunks.get(nth).map_or(0, |it| self.line_of(*it))
     }
 
     /// It with the fold of a line opened.
@@ -169,5 +178,10 @@ mod tests {
         assert_eq!((it.hunk_from(None, true), it.hunk_from(Some(4), true)), (Some(4), Some(15)));
         assert_eq!((it.hunk_from(Some(15), true), it.hunk_from(Some(15), false)), (None, Some(4)));
         assert_eq!(it.hunk_from(Some(4), false), None);
+        let other = Sheet { hunks: Arc::new(vec![11, 60]), ..it.clone() };
+        assert_eq!(
+            (other.hunk_like(&it, 13), other.hunk_like(&it, 80)),
+            (other.line_of(11), other.line_of(60))
+        );
     }
 }

@@ -142,5 +142,6 @@ fn line(row: &Row) -> String {
         Ends::CrLf => "␍",
         Ends::Never => "\n\\ No newline at end of file",
     };
-    format!("\n{sign}{}{more}{ends}", text::plain(text, false).replace('\n', " "))
+    // A tab stays one, for a change of nothing but blanks is one.
+    format!("\n{sign}{}{more}{ends}", text::plain(text, true).replace('\n', " "))
 }

@@ -15,6 +15,8 @@ use crate::ports::git::{Blob, Git, GitError};
 
 /// A side longer than this, in bytes, is not shown.
 const SIDE_MAX: u64 = 32 * 1024 * 1024;
+/// Nor is a file with more lines than this: each costs memory of its own, and a window cannot scroll through more.
+const LINES_MAX: usize = 1_000_000;
 /// So many bytes of files that were read are kept.
 const BODIES_MAX: usize = 64 * 1024 * 1024;
 /// So many files of lists are kept.
@@ -126,15 +128,18 @@ async fn read_body(between: &Between, entry: &Entry) -> Result<Body, GitError> {
         notes.push(format!("A binary file: {sizes}."));
         return Ok(Body::of_notes(notes));
     }
-    if lengths.iter().any(|it| *it > SIDE_MAX) {
-        let says = format!(
-            "Too long to be shown here: {sizes}. See it with git diff {} {}.",
+    let too_long = |mut notes: Vec<String>, how: &str| {
+        notes.push(format!(
+            "Too long to be shown here: {how}. See it with git diff {} {}.",
             between.from.short(),
             between.to.short()
-        );
-        notes.push(says);
-        return Ok(Body::of_notes(notes));
+        ));
+        Body::of_notes(notes)
+    };
+    if lengths.iter().any(|it| *it > SIDE_MAX) {
+        return Ok(too_long(notes, &sizes));
     }
+    let lines = |bytes: &[u8]| bytes.iter().filter(|it| **it == b'\n').count();
     match (before, now) {
         (Some(before), Some(now)) => {
             let args = [
@@ -148,13 +153,20 @@ async fn read_body(between: &Between, entry: &Entry) -> Result<Body, GitError> {
                 before,
                 now,
             ];
-            Ok(Body::of_diff(git.run(&args, b"").await?, notes))
+            let said = git.run(&args, b"").await?;
+            match lines(&said) {
+                n if n > LINES_MAX => Ok(too_long(notes, &format!("{sizes}, {n} lines"))),
+                _ => Ok(Body::of_diff(said, notes)),
+            }
         }
         (Some(id), None) | (None, Some(id)) => {
             let blob =
                 Blob { path: String::new(), id: id.to_owned(), size: of(Some(id)).unwrap_or_default() };
             let bytes = git.contents(&[&blob]).await?.pop().unwrap_or_default();
-            Ok(Body::of_one(bytes, now.is_some(), notes))
+            match lines(&bytes) {
+                n if n > LINES_MAX => Ok(too_long(notes, &format!("{sizes}, {n} lines"))),
+                _ => Ok(Body::of_one(bytes, now.is_some(), notes)),
+            }
         }
         (None, None) => Ok(Body::of_notes(notes)),
     }
@@ -187,11 +199,9 @@ impl<K: PartialEq, T> Shelf<K, T> {
         Some(it)
     }
 
-    /// Keeps it. What is heavier than all that may be kept is not.
+    /// Keeps it, and what was used last besides up to a weight. What was put last is kept however heavy it is, for whoever wanted it
+    /// wants more of it soon.
     fn put(&self, key: K, it: Arc<T>, weight: usize, most: usize) {
-        if weight > most {
-            return;
-        }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|it| it.key != key);
         let mut sum: usize = all.iter().map(|it| it.weight).sum();

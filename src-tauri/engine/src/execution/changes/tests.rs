@@ -208,7 +208,31 @@ async fn a_long_file_is_read_once_and_what_is_kept_has_a_bound() {
     }
     shelf.put(9, Arc::new(9), 11, 10);
     let kept: Vec<u32> = (0..10).filter(|it| shelf.find(it).is_some()).collect();
-    assert_eq!(kept, [0, 2, 3]);
+    // And what was put last, however heavy it is, for whoever wants it wants more of it.
+    assert_eq!(kept, [9]);
+}
+
+#[tokio::test]
+async fn a_file_of_more_lines_than_anybody_scrolls_through_is_said_and_not_held() {
+    let scene = Scene::new();
+    let from = scene.commit();
+    scene.write(b"new", "\n".repeat(LINES_MAX + 1).as_bytes());
+    scene.write(b"just", "\n".repeat(LINES_MAX).as_bytes());
+    let to = scene.commit();
+    let (_, notes, rows) = scene.file(&scene.between(&from, &to), "new").await;
+    assert!(
+        rows.is_empty() && notes.concat().contains("Too long") && notes.concat().contains("1000001 lines"),
+        "{notes:?}"
+    );
+    let (_, notes, rows) = scene.file(&scene.between(&from, &to), "just").await;
+    assert!(!rows.is_empty() && !notes.concat().contains("Too long"), "{notes:?}");
+    scene.write(b"just", "x\n".repeat(LINES_MAX).as_bytes());
+    let now = scene.commit();
+    let (_, notes, rows) = scene.file(&scene.between(&to, &now), "just").await;
+    assert!(
+        rows.is_empty() && notes.concat().contains(" lines") && notes.concat().contains("Too long"),
+        "{notes:?}"
+    );
 }
 
 #[test]
