@@ -8,6 +8,7 @@ use pilothouse_contract::pull::PullState;
 use pilothouse_testkit::agent::{ShellAgent, task_file};
 use pilothouse_testkit::home::Home;
 use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -109,6 +110,39 @@ fn a_risky_change_is_looked_at_and_taken_back_as_a_pull_request_like_any_other()
     assert!(again.contains("taken back by pr2 already"), "{again}");
     let twice = home.try_json(&["sample", "verdict", "pr1", "fine", "--minutes", "1"]).fault();
     assert!(twice.contains("said revert of pr1 already"), "{twice}");
+}
+
+#[test]
+fn what_landed_is_toured_in_the_window_by_keys_alone_area_by_area() {
+    let scene = scene("");
+    let workflow = "---\npilothouse:\n  completeness: 'off'\n  checks: [test -d src]\n  risk: { high: ['src/**'] }\n---\n";
+    scene.repo.commit(&[("WORKFLOW.md", workflow)], "Look at all of it");
+    for (n, item) in [(1, "001-small"), (2, "002-money")] {
+        scene.start(item, "policy");
+        assert!(scene.over(n));
+    }
+    let window = Window::open(&scene.home, Options::default());
+    window.wait(".annunciator");
+    window.wait("[data-bay=Landed]");
+    window.keys("ctrl+3");
+    // Both are of the same class: area by area.
+    window.wait_text("[data-bay=to-look] [data-subject=pr1] [data-name=area]", "src");
+    window.wait_text("[data-bay=to-look] [data-subject=pr2] [data-name=area]", "src/billing");
+    window.wait("[data-subject=pr1][aria-selected=true]");
+    window.wait_text("[data-name=tour]", "1 of 2 to look at.");
+    window.keys("x");
+    window.wait("[data-name=verdict] [data-name=words]:focus");
+    window.type_text("It rounds wrongly.");
+    window.keys("ctrl+enter");
+    window.until("no dialog", || !window.find("[data-name=verdict]"));
+    // The next one is on the stage by itself.
+    window.wait("[data-subject=pr2][aria-selected=true]");
+    window.wait_text("[data-name=landbar]", "It is fine");
+    window.keys("f");
+    window.until("nothing to look at", || !window.find("[data-bay=to-look]"));
+    assert_eq!(scene.page("pr2")["pull"]["after"]["sampled"]["verdict"], json!("fine"));
+    let sampled = &scene.page("pr1")["pull"]["after"]["sampled"];
+    assert_eq!((&sampled["verdict"], &sampled["says"]), (&json!("fix"), &json!("It rounds wrongly.")));
 }
 
 #[test]

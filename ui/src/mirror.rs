@@ -17,7 +17,7 @@ use pilothouse_contract::attention::{Alarm, Sights, alarms};
 use pilothouse_contract::board::{Strip, Waits, strips};
 use pilothouse_contract::run::TaskState;
 use pilothouse_contract::underway::Plan;
-use pilothouse_contract::{At, Fleet, Record, SessionId, ask};
+use pilothouse_contract::{At, Call, Fleet, Record, SessionId, ask, wire};
 
 use crate::ipc::{self, FromFeed};
 
@@ -261,6 +261,7 @@ impl Mirror {
     fn look(self) {
         // One look at a time, so that no older answer comes after a newer one.
         let looks = StoredValue::new(false);
+        let (lines, status) = (StoredValue::new(Vec::<u8>::new()), StoredValue::new(Vec::<u8>::new()));
         // How many looks in a row found nothing new, and how many turns are let pass because of that.
         let calm = StoredValue::new((0_u32, 0_u32));
         let again = move || {
@@ -270,17 +271,23 @@ impl Mirror {
             looks.set_value(true);
             spawn_local(async move {
                 let mut news = false;
-                if let Ok(lines) = ipc::call(ask::session::List { all: false }).await {
-                    let lines: BTreeMap<_, _> = lines.into_iter().map(|it| (it.session.id, it)).collect();
-                    if self.sessions.with_untracked(|known| *known != lines) {
-                        self.sessions.set(lines);
-                        news = true;
-                    }
-                }
-                if let Ok(status) = ipc::call(ask::engine::Status {}).await
-                    && self.engine.with_untracked(|known| known.as_ref() != Some(&status))
+                // What is the same by its bytes is not read: at rest that is all that a look costs.
+                let new = |told: Result<Vec<u8>, _>, known: StoredValue<Vec<u8>>| {
+                    told.ok().filter(|it| known.with_value(|known| known != it))
+                };
+                if let Some(bytes) =
+                    new(ipc::request(&ask::session::List { all: false }.request()).await, lines)
+                    && let Ok(list) = wire::decode::<Vec<SessionLine>>(&bytes)
                 {
-                    self.engine.set(Some(status));
+                    lines.set_value(bytes);
+                    self.sessions.set(list.into_iter().map(|it| (it.session.id, it)).collect());
+                    news = true;
+                }
+                if let Some(bytes) = new(ipc::request(&ask::engine::Status {}.request()).await, status)
+                    && let Ok(said) = wire::decode::<EngineStatus>(&bytes)
+                {
+                    status.set_value(bytes);
+                    self.engine.set(Some(said));
                 }
                 self.look_at_waits().await;
                 let equal = if news { 0 } else { calm.get_value().0.saturating_add(1) };

@@ -9,7 +9,7 @@ use pilothouse_contract::board::Subject;
 use pilothouse_contract::forge::{ForgePull, Merge, Reach};
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::waits::waits;
-use pilothouse_contract::{Event, Fleet, ask};
+use pilothouse_contract::{Event, Fleet, PullId, ask};
 
 use crate::board::Filter;
 use crate::desk::{Desk, desk};
@@ -48,13 +48,25 @@ fn sorted(desk: Desk) -> Vec<Pull> {
     };
     let mut list: Vec<Pull> =
         desk.mirror.fleet.with(|fleet| fleet.pulls.values().filter(fits).cloned().collect());
-    // Open ones first, the oldest of them on top; then what is to be looked at, the riskiest first; then what is over, the newest first.
+    // Open ones first, the oldest of them on top; then what is to be looked at, the riskiest first and area by area; then what is over, the newest first.
     list.sort_by_key(|it| match Part::of(it) {
-        part @ Part::Open => (part, 0, it.opened.0),
-        part @ Part::ToLook => (part, -(class(it) as i64), it.moved.0),
-        part @ Part::Over => (part, 0, -it.moved.0),
+        part @ Part::Open => (part, 0, String::new(), it.opened.0),
+        // Those of one area stand together: who looks at one has the others of it in mind.
+        part @ Part::ToLook => (part, -(class(it) as i64), area(it), it.moved.0),
+        part @ Part::Over => (part, 0, String::new(), -it.moved.0),
     });
     list
+}
+
+/// Where most of a change is.
+fn area(it: &Pull) -> String {
+    it.review.risk.as_ref().and_then(|it| it.areas.first().cloned()).unwrap_or_default()
+}
+
+/// What a person is to look at, in the order of the list.
+pub(crate) fn to_look(desk: Desk) -> Vec<PullId> {
+    let all = sorted(desk).into_iter().filter(|it| Part::of(it) == Part::ToLook);
+    all.map(|it| it.id).collect()
 }
 
 /// Each with what it waits for first.
@@ -104,11 +116,13 @@ pub(crate) fn PullList() -> impl IntoView {
             };
             let risk = it.review.risk.as_ref().map(|it| view! { <span class="class" data-risk=it.class.word()>{it.class.word()}" risk"</span> });
             let n = it.review.unanswered().count();
+            let area = (part == Part::ToLook).then(|| area(&it)).filter(|it| !it.is_empty());
+            let area = area.map(|it| view! { <span class="ctx" data-name="area">{one(&it)}</span> });
             let open = (n > 0).then(|| view! { <span class="ctx">{format!("{n} open")}</span> });
             view! {
                 <li class="strip" role="option" data-subject=it.id.to_string() data-p=p data-cocked=p.map(|_| "") aria-selected=selected on:click=move |_| desk.place.pull.set(Some(choose.clone()))>
                     <div class="l"><span class="call">{it.id.to_string().to_uppercase()}</span>{alarm.map(|it| view! { <Chip p=it.priority seen=seen/> })}<span class="title cut">{one(&it.title)}</span><span class="age">{move || age(desk.mirror.now.get(), moved)}</span></div>
-                    <div class="l"><span class="why cut">{one(&why)}</span>{risk}{open}<span class="ctx">{format!("+{} −{}", it.size.added, it.size.removed)}</span></div>
+                    <div class="l"><span class="why cut">{one(&why)}</span>{area}{risk}{open}<span class="ctx">{format!("+{} −{}", it.size.added, it.size.removed)}</span></div>
                 </li>
             }
         }).collect_view()

@@ -316,7 +316,7 @@ pub fn rates(fleet: &Fleet, project: Option<ProjectId>) -> Vec<Rates> {
             project.is_none_or(|project| it.project == project) && it.state.is_over() && is_of(it, class_of)
         });
         let ended: Vec<&Pull> = ended.collect();
-        let again = |it: &&&Pull| it.state == PullState::Bounced || it.review.patches() > 1;
+        let again = |it: &&&Pull| it.bounces > 0 || it.state == PullState::Bounced || it.review.patches() > 1;
         Rates {
             class: class_of,
             landed: count(all.len()),

@@ -62,6 +62,9 @@ pub struct Pull {
     /// Its place in the queue, once somebody said yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
+    /// How often it was sent back.
+    #[serde(default, skip_serializing_if = "crate::wait::is_zero")]
+    pub bounces: u32,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

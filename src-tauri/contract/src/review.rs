@@ -128,6 +128,16 @@ impl Review {
         self.rounds.iter().any(|it| it.key == key && it.patch == patch && it.ended.is_some())
     }
 
+    /// The first of those who review by the policy that did not look at the patch of now to the end.
+    #[must_use]
+    pub fn fresh<'a>(&self, policy: &'a ReviewPolicy) -> Option<&'a Writer> {
+        policy.agents.iter().find(|by| {
+            !self.rounds.iter().any(|round| {
+                round.patch == self.patch && round.ended.is_some() && round.by.agent.name == by.agent.name
+            })
+        })
+    }
+
     /// Lenses of the round under way that nobody said anything of.
     #[must_use]
     pub fn open_lenses(&self) -> Vec<&str> {

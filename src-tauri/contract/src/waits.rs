@@ -9,6 +9,7 @@ use crate::ids::PullId;
 use crate::project::Line;
 use crate::pull::{Pull, PullState};
 use crate::review::Stage;
+use crate::run::RunState;
 use crate::session::SessionKind;
 use crate::time::At;
 
@@ -74,6 +75,8 @@ pub enum On {
     },
     /// A person paused its run, or everything.
     Paused,
+    /// Its run is parked: nothing of it goes on by itself.
+    Parked,
     /// It is being landed.
     Landing,
 }
@@ -88,6 +91,13 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
     let mut all = Vec::new();
     if pull.state.is_over() {
         return all;
+    }
+    // While its run is parked nothing else that it waits for comes.
+    if let Some(run) = fleet.runs.get(&pull.run).filter(|it| it.state == RunState::Parked) {
+        let says = format!("{} is parked: {}", run.id, run.why);
+        let item = fleet.items.get(&run.item).map(|it| it.slug.clone()).unwrap_or_default();
+        let ends = format!("pilothouse run start {item}, or pilothouse run stop {}", run.id);
+        return vec![wait(On::Parked, run.moved, says, ends)];
     }
     let is_approved = pull.is_approved();
     if !is_approved && pull.state == PullState::WaitsForApproval {

@@ -177,5 +177,6 @@ fn landbar(pull: &Pull) -> AnyView {
         1 => format!("{says} A finding is not answered yet, and it does not land before."),
         n => format!("{says} {n} findings are not answered yet, and it does not land before."),
     };
-    view! { <footer class="landbar" data-name="landbar" data-state=pull.state.word()><Icon name=icon/><span class="cut">{one(&says)}</span><span class="push">{buttons}</span></footer> }.into_any()
+    let tour = pull.after.waits().then(|| super::sample::place(pull.id));
+    view! { <footer class="landbar" data-name="landbar" data-state=pull.state.word()><Icon name=icon/><span class="cut">{one(&says)}" "{tour}</span><span class="push">{buttons}</span></footer> }.into_any()
 }

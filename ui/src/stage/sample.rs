@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use pilothouse_contract::after::{Verdict as Says, class};
+use pilothouse_contract::board::Subject;
 use pilothouse_contract::pull::Pull;
 use pilothouse_contract::{At, Call, PullId, ask};
 
@@ -17,11 +18,16 @@ thread_local! {
     static LOOK: Cell<Option<(PullId, At)>> = const { Cell::new(None) };
 }
 
-/// Somebody begins to look at a change.
+/// Somebody begins to look at a change, for as long as it is on the stage: who comes back later begins anew.
 pub(super) fn begin(desk: Desk, pull: PullId) {
     if LOOK.get().is_none_or(|it| it.0 != pull) {
         LOOK.set(Some((pull, desk.mirror.now.get_untracked())));
     }
+    on_cleanup(move || {
+        if LOOK.get().is_some_and(|it| it.0 == pull) {
+            LOOK.set(None);
+        }
+    });
 }
 
 /// So many minutes it was looked at.
@@ -72,10 +78,37 @@ pub(super) fn answers() -> AnyView {
     .into_any()
 }
 
+/// Which of those that are to be looked at it is.
+pub(super) fn place(pull: PullId) -> impl IntoView {
+    let desk = desk();
+    let says = move || {
+        let all = crate::pulls::to_look(desk);
+        let at = all.iter().position(|it| *it == pull)?;
+        (all.len() > 1).then(|| format!("{} of {} to look at.", at + 1, all.len()))
+    };
+    view! { <span data-name="tour">{says}</span> }
+}
+
+/// The one that is to be looked at after this one; the first again behind the last.
+fn next(desk: Desk, pull: PullId) -> Option<PullId> {
+    let all = untrack(|| crate::pulls::to_look(desk));
+    let at = all.iter().position(|it| *it == pull)?;
+    all.get(at + 1).or_else(|| all.first()).copied().filter(|it| *it != pull)
+}
+
+/// Goes on to the next one, unless somebody went elsewhere meanwhile.
+fn go_on(desk: Desk, pull: PullId, next: Option<PullId>) {
+    let here = untrack(|| desk.on_stage()) == Some(Subject::Pull(pull));
+    if let Some(next) = next.filter(|_| here) {
+        desk.place.pull.set(Some(Subject::Pull(next)));
+    }
+}
+
 /// It is fine.
 pub(crate) fn fine(desk: Desk, pull: PullId) {
-    let (verdict, minutes) = (Says::Fine, minutes(desk, pull));
-    desk.act("It is fine", ask::after::Sample { pull, verdict, minutes, says: String::new() }.request());
+    let (verdict, minutes, next) = (Says::Fine, minutes(desk, pull), next(desk, pull));
+    let sample = ask::after::Sample { pull, verdict, minutes, says: String::new() }.request();
+    desk.act_then("It is fine", sample, move |desk, _| go_on(desk, pull, next));
 }
 
 /// What is wrong with it.
@@ -92,17 +125,21 @@ pub(crate) fn Verdict(pull: PullId, back: bool) -> impl IntoView {
         }
         let verdict = if back { Says::Revert } else { Says::Fix };
         let minutes = minutes(desk, pull);
+        let next = next(desk, pull);
         let sample = ask::after::Sample { pull, verdict, minutes, says: says.clone() }.request();
         desk.fault.set(None);
         if !back {
-            desk.act_then("Say what is wrong with it", sample, move |desk, _| desk.place.overlay.set(None));
+            desk.act_then("Say what is wrong with it", sample, move |desk, _| {
+                desk.place.overlay.set(None);
+                go_on(desk, pull, next);
+            });
             return;
         }
         // First what may be refused: a verdict is given once.
         let request = ask::after::TakeBack { pull, because: says }.request();
         desk.act_then("Take it back", request, move |desk, _| {
             desk.place.overlay.set(None);
-            desk.act("Say what is wrong with it", sample);
+            desk.act_then("Say what is wrong with it", sample, move |desk, _| go_on(desk, pull, next));
         });
     };
     let (asks, label) =

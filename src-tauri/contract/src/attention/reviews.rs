@@ -12,8 +12,8 @@ pub(super) fn reviews(fleet: &Fleet, list: &mut Vec<Alarm>) {
             continue;
         };
         // What is parked is asked about once, and a project that is off the list not at all.
-        let is_live = fleet.runs.get(&pull.run).is_some_and(|it| it.state.is_live());
-        if !is_live || fleet.projects.get(&pull.project).is_none_or(|it| it.removed) {
+        let Some(run) = fleet.runs.get(&pull.run).filter(|it| it.state.is_live()) else { continue };
+        if fleet.projects.get(&pull.project).is_none_or(|it| it.removed) {
             continue;
         }
         let open = pull.review.unanswered().count();
@@ -23,8 +23,11 @@ pub(super) fn reviews(fleet: &Fleet, list: &mut Vec<Alarm>) {
             answers.push(answer("Approve and land", call(ask::pull::Approve { pull: pull.id, head: read })));
         }
         answers.push(answer("Open", Deed::Open(Subject::Pull(pull.id))));
-        let again = ask::review::Ask { pull: pull.id, agent: None, because: None };
-        answers.push(answer("Review it once more", call(again)));
+        // Only where somebody is left who did not look at just this: nobody looks twice.
+        if pull.review.fresh(&run.policy.review).is_some() {
+            let again = ask::review::Ask { pull: pull.id, agent: None, because: None };
+            answers.push(answer("Review it once more", call(again)));
+        }
         list.push(Alarm {
             key: format!("review {} {}", pull.id, stands.since.0),
             family: Family::NeedsYou,

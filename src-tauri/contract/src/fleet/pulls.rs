@@ -63,6 +63,7 @@ impl Fleet {
                     it.state = to.clone();
                     it.why.clone_from(why);
                     it.moved = at;
+                    it.bounces += u32::from(*to == PullState::Bounced);
                 });
                 let fate = match to {
                     PullState::Landed { .. } => Some(true),

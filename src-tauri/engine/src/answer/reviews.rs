@@ -71,13 +71,7 @@ impl Answer<ask::review::Ask> for Desk {
             None => {
                 let policy = self.engine.fleet().runs.get(&it.run).map(|it| it.policy.review.clone());
                 let policy = policy.unwrap_or_default();
-                let looked = |name: &str| {
-                    it.review.rounds.iter().any(|round| {
-                        round.patch == it.review.patch && round.ended.is_some() && round.by.agent.name == name
-                    })
-                };
-                let by = policy.agents.into_iter().find(|it| !looked(&it.agent.name));
-                by.ok_or_else(|| {
+                it.review.fresh(&policy).cloned().ok_or_else(|| {
                     let why = if policy.off.is_empty() {
                         "whoever is named looked at it already"
                     } else {

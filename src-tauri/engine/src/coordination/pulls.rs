@@ -63,6 +63,7 @@ impl Work<'_> {
                 checking: None,
                 given_up: Vec::new(),
                 queued: None,
+                bounces: 0,
                 opened: self.now,
                 moved: self.now,
             }),

@@ -193,6 +193,16 @@ fn each_wait_has_its_cause_its_age_and_what_ends_it() {
     let check = desk.until(is_check(Gate::Landing));
     assert!(says(&desk, 2).starts_with("check 1 of 1 runs: `all`"), "{}", says(&desk, 2));
     assert!(says(&desk, 3).contains("ahead of it in the queue, pr2 the last of them"), "{}", says(&desk, 3));
+    // Nothing that it waits for comes while its run is parked, and so it waits for a person.
+    let mut fleet = desk.fleet.clone();
+    if let Some(run) = fleet.runs.get_mut(&RunId(3)) {
+        (run.state, run.why) = (RunState::Parked, "its branch is gone".to_owned());
+    }
+    let waits = pilothouse_contract::waits::waits(&fleet, desk.pull_of(3));
+    assert_eq!(
+        waits.iter().map(|it| it.says.as_str()).collect::<Vec<_>>(),
+        ["r3 is parked: its branch is gone"]
+    );
     desk.take(Input::PauseAll { paused: true });
     assert!(says(&desk, 3).starts_with("p paused everything"), "{}", says(&desk, 3));
     desk.take(Input::PauseAll { paused: false });

@@ -142,6 +142,7 @@ mod tests {
             review: pilothouse_contract::review::Review::default(),
             approval: None,
             after: pilothouse_contract::after::After::default(),
+            bounces: 0,
             opened: At(1),
             moved: At(2),
         }
