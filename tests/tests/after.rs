@@ -113,6 +113,26 @@ fn a_risky_change_is_looked_at_and_taken_back_as_a_pull_request_like_any_other()
 }
 
 #[test]
+fn what_takes_back_and_was_sent_back_is_made_anew() {
+    let scene = scene("");
+    let home = &scene.home;
+    scene.start("002-money", "policy");
+    assert!(scene.over(1));
+    let workflow =
+        |check: &str| format!("---\npilothouse:\n  completeness: 'off'\n  checks: ['{check}']\n---\n");
+    scene.repo.commit(&[("WORKFLOW.md", &workflow("test -e src/billing/total.sh"))], "Hold it to be there");
+    home.json(&["pr", "revert", "pr1", "it charges twice"]);
+    assert!(!scene.over(2), "the check fails without it");
+    let on = home.try_json(&["run", "start", "revert-pr1"]).fault();
+    assert!(on.contains("r2 takes pr1 back") && on.contains("made anew"), "{on}");
+    home.json(&["run", "stop", "r2"]);
+    scene.repo.commit(&[("WORKFLOW.md", &workflow("test -d src"))], "Hold it to less");
+    home.json(&["pr", "revert", "pr1", "it charges twice"]);
+    assert!(scene.over(3));
+    assert!(!scene.repo.path().join("src/billing/total.sh").exists());
+}
+
+#[test]
 fn what_landed_is_toured_in_the_window_by_keys_alone_area_by_area() {
     let scene = scene("");
     let workflow = "---\npilothouse:\n  completeness: 'off'\n  checks: [test -d src]\n  risk: { high: ['src/**'] }\n---\n";

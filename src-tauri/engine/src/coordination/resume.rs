@@ -28,6 +28,15 @@ impl Work<'_> {
             ))
             .command("try again in a moment", format!("pilothouse run start {}", item.slug)));
         }
+        // What takes a change back has no tasks to work at: it is made anew from where everything stands now.
+        if let Some(pull) = run.takes_back {
+            return Err(Fault::refused(format!(
+                "{} takes {pull} back and was made for another state of things: it is made anew, not gone on with",
+                run.id
+            ))
+            .command("put this one away", format!("pilothouse run stop {}", run.id))
+            .command("and take it back anew", format!("pilothouse pr revert {pull} WHY")));
+        }
         let outside = changes(run, &facts);
         let tasks = merged(&run.tasks, facts.spec.tasks.clone());
         if tasks.iter().all(|task| matches!(task.state, TaskState::DoneBefore | TaskState::Skipped)) {
