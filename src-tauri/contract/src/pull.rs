@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::after::After;
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId};
+use crate::published::Published;
 use crate::queue::{Queued, Said};
 use crate::review::Review;
 use crate::time::At;
@@ -62,6 +63,9 @@ pub struct Pull {
     /// Its place in the queue, once somebody said yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
+    /// What it is on another forge, once a person had it sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

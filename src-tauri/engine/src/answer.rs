@@ -13,6 +13,7 @@ mod instructions;
 mod items;
 mod keyboard;
 mod projects;
+mod publish;
 mod pulls;
 mod questions;
 mod records;

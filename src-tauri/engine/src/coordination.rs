@@ -19,6 +19,7 @@ mod input;
 mod issues;
 mod line;
 mod outside;
+mod publish;
 mod pulls;
 mod questions;
 mod queue;
@@ -44,9 +45,10 @@ pub use budgets::slow;
 pub use draft::{DraftFacts, DraftRead, Drafting, RefineFacts};
 pub use effect::{
     Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Measured, Merged,
-    Outcome, PendingEffect,
+    NotSent, Outcome, PendingEffect,
 };
 pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
+pub use publish::Publishing;
 pub use review::{AnswerRead, Reviewing, Said};
 pub use schedule::Schedules;
 
@@ -156,6 +158,7 @@ pub fn decide(
         Input::ApprovePull { pull, head } => work.approve_pull(pull, head.as_ref())?,
         Input::LandPull { pull } => work.land_asked(pull)?,
         Input::EscapePull { pull, why } => work.escape(pull, &why)?,
+        Input::Publishing(it) => work.publishing(it)?,
         Input::CheckoutChanged { project } => work.checkout_changed(project),
         Input::Done { effect, outcome } => work.done(effect, outcome),
         Input::KeepAwake { on } if work.fleet.keep_awake != on => work.emit(Event::KeepAwake { on }),
@@ -244,6 +247,7 @@ impl Work<'_> {
             (Effect::ReadAnswer { pull, session }, Outcome::AnswerRead(read)) => {
                 self.answer_read(pull, session, read);
             }
+            (Effect::Publish { pull, head }, Outcome::Published(sent)) => self.sent(pull, &head, sent),
             // What has no consequence, and what does not fit together.
             _ => {}
         }

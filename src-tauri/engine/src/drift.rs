@@ -172,6 +172,7 @@ impl Engine {
             | Effect::Propose { .. }
             | Effect::EndSession { .. }
             | Effect::DropBranch { .. }
+            | Effect::Publish { .. }
             | Effect::Rest { .. }
             | Effect::Wait { .. } => return None,
         };

@@ -337,6 +337,7 @@ impl Asker {
                     self.missed = self.missed.wrapping_add(MISSED_MAX);
                 }
                 let known = self.heard(repos, what, reading, now).await;
+                self.engine.forge_answers(&self.reach.host);
                 self.pace.answered(now, what, self.known.values().any(ForgePull::is_moving), known.as_ref());
             }
             Err(error) => {

@@ -12,7 +12,7 @@ use pilothouse_contract::worktree::WorktreeState;
 use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId, ask};
 
 use crate::coordination::{
-    Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
+    Advanced, CheckAsked, Effect, Integrated, Landing, Merged, NotSent, Outcome, PendingEffect,
 };
 use crate::engine::Engine;
 use crate::execution::attempts::Matter;
@@ -56,6 +56,7 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::Wait { .. } => Outcome::Waited(None),
         Effect::ReadDraft { .. } => Outcome::DraftRead(Err(why)),
         Effect::ReadAnswer { .. } => Outcome::AnswerRead(Err(why)),
+        Effect::Publish { .. } => Outcome::Published(Err(NotSent { fault: Fault::bug(why), again: false })),
     }
 }
 
@@ -197,6 +198,7 @@ impl Engine {
                     None => None,
                 }
             }
+            Effect::Publish { pull, head } => Some(Outcome::Published(self.publish(*pull, head).await)),
             Effect::DropBranch { project, branch, at } => {
                 let project = self.fleet().projects.get(project).cloned();
                 if let Some(project) = project {

@@ -95,6 +95,16 @@ impl Fake {
         git::make(&root, it)
     }
 
+    /// Protects the branches of a repository that git reaches, by a pattern of the shell: nobody pushes there.
+    ///
+    /// # Errors
+    /// If git's hook cannot be written.
+    pub fn protect(&self, full: &str, pattern: &str) -> std::io::Result<()> {
+        let world = held(&self.world);
+        let repo = world.repo(full).ok_or_else(|| std::io::Error::other("there is no such repository"))?;
+        git::protect(&world.root, repo, pattern)
+    }
+
     /// Fills the world with what there is to see: by recorded webhooks and by a few pull requests in all their states.
     ///
     /// # Errors
@@ -362,6 +372,10 @@ async fn by_git(
         return asks.body(Body::from("a token is needed")).unwrap_or_default();
     };
     let Some(repo) = found else { return plain(404, "Repository not found.") };
+    let writes = request.1 == "git-receive-pack" || request.2.contains("git-receive-pack");
+    if writes && held(world).readers.contains(&(who.clone(), repo.full())) {
+        return plain(403, &format!("Permission to {}.git denied to {who}.", repo.full()));
+    }
     match git::serve(&root, &repo, request, headers, Some(&who), body).await {
         Ok(answer) => {
             if request.1 == "git-receive-pack" {

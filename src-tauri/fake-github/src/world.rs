@@ -25,6 +25,8 @@ pub struct World {
     pub asked: Vec<Asked>,
     /// Logins by device that are under way, by device code.
     pub devices: BTreeMap<String, Device>,
+    /// Who may only read, and where: a login and a repository.
+    pub readers: BTreeSet<(String, String)>,
     /// Whether apps may log in by device.
     pub no_device_flow: bool,
     /// Below this lie the repositories that git reaches.

@@ -129,6 +129,7 @@ fn prose(
         <section><h3>"What"</h3>{what}</section>
         <section><h3>"Why"</h3><p>{many(&pull.body.why)}</p></section>
         {super::sample::after(pull)}
+        {super::published::section(pull)}
         {super::review::sections(pull, mix)}
         <section><h3>"How verified"<span class="n">{format!("{held} of {} proofs hold", pull.body.verified.len())}</span></h3><ul class="proofs">{proofs}</ul></section>
         <section><h3>"Checks"<span class="n">{format!("{passed} of {} passed {}", pull.checks.len(), result.unwrap_or_default())}</span></h3><ul class="proofs" data-name="pull-checks">{checks}</ul></section>

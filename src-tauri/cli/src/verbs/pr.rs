@@ -12,7 +12,7 @@ use pilothouse_engine::ports::clock;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::{change, forge, pr_review};
+use super::{change, forge, pr_publish, pr_review};
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
 use crate::out::{Out, short, table};
 
@@ -104,6 +104,15 @@ pub(crate) enum Verb {
         /// Why
         because: String,
     },
+    /// Send it to the forge of its project: its head to a branch of its own, and a pull request there
+    Publish {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// Send nothing, and show what would be sent
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Land it now, or hear what is missing
     Land {
         /// Its id
@@ -189,6 +198,11 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         Verb::Revert { pull, because } => {
             let run = desk::call(ask::after::TakeBack { pull, because }).await?;
             out.value(&run, |it| format!("{} takes back {pull}: pilothouse run show {}", it.id, it.id));
+            Ok(HOLDS)
+        }
+        Verb::Publish { pull, dry_run } => {
+            let page = desk::call(ask::forge::Publish { pull, dry: dry_run }).await?;
+            out.value(&page, |it| if dry_run { pr_publish::would(it) } else { pr_publish::sent(it) });
             Ok(HOLDS)
         }
         Verb::Land { pull, why, .. } => {
@@ -328,6 +342,7 @@ pub(super) fn page_of(page: &ask::pull::PullPage, diff: bool) -> String {
         }
         None => {}
     }
+    says.push_str(&pr_publish::line(it));
     says.push_str(&pr_review::after(it));
     if diff {
         says.push('\n');

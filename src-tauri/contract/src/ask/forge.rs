@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::forge::{ForgePull, Reach};
-use crate::ids::ProjectId;
+use crate::ids::{ProjectId, PullId};
 
 /// What is known of forges and their pull requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,4 +46,14 @@ pub struct Refresh {
     /// The host; all if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+}
+
+/// Sends a pull request of ours to the forge that its project's `origin` lies at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publish {
+    /// Which.
+    pub pull: PullId,
+    /// Only say what would be sent.
+    #[serde(default)]
+    pub dry: bool,
 }

@@ -36,6 +36,7 @@ impl Work<'_> {
             self.engine(Event::PullRenewed { pull, head: head.clone(), body, commits, size });
             self.in_pull(&it, &format!("{pull} proposes {} now", head.short()));
             self.merge_again(pull, "proposed anew");
+            self.send(pull);
             self.weighed(pull, risk, patch);
             return;
         }
@@ -63,6 +64,7 @@ impl Work<'_> {
                 checking: None,
                 given_up: Vec::new(),
                 queued: None,
+                published: None,
                 opened: self.now,
                 moved: self.now,
             }),

@@ -475,6 +475,8 @@ impl World {
             Effect::ReadAnswer { pull, session } => {
                 Outcome::AnswerRead(self.read_answer(*pull, *session, fleet))
             }
+            // Nobody publishes here.
+            Effect::Publish { .. } => Outcome::Published(Ok(None)),
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done

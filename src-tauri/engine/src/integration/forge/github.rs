@@ -5,6 +5,7 @@
 
 mod answers;
 mod http;
+pub mod publish;
 pub mod queries;
 
 use std::collections::BTreeMap;

@@ -41,3 +41,31 @@ pub fn again() -> String {
 {PULL}"
     )
 }
+
+/// A pull request that was opened or found by us, in as few words as we need.
+const OURS: &str = "fragment Ours on PullRequest { id number url baseRefName isCrossRepository }";
+
+/// A repository, and what is open from one of its branches.
+#[must_use]
+pub fn before() -> String {
+    format!(
+        "query Before($owner: String!, $name: String!, $branch: String!) {{
+  repository(owner: $owner, name: $name) {{
+    id defaultBranchRef {{ name }}
+    pullRequests(headRefName: $branch, states: [OPEN], first: 20) {{ nodes {{ ...Ours }} }}
+  }}
+}}
+{OURS}"
+    )
+}
+
+/// Opens a pull request.
+#[must_use]
+pub fn create() -> String {
+    format!(
+        "mutation Create($input: CreatePullRequestInput!) {{
+  createPullRequest(input: $input) {{ pullRequest {{ ...Ours }} }}
+}}
+{OURS}"
+    )
+}
