@@ -32,8 +32,45 @@ pub struct Published {
     /// Why the newest head is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
+    /// Its landing there, while the forge is to land it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landing: Option<Landing>,
     /// When a person said that it is to be there.
     pub since: At,
+}
+
+/// A landing by another forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// The head that has the yes.
+    pub head: Oid,
+    /// How far it is.
+    pub stage: Stage,
+    /// What it waits for there, in words.
+    pub says: String,
+    /// Since when it is to land.
+    pub since: At,
+    /// When it came to this stage.
+    pub at: At,
+}
+
+/// How far a landing by another forge is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "stage")]
+pub enum Stage {
+    /// The forge is being asked.
+    Asked,
+    /// It cannot be asked yet; it is tried again when the forge tells how it stands.
+    Later,
+    /// It is the forge's.
+    Taken,
+    /// It is not to land now, and the forge is asked to let go of it.
+    LettingGo,
+    /// It landed there, and what landed is being fetched or is here.
+    Merged {
+        /// What landed.
+        commit: Oid,
+    },
 }
 
 /// What a forge calls a pull request.
@@ -85,6 +122,35 @@ pub enum Happened {
         /// Whether it is tried again by itself.
         again: bool,
     },
+    /// The forge is to land it.
+    LandAsked {
+        /// Which head.
+        head: Oid,
+    },
+    /// The forge has taken it.
+    LandTaken {
+        /// How, in words.
+        says: String,
+    },
+    /// The forge cannot be asked yet.
+    LandLater {
+        /// Why.
+        says: String,
+    },
+    /// It stands otherwise there.
+    LandSays {
+        /// How.
+        says: String,
+    },
+    /// It landed there.
+    LandMerged {
+        /// As which commit.
+        commit: Oid,
+    },
+    /// The forge is not to land it now, and is asked to let go of it.
+    LandNot,
+    /// The forge let go of it.
+    LandFree,
 }
 
 /// Where a pull request of ours is to be on a forge.
@@ -108,6 +174,13 @@ impl Happened {
             Self::Asked { .. } => "publish-asked",
             Self::Sent { .. } => "published",
             Self::Failed { .. } => "publish-failed",
+            Self::LandAsked { .. } => "forge-asked",
+            Self::LandTaken { .. } => "forge-took",
+            Self::LandLater { .. } => "forge-waits",
+            Self::LandSays { .. } => "forge-tells",
+            Self::LandMerged { .. } => "forge-landed",
+            Self::LandNot => "forge-told-to-let-go",
+            Self::LandFree => "forge-let-go",
         }
     }
 
@@ -121,6 +194,13 @@ impl Happened {
             Self::Asked { place: None, head } => format!("is to be published with {}", head.short()),
             Self::Sent { head, named } => format!("is published with {}: {}", head.short(), named.url),
             Self::Failed { why, .. } => format!("is not published: {why}"),
+            Self::LandAsked { head } => format!("is to land there with {}", head.short()),
+            Self::LandTaken { says } | Self::LandLater { says } | Self::LandSays { says } => {
+                format!("there: {says}")
+            }
+            Self::LandMerged { commit } => format!("landed there as {}", commit.short()),
+            Self::LandNot => "is not to land there now".to_owned(),
+            Self::LandFree => "does not land there now".to_owned(),
         }
     }
 }
@@ -130,7 +210,18 @@ impl Published {
     #[must_use]
     fn at(place: Place, since: At) -> Self {
         let Place { host, repo, branch, base } = place;
-        Self { host, repo, branch, base, heads: Vec::new(), there: None, named: None, trouble: None, since }
+        Self {
+            host,
+            repo,
+            branch,
+            base,
+            heads: Vec::new(),
+            there: None,
+            named: None,
+            trouble: None,
+            landing: None,
+            since,
+        }
     }
 
     /// Folds what happened.
@@ -155,6 +246,34 @@ impl Published {
                 let since = it.trouble.as_ref().filter(|it| it.why == *why).map_or(at, |it| it.since);
                 it.trouble = Some(Trouble { why: why.clone(), again: *again, since });
             }
+            Happened::LandAsked { head } => {
+                let says = format!("{} is asked to land it", it.host);
+                it.landing = Some(Landing { head: head.clone(), stage: Stage::Asked, says, since: at, at });
+            }
+            Happened::LandTaken { says } => it.land(Stage::Taken, says, at),
+            Happened::LandLater { says } => it.land(Stage::Later, says, at),
+            Happened::LandSays { says } => {
+                if let Some(landing) = &mut it.landing {
+                    landing.says.clone_from(says);
+                }
+            }
+            Happened::LandMerged { commit } => {
+                let says = format!("it landed there as {}", commit.short());
+                it.land(Stage::Merged { commit: commit.clone() }, &says, at);
+            }
+            Happened::LandNot => {
+                let says = format!("{} is asked to let go of it", it.host);
+                it.land(Stage::LettingGo, &says, at);
+            }
+            Happened::LandFree => it.landing = None,
+        }
+    }
+
+    fn land(&mut self, stage: Stage, says: &str, at: At) {
+        if let Some(landing) = &mut self.landing {
+            landing.stage = stage;
+            says.clone_into(&mut landing.says);
+            landing.at = at;
         }
     }
 

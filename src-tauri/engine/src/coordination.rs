@@ -32,6 +32,7 @@ mod seat;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod there;
 mod window;
 mod workflow;
 mod worktrees;
@@ -51,6 +52,7 @@ pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
 pub use publish::Publishing;
 pub use review::{AnswerRead, Reviewing, Said};
 pub use schedule::Schedules;
+pub use there::{LandAsked, Told};
 
 /// One decision under way: the fleet as it will be, and what is to be written down and done.
 #[derive(Debug)]
@@ -248,6 +250,13 @@ impl Work<'_> {
                 self.answer_read(pull, session, read);
             }
             (Effect::Publish { pull, head }, Outcome::Published(sent)) => self.sent(pull, &head, sent),
+            (Effect::AskLanding { pull, head }, Outcome::LandAsked(asked)) => {
+                self.land_was_asked(pull, &head, asked);
+            }
+            (Effect::LetGo { pull }, Outcome::LetGo(how)) => self.let_go(pull, how),
+            (Effect::FetchLanded { pull, commit }, Outcome::Fetched(how)) => {
+                self.landed_there(pull, &commit, how);
+            }
             // What has no consequence, and what does not fit together.
             _ => {}
         }

@@ -173,6 +173,9 @@ impl Engine {
             | Effect::EndSession { .. }
             | Effect::DropBranch { .. }
             | Effect::Publish { .. }
+            | Effect::AskLanding { .. }
+            | Effect::LetGo { .. }
+            | Effect::FetchLanded { .. }
             | Effect::Rest { .. }
             | Effect::Wait { .. } => return None,
         };

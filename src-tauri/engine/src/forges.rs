@@ -64,6 +64,13 @@ impl Forges {
         let _ending = heeded.wait_for(|it| *it >= n).await;
     }
 
+    /// Has a host asked soon: something was done there. Nobody waits for it.
+    pub(crate) fn look_soon(&self, host: &str) {
+        if let Some((door, _)) = self.doors().get(host) {
+            let _ending = door.send(oneshot::channel().0);
+        }
+    }
+
     fn repos(&self, host: &str) -> BTreeMap<String, ProjectId> {
         let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
         remotes
@@ -337,7 +344,7 @@ impl Asker {
                     self.missed = self.missed.wrapping_add(MISSED_MAX);
                 }
                 let known = self.heard(repos, what, reading, now).await;
-                self.engine.forge_answers(&self.reach.host);
+                self.engine.forge_answers(&self.reach.host).await;
                 self.pace.answered(now, what, self.known.values().any(ForgePull::is_moving), known.as_ref());
             }
             Err(error) => {

@@ -57,6 +57,11 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::ReadDraft { .. } => Outcome::DraftRead(Err(why)),
         Effect::ReadAnswer { .. } => Outcome::AnswerRead(Err(why)),
         Effect::Publish { .. } => Outcome::Published(Err(NotSent { fault: Fault::bug(why), again: false })),
+        Effect::AskLanding { .. } => {
+            Outcome::LandAsked(Err(NotSent { fault: Fault::bug(why), again: false }))
+        }
+        Effect::LetGo { .. } => Outcome::LetGo(Err(NotSent { fault: Fault::bug(why), again: false })),
+        Effect::FetchLanded { .. } => Outcome::Fetched(Err(NotSent { fault: Fault::bug(why), again: false })),
     }
 }
 
@@ -199,6 +204,13 @@ impl Engine {
                 }
             }
             Effect::Publish { pull, head } => Some(Outcome::Published(self.publish(*pull, head).await)),
+            Effect::AskLanding { pull, head } => {
+                Some(Outcome::LandAsked(self.ask_to_land(*pull, head).await))
+            }
+            Effect::LetGo { pull } => Some(Outcome::LetGo(self.let_go(*pull).await)),
+            Effect::FetchLanded { pull, commit } => {
+                Some(Outcome::Fetched(self.fetch_landed(*pull, commit).await))
+            }
             Effect::DropBranch { project, branch, at } => {
                 let project = self.fleet().projects.get(project).cloned();
                 if let Some(project) = project {

@@ -3,12 +3,13 @@
 //!
 //! Refuses: to push to what others land on, over what somebody else pushed, and to open a second one where the first is closed.
 
+mod landing;
+
 use pilothouse_contract::published::{Named, Page, Place, Published};
-use pilothouse_contract::pull::Pull;
 use pilothouse_contract::{Fault, Oid, PullId, text};
 use tokio::sync::Mutex;
 
-use crate::coordination::{Input, NotSent, Publishing};
+use crate::coordination::NotSent;
 use crate::engine::Engine;
 use crate::integration::forge::ask::ForgeError;
 use crate::integration::forge::github::publish::{Known, NotDone};
@@ -20,6 +21,8 @@ use crate::ports::clock;
 use crate::ports::git::GitError;
 use crate::ports::git::remote::Talk;
 
+/// One at a time: what was sent first is there before anything is sent on top of it, and forges count how much is made at once.
+static TURN: Mutex<()> = Mutex::const_new(());
 /// What somebody else said is told up to this length.
 const SAID_MAX: usize = 300;
 
@@ -31,17 +34,6 @@ struct Account {
 }
 
 impl Engine {
-    /// A forge answers: what could not be sent there before is tried again.
-    pub(crate) fn forge_answers(&self, host: &str) {
-        let waits = |it: &Pull| {
-            let of = it.published.as_ref().filter(|of| of.host == host);
-            of.and_then(|of| of.trouble.as_ref()).is_some_and(|it| it.again)
-        };
-        if self.fleet().pulls.values().any(waits) {
-            self.tell(Input::Publishing(Publishing::Again { host: host.to_owned() }));
-        }
-    }
-
     /// Where a pull request of ours goes, and with what words.
     ///
     /// # Errors
@@ -88,8 +80,6 @@ impl Engine {
 
     /// Sends a head; nothing if another one is wanted by now.
     pub(crate) async fn publish(&self, pull: PullId, head: &Oid) -> Result<Option<Named>, NotSent> {
-        // One at a time: what was sent first is there before anything is sent on top of it, and forges count how much is made at once.
-        static TURN: Mutex<()> = Mutex::const_new(());
         let _turn = TURN.lock().await;
         let (it, published, git_dir) = {
             let fleet = self.fleet();
@@ -105,6 +95,14 @@ impl Engine {
         let say = |error: NotDone| in_words(&error, of, &account.login);
         let known = github.before(&of.repo, &of.branch).await.map_err(say)?;
         may_go(of, &known)?;
+        // What still lands there by itself would land with what nobody said yes to.
+        let lands = self.fleet().lands_there(&it);
+        if let Some(named) = of.named.as_ref().filter(|_| lands && of.there.as_ref() != Some(head)) {
+            let there = github.there(std::slice::from_ref(&named.id)).await.map_err(say)?;
+            for it in &there {
+                github.take_back(it).await.map_err(say)?;
+            }
+        }
         let by_git = |error: GitError| git_in_words(&error, of, &account.login);
         let talk =
             Talk::begin(&git_dir, &github.remote(&of.repo), account.token.open()).await.map_err(by_git)?;

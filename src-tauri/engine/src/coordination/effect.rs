@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::DraftRead;
 use super::review::AnswerRead;
+use super::there::LandAsked;
 
 /// The number of an effect, given once: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,6 +193,25 @@ pub enum Effect {
         /// The head.
         head: Oid,
     },
+    /// Ask the forge that a pull request is published at to land just that head.
+    AskLanding {
+        /// The pull request.
+        pull: PullId,
+        /// The head.
+        head: Oid,
+    },
+    /// Ask that forge not to land it.
+    LetGo {
+        /// The pull request.
+        pull: PullId,
+    },
+    /// Bring what that forge landed here, as a commit that a ref of ours keeps.
+    FetchLanded {
+        /// The pull request.
+        pull: PullId,
+        /// What landed.
+        commit: Oid,
+    },
     /// Delete a branch whose commits have landed.
     DropBranch {
         /// The project.
@@ -295,6 +315,9 @@ impl Effect {
             Self::ReadDraft { .. } => "read-draft",
             Self::ReadAnswer { .. } => "read-answer",
             Self::Publish { .. } => "publish",
+            Self::AskLanding { .. } => "ask-landing",
+            Self::LetGo { .. } => "let-go",
+            Self::FetchLanded { .. } => "fetch-landed",
             Self::DropBranch { .. } => "drop-branch",
         }
     }
@@ -342,6 +365,12 @@ pub enum Outcome {
     AnswerRead(Result<AnswerRead, String>),
     /// Of `Publish`: what it is called there, or why it is not there; nothing if another head is wanted by now.
     Published(Result<Option<Named>, NotSent>),
+    /// Of `AskLanding`: or why not.
+    LandAsked(Result<LandAsked, NotSent>),
+    /// Of `LetGo`: or why not.
+    LetGo(Result<(), NotSent>),
+    /// Of `FetchLanded`: or why not.
+    Fetched(Result<(), NotSent>),
     /// Of effects that have nothing to say.
     Done,
 }

@@ -2,10 +2,11 @@
 //! effect, so that a restart sends it; whoever does it looks first what is there.
 
 use pilothouse_contract::published::{Happened, Named, Place};
-use pilothouse_contract::{Event, Fault, Oid, PullId};
+use pilothouse_contract::{At, Event, Fault, Oid, PullId};
 
 use super::Work;
 use super::effect::{Effect, NotSent};
+use super::there::Told;
 
 /// Something that happens to what a pull request is on another forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +23,22 @@ pub enum Publishing {
         /// Its host.
         host: String,
     },
+    /// A forge tells how one stands there that it is to land.
+    Tells {
+        /// Which.
+        pull: PullId,
+        /// When the forge was asked.
+        asked: At,
+        /// What it tells.
+        told: Told,
+    },
 }
 
 impl Work<'_> {
     pub(super) fn publishing(&mut self, it: Publishing) -> Result<(), Fault> {
         match it {
             Publishing::Ask { pull, place } => self.publish(pull, place)?,
+            Publishing::Tells { pull, asked, told } => self.told_there(pull, asked, told),
             Publishing::Again { host } => {
                 let waits = |it: &&pilothouse_contract::pull::Pull| {
                     let of = it.published.as_ref().filter(|of| of.host == host);

@@ -273,6 +273,10 @@ impl Work<'_> {
             return Err(Fault::refused(format!("{pull} does not land yet: {why}"))
                 .command("see what was found", format!("pilothouse pr show {pull}")));
         }
+        if self.fleet.lands_there(&it) && it.published.is_none() {
+            return Err(Fault::refused(format!("{pull} lands by its forge, and is not published there"))
+                .command("send it there", format!("pilothouse pr publish {pull}")));
+        }
         super::runs::line_open(&project)?;
         if let Some(held) = project.held.as_ref().filter(|held| !it.escapes(held)) {
             return Err(Fault::refused(format!(

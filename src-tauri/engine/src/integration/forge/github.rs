@@ -5,6 +5,7 @@
 
 mod answers;
 mod http;
+pub mod landing;
 pub mod publish;
 pub mod queries;
 

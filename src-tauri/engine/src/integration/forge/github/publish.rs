@@ -144,6 +144,6 @@ impl GitHub {
     }
 }
 
-fn odd(says: &str) -> NotDone {
+pub(super) fn odd(says: &str) -> NotDone {
     NotDone::Forge(ForgeError::Odd(text::line(says, 200)))
 }

@@ -69,3 +69,27 @@ pub fn create() -> String {
 {OURS}"
     )
 }
+
+/// How pull requests stand that are to land there.
+#[must_use]
+pub fn there() -> String {
+    "query There($ids: [ID!]!) {
+  nodes(ids: $ids) { ... on PullRequest {
+    id state headRefOid mergeable mergeStateStatus isMergeQueueEnabled
+    mergeQueueEntry { position state } autoMergeRequest { enabledAt } mergeCommit { oid }
+    repository { mergeCommitAllowed squashMergeAllowed }
+  } }
+}"
+    .to_owned()
+}
+
+/// A change of a landing, by its name there: into the queue and out of it, by itself or not, or now.
+#[must_use]
+pub fn landing(field: &str) -> String {
+    let mut letters = field.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!(
+        "mutation Land($input: {first}{}Input!) {{ {field}(input: $input) {{ __typename }} }}",
+        letters.as_str()
+    )
+}
