@@ -137,6 +137,13 @@ fn prose(
     }.into_any()
 }
 
+/// How it stands at the forge that is to land it.
+fn lands_there(pull: &Pull) -> Option<String> {
+    let it = pull.published.as_ref()?;
+    let landing = it.landing.as_ref()?;
+    Some(format!("{}: {}", it.full_name(), landing.says))
+}
+
 fn landbar(pull: &Pull) -> AnyView {
     let (icon, says) = match &pull.state {
         PullState::Checking if pull.queued.is_some() => ("clock", format!("Approved. {}.", pull.why)),
@@ -145,6 +152,9 @@ fn landbar(pull: &Pull) -> AnyView {
         }
         PullState::WaitsForApproval => {
             ("question", "Every check passed on exactly what will land. It waits for your yes.".to_owned())
+        }
+        PullState::Landable if lands_there(pull).is_some() => {
+            ("clock", format!("Approved and checked. {}.", lands_there(pull).unwrap_or_default()))
         }
         PullState::Landable => {
             ("clock", "Approved and checked. It lands by itself when its turn comes.".to_owned())

@@ -15,6 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::Work;
 use super::effect::{Effect, NotSent};
 
+/// What is said of one that is not on its way any more, the first time.
+const GONE: &str = "it is not on its way there any more; that is looked at once more";
+/// What is said of one that landed there and is not here.
+const NOT_HAD: &str = "it landed there, and what landed could not be had";
+
 /// What a forge tells of a pull request that it is to land.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
@@ -59,13 +64,16 @@ pub enum LandAsked {
 impl Work<'_> {
     /// Looks at those of a project that its forge is to land.
     pub(super) fn mind_forge(&mut self, project: &Project) {
-        for id in self.pulls_of(project.id) {
-            let Some(it) = self.fleet.pulls.get(&id).filter(|it| self.fleet.lands_there(it)).cloned() else {
-                continue;
-            };
-            if matches!(it.state, PullState::Landed { .. }) {
-                continue;
-            }
+        // One that was sent back is minded as long as its forge has it.
+        let minds = |it: &&Pull| {
+            let has = it.published.as_ref().is_some_and(|it| it.landing.is_some());
+            let landed = matches!(it.state, PullState::Landed { .. });
+            let open = !it.state.is_over() && self.fleet.lands_there(it);
+            it.project == project.id && !landed && (has || open)
+        };
+        let all: Vec<Pull> = self.fleet.pulls.values().filter(minds).cloned().collect();
+        for it in all {
+            let id = it.id;
             let Some(published) = it.published.clone() else {
                 self.say_landable(&it, "approved; it lands by its forge once it is published");
                 continue;
@@ -103,7 +111,8 @@ impl Work<'_> {
         let run = self.live_run(it.run);
         let may = run.is_some_and(|run| !run.is_paused()) && self.fleet.halt.is_none();
         let held = project.held.is_some() || project.line != Line::Open;
-        checked
+        self.fleet.lands_there(it)
+            && checked
             && may
             && !held
             && it.is_approved()
@@ -151,6 +160,9 @@ impl Work<'_> {
         let Some(published) = it.published.clone() else { return };
         let Some(landing) = published.landing.clone() else { return };
         let name = published.full_name();
+        if matches!(it.state, PullState::Landed { .. }) {
+            return;
+        }
         if it.state.is_over() {
             self.told_of_over(&it, &landing, asked, &told);
             return;
@@ -166,11 +178,13 @@ impl Work<'_> {
             }
             Told::Merged { commit: None, .. } => {}
             Told::Merged { commit: Some(commit), .. } => {
-                if !matches!(&landing.stage, Stage::Merged { commit: known } if *known == commit) {
-                    self.engine(Event::Publish {
-                        pull,
-                        what: Happened::LandMerged { commit: commit.clone() },
-                    });
+                let known = matches!(&landing.stage, Stage::Merged { commit: known } if *known == commit);
+                if !known {
+                    let what = Happened::LandMerged { commit: commit.clone() };
+                    self.engine(Event::Publish { pull, what });
+                }
+                // What could not be had is asked for again.
+                if !known || landing.says.starts_with(NOT_HAD) {
                     self.effect(Effect::FetchLanded { pull, commit });
                 }
             }
@@ -180,11 +194,18 @@ impl Work<'_> {
             }
             Told::Open { taken, says, .. } => match landing.stage {
                 // What was asked before it was taken says nothing about it.
+                // What was asked before it was taken says nothing about it, and a forge may take a moment to know what it did itself:
+                // it is believed when it says so twice.
                 Stage::Taken if !taken && asked > landing.at => {
-                    let why = format!(
-                        "{name} was thrown out of the queue there, or is not to land by itself any more"
-                    );
-                    self.bounce(pull, &why, &[]);
+                    if landing.says == GONE {
+                        let why = "thrown out of the queue there, or is not to land by itself any more";
+                        self.bounce(pull, &format!("{name} was {why}"), &[]);
+                    } else {
+                        self.engine(Event::Publish {
+                            pull,
+                            what: Happened::LandSays { says: GONE.to_owned() },
+                        });
+                    }
                 }
                 Stage::Taken if taken && says != landing.says => {
                     self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
@@ -215,11 +236,9 @@ impl Work<'_> {
             Told::Closed => self.engine(Event::Publish { pull: it.id, what: Happened::LandFree }),
             Told::Merged { .. } => {
                 self.engine(Event::Publish { pull: it.id, what: Happened::LandFree });
-                if it.state == PullState::Bounced {
-                    let name = it.published.as_ref().map(published::Published::full_name).unwrap_or_default();
-                    let says = format!("{} was sent back here, and {name} landed there all the same", it.id);
-                    self.engine(Event::Notice { project: Some(it.project), says });
-                }
+                let name = it.published.as_ref().map(published::Published::full_name).unwrap_or_default();
+                let says = format!("{} was sent back here, and {name} landed there all the same", it.id);
+                self.engine(Event::Notice { project: Some(it.project), says });
             }
         }
     }
@@ -230,9 +249,11 @@ impl Work<'_> {
         let Some(published) = &it.published else { return };
         if let Err(NotSent { fault, .. }) = fetched {
             // It is fetched when the forge tells of it once more.
-            let says =
-                format!("it landed there as {}, and could not be had: {}", commit.short(), fault.message);
-            self.engine(Event::Publish { pull, what: Happened::LandTaken { says } });
+            let says = format!("{NOT_HAD}: {}", fault.message);
+            let known = published.landing.as_ref().is_some_and(|it| it.says == says);
+            if !known {
+                self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
+            }
             return;
         }
         let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
@@ -246,7 +267,7 @@ impl Work<'_> {
 
     /// Whether a commit is what a forge landed for us: who brings the default branch there only takes in what was said yes to.
     pub(super) fn was_landed_there(&self, project: ProjectId, commit: &Oid) -> bool {
-        self.pulls_of(project).into_iter().filter_map(|id| self.fleet.pulls.get(&id)).any(|it| {
+        self.fleet.pulls.values().filter(|it| it.project == project).any(|it| {
             let there = it.published.as_ref().and_then(|it| it.landing.as_ref());
             there.is_some_and(|it| matches!(&it.stage, Stage::Merged { commit: landed } if landed == commit))
         })

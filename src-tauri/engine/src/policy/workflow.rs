@@ -499,6 +499,7 @@ mod tests {
         assert!(resume.contains("agents.a: resume goes on with {native}"), "{resume}");
         assert!(bad("attempts: 0").contains("at least 1"));
         assert!(bad("queue: { batch: 0 }").contains("queue.batch: must be at least 1"));
+        assert!(bad("landing: gitlab").contains("github"), "{}", bad("landing: gitlab"));
         assert!(bad("queue: { size: 4 }").contains("size"), "{}", bad("queue: { size: 4 }"));
         assert!(bad("money: -2").contains("no sum in dollars"), "{}", bad("money: -2"));
         assert!(

@@ -4,7 +4,7 @@
 //! Refuses: to move any branch here.
 
 use pilothouse_contract::published::{Published, Stage};
-use pilothouse_contract::pull::Pull;
+use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::{Fault, Oid, PullId, RefName};
 
 use super::{Account, TURN, git_in_words, in_words};
@@ -25,7 +25,8 @@ impl Engine {
             let fleet = self.fleet();
             let waits = |it: &Pull| at(it).and_then(|of| of.trouble).is_some_and(|it| it.again);
             let lands = |it: &Pull| {
-                let of = at(it).filter(|of| of.landing.is_some())?;
+                let over = matches!(it.state, PullState::Landed { .. });
+                let of = at(it).filter(|of| !over && of.landing.is_some())?;
                 Some((it.id, of.named?.id))
             };
             let lands: Vec<(PullId, String)> = fleet.pulls.values().filter_map(lands).collect();
