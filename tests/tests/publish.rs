@@ -488,6 +488,8 @@ fn one_that_is_thrown_out_of_the_queue_is_sent_back_and_so_is_one_that_is_closed
     assert!(scene.is_queued());
     assert_eq!(scene.asked("enqueuePullRequest"), 1);
     scene.world(|it| it.dequeue(FULL, 1)).unwrap();
+    // It is believed when it says so twice.
+    scene.comes_to(|it| matches!(it, Event::Publish { what: Happened::LandSays { says }, .. } if says.contains("not on its way")));
     let why = scene.sent_back();
     assert!(why.contains("#1 was thrown out of the queue there"), "{why}");
     let run = scene.home.json(&["run", "show", "r1"]);
@@ -552,4 +554,44 @@ fn one_that_is_not_published_says_so_and_landing_here_is_what_it_is_without_that
     let Event::PullMoved { to: PullState::Landed { commit }, .. } = landed.event else { unreachable!() };
     assert_eq!(scene.repo.git(&["rev-parse", "main"]), commit.as_str());
     assert_eq!(scene.theirs()[0].state, "OPEN", "nobody there was asked");
+}
+
+#[test]
+fn the_log_of_a_check_is_text_without_secrets_and_its_end_where_it_is_long() {
+    let (scene, _) = Scene::ready("");
+    assert_eq!(scene.publish().code, 0);
+    let secret = format!("ghp_{}", "a1B2".repeat(9));
+    let id = scene.world(|it| {
+        let id = it.check(FULL, 1, "build", Some("FAILURE"));
+        let log = format!("first line\n\u{1b}]0;evil\u{7}token {secret} and {TOKEN}\nlast line\n");
+        it.repo_mut(FULL).unwrap().logs.insert(id, log);
+        id
+    });
+    scene.home.json(&["pr", "list", "--fresh"]);
+    let one = format!("{FULL}#1");
+    let checks = scene.home.json(&["pr", "checks", &one]);
+    assert_eq!((&checks[0]["name"], &checks[0]["state"]), (&json!("build"), &json!("failed")), "{checks}");
+    let log = scene.home.json(&["pr", "checks", &one, "--log", "build"]);
+    let text = log["text"].as_str().unwrap();
+    assert!(text.starts_with("first line") && text.trim_end().ends_with("last line"), "{text}");
+    assert!(!text.contains(&secret) && !text.contains(TOKEN) && log.get("cut").is_none(), "{log:#}");
+    let shown = scene.home.run(&["pr", "checks", &one, "--log", "build"]).out;
+    assert!(shown.contains("build of ") && shown.contains("FAILED") && !shown.contains('\u{1b}'), "{shown}");
+    // The host of logs has its own address for it, and takes no token of another one.
+    assert!(scene.world(|it| it.asked.iter().any(|it| it.path.starts_with("/blob/") && it.status == 200)));
+
+    let long = format!("{}the last\n", "0123456789 a line of a log\n".repeat(100_000));
+    scene.world(|it| drop(it.repo_mut(FULL).unwrap().logs.insert(id, long)));
+    let log = scene.home.json(&["pr", "checks", &one, "--log", "build"]);
+    let text = log["text"].as_str().unwrap();
+    assert!(log["cut"] == json!(true) && text.len() <= 1 << 20, "{}", text.len());
+    assert!(text.starts_with("0123456789 a line") && text.ends_with("the last\n"));
+
+    scene.world(|it| drop(it.repo_mut(FULL).unwrap().logs.remove(&id)));
+    let none = scene.home.try_json(&["pr", "checks", &one, "--log", "build"]).fault();
+    assert!(none.contains("keeps no log of 'build'") && none.contains("/runs/"), "{none}");
+    let unknown = scene.home.try_json(&["pr", "checks", &one, "--log", "lint"]).fault();
+    assert!(unknown.contains("has no check called 'lint'"), "{unknown}");
+    let missing = scene.home.try_json(&["pr", "checks", "octocat/cabin#9", "--log", "build"]).fault();
+    assert!(missing.contains("no forge tells of an open pull request octocat/cabin#9"), "{missing}");
 }

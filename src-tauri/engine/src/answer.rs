@@ -5,6 +5,7 @@ mod archive;
 mod attempts;
 mod brief;
 mod changes;
+mod check_log;
 mod desk;
 mod drafts;
 mod elsewhere;

@@ -5,6 +5,7 @@
 
 mod landing;
 
+use pilothouse_contract::forge::ForgePull;
 use pilothouse_contract::published::{Named, Page, Place, Published};
 use pilothouse_contract::{Fault, Oid, PullId, text};
 use tokio::sync::Mutex;
@@ -126,6 +127,21 @@ impl Engine {
         }
     }
 
+    /// The log of a check of a forge's pull request, and whether its beginning was left out; nothing if the forge keeps none.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) async fn check_log(
+        &self,
+        it: &ForgePull,
+        check: &str,
+    ) -> Result<Option<(String, bool)>, Fault> {
+        let account = self.account(&it.host).await.map_err(|not| not.fault)?;
+        let log = account.github.log(&it.repo, &it.head.oid, check).await;
+        let log = log.map_err(|error| told_in_words(&error, &it.host, &it.repo, &account.login).fault)?;
+        Ok(log.map(|log| (log.text, log.cut)))
+    }
+
     /// Who is logged in at a host.
     async fn account(&self, host: &str) -> Result<Account, NotSent> {
         let stays = |fault: Fault| NotSent { fault, again: false };
@@ -190,7 +206,10 @@ fn moved(of: &Published, there: Option<&Oid>) -> NotSent {
 }
 
 fn in_words(error: &NotDone, of: &Published, login: &str) -> NotSent {
-    let host = &of.host;
+    told_in_words(error, &of.host, &of.repo, login)
+}
+
+fn told_in_words(error: &NotDone, host: &str, repo: &str, login: &str) -> NotSent {
     let environment = |says: String, again: bool| NotSent { fault: Fault::environment(says), again };
     match error {
         NotDone::Refused(says) => {
@@ -198,7 +217,6 @@ fn in_words(error: &NotDone, of: &Published, login: &str) -> NotSent {
             NotSent { fault: Fault::refused(says), again: false }
         }
         NotDone::Forge(ForgeError::Forbidden(says)) => {
-            let repo = &of.repo;
             let says = format!("{login} may not do that at {host}/{repo}: {}", text::line(says, SAID_MAX));
             NotSent {
                 fault: Fault::refused(says)

@@ -64,6 +64,7 @@ impl Fake {
         let world = Arc::new(Mutex::new(World { root: root.path().to_owned(), ..World::default() }));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
+        held(&world).url = format!("http://{address}");
         let app = Router::new().fallback(take).with_state(world.clone());
         let serving = tokio::spawn(async move {
             let _ended = axum::serve(listener, app).await;
@@ -236,6 +237,9 @@ fn answered(
         }
         ("POST", "/login/oauth/access_token") => {
             return (Reply::json(200, world.device_token(&login::fields(body))), 0);
+        }
+        ("GET", path) if path.starts_with("/blob/") => {
+            return (rest::blob(world, path, headers.contains_key("authorization")), 0);
         }
         _ => {}
     }

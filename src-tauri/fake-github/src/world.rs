@@ -29,6 +29,8 @@ pub struct World {
     pub readers: BTreeSet<(String, String)>,
     /// Whether apps may log in by device.
     pub no_device_flow: bool,
+    /// Where it is reached.
+    pub url: String,
     /// Below this lie the repositories that git reaches.
     pub root: PathBuf,
     pub(crate) last: u64,

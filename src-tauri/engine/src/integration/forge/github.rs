@@ -6,6 +6,7 @@
 mod answers;
 mod http;
 pub mod landing;
+pub mod logs;
 pub mod publish;
 pub mod queries;
 
