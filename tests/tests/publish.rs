@@ -135,6 +135,7 @@ fn the_token_is_nowhere_while_it_is_pushed_and_afterwards() {
     let found: Vec<String> = leaks(&scene.home, TOKEN, &folders).into_iter().filter(theirs).collect();
     assert_eq!(found, Vec::<String>::new());
     assert!(!scene.theirs()[0].body.contains(TOKEN));
+    assert!(!scene.home.path().join("kept").exists(), "no helper of the person's was told anything");
     let config = scene.repo.git(&["config", "--list", "--show-origin"]);
     assert!(!config.contains("credential") && !config.contains(TOKEN), "{config}");
 }
@@ -168,16 +169,22 @@ fn whatever_is_in_the_way_is_said_in_a_sentence_and_nothing_is_half_done() {
     );
     std::fs::remove_file(scene.bare().join("hooks/update")).unwrap();
     assert_eq!(scene.there(), None);
-    scene.world(|it| it.limits.wrong("/graphql", Wrong::Secondary(3600), 1));
+    scene.world(|it| it.limits.wrong("/graphql", Wrong::Secondary(8), 1));
     let limited = scene.refused();
     assert!(
-        limited.contains("wants no more requests for 3600 s, until ") && limited.contains(" UTC"),
+        limited.contains("wants no more requests for 8 s, until ") && limited.contains(" UTC"),
         "{limited}"
     );
     let trouble = scene.shown()["published"]["trouble"]["why"].clone();
     assert!(trouble.as_str().unwrap().contains("wants no more requests"), "{trouble}");
-    // It is tried again by itself, once the forge answers.
-    scene.home.json(&["pr", "list", "--fresh"]);
+    // Whoever says it once more is told so, and the forge is not asked.
+    let asked = scene.asked("repository");
+    assert!(scene.refused().contains("wants no more requests for "));
+    assert_eq!(scene.asked("repository"), asked);
+    // It is tried again by itself, once that is over and the forge answers.
+    while scene.theirs().is_empty() {
+        scene.home.json(&["pr", "list", "--fresh"]);
+    }
     scene.wait(|it| matches!(&it.event, Event::Publish { what: Happened::Sent { .. }, .. }));
     assert!(scene.shown()["published"]["trouble"].is_null());
     assert_eq!((scene.there(), scene.theirs().len()), (Some(head), 1));

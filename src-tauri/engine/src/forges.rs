@@ -40,6 +40,8 @@ pub(crate) struct Forges {
     doors: Mutex<BTreeMap<String, (Door, Option<At>)>>,
     /// Which repository of which forge a project is of.
     remotes: Mutex<BTreeMap<ProjectId, Remote>>,
+    /// Hosts that want nothing sent to them before a moment.
+    quiet: Mutex<BTreeMap<String, At>>,
     /// Something of the list of forges changed, so often.
     changes: watch::Sender<u64>,
     /// And so much of it is heeded.
@@ -62,6 +64,18 @@ impl Forges {
             n = *it;
         });
         let _ending = heeded.wait_for(|it| *it >= n).await;
+    }
+
+    /// A host wants nothing sent to it before that moment.
+    pub(crate) fn be_quiet(&self, host: &str, until: At) {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
+    }
+
+    /// For how long a host wants nothing sent to it yet.
+    pub(crate) fn quiet(&self, host: &str) -> Option<Duration> {
+        let until = self.quiet.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()?;
+        let left = u64::try_from(until.since_ms(clock::now())).ok().filter(|it| *it > 0)?;
+        Some(Duration::from_millis(left))
     }
 
     /// Has a host asked soon: something was done there. Nobody waits for it.

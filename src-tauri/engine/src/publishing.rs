@@ -93,7 +93,7 @@ impl Engine {
         };
         let account = self.account(&published.host).await?;
         let (github, of) = (&account.github, &published);
-        let say = |error: NotDone| in_words(&error, of, &account.login);
+        let say = |error: NotDone| self.not_done(&error, of, &account.login);
         let known = github.before(&of.repo, &of.branch).await.map_err(say)?;
         may_go(of, &known)?;
         // What still lands there by itself would land with what nobody said yes to.
@@ -138,13 +138,25 @@ impl Engine {
     ) -> Result<Option<(String, bool)>, Fault> {
         let account = self.account(&it.host).await.map_err(|not| not.fault)?;
         let log = account.github.log(&it.repo, &it.head.oid, check).await;
-        let log = log.map_err(|error| told_in_words(&error, &it.host, &it.repo, &account.login).fault)?;
+        let log = log.map_err(|error| in_words(&error, &it.host, &it.repo, &account.login).fault)?;
         Ok(log.map(|log| (log.text, log.cut)))
+    }
+
+    /// Why something was not done. A forge that says how long it wants nothing more gets nothing for as long.
+    fn not_done(&self, error: &NotDone, of: &Published, login: &str) -> NotSent {
+        if let NotDone::Forge(ForgeError::Limited(wait)) = error {
+            let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+            self.inner.forges.be_quiet(&of.host, clock::now().plus_ms(wait));
+        }
+        in_words(error, &of.host, &of.repo, login)
     }
 
     /// Who is logged in at a host.
     async fn account(&self, host: &str) -> Result<Account, NotSent> {
         let stays = |fault: Fault| NotSent { fault, again: false };
+        if let Some(left) = self.inner.forges.quiet(host) {
+            return Err(in_words(&NotDone::Forge(ForgeError::Limited(left)), host, "", ""));
+        }
         let forges = self.inner.store.forges().await.map_err(|error| stays(error.into()))?;
         let reach = forges.into_iter().find(|it| it.host == host);
         let reach = reach.ok_or_else(|| stays(not_logged_in(host)))?;
@@ -205,11 +217,7 @@ fn moved(of: &Published, there: Option<&Oid>) -> NotSent {
     }
 }
 
-fn in_words(error: &NotDone, of: &Published, login: &str) -> NotSent {
-    told_in_words(error, &of.host, &of.repo, login)
-}
-
-fn told_in_words(error: &NotDone, host: &str, repo: &str, login: &str) -> NotSent {
+fn in_words(error: &NotDone, host: &str, repo: &str, login: &str) -> NotSent {
     let environment = |says: String, again: bool| NotSent { fault: Fault::environment(says), again };
     match error {
         NotDone::Refused(says) => {

@@ -60,6 +60,18 @@ impl Scene {
         repo.git(&["remote", "add", "origin", &format!("http://{host}/{FULL}.git")]);
         let home = Home::new().with_env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
         let gh = home.path().join("gh").display().to_string();
+        // A person's git keeps what it logs in by; and whoever may write the repository's settings would have all of it pass by them.
+        let config = home.path().join("config");
+        std::fs::create_dir_all(config.join("git")).unwrap();
+        let kept = home.path().join("kept").display().to_string();
+        let helper = format!("[credential \"http://{host}\"]\n\thelper = \"!f() {{ cat >> {kept}; }}; f\"\n");
+        std::fs::write(
+            config.join("git/config"),
+            format!("{helper}{}", helper.replace(&format!(" \"http://{host}\""), "")),
+        )
+        .unwrap();
+        repo.git(&["config", "http.proxy", "http://127.0.0.1:1"]);
+        let home = home.with_env("XDG_CONFIG_HOME", &config.display().to_string());
         let home = home.with_env("GH_CONFIG_DIR", &gh);
         home.trust(&repo);
         let scene = Self { home, repo, fake, host, _runtime: runtime, _agents: [writer, critic] };

@@ -7,7 +7,7 @@ use pilothouse_contract::published::{Published, Stage};
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::{Fault, Oid, PullId, RefName};
 
-use super::{Account, TURN, git_in_words, in_words};
+use super::{Account, TURN, git_in_words};
 use crate::coordination::{Input, LandAsked, NotSent, Publishing, Told};
 use crate::engine::Engine;
 use crate::integration::forge;
@@ -32,7 +32,7 @@ impl Engine {
             let lands: Vec<(PullId, String)> = fleet.pulls.values().filter_map(lands).collect();
             (fleet.pulls.values().any(waits), lands)
         };
-        if waits {
+        if waits && self.inner.forges.quiet(host).is_none() {
             self.tell(Input::Publishing(Publishing::Again { host: host.to_owned() }));
         }
         if lands.is_empty() {
@@ -65,7 +65,7 @@ impl Engine {
             of.landing.as_ref().is_some_and(|it| it.head == *head && asks(&it.stage)) && of.has(head)
         };
         let Some((of, account)) = self.at_its_forge(pull, wanted).await? else { return Ok(LandAsked::Stale) };
-        let say = |error: NotDone| in_words(&error, &of, &account.login);
+        let say = |error: NotDone| self.not_done(&error, &of, &account.login);
         let mut there = self.stands(&of, &account).await?;
         // It reckons what it is asked for, and says so the next time.
         if there.status == "UNKNOWN" {
@@ -86,7 +86,7 @@ impl Engine {
         let lets = |of: &Published| of.landing.as_ref().is_some_and(|it| it.stage == Stage::LettingGo);
         let Some((of, account)) = self.at_its_forge(pull, lets).await? else { return Ok(()) };
         let there = self.stands(&of, &account).await?;
-        account.github.take_back(&there).await.map_err(|error| in_words(&error, &of, &account.login))
+        account.github.take_back(&there).await.map_err(|error| self.not_done(&error, &of, &account.login))
     }
 
     /// Fetches what a forge landed. A ref of ours keeps it.
@@ -132,7 +132,7 @@ impl Engine {
     async fn stands(&self, of: &Published, account: &Account) -> Result<There, NotSent> {
         let ids: Vec<String> = of.named.iter().map(|it| it.id.clone()).collect();
         let there = account.github.there(&ids).await;
-        let there = there.map_err(|error| in_words(&error, of, &account.login))?;
+        let there = there.map_err(|error| self.not_done(&error, of, &account.login))?;
         there.into_iter().next().ok_or_else(|| NotSent {
             fault: Fault::environment(format!("{} does not tell of {}", of.host, of.full_name())),
             again: true,

@@ -125,7 +125,10 @@ impl Talk {
             pipe.display().to_string().replace('\'', "'\\''")
         );
         let mut settings: Vec<String> = PLAIN.iter().map(|it| (*it).to_owned()).collect();
-        settings.push(format!("credential.{}.helper={helper}", of_host(&self.url)));
+        // Those that a person's settings have for this host are none of ours either: an empty one forgets all before it.
+        for helper in ["", &helper] {
+            settings.push(format!("credential.{}.helper={helper}", of_host(&self.url)));
+        }
         let mut words: Vec<&str> = Vec::new();
         for it in &settings {
             words.extend(["-c", it]);
