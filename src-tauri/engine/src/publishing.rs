@@ -221,7 +221,7 @@ fn in_words(error: &NotDone, host: &str, repo: &str, login: &str) -> NotSent {
     let environment = |says: String, again: bool| NotSent { fault: Fault::environment(says), again };
     match error {
         NotDone::Refused(says) => {
-            let says = format!("{host} does not open it: {}", text::line(says, SAID_MAX));
+            let says = format!("{host} says no: {}", text::line(says, SAID_MAX));
             NotSent { fault: Fault::refused(says), again: false }
         }
         NotDone::Forge(ForgeError::Forbidden(says)) => {
