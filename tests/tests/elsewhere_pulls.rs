@@ -1,7 +1,7 @@
 //! Pull requests of GitHub in the product: a person logs in, and what the forge tells is stored, told, and shown beside ours with its age.
 //! Its token is where it was put and nowhere else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use fake_github::Fake;
@@ -10,6 +10,7 @@ use pilothouse_contract::Event;
 use pilothouse_testkit::home::{Home, Ran, ran};
 use pilothouse_testkit::process::Fifo;
 use pilothouse_testkit::repo::Repo;
+use pilothouse_testkit::secrets::{self, files_below, typed};
 use pilothouse_testkit::window::{Options, Window};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -98,19 +99,6 @@ fn plant(it: &mut fake_github::world::World) {
     it.check(FULL, 2, "build", Some("FAILURE"));
     it.review(FULL, 2, "hubot", "CHANGES_REQUESTED", "Not so.");
     it.thread(FULL, 2, "hubot", "src/a.rs", 7, "Why?");
-}
-
-fn typed(mut command: Command, text: &str) -> Ran {
-    use std::io::Write;
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
 }
 
 #[test]
@@ -340,46 +328,9 @@ fn a_token_that_is_no_good_is_refused_and_one_that_goes_bad_is_told() {
     assert!(scene.home.try_json(&["forge", "logout", &scene.host]).fault().contains("nobody is logged in"));
 }
 
-/// Files below a folder with their bytes. Sockets have none, and what goes away meanwhile has none either.
-fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .flat_map(|it| match it.file_type() {
-            Ok(kind) if kind.is_dir() => files_below(&it.path()),
-            Ok(kind) if kind.is_file() => {
-                std::fs::read(it.path()).map(|bytes| (it.path(), bytes)).into_iter().collect()
-            }
-            _ => Vec::new(),
-        })
-        .collect()
-}
-
-/// Every place where a token may have got to that is not its own.
+/// Every place where the token may have got to that is not its own.
 fn leaks(scene: &Scene) -> Vec<String> {
-    let mut found = Vec::new();
-    let has = |bytes: &[u8]| bytes.windows(TOKEN.len()).any(|it| it == TOKEN.as_bytes());
-    let own = scene.home.data().join("tokens");
-    let files = files_below(&scene.home.data());
-    assert!(files.iter().any(|(path, _)| path.ends_with("pilothouse.db")));
-    found.extend(
-        files
-            .iter()
-            .filter(|(path, bytes)| has(bytes) && !path.starts_with(&own))
-            .map(|(path, _)| path.display().to_string()),
-    );
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        for file in ["cmdline", "environ"] {
-            // Processes come and go, and those of others are theirs.
-            if std::fs::read(entry.path().join(file)).is_ok_and(|it| has(&it)) {
-                found.push(entry.path().join(file).display().to_string());
-            }
-        }
-    }
-    let history = serde_json::to_string(&scene.home.history()).unwrap();
-    if history.contains(TOKEN) {
-        found.push("history".to_owned());
-    }
-    found
+    secrets::leaks(&scene.home, TOKEN, &[])
 }
 
 fn is_nowhere_else(scene: &Scene) {

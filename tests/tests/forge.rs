@@ -177,6 +177,25 @@ async fn questions_are_good_by_githubs_schema_and_whatever_it_may_answer_is_read
     }
 }
 
+#[test]
+fn what_is_sent_and_what_is_changed_is_good_by_githubs_schema() {
+    let changes = [
+        "enqueuePullRequest",
+        "dequeuePullRequest",
+        "enablePullRequestAutoMerge",
+        "disablePullRequestAutoMerge",
+        "mergePullRequest",
+    ];
+    let schema = official::schema().unwrap();
+    for query in [queries::before(), queries::create(), queries::there()]
+        .into_iter()
+        .chain(changes.map(queries::landing))
+    {
+        ExecutableDocument::parse_and_validate(schema, &query, "query.graphql")
+            .unwrap_or_else(|error| panic!("{}", error.errors));
+    }
+}
+
 #[tokio::test]
 async fn two_hundred_pull_requests_over_twenty_repositories_cost_a_handful_of_calls_a_minute() {
     let fake = fake().await;

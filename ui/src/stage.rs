@@ -4,6 +4,7 @@
 mod checks;
 mod head;
 mod plan;
+mod published;
 mod pull;
 pub(crate) mod review;
 pub(crate) mod sample;

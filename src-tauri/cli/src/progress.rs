@@ -208,6 +208,7 @@ pub(crate) fn words(record: &Record) -> Option<String> {
         }
         // Its state says it, with why.
         Event::PullQueued { .. } => return None,
+        Event::Publish { pull, what } => format!("{pull} {}", says(&what.says())),
         Event::PullCheckGivenUp { pull, session } => {
             format!("{pull}: its check {session} is ended, for nobody needs it any more")
         }

@@ -15,6 +15,7 @@ pub(crate) mod item;
 pub(crate) mod line;
 pub(crate) mod plan;
 pub(crate) mod pr;
+mod pr_publish;
 mod pr_review;
 pub(crate) mod project;
 pub(crate) mod question;

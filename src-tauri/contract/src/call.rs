@@ -249,6 +249,10 @@ calls! {
     ForgeLeave(ask::forge::Leave) -> (), Act;
     /// Asks forges now.
     ForgeRefresh(ask::forge::Refresh) -> ask::forge::ForgePage, Act;
+    /// The log of a check that ran at a forge.
+    ForgeLog(ask::forge::Log) -> ask::forge::CheckLog, Act;
+    /// Sends a pull request of ours to the forge of its project, or says what would be sent.
+    PullPublish(ask::forge::Publish) -> crate::published::Page, Act;
     /// What landed and waits for a look, with debt and rates.
     SampleDesk(ask::after::Desk) -> ask::after::DeskPage, Read;
     /// Says what somebody thinks of a change that landed.

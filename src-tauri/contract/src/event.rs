@@ -206,6 +206,8 @@ pub enum Event {
     PullQueued { pull: PullId, queued: Queued },
     /// One of its checks was ended, because it tells nothing any more.
     PullCheckGivenUp { pull: PullId, session: SessionId },
+    /// Something happened to what it is on another forge.
+    Publish { pull: PullId, what: crate::published::Happened },
     /// It went along its road.
     PullMoved { pull: PullId, to: PullState, why: String, evidence: Vec<EvidenceId> },
 
@@ -323,6 +325,7 @@ impl Event {
             Self::AutoLand { .. } => "auto-land",
             Self::PullQueued { .. } => "pull-queued",
             Self::PullCheckGivenUp { .. } => "pull-check-given-up",
+            Self::Publish { what, .. } => what.word(),
             Self::PullMoved { .. } => "pull-moved",
             Self::ForgeSaid { .. } => "forge-said",
             Self::Refused { .. } => "refused",

@@ -21,6 +21,7 @@ use crate::item::{Item, ItemState};
 use crate::outside::Outside;
 use crate::phase::{Checkpoint, PhaseRun};
 use crate::project::{Project, Trust};
+use crate::published::Published;
 use crate::pull::Pull;
 use crate::question::Question;
 use crate::room::{Halt, Slots};
@@ -396,6 +397,9 @@ impl Fleet {
                 it.auto_land.extend(on.then_some(*class));
             }),
             Event::Review { pull, what } => self.pull(*pull, |it| it.review.apply(what, at)),
+            Event::Publish { pull, what } => {
+                self.pull(*pull, |it| Published::apply(&mut it.published, what, at))
+            }
             Event::PullOpened { .. }
             | Event::PullRenewed { .. }
             | Event::PullMerged { .. }

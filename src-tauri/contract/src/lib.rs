@@ -34,6 +34,7 @@ pub mod outside;
 pub mod pace;
 pub mod phase;
 pub mod project;
+pub mod published;
 pub mod pull;
 pub mod question;
 pub mod queue;

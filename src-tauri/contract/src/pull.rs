@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::after::After;
 use crate::ids::{EvidenceId, ItemId, Oid, ProjectId, PullId, RefName, RunId, SessionId};
+use crate::published::Published;
 use crate::queue::{Queued, Said};
 use crate::review::Review;
 use crate::time::At;
@@ -65,6 +66,9 @@ pub struct Pull {
     /// How often it was sent back.
     #[serde(default, skip_serializing_if = "crate::wait::is_zero")]
     pub bounces: u32,
+    /// What it is on another forge, once a person had it sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// When it was opened.
     pub opened: At,
     /// When it last moved.

@@ -443,6 +443,9 @@ pub struct Policy {
     /// What each agent may use at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+    /// Who lands what has a yes.
+    #[serde(default)]
+    pub landing: LandsBy,
     /// Globs that no task may write.
     pub protected: Vec<String>,
     /// Globs that every task may write besides its scope.
@@ -455,6 +458,17 @@ pub struct Policy {
     pub env: Vec<String>,
     /// Whether a tick adds a `Done` line under its task.
     pub done_lines: bool,
+}
+
+/// Who lands a pull request that has a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LandsBy {
+    /// The local forge, on the default branch here.
+    #[default]
+    Local,
+    /// GitHub, where it is published: by its queue, its auto-merge or a merge.
+    Github,
 }
 
 /// What a completeness audit is for.

@@ -7,6 +7,7 @@ use crate::after::yes_counts;
 use crate::fleet::Fleet;
 use crate::ids::PullId;
 use crate::project::Line;
+use crate::published;
 use crate::pull::{Pull, PullState};
 use crate::review::Stage;
 use crate::run::RunState;
@@ -79,6 +80,11 @@ pub enum On {
     Parked,
     /// It is being landed.
     Landing,
+    /// The forge that it is published at, which has not got its head, or is to land it.
+    Forge {
+        /// Its host.
+        host: String,
+    },
 }
 
 fn wait(on: On, since: At, says: String, ends: String) -> PullWait {
@@ -114,6 +120,7 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
         all.extend(line(fleet, pull));
     }
     all.extend(paused(fleet, pull));
+    all.extend(forge(fleet, pull));
     match &pull.state {
         PullState::WaitsForCheckout { checkout, paths } => {
             let on = On::Checkout { checkout: checkout.clone(), paths: paths.clone() };
@@ -181,6 +188,33 @@ fn paused(fleet: &Fleet, pull: &Pull) -> Option<PullWait> {
     let paused = fleet.runs.get(&pull.run)?.paused.as_ref()?;
     let says = format!("{} paused {}", paused.by, pull.run);
     Some(wait(On::Paused, paused.at, says, format!("pilothouse run go-on {}", pull.run)))
+}
+
+fn forge(fleet: &Fleet, pull: &Pull) -> Option<PullWait> {
+    let by_hand = format!("pilothouse pr publish {}", pull.id);
+    let Some(it) = &pull.published else {
+        let says = "it lands by its forge, and is not published there".to_owned();
+        let wanted = fleet.lands_there(pull) && pull.is_approved();
+        return wanted.then(|| wait(On::Forge { host: String::new() }, pull.moved, says, by_hand));
+    };
+    let on = || On::Forge { host: it.host.clone() };
+    if let Some(trouble) = &it.trouble {
+        let ends =
+            if trouble.again { format!("{} answers; it is tried again then", it.host) } else { by_hand };
+        return Some(wait(on(), trouble.since, trouble.why.clone(), ends));
+    }
+    let landing = it.landing.as_ref()?;
+    let says = format!("{}: {}", it.full_name(), landing.says);
+    let ends = match landing.stage {
+        published::Stage::Later => {
+            format!("it may land there; it is looked at whenever {} is asked", it.host)
+        }
+        published::Stage::Asked | published::Stage::LettingGo | published::Stage::Merged { .. } => {
+            "its end, which is near".to_owned()
+        }
+        published::Stage::Taken => format!("{} lands it, or throws it out", it.host),
+    };
+    Some(wait(on(), landing.since, says, ends))
 }
 
 fn check(fleet: &Fleet, pull: &Pull) -> Option<PullWait> {

@@ -19,6 +19,7 @@ mod input;
 mod issues;
 mod line;
 mod outside;
+mod publish;
 mod pulls;
 mod questions;
 mod queue;
@@ -31,6 +32,7 @@ mod seat;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod there;
 mod window;
 mod workflow;
 mod worktrees;
@@ -44,11 +46,13 @@ pub use budgets::slow;
 pub use draft::{DraftFacts, DraftRead, Drafting, RefineFacts};
 pub use effect::{
     Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Integrated, Landing, Measured, Merged,
-    Outcome, PendingEffect,
+    NotSent, Outcome, PendingEffect,
 };
 pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
+pub use publish::Publishing;
 pub use review::{AnswerRead, Reviewing, Said};
 pub use schedule::Schedules;
+pub use there::{LandAsked, Told};
 
 /// One decision under way: the fleet as it will be, and what is to be written down and done.
 #[derive(Debug)]
@@ -156,6 +160,7 @@ pub fn decide(
         Input::ApprovePull { pull, head } => work.approve_pull(pull, head.as_ref())?,
         Input::LandPull { pull } => work.land_asked(pull)?,
         Input::EscapePull { pull, why } => work.escape(pull, &why)?,
+        Input::Publishing(it) => work.publishing(it)?,
         Input::CheckoutChanged { project } => work.checkout_changed(project),
         Input::Done { effect, outcome } => work.done(effect, outcome),
         Input::KeepAwake { on } if work.fleet.keep_awake != on => work.emit(Event::KeepAwake { on }),
@@ -243,6 +248,14 @@ impl Work<'_> {
             }
             (Effect::ReadAnswer { pull, session }, Outcome::AnswerRead(read)) => {
                 self.answer_read(pull, session, read);
+            }
+            (Effect::Publish { pull, head }, Outcome::Published(sent)) => self.sent(pull, &head, sent),
+            (Effect::AskLanding { pull, head }, Outcome::LandAsked(asked)) => {
+                self.land_was_asked(pull, &head, asked);
+            }
+            (Effect::LetGo { pull }, Outcome::LetGo(how)) => self.let_go(pull, how),
+            (Effect::FetchLanded { pull, commit }, Outcome::Fetched(how)) => {
+                self.landed_there(pull, &commit, how);
             }
             // What has no consequence, and what does not fit together.
             _ => {}

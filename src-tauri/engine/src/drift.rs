@@ -172,6 +172,10 @@ impl Engine {
             | Effect::Propose { .. }
             | Effect::EndSession { .. }
             | Effect::DropBranch { .. }
+            | Effect::Publish { .. }
+            | Effect::AskLanding { .. }
+            | Effect::LetGo { .. }
+            | Effect::FetchLanded { .. }
             | Effect::Rest { .. }
             | Effect::Wait { .. } => return None,
         };

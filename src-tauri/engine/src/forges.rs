@@ -40,6 +40,8 @@ pub(crate) struct Forges {
     doors: Mutex<BTreeMap<String, (Door, Times)>>,
     /// Which repository of which forge a project is of.
     remotes: Mutex<BTreeMap<ProjectId, Remote>>,
+    /// Hosts that want nothing sent to them before a moment.
+    quiet: Mutex<BTreeMap<String, At>>,
     /// Something of the list of forges changed, so often.
     changes: watch::Sender<u64>,
     /// And so much of it is heeded.
@@ -69,6 +71,25 @@ impl Forges {
             n = *it;
         });
         let _ending = heeded.wait_for(|it| *it >= n).await;
+    }
+
+    /// A host wants nothing sent to it before that moment.
+    pub(crate) fn be_quiet(&self, host: &str, until: At) {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
+    }
+
+    /// For how long a host wants nothing sent to it yet.
+    pub(crate) fn quiet(&self, host: &str) -> Option<Duration> {
+        let until = self.quiet.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()?;
+        let left = u64::try_from(until.since_ms(clock::now())).ok().filter(|it| *it > 0)?;
+        Some(Duration::from_millis(left))
+    }
+
+    /// Has a host asked soon: something was done there. Nobody waits for it.
+    pub(crate) fn look_soon(&self, host: &str) {
+        if let Some((door, _)) = self.doors().get(host) {
+            let _ending = door.send(oneshot::channel().0);
+        }
     }
 
     fn repos(&self, host: &str) -> BTreeMap<String, ProjectId> {
@@ -357,6 +378,7 @@ impl Asker {
                     self.missed = self.missed.wrapping_add(MISSED_MAX);
                 }
                 let known = self.heard(repos, what, reading, now).await;
+                self.engine.forge_answers(&self.reach.host).await;
                 self.pace.answered(now, what, self.known.values().any(ForgePull::is_moving), known.as_ref());
             }
             Err(error) => {

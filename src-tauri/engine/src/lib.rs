@@ -20,6 +20,7 @@ pub mod observability;
 mod perform;
 pub mod policy;
 pub mod ports;
+mod publishing;
 pub mod rehearsal;
 pub mod serve;
 mod signs;

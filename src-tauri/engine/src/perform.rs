@@ -12,7 +12,7 @@ use pilothouse_contract::worktree::WorktreeState;
 use pilothouse_contract::{At, Fault, Oid, PullId, RunId, SessionId, WorktreeId, ask};
 
 use crate::coordination::{
-    Advanced, CheckAsked, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
+    Advanced, CheckAsked, Effect, Integrated, Landing, Merged, NotSent, Outcome, PendingEffect,
 };
 use crate::engine::Engine;
 use crate::execution::attempts::Matter;
@@ -56,6 +56,12 @@ pub(crate) fn failed(engine: &Engine, effect: &Effect, why: &str) -> Outcome {
         Effect::Wait { .. } => Outcome::Waited(None),
         Effect::ReadDraft { .. } => Outcome::DraftRead(Err(why)),
         Effect::ReadAnswer { .. } => Outcome::AnswerRead(Err(why)),
+        Effect::Publish { .. } => Outcome::Published(Err(NotSent { fault: Fault::bug(why), again: false })),
+        Effect::AskLanding { .. } => {
+            Outcome::LandAsked(Err(NotSent { fault: Fault::bug(why), again: false }))
+        }
+        Effect::LetGo { .. } => Outcome::LetGo(Err(NotSent { fault: Fault::bug(why), again: false })),
+        Effect::FetchLanded { .. } => Outcome::Fetched(Err(NotSent { fault: Fault::bug(why), again: false })),
     }
 }
 
@@ -196,6 +202,14 @@ impl Engine {
                     }
                     None => None,
                 }
+            }
+            Effect::Publish { pull, head } => Some(Outcome::Published(self.publish(*pull, head).await)),
+            Effect::AskLanding { pull, head } => {
+                Some(Outcome::LandAsked(self.ask_to_land(*pull, head).await))
+            }
+            Effect::LetGo { pull } => Some(Outcome::LetGo(self.let_go(*pull).await)),
+            Effect::FetchLanded { pull, commit } => {
+                Some(Outcome::Fetched(self.fetch_landed(*pull, commit).await))
             }
             Effect::DropBranch { project, branch, at } => {
                 let project = self.fleet().projects.get(project).cloned();

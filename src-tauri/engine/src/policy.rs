@@ -7,6 +7,7 @@ pub mod family;
 pub mod instructions;
 pub mod layouts;
 pub mod prices;
+pub mod publication;
 pub mod queue;
 pub mod quiet;
 pub mod redact;

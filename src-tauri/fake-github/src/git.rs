@@ -52,6 +52,22 @@ pub(crate) fn make(root: &Path, repo: &Repo) -> std::io::Result<()> {
     if made.success() && set.success() { Ok(()) } else { Err(std::io::Error::other("git could not make it")) }
 }
 
+/// Has pushes to some branches refused, in GitHub's words.
+///
+/// # Errors
+/// If the hook cannot be written.
+pub(crate) fn protect(root: &Path, repo: &Repo, pattern: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let hook = dir(root, repo).join("hooks/update");
+    let says = format!(
+        "#!/bin/sh\ncase \"$1\" in\nrefs/heads/{pattern})\n  echo \"error: GH006: Protected branch update failed for $1.\" >&2\n  \
+         echo 'error: Changes must be made through a pull request.' >&2\n  exit 1;;\nesac\n"
+    );
+    std::fs::create_dir_all(dir(root, repo).join("hooks"))?;
+    std::fs::write(&hook, says)?;
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755))
+}
+
 pub(crate) fn read_branches(root: &Path, repo: &mut Repo) {
     let listed =
         git(root, repo, &["for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads"]);

@@ -64,6 +64,7 @@ impl Fake {
         let world = Arc::new(Mutex::new(World { root: root.path().to_owned(), ..World::default() }));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
+        held(&world).url = format!("http://{address}");
         let app = Router::new().fallback(take).with_state(world.clone());
         let serving = tokio::spawn(async move {
             let _ended = axum::serve(listener, app).await;
@@ -93,6 +94,16 @@ impl Fake {
         it.has_git = true;
         it.branches.clear();
         git::make(&root, it)
+    }
+
+    /// Protects the branches of a repository that git reaches, by a pattern of the shell: nobody pushes there.
+    ///
+    /// # Errors
+    /// If git's hook cannot be written.
+    pub fn protect(&self, full: &str, pattern: &str) -> std::io::Result<()> {
+        let world = held(&self.world);
+        let repo = world.repo(full).ok_or_else(|| std::io::Error::other("there is no such repository"))?;
+        git::protect(&world.root, repo, pattern)
     }
 
     /// Fills the world with what there is to see: by recorded webhooks and by a few pull requests in all their states.
@@ -261,6 +272,9 @@ fn rightly(
         ("POST", "/login/oauth/access_token") => {
             return (Reply::json(200, world.device_token(&login::fields(body))), 0);
         }
+        ("GET", path) if path.starts_with("/blob/") => {
+            return (rest::blob(world, path, headers.contains_key("authorization")), 0);
+        }
         _ => {}
     }
     let Some(who) = who(world, headers) else { return (Reply::message(401, "Bad credentials"), 0) };
@@ -396,6 +410,10 @@ async fn by_git(
         return asks.body(Body::from("a token is needed")).unwrap_or_default();
     };
     let Some(repo) = found else { return plain(404, "Repository not found.") };
+    let writes = request.1 == "git-receive-pack" || request.2.contains("git-receive-pack");
+    if writes && held(world).readers.contains(&(who.clone(), repo.full())) {
+        return plain(403, &format!("Permission to {}.git denied to {who}.", repo.full()));
+    }
     match git::serve(&root, &repo, request, headers, Some(&who), body).await {
         Ok(answer) => {
             if request.1 == "git-receive-pack" {

@@ -33,6 +33,10 @@ pub(crate) fn perform(within: &Within<'_>, field: &str, input: &Value) -> Result
         let Some(Node::Repo(repo)) = world.node(text("repositoryId").unwrap_or_default()) else {
             return Err(error("NOT_FOUND", "Could not resolve to a Repository"));
         };
+        if world.readers.contains(&(who.clone(), repo.clone())) {
+            let says = format!("{who} does not have the correct permissions to execute `CreatePullRequest`");
+            return Err(error("FORBIDDEN", &says));
+        }
         let from = text("headRefName").unwrap_or_default().rsplit(':').next().unwrap_or_default().to_owned();
         let (onto, title) = (text("baseRefName").unwrap_or_default(), text("title").unwrap_or_default());
         let number = world.open(&repo, &who, &from, onto, title).map_err(refused)?;

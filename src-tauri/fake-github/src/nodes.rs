@@ -33,7 +33,11 @@ fn actor(world: &World, login: &str) -> Value {
 
 /// A repository; what needs more is asked for field by field.
 pub(crate) fn repo(world: &World, it: &Repo, who: &str) -> Value {
-    let is_owner = it.owner == who;
+    let permission = match (world.readers.contains(&(who.to_owned(), it.full())), it.owner == who) {
+        (true, _) => "READ",
+        (_, true) => "ADMIN",
+        _ => "WRITE",
+    };
     let queue = it.has_queue.then(|| {
         json!({
             "__typename": "MergeQueue", "id": format!("MQ_{}", it.id),
@@ -46,7 +50,7 @@ pub(crate) fn repo(world: &World, it: &Repo, who: &str) -> Value {
         "__typename": "Repository", "id": it.node_id(), "name": it.name, "nameWithOwner": it.full(),
         "owner": actor(world, &it.owner), "url": format!("https://github.localhost/{}", it.full()),
         "isPrivate": false, "isFork": false, "isArchived": false, "parent": null,
-        "viewerPermission": if is_owner { "ADMIN" } else { "WRITE" }, "mergeQueue": queue,
+        "viewerPermission": permission, "mergeQueue": queue,
         "mergeCommitAllowed": true, "squashMergeAllowed": true, "rebaseMergeAllowed": true,
         "autoMergeAllowed": it.auto_merge, "deleteBranchOnMerge": false, "hasIssuesEnabled": true,
         "defaultBranchRef": branch(it, &it.main),

@@ -25,8 +25,12 @@ pub struct World {
     pub asked: Vec<Asked>,
     /// Logins by device that are under way, by device code.
     pub devices: BTreeMap<String, Device>,
+    /// Who may only read, and where: a login and a repository.
+    pub readers: BTreeSet<(String, String)>,
     /// Whether apps may log in by device.
     pub no_device_flow: bool,
+    /// Where it is reached.
+    pub url: String,
     /// Below this lie the repositories that git reaches.
     pub root: PathBuf,
     pub(crate) last: u64,

@@ -426,6 +426,7 @@ fn policy(slots: u32) -> Policy {
         hot: Vec::new(),
         warm: Vec::new(),
         env: Vec::new(),
+        landing: pilothouse_contract::run::LandsBy::Local,
         done_lines: false,
     }
 }

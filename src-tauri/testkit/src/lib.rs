@@ -15,6 +15,7 @@ pub mod queue;
 pub mod repo;
 pub mod samples;
 pub mod seat;
+pub mod secrets;
 pub mod sim;
 pub mod soak;
 pub mod window;

@@ -129,11 +129,19 @@ fn prose(
         <section><h3>"What"</h3>{what}</section>
         <section><h3>"Why"</h3><p>{many(&pull.body.why)}</p></section>
         {super::sample::after(pull)}
+        {super::published::section(pull)}
         {super::review::sections(pull, mix)}
         <section><h3>"How verified"<span class="n">{format!("{held} of {} proofs hold", pull.body.verified.len())}</span></h3><ul class="proofs">{proofs}</ul></section>
         <section><h3>"Checks"<span class="n">{format!("{passed} of {} passed {}", pull.checks.len(), result.unwrap_or_default())}</span></h3><ul class="proofs" data-name="pull-checks">{checks}</ul></section>
         {approval}
     }.into_any()
+}
+
+/// How it stands at the forge that is to land it.
+fn lands_there(pull: &Pull) -> Option<String> {
+    let it = pull.published.as_ref()?;
+    let landing = it.landing.as_ref()?;
+    Some(format!("{}: {}", it.full_name(), landing.says))
 }
 
 fn landbar(pull: &Pull) -> AnyView {
@@ -144,6 +152,9 @@ fn landbar(pull: &Pull) -> AnyView {
         }
         PullState::WaitsForApproval => {
             ("question", "Every check passed on exactly what will land. It waits for your yes.".to_owned())
+        }
+        PullState::Landable if lands_there(pull).is_some() => {
+            ("clock", format!("Approved and checked. {}.", lands_there(pull).unwrap_or_default()))
         }
         PullState::Landable => {
             ("clock", "Approved and checked. It lands by itself when its turn comes.".to_owned())

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use pilothouse_client::Places;
-use pilothouse_contract::ask::forge::ForgePage;
+use pilothouse_contract::ask::forge::{CheckLog, ForgePage};
 use pilothouse_contract::forge::{CheckState, ForgePull, Reach};
-use pilothouse_contract::{At, Fault, ask};
+use pilothouse_contract::{At, Fault, ask, text};
 use pilothouse_engine::integration::forge::ask::ForgeError;
 use pilothouse_engine::integration::forge::device::{self, Turn};
 use pilothouse_engine::integration::forge::github::{GitHub, client};
@@ -317,16 +317,7 @@ pub(crate) fn pull(it: &ForgePull, known_at: Option<At>) -> String {
     if let Some(untold) = it.untold_says() {
         says.push_str(&format!("The forge left something out - {untold}\n"));
     }
-    says.push_str(&format!("\nChecks: {}\n", it.checks_say()));
-    for check in &it.checks {
-        let word = match check.state {
-            CheckState::Pending => "waits",
-            CheckState::Passed => "passed",
-            CheckState::Failed => "FAILED",
-            CheckState::Skipped => "skipped",
-        };
-        says.push_str(&format!("  - {word}: {}\n", short(&check.name, 100)));
-    }
+    says.push_str(&format!("\n{}\n", checks(it)));
     says.push_str(&format!("\nReviews {}\n", it.decision.words()));
     for review in &it.reviews {
         says.push_str(&format!("  - {}: {}\n", short(&review.by, 40), short(&review.says, 40)));
@@ -341,4 +332,29 @@ pub(crate) fn pull(it: &ForgePull, known_at: Option<At>) -> String {
     }
     says.push_str(&it.command());
     says
+}
+
+/// Its checks.
+pub(crate) fn checks(it: &ForgePull) -> String {
+    let mut says = format!("Checks: {}", it.checks_say());
+    for check in &it.checks {
+        says.push_str(&format!("\n  - {}: {}", state(check.state), short(&check.name, 100)));
+    }
+    says
+}
+
+/// What one of them wrote.
+pub(crate) fn log(it: &CheckLog) -> String {
+    let left_out = if it.cut { "(its end; what is before was left out)\n" } else { "" };
+    let head = format!("{} of {}: {}", short(&it.check, 100), short(&it.pull, 120), state(it.state));
+    format!("{head}\n{left_out}{}", text::plain(it.text.trim_end(), true))
+}
+
+fn state(it: CheckState) -> &'static str {
+    match it {
+        CheckState::Pending => "waits",
+        CheckState::Passed => "passed",
+        CheckState::Failed => "FAILED",
+        CheckState::Skipped => "skipped",
+    }
 }

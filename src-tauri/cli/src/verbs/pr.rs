@@ -12,7 +12,7 @@ use pilothouse_engine::ports::clock;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::{change, forge, pr_review};
+use super::{change, forge, pr_publish, pr_review};
 use crate::desk::{self, End, HOLDS, does_not_hold, id};
 use crate::out::{Out, short, table};
 
@@ -104,6 +104,23 @@ pub(crate) enum Verb {
         /// Why
         because: String,
     },
+    /// The checks that ran on a pull request of a forge, and with --log what one of them wrote
+    Checks {
+        /// What the forge calls it: owner/name#7, or host/owner/name#7
+        pull: String,
+        /// The log of the check of this name
+        #[arg(long)]
+        log: Option<String>,
+    },
+    /// Send it to the forge of its project: its head to a branch of its own, and a pull request there
+    Publish {
+        /// Its id
+        #[arg(value_parser = id::<PullId>)]
+        pull: PullId,
+        /// Send nothing, and show what would be sent
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Land it now, or hear what is missing
     Land {
         /// Its id
@@ -133,12 +150,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
         }
         Verb::Show { pull, .. } if pull.contains('#') => {
             let page = desk::call(ask::forge::List { project: None }).await?;
-            let found = page.pulls.iter().find(|it| it.name() == pull || it.full_name() == pull);
-            let it = found.ok_or_else(|| {
-                Fault::missing(format!("no forge tells of an open pull request {pull}"))
-                    .command("see which there are", "pilothouse pr list --fresh")
-            })?;
-            let it = told(&page, it);
+            let it = told(&page, of_forge(&page, &pull)?);
             out.value(&it, |it| forge::pull(it.pull, it.known));
             Ok(HOLDS)
         }
@@ -191,6 +203,22 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             out.value(&run, |it| format!("{} takes back {pull}: pilothouse run show {}", it.id, it.id));
             Ok(HOLDS)
         }
+        Verb::Checks { pull, log: None } => {
+            let page = desk::call(ask::forge::List { project: None }).await?;
+            let it = of_forge(&page, &pull)?;
+            out.value(&it.checks, |_| forge::checks(it));
+            Ok(HOLDS)
+        }
+        Verb::Checks { pull, log: Some(check) } => {
+            let log = desk::call(ask::forge::Log { pull, check }).await?;
+            out.value(&log, forge::log);
+            Ok(HOLDS)
+        }
+        Verb::Publish { pull, dry_run } => {
+            let page = desk::call(ask::forge::Publish { pull, dry: dry_run }).await?;
+            out.value(&page, |it| if dry_run { pr_publish::would(it) } else { pr_publish::sent(it) });
+            Ok(HOLDS)
+        }
         Verb::Land { pull, why, .. } => {
             let pull = match why {
                 Some(why) => desk::call(ask::pull::Escape { pull, why }).await?,
@@ -200,6 +228,15 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             Ok(if matches!(pull.state, PullState::Landed { .. }) { HOLDS } else { does_not_hold() })
         }
     }
+}
+
+/// The one that a forge calls so.
+fn of_forge<'a>(page: &'a ForgePage, pull: &str) -> Result<&'a ForgePull, Fault> {
+    let found = page.pulls.iter().find(|it| it.name() == pull || it.full_name() == pull);
+    found.ok_or_else(|| {
+        Fault::missing(format!("no forge tells of an open pull request {pull}"))
+            .command("see which there are", "pilothouse pr list --fresh")
+    })
 }
 
 /// Ours and those of forges, in one list.
@@ -328,6 +365,7 @@ pub(super) fn page_of(page: &ask::pull::PullPage, diff: bool) -> String {
         }
         None => {}
     }
+    says.push_str(&pr_publish::line(it));
     says.push_str(&pr_review::after(it));
     if diff {
         says.push('\n');

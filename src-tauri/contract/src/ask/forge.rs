@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::forge::{ForgePull, Reach};
-use crate::ids::ProjectId;
+use crate::forge::{CheckState, ForgePull, Reach};
+use crate::ids::{ProjectId, PullId};
 
 /// What is known of forges and their pull requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,4 +46,42 @@ pub struct Refresh {
     /// The host; all if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+}
+
+/// Sends a pull request of ours to the forge that its project's `origin` lies at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publish {
+    /// Which.
+    pub pull: PullId,
+    /// Only say what would be sent.
+    #[serde(default)]
+    pub dry: bool,
+}
+
+/// Fetches the log of a check that ran at a forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// The pull request, as `owner/name#7` or `host/owner/name#7`.
+    pub pull: String,
+    /// The check's name.
+    pub check: String,
+}
+
+/// That log. It is what others wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckLog {
+    /// The pull request, as `host/owner/name#7`.
+    pub pull: String,
+    /// The check's name.
+    pub check: String,
+    /// How it stands.
+    pub state: CheckState,
+    /// Where a browser shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The text, without secrets whose forms are known.
+    pub text: String,
+    /// Whether it is longer, and this is its end.
+    #[serde(default, skip_serializing_if = "crate::spec::is_false")]
+    pub cut: bool,
 }

@@ -5,6 +5,7 @@ use crate::event::{Event, Record};
 use crate::evidence::Gate;
 use crate::ids::{Oid, ProjectId, SessionId};
 use crate::pull::{Pull, PullCheck, PullState};
+use crate::run::LandsBy;
 use crate::session::{Session, SessionKind};
 
 /// So many of the last ends in its queue a project keeps.
@@ -105,6 +106,12 @@ impl Fleet {
             it.checking = it.checking.filter(|checking| *checking != session);
             it.given_up.retain(|it| *it != session);
         })
+    }
+
+    /// Whether another forge is to land it, once it has its yes.
+    #[must_use]
+    pub fn lands_there(&self, pull: &Pull) -> bool {
+        self.runs.get(&pull.run).is_some_and(|it| it.policy.landing == LandsBy::Github)
     }
 
     /// The pull request that a session has to do with: it checks it, or sits at it.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use pilothouse_contract::attempt::Candidate;
 use pilothouse_contract::evidence::{Evidence, Gate, Subject};
+use pilothouse_contract::published::Named;
 use pilothouse_contract::pull::{MergeResult, Size};
 use pilothouse_contract::risk::Risk;
 use pilothouse_contract::session::Running;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::DraftRead;
 use super::review::AnswerRead;
+use super::there::LandAsked;
 
 /// The number of an effect, given once: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -184,6 +186,32 @@ pub enum Effect {
         /// The session, which is over.
         session: SessionId,
     },
+    /// Send a pull request's head to the forge that it is published at, and open it there.
+    Publish {
+        /// The pull request.
+        pull: PullId,
+        /// The head.
+        head: Oid,
+    },
+    /// Ask the forge that a pull request is published at to land just that head.
+    AskLanding {
+        /// The pull request.
+        pull: PullId,
+        /// The head.
+        head: Oid,
+    },
+    /// Ask that forge not to land it.
+    LetGo {
+        /// The pull request.
+        pull: PullId,
+    },
+    /// Bring what that forge landed here, as a commit that a ref of ours keeps.
+    FetchLanded {
+        /// The pull request.
+        pull: PullId,
+        /// What landed.
+        commit: Oid,
+    },
     /// Delete a branch whose commits have landed.
     DropBranch {
         /// The project.
@@ -286,6 +314,10 @@ impl Effect {
             Self::Restore { .. } => "restore",
             Self::ReadDraft { .. } => "read-draft",
             Self::ReadAnswer { .. } => "read-answer",
+            Self::Publish { .. } => "publish",
+            Self::AskLanding { .. } => "ask-landing",
+            Self::LetGo { .. } => "let-go",
+            Self::FetchLanded { .. } => "fetch-landed",
             Self::DropBranch { .. } => "drop-branch",
         }
     }
@@ -331,8 +363,25 @@ pub enum Outcome {
     DraftRead(Result<Box<DraftRead>, String>),
     /// Of `ReadAnswer`: or why not.
     AnswerRead(Result<AnswerRead, String>),
+    /// Of `Publish`: what it is called there, or why it is not there; nothing if another head is wanted by now.
+    Published(Result<Option<Named>, NotSent>),
+    /// Of `AskLanding`: or why not.
+    LandAsked(Result<LandAsked, NotSent>),
+    /// Of `LetGo`: or why not.
+    LetGo(Result<(), NotSent>),
+    /// Of `FetchLanded`: or why not.
+    Fetched(Result<(), NotSent>),
     /// Of effects that have nothing to say.
     Done,
+}
+
+/// Why something was not sent to a forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotSent {
+    /// In words.
+    pub fault: Fault,
+    /// Whether it may go by itself once the forge answers.
+    pub again: bool,
 }
 
 /// What a change is, measured for its pull request.

@@ -20,6 +20,7 @@ use pilothouse_contract::{
 use super::after::Afterwards;
 use super::draft::Drafting;
 use super::effect::{Effect, Outcome};
+use super::publish::Publishing;
 use super::review::Reviewing;
 
 /// Something that happened.
@@ -295,6 +296,8 @@ pub enum Input {
         /// Why.
         why: String,
     },
+    /// Something happens to what a pull request is on another forge.
+    Publishing(Publishing),
     /// Something changed in the checkout of the default branch.
     CheckoutChanged {
         /// Which project.

@@ -118,7 +118,8 @@ impl Work<'_> {
             .values()
             .any(|run| run.project == project.id && run.state.is_live() && run.state != RunState::Queued)
             || self.live_session_of(project.id).is_some();
-        if let (false, Some(to)) = (busy, &found) {
+        let ours = found.as_ref().is_some_and(|it| self.was_landed_there(project.id, it));
+        if let (true, Some(to)) = (!busy || ours, &found) {
             self.engine(Event::MainMoved {
                 project: project.id,
                 from: project.main.clone(),

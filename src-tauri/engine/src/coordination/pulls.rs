@@ -36,6 +36,7 @@ impl Work<'_> {
             self.engine(Event::PullRenewed { pull, head: head.clone(), body, commits, size });
             self.in_pull(&it, &format!("{pull} proposes {} now", head.short()));
             self.merge_again(pull, "proposed anew");
+            self.send(pull);
             self.weighed(pull, risk, patch);
             return;
         }
@@ -64,6 +65,7 @@ impl Work<'_> {
                 given_up: Vec::new(),
                 queued: None,
                 bounces: 0,
+                published: None,
                 opened: self.now,
                 moved: self.now,
             }),
@@ -271,6 +273,10 @@ impl Work<'_> {
         if let Some(why) = self.review_keeps(&it, it.approval.as_ref()) {
             return Err(Fault::refused(format!("{pull} does not land yet: {why}"))
                 .command("see what was found", format!("pilothouse pr show {pull}")));
+        }
+        if self.fleet.lands_there(&it) && it.published.is_none() {
+            return Err(Fault::refused(format!("{pull} lands by its forge, and is not published there"))
+                .command("send it there", format!("pilothouse pr publish {pull}")));
         }
         super::runs::line_open(&project)?;
         if let Some(held) = project.held.as_ref().filter(|held| !it.escapes(held)) {

@@ -45,6 +45,7 @@ impl Work<'_> {
             | Event::PullQueued { pull, .. }
             | Event::PullCheckGivenUp { pull, .. }
             | Event::Review { pull, .. }
+            | Event::Publish { pull, .. }
             | Event::PullMoved { pull, .. } => of_pull(pull),
             Event::SessionEnded { session, .. } => {
                 self.fleet.sessions.get(session).and_then(|it| it.pull).as_ref().and_then(of_pull)
@@ -74,6 +75,7 @@ impl Work<'_> {
     }
 
     fn mind_queue(&mut self, project: &Project) {
+        self.mind_forge(project);
         self.let_in(project.id);
         // What is at work is worked to its end, and nothing begins.
         if self.fleet.halt.is_some() {
@@ -98,6 +100,7 @@ impl Work<'_> {
     /// Open pull requests of a project whose runs are live and that have a yes for their head.
     fn approved(&self, project: ProjectId) -> Vec<Pull> {
         let all = self.pulls_of(project).into_iter().filter_map(|id| self.fleet.pulls.get(&id));
+        let here = |it: &&Pull| !self.fleet.lands_there(it);
         let live = |it: &&Pull| self.fleet.runs.get(&it.run).is_some_and(|run| run.state.is_live());
         // Nothing is in it over a finding that nobody answered; what is being landed lands.
         let kept = |it: &&Pull| {
@@ -105,6 +108,7 @@ impl Work<'_> {
         };
         let mut all: Vec<Pull> = all
             .filter(|it| it.is_approved() && self.yes_counts(it))
+            .filter(here)
             .filter(live)
             .filter(kept)
             .cloned()
@@ -406,6 +410,10 @@ impl Work<'_> {
         }
         if it.state == PullState::Landing {
             return Err(Fault::refused(format!("{pull} is being landed this moment")));
+        }
+        if self.fleet.lands_there(&it) {
+            return Err(Fault::refused(format!("{pull} lands by its forge, and nothing escapes to there"))
+                .command("let the line go", format!("pilothouse line open {}", project.name)));
         }
         let Some(queued) = it.queued.clone().filter(|_| it.is_approved() && !it.state.is_over()) else {
             return Err(Fault::refused(format!("{pull} is {} and has nobody's yes", it.state.word()))

@@ -23,6 +23,7 @@ mod issues;
 mod pauses;
 mod queue;
 mod review;
+mod there;
 mod touches;
 mod tries;
 mod workflow;

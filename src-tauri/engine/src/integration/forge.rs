@@ -58,7 +58,10 @@ async fn try_merge(
 }
 
 /// Has a ref of ours keep a commit. Two merges of one pull request may be made at once, and the later one counts.
-async fn keep(git: &Git, reference: &RefName, oid: &Oid) -> Result<(), GitError> {
+///
+/// # Errors
+/// See [`GitError`].
+pub async fn keep(git: &Git, reference: &RefName, oid: &Oid) -> Result<(), GitError> {
     let mut tries = KEEP_TRIES;
     loop {
         let stands = git.commit_of(reference.as_str()).await?;

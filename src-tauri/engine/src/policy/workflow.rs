@@ -8,7 +8,7 @@ use pilothouse_contract::gate::Gates;
 use pilothouse_contract::money::{Money, Price};
 use pilothouse_contract::queue;
 use pilothouse_contract::risk::RiskRules;
-use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, Policy};
+use pilothouse_contract::run::{Adapter, AgentChoice, Approval, Completeness, LandsBy, Policy};
 use pilothouse_contract::session::Limits;
 use pilothouse_symphony::workflow::halves;
 use serde::Deserialize;
@@ -71,6 +71,7 @@ struct Settings {
     attempts: Option<u32>,
     slots: Option<u32>,
     queue: queue::Limits,
+    landing: LandsBy,
     best_of: Option<u32>,
     project_slots: Option<u32>,
     state_slots: BTreeMap<String, u32>,
@@ -398,6 +399,7 @@ impl Workflow {
             best_of: settings.best_of.unwrap_or(3),
             project_slots: settings.project_slots.unwrap_or_default(),
             queue: settings.queue,
+            landing: settings.landing,
             state_slots: settings.state_slots,
             resources: settings.resources,
             retry_s: settings.retry_s.unwrap_or(10),
@@ -497,6 +499,7 @@ mod tests {
         assert!(resume.contains("agents.a: resume goes on with {native}"), "{resume}");
         assert!(bad("attempts: 0").contains("at least 1"));
         assert!(bad("queue: { batch: 0 }").contains("queue.batch: must be at least 1"));
+        assert!(bad("landing: gitlab").contains("github"), "{}", bad("landing: gitlab"));
         assert!(bad("queue: { size: 4 }").contains("size"), "{}", bad("queue: { size: 4 }"));
         assert!(bad("money: -2").contains("no sum in dollars"), "{}", bad("money: -2"));
         assert!(

@@ -3,6 +3,7 @@
 //! all it started are killed.
 
 mod blobs;
+pub mod remote;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

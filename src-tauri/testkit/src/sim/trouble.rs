@@ -5,7 +5,7 @@ use super::world::World;
 use pilothouse_contract::session::Ending;
 use pilothouse_contract::{At, Fault, Fleet, SessionId};
 use pilothouse_engine::coordination::{
-    Advanced, Effect, Integrated, Landing, Merged, Outcome, PendingEffect,
+    Advanced, Effect, Integrated, Landing, Merged, NotSent, Outcome, PendingEffect,
 };
 
 /// One in so many effects fails.
@@ -68,6 +68,22 @@ fn failed(effect: &Effect) -> Option<Outcome> {
         Effect::Discard { .. } => Outcome::Discarded(Err(Fault::environment(why))),
         Effect::Restore { .. } => Outcome::Restored(Err(Fault::environment(why))),
         Effect::ReadAnswer { .. } => Outcome::AnswerRead(Err(why)),
+        Effect::AskLanding { .. } => {
+            let fault = Fault::environment(why);
+            Outcome::LandAsked(Err(NotSent { fault, again: true }))
+        }
+        Effect::LetGo { .. } => {
+            let fault = Fault::environment(why);
+            Outcome::LetGo(Err(NotSent { fault, again: true }))
+        }
+        Effect::FetchLanded { .. } => {
+            let fault = Fault::environment(why);
+            Outcome::Fetched(Err(NotSent { fault, again: true }))
+        }
+        Effect::Publish { .. } => {
+            let fault = Fault::environment(why);
+            Outcome::Published(Err(NotSent { fault, again: true }))
+        }
         Effect::Check(_)
         | Effect::EndSession { .. }
         | Effect::DropBranch { .. }

@@ -27,8 +27,8 @@ use pilothouse_contract::{
     At, AttemptId, EvidenceId, Fault, Fleet, Oid, PullId, RefName, RunId, SessionId, WorktreeId,
 };
 use pilothouse_engine::coordination::{
-    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, Landing, Measured,
-    Merged, Outcome, PendingEffect,
+    Advanced, CheckAsked, Checked, Effect, EffectKey, HeadChange, Input, Integrated, LandAsked, Landing,
+    Measured, Merged, Outcome, PendingEffect,
 };
 
 /// The fuse of an agent whose context is full.
@@ -475,6 +475,11 @@ impl World {
             Effect::ReadAnswer { pull, session } => {
                 Outcome::AnswerRead(self.read_answer(*pull, *session, fleet))
             }
+            // Nobody publishes here.
+            Effect::Publish { .. } => Outcome::Published(Ok(None)),
+            Effect::AskLanding { .. } => Outcome::LandAsked(Ok(LandAsked::Stale)),
+            Effect::FetchLanded { .. } => Outcome::Fetched(Ok(())),
+            Effect::LetGo { .. } => Outcome::LetGo(Ok(())),
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done

@@ -5,6 +5,9 @@
 
 mod answers;
 mod http;
+pub mod landing;
+pub mod logs;
+pub mod publish;
 pub mod queries;
 
 use std::collections::BTreeMap;

@@ -139,6 +139,7 @@ mod tests {
             checking: None,
             given_up: Vec::new(),
             queued: None,
+            published: None,
             review: pilothouse_contract::review::Review::default(),
             approval: None,
             after: pilothouse_contract::after::After::default(),

@@ -41,3 +41,55 @@ pub fn again() -> String {
 {PULL}"
     )
 }
+
+/// A pull request that was opened or found by us, in as few words as we need.
+const OURS: &str = "fragment Ours on PullRequest { id number url baseRefName isCrossRepository }";
+
+/// A repository, and what is open from one of its branches.
+#[must_use]
+pub fn before() -> String {
+    format!(
+        "query Before($owner: String!, $name: String!, $branch: String!) {{
+  repository(owner: $owner, name: $name) {{
+    id defaultBranchRef {{ name }}
+    pullRequests(headRefName: $branch, states: [OPEN], first: 20) {{ nodes {{ ...Ours }} }}
+  }}
+}}
+{OURS}"
+    )
+}
+
+/// Opens a pull request.
+#[must_use]
+pub fn create() -> String {
+    format!(
+        "mutation Create($input: CreatePullRequestInput!) {{
+  createPullRequest(input: $input) {{ pullRequest {{ ...Ours }} }}
+}}
+{OURS}"
+    )
+}
+
+/// How pull requests stand that are to land there.
+#[must_use]
+pub fn there() -> String {
+    "query There($ids: [ID!]!) {
+  nodes(ids: $ids) { ... on PullRequest {
+    id state headRefOid mergeable mergeStateStatus isMergeQueueEnabled
+    mergeQueueEntry { position state } autoMergeRequest { enabledAt } mergeCommit { oid }
+    repository { mergeCommitAllowed squashMergeAllowed }
+  } }
+}"
+    .to_owned()
+}
+
+/// A change of a landing, by its name there: into the queue and out of it, by itself or not, or now.
+#[must_use]
+pub fn landing(field: &str) -> String {
+    let mut letters = field.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!(
+        "mutation Land($input: {first}{}Input!) {{ {field}(input: $input) {{ __typename }} }}",
+        letters.as_str()
+    )
+}

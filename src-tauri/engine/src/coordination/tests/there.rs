@@ -1,0 +1,189 @@
+//! Landings by another forge: what it tells comes late, twice, or not at all, and people change their minds meanwhile.
+
+use pilothouse_contract::published::{Named, Place, Published, Stage};
+use pilothouse_contract::run::LandsBy;
+
+use super::*;
+
+const ONE: PullId = PullId(1);
+
+/// One that is published, checked and approved, and that its forge is being asked to land.
+fn asked() -> Desk {
+    let tasks = [task("T001", proof())];
+    let mut desk =
+        Desk::new(&tasks, Policy { landing: LandsBy::Github, approve: Approval::Person, ..policy() });
+    desk.go_to_the_end();
+    let place = Place {
+        host: "github.com".to_owned(),
+        repo: "a/b".to_owned(),
+        branch: "pilothouse/001-x/item".to_owned(),
+        base: "main".to_owned(),
+    };
+    desk.take(Input::Publishing(Publishing::Ask { pull: ONE, place }));
+    let named = Named { number: 7, id: "PR_7".to_owned(), url: "https://github.com/a/b/pull/7".to_owned() };
+    let publish = desk.until(|it| matches!(it, Effect::Publish { .. }));
+    desk.done(publish, Outcome::Published(Ok(Some(named))));
+    desk.take(Input::ApprovePull { pull: ONE, head: None });
+    desk
+}
+
+/// The same, once the forge has it.
+fn taken() -> Desk {
+    let mut desk = asked();
+    desk.now = At(10);
+    let ask = desk.until(|it| matches!(it, Effect::AskLanding { .. }));
+    desk.done(ask, Outcome::LandAsked(Ok(LandAsked::Taken { says: "in its queue".to_owned() })));
+    desk
+}
+
+impl Desk {
+    fn published(&self) -> &Published {
+        self.fleet.pulls[&ONE].published.as_ref().unwrap()
+    }
+
+    fn far(&self) -> Option<Stage> {
+        self.published().landing.as_ref().map(|it| it.stage.clone())
+    }
+
+    fn told(&mut self, asked: i64, told: Told) -> Vec<Effect> {
+        self.take(Input::Publishing(Publishing::Tells { pull: ONE, asked: At(asked), told }))
+    }
+
+    fn state(&self) -> PullState {
+        self.fleet.pulls[&ONE].state.clone()
+    }
+
+    fn head_of_it(&self) -> Oid {
+        self.fleet.pulls[&ONE].head.clone()
+    }
+}
+
+fn open(taken: bool) -> Told {
+    Told::Open { taken, clashes: false, says: if taken { "in its queue" } else { "clean" }.to_owned() }
+}
+
+#[test]
+fn a_yes_asks_the_forge_once_and_nothing_lands_here() {
+    let mut desk = asked();
+    let asks = desk.pending.iter().filter(|it| matches!(it, Effect::AskLanding { .. })).count();
+    assert_eq!((asks, desk.far()), (1, Some(Stage::Asked)));
+    assert!(desk.fleet.pulls[&ONE].queued.is_none(), "it is in no queue of ours");
+    assert!(desk.try_take(Input::EscapePull { pull: ONE, why: "x".to_owned() }).is_err());
+    desk.take(Input::ApprovePull { pull: ONE, head: None });
+    let asks = desk.pending.iter().filter(|it| matches!(it, Effect::AskLanding { .. })).count();
+    assert_eq!(asks, 1);
+    assert!(!desk.pending.iter().any(|it| matches!(it, Effect::Land { .. })));
+}
+
+#[test]
+fn what_landed_there_ends_it_once_it_is_here() {
+    let mut desk = taken();
+    let head = desk.head_of_it();
+    let merged = Told::Merged { commit: Some("c1".into()), head };
+    let effects = desk.told(20, merged.clone());
+    assert_eq!(effects, [Effect::FetchLanded { pull: ONE, commit: "c1".into() }]);
+    assert!(desk.told(21, merged.clone()).is_empty(), "it is on its way");
+    let fetch = desk.until(|it| matches!(it, Effect::FetchLanded { .. }));
+    let not = NotSent { fault: Fault::environment("no network"), again: true };
+    desk.done(fetch.clone(), Outcome::Fetched(Err(not.clone())));
+    let before = desk.records.len();
+    assert_eq!(desk.told(30, merged.clone()).len(), 1, "what could not be had is asked for again");
+    desk.done(fetch.clone(), Outcome::Fetched(Err(not)));
+    assert_eq!(desk.records.len(), before, "and said once");
+    // An answer to what was asked before it landed changes nothing.
+    desk.told(5, open(true));
+    desk.done(fetch, Outcome::Fetched(Ok(())));
+    assert_eq!(desk.state(), PullState::Landed { commit: "c1".into() });
+    assert_eq!(
+        (desk.run().state, desk.fleet.projects[&ProjectId(1)].main.clone()),
+        (RunState::Landed, "m0".into())
+    );
+    // Whoever brings the default branch there, whatever is under way, takes in what was said yes to.
+    let session = SessionFacts {
+        project: Some(ProjectId(1)),
+        argv: vec!["sh".to_owned()],
+        cwd: "/x".to_owned(),
+        mode: pilothouse_contract::session::Mode::Pty,
+        limits: pilothouse_contract::session::Limits::default(),
+    };
+    desk.take(Input::StartSession(session));
+    desk.take(Input::MainSeen {
+        project: ProjectId(1),
+        found: Some("c1".into()),
+        named: "p".to_owned(),
+        attempt: None,
+    });
+    assert_eq!(desk.fleet.projects[&ProjectId(1)].line, Line::Open);
+    assert!(desk.told(40, merged).is_empty());
+}
+
+#[test]
+fn another_head_than_the_one_with_the_yes_is_no_landing_of_it() {
+    let mut desk = taken();
+    desk.told(20, Told::Merged { commit: Some("c1".into()), head: "other".into() });
+    assert_eq!(desk.state(), PullState::Bounced);
+    assert!(desk.fleet.pulls[&ONE].why.contains("which has the yes"), "{}", desk.fleet.pulls[&ONE].why);
+}
+
+#[test]
+fn that_it_left_the_queue_is_believed_when_it_is_said_twice_and_never_of_before() {
+    let mut desk = taken();
+    desk.told(10, open(false));
+    desk.told(9, open(false));
+    assert_eq!(desk.published().landing.as_ref().unwrap().says, "in its queue");
+    desk.told(20, open(false));
+    desk.told(30, open(true));
+    desk.told(40, open(false));
+    assert_eq!(desk.state(), PullState::Landable, "it was there in between");
+    desk.told(50, open(false));
+    assert_eq!(desk.state(), PullState::Bounced);
+    // What was sent back here does not land there: it is let go of, however often it takes.
+    assert_eq!(desk.far(), Some(Stage::LettingGo));
+    let effect = desk.until(|it| matches!(it, Effect::LetGo { .. }));
+    let not = NotSent { fault: Fault::environment("no network"), again: true };
+    desk.done(effect, Outcome::LetGo(Err(not)));
+    desk.now = At(60);
+    assert_eq!(desk.told(70, open(true)), [Effect::LetGo { pull: ONE }]);
+    desk.told(80, open(false));
+    assert_eq!(desk.far(), None);
+}
+
+#[test]
+fn one_that_is_sent_back_here_and_lands_there_all_the_same_is_told() {
+    let mut desk = taken();
+    desk.take(Input::StopRun { run: RunId(1) });
+    assert_eq!(desk.state(), PullState::Bounced, "{:?}", desk.state());
+    assert!(desk.pending.contains(&Effect::LetGo { pull: ONE }), "{:?}", desk.pending);
+    let head = desk.head_of_it();
+    desk.told(20, Told::Merged { commit: Some("c1".into()), head });
+    assert!(
+        desk.records
+            .iter()
+            .any(|it| matches!(it, Event::Notice { says, .. } if says.contains("landed there all the same")))
+    );
+    assert_eq!((desk.state(), desk.far()), (PullState::Bounced, None));
+}
+
+#[test]
+fn what_cannot_be_asked_for_yet_is_asked_for_whenever_the_forge_tells_and_said_once() {
+    let mut desk = asked();
+    let ask = desk.until(|it| matches!(it, Effect::AskLanding { .. }));
+    let later = Outcome::LandAsked(Ok(LandAsked::Later { says: "it is a draft there".to_owned() }));
+    desk.done(ask.clone(), later.clone());
+    let before = desk.records.len();
+    for n in 0..3 {
+        assert_eq!(desk.told(20 + n, open(false)), std::slice::from_ref(&ask));
+        desk.done(ask.clone(), later.clone());
+    }
+    assert_eq!(desk.records.len(), before);
+    let waits = pilothouse_contract::waits::waits(&desk.fleet, &desk.fleet.pulls[&ONE]);
+    assert!(waits.iter().any(|it| it.says == "github.com/a/b#7: it is a draft there"), "{waits:?}");
+    // While everything is paused nobody is asked, and a paused run goes on where it stood.
+    desk.take(Input::PauseAll { paused: true });
+    assert_eq!(desk.far(), Some(Stage::LettingGo));
+    let effect = desk.until(|it| matches!(it, Effect::LetGo { .. }));
+    desk.done(effect, Outcome::LetGo(Ok(())));
+    assert_eq!(desk.far(), None);
+    desk.take(Input::PauseAll { paused: false });
+    assert_eq!(desk.far(), Some(Stage::Asked));
+}
