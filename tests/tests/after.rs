@@ -160,6 +160,22 @@ fn what_landed_is_toured_in_the_window_by_keys_alone_area_by_area() {
     window.wait_text("[data-name=landbar]", "It is fine");
     window.keys("f");
     window.until("nothing to look at", || !window.find("[data-bay=to-look]"));
+    // How it went stands beside the switch of each class of risk, and is said once more before it is on.
+    window.keys("ctrl+1");
+    window.wait("[data-bay=Landed]");
+    window.keys("ctrl+k");
+    window.wait("[data-name=palette] input:focus");
+    window.type_text("project shop");
+    window.keys("enter");
+    window.wait_text("[data-name=landings] [data-class=high]", "escaped 1 of 2");
+    window.wait_text("[data-name=landings] [data-class=high]", "wait for a yes");
+    window.eval("document.querySelector('[data-class=high] [data-name=auto-land]').click()");
+    window.wait_text("[data-name=confirm]", "So far: high risk: escaped 1 of 2");
+    assert!(scene.home.json(&["project", "list"])[0].get("auto_land").is_none(), "nobody said yes yet");
+    window.keys("y");
+    window.wait("[data-class=high][data-on=true]");
+    window.eval("document.querySelector('[data-class=high] [data-name=auto-land]').click()");
+    window.wait("[data-class=high][data-on=false]");
     assert_eq!(scene.page("pr2")["pull"]["after"]["sampled"]["verdict"], json!("fine"));
     let sampled = &scene.page("pr1")["pull"]["after"]["sampled"];
     assert_eq!((&sampled["verdict"], &sampled["says"]), (&json!("fix"), &json!("It rounds wrongly.")));

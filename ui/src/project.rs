@@ -1,6 +1,8 @@
 //! A project: what was found in it that can run commands, the decision to trust it and what that means, a line that was
 //! stopped, and its items with where each stands.
 
+mod landing;
+
 use leptos::prelude::*;
 use pilothouse_contract::board::{Subject, number_of};
 use pilothouse_contract::item::Item;
@@ -85,6 +87,7 @@ pub(crate) fn ProjectPage(project: ProjectId) -> impl IntoView {
             <h3 class="panehead flush">"Items"<span class="n">{move || count(items.with(Vec::len), "item")}</span></h3>
             {none}
             <table class="table"><tbody>{rows}</tbody></table>
+            <landing::Landings project=project/>
         </div>
     }
 }

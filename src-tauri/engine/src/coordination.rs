@@ -50,6 +50,7 @@ pub use effect::{
 };
 pub use input::{Input, ItemFound, ProjectFacts, RunFacts, SessionFacts};
 pub use publish::Publishing;
+pub(crate) use resume::made_anew;
 pub use review::{AnswerRead, Reviewing, Said};
 pub use schedule::Schedules;
 pub use there::{LandAsked, Told};

@@ -9,7 +9,7 @@ use pilothouse_contract::spec::Spec;
 use pilothouse_contract::{Answer, Fault, Oid, RefName, RunId, ask};
 
 use super::Desk;
-use crate::coordination::{Input, RunFacts, schedule};
+use crate::coordination::{Input, RunFacts, made_anew, schedule};
 use crate::execution::drafting::laid_at;
 use crate::execution::held::tree;
 use crate::execution::repository;
@@ -41,6 +41,7 @@ impl Desk {
         let workflow = repository::workflow_at(&git, &project.main).await?;
         let earlier = self.engine.fleet().run_of(item.id).cloned();
         let parked = earlier.filter(|it| it.state == RunState::Parked && !call.fresh);
+        parked.as_ref().map_or(Ok(()), made_anew)?;
         let settled = parked.as_ref().map(Run::approved_at);
         // Where the default branch does not hold it yet, its own branch does, and lands with the work.
         let drafted = self.engine.begins_from(&item, &project, settled).await?;

@@ -18,6 +18,20 @@ use super::input::RunFacts;
 use super::outside::changes;
 use super::runs::task_run;
 
+/// What takes a change back has no tasks to work at, and is not gone on with.
+///
+/// # Errors
+/// If a run is one that takes a change back.
+pub(crate) fn made_anew(run: &Run) -> Result<(), Fault> {
+    let Some(pull) = run.takes_back else { return Ok(()) };
+    Err(Fault::refused(format!(
+        "{} takes {pull} back and was made for another state of things: it is made anew, not gone on with",
+        run.id
+    ))
+    .command("put this one away", format!("pilothouse run stop {}", run.id))
+    .command("and take it back anew", format!("pilothouse pr revert {pull} WHY")))
+}
+
 impl Work<'_> {
     /// A person lets a parked run go on.
     pub(super) fn go_on(&mut self, run: &Run, item: &Item, facts: RunFacts) -> Result<(), Fault> {
@@ -28,15 +42,7 @@ impl Work<'_> {
             ))
             .command("try again in a moment", format!("pilothouse run start {}", item.slug)));
         }
-        // What takes a change back has no tasks to work at: it is made anew from where everything stands now.
-        if let Some(pull) = run.takes_back {
-            return Err(Fault::refused(format!(
-                "{} takes {pull} back and was made for another state of things: it is made anew, not gone on with",
-                run.id
-            ))
-            .command("put this one away", format!("pilothouse run stop {}", run.id))
-            .command("and take it back anew", format!("pilothouse pr revert {pull} WHY")));
-        }
+        made_anew(run)?;
         let outside = changes(run, &facts);
         let tasks = merged(&run.tasks, facts.spec.tasks.clone());
         if tasks.iter().all(|task| matches!(task.state, TaskState::DoneBefore | TaskState::Skipped)) {
