@@ -219,7 +219,7 @@ pub fn claude(folder: &Path, n: u64, steps: u64, words: &Words) -> io::Result<(P
             "output_tokens": rng.u32(20..2000), "service_tier": "standard",
             "cache_creation": { "ephemeral_1h_input_tokens": 0, "ephemeral_5m_input_tokens": 0 },
         });
-        let model = if n % 4 == 0 { "claude-opus-5-5" } else { "claude-sonnet-5" };
+        let model = if n.is_multiple_of(4) { "claude-opus-5-5" } else { "claude-sonnet-5" };
         let answer = |block: Value| {
             json!({ "requestId": request, "message": {
                 "id": message, "type": "message", "role": "assistant", "model": model, "content": [block], "stop_reason": "tool_use",
