@@ -32,6 +32,8 @@ pub(crate) enum Name {
     Diff,
     /// A simulated day of the merge queue, beside landing one by one and plain batches
     Queue,
+    /// Agents' logs imported, sought in and read, beside plain SQLite, grep and zstd over the same bytes
+    Store,
 }
 
 /// One figure.
@@ -69,7 +71,7 @@ fn median(figures: &mut [f64]) -> f64 {
 }
 
 /// Runs one and prints its rows.
-pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
+pub(crate) fn run(name: Name, events: u64, json: bool) -> Result<ExitCode> {
     let bin = step::target().join("release");
     match name {
         Name::Window => window::build_for_figures()?,
@@ -85,6 +87,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Scheduler => drop(step::release_with("scheduler")?),
         Name::Specs => drop(step::release_of_testkit("specs")?),
         Name::Queue => drop(step::release_of_testkit("queue")?),
+        Name::Store => drop(step::release_of_testkit("store")?),
         Name::Diff => {
             window::build_released()?;
             step::release_of_testkit("diffs")?;
@@ -100,6 +103,7 @@ pub(crate) fn run(name: Name, json: bool) -> Result<ExitCode> {
         Name::Scheduler => samples(&bin, &bin.join("scheduler"), &[])?,
         Name::Specs => samples(&bin, &bin.join("specs"), &[])?,
         Name::Queue => samples(&bin, &bin.join("queue"), &[])?,
+        Name::Store => samples(&bin, &bin.join("store"), &["--events", &events.to_string()])?,
         Name::Diff => samples(&bin, &bin.join("diffs"), &[])?,
     };
     if json {

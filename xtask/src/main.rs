@@ -50,6 +50,9 @@ enum Task {
     Bench {
         /// Which
         name: bench::Name,
+        /// How many steps `store` keeps
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
         /// One JSON document
         #[arg(long)]
         json: bool,
@@ -135,7 +138,7 @@ fn main() -> ExitCode {
         Task::Run { yes, rest } => window::run(yes, &rest),
         Task::Shots { out, yes } => window::shots(yes, out),
         Task::Test { yes } => test::run(yes),
-        Task::Bench { name, json } => bench::run(name, json),
+        Task::Bench { name, events, json } => bench::run(name, events, json),
         Task::Chaos { kills, seed, json } => chaos::run(kills, seed, json),
         Task::Conformance { json } => conformance::run(json),
         Task::Sim { seeds, from, json } => sim::run("simulate", from, seeds, json),

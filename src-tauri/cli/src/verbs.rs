@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod evidence;
+mod export;
 pub(crate) mod forge;
 pub(crate) mod harness;
 pub(crate) mod hook;

@@ -54,6 +54,12 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// The engine as a caller sees it who is known already.
+    #[must_use]
+    pub fn of(engine: &Engine, caller: Caller) -> Self {
+        Self { engine: engine.clone(), caller }
+    }
+
     /// Whether the caller may do that. What they may not is recorded.
     ///
     /// # Errors

@@ -41,6 +41,7 @@ pub struct Store {
     write: SqlitePool,
     read: SqlitePool,
     path: PathBuf,
+    packs: archive::Shelf,
 }
 
 /// Everything that a starting engine needs.
@@ -133,7 +134,7 @@ impl Store {
             .connect_with(options.read_only(true))
             .await
             .map_err(in_words)?;
-        Ok(Self { write, read, path })
+        Ok(Self { write, read, path, packs: archive::Shelf::default() })
     }
 
     /// Reads what a starting engine needs.

@@ -9,6 +9,7 @@ pub mod desks;
 pub mod feeder;
 pub mod home;
 pub mod logind;
+pub mod logs;
 pub mod model;
 pub mod process;
 pub mod queue;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
+use futures::StreamExt;
 use pilothouse_contract::archive::{ArchivedLog, Filters, Found, FoundLog, Place};
 use pilothouse_contract::money::Money;
 use pilothouse_contract::trajectory::{StepKind, Tokens, Trajectory};
@@ -16,6 +17,9 @@ use crate::out::{Out, clock, short, table};
 
 /// While logs are imported, it is said how far it is this often.
 const SAY: Duration = Duration::from_secs(2);
+
+/// So many logs are imported at once: only one is stored at a time.
+const AT_ONCE: usize = 3;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -43,6 +47,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         all: bool,
     },
+    /// Write a session down: as Markdown or a step a line, without the secrets in it
+    Export(super::export::Args),
     /// Import the logs of Claude Code, Codex, Gemini CLI and opencode, so that they can be searched and counted. Again, it takes only
     /// what changed; broken off, it keeps the logs that it had taken
     Import {
@@ -85,7 +91,7 @@ pub(crate) enum Verb {
 }
 
 /// A session of ours or an imported log.
-fn place(typed: &str) -> Result<Place, String> {
+pub(super) fn place(typed: &str) -> Result<Place, String> {
     let session = typed.parse::<SessionId>().map(Place::Session);
     session
         .or_else(|_| typed.parse::<LogId>().map(Place::Log))
@@ -118,6 +124,7 @@ pub(crate) async fn run(verb: Verb, out: Out) -> End {
             let page = desk::call(ask::trajectory::Show { session, from, most }).await?;
             out.value(&page, |page| show(page, all));
         }
+        Verb::Export(args) => return super::export::run(args, out).await,
         Verb::Import { dir } => return import(dir, out).await,
         Verb::Search { words, agent, kind, tool, failed, folder, since, until, ranked, most } => {
             let folder = folder.map(whole).transpose()?;
@@ -177,16 +184,23 @@ async fn import(dir: Option<PathBuf>, out: Out) -> End {
     let found = desk::call(ask::trajectory::Logs { folder }).await?;
     let mut taken = Taken { files: found.len() as u64, ..Taken::default() };
     let mut said = Instant::now();
-    for (n, FoundLog { file, native, bytes, known, .. }) in found.into_iter().enumerate() {
+    let unchanged = found.iter().filter(|it| it.known).count() as u64;
+    taken.unchanged = unchanged;
+    // While one is stored the next are read.
+    let mut coming = futures::stream::iter(found.into_iter().filter(|it| !it.known))
+        .map(|FoundLog { file, native, bytes, .. }| async move {
+            let came = desk::call(ask::trajectory::Import { file: file.clone(), native }).await;
+            (file, bytes, came)
+        })
+        .buffered(AT_ONCE);
+    let mut n = unchanged;
+    while let Some((file, bytes, came)) = coming.next().await {
+        n += 1;
         if said.elapsed() >= SAY {
             said = Instant::now();
             out.aside(&format!("{n} of {} logs, {} steps so far", taken.files, taken.events));
         }
-        if known {
-            taken.unchanged += 1;
-            continue;
-        }
-        let came = desk::call(ask::trajectory::Import { file: file.clone(), native }).await?;
+        let came = came?;
         match came.why {
             Some(why) => taken.left_out.push(LeftOut { file, why }),
             None => {

@@ -54,6 +54,12 @@ pub(crate) async fn run(args: &Args, out: Out) -> End {
 }
 
 fn show(usage: &Usage) -> String {
+    if usage.rows.is_empty() && matches!(usage.by, By::Task | By::Item) {
+        let what = if usage.by == By::Task { "a task" } else { "an item" };
+        return format!(
+            "No calls of models are known that belong to {what}; what agents used elsewhere belongs to none: pilothouse usage --by session"
+        );
+    }
     if usage.rows.is_empty() {
         return "No calls of models are known. What agents did elsewhere is counted once it is imported: pilothouse trajectory import".to_owned();
     }

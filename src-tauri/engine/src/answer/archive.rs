@@ -40,8 +40,17 @@ impl Answer<ask::trajectory::Logs> for Desk {
         for it in files {
             let file = it.path.display().to_string();
             if it.is_database {
-                // What cannot be read is told when it is imported.
-                let rows = opencode::sessions(&it.path).await.unwrap_or_default();
+                // What cannot be read is told when it is imported: the file stands for what is in it.
+                let Ok(rows) = opencode::all(&it.path).await else {
+                    found.push(FoundLog {
+                        file,
+                        native: None,
+                        bytes: it.bytes,
+                        written: it.written,
+                        known: false,
+                    });
+                    continue;
+                };
                 for (about, bytes, written) in logs::of_rows(&rows) {
                     let key = (file.clone(), about.native.clone());
                     let known = known.get(&key) == Some(&(bytes, written));
@@ -75,6 +84,23 @@ impl Desk {
         fleet.sessions.keys().copied().find(|it| self.engine.native_id(*it) == native)
     }
 
+    /// Why a log is closed: an agent of a run writes it now, by itself or by a helper, and to look at that is a touch.
+    fn at_work(&self, about: &About, parent: Option<&str>) -> Option<String> {
+        let whole = parent.and_then(|it| self.ours(it));
+        let fleet = self.engine.fleet();
+        let worktrees = &self.engine.inner.options.worktrees;
+        let stands = |it: &&Session| {
+            let there = about.cwd.starts_with(worktrees)
+                && (about.cwd.starts_with(&it.cwd) || PathBuf::from(&it.cwd).starts_with(&about.cwd));
+            it.run.is_some() && it.end.is_none() && (whole == Some(it.id) || there)
+        };
+        let session = fleet.sessions.values().find(stands)?.id;
+        Some(format!(
+            "it is written by an agent of {session}, which works now; it can be imported once that has ended"
+        ))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what is known of a log")]
     async fn keep(
         &self,
         about: About,
@@ -82,7 +108,10 @@ impl Desk {
         bytes: u64,
         written: i64,
         read: Steps,
+        parent: Option<String>,
     ) -> Result<Imported, Fault> {
+        // One at a time: a log must not be stored twice at once, and what else is stored goes before.
+        static TURN: Mutex<()> = Mutex::const_new(());
         let log = NewLog {
             agent: about.agent.to_owned(),
             native: about.native,
@@ -93,51 +122,69 @@ impl Desk {
             written: pilothouse_contract::At(written),
             bytes,
             damaged: read.damaged,
+            parent,
         };
-        Ok(self.engine.inner.store.archive(&log, &read.with_ids()).await?)
+        let store = &self.engine.inner.store;
+        let steps = store.prepare(read.with_ids()).await?;
+        let _turn = TURN.lock().await;
+        Ok(store.archive(&log, &steps).await?)
     }
 }
 
 impl Answer<ask::trajectory::Import> for Desk {
     async fn answer(&self, call: ask::trajectory::Import) -> Result<Imported, Fault> {
-        // One at a time: a log must not be stored twice at once, and what else is stored goes before.
-        static TURN: Mutex<()> = Mutex::const_new(());
-        let _turn = TURN.lock().await;
         let path = PathBuf::from(&call.file);
         if let Some(native) = call.native {
-            let rows = opencode::sessions(&path).await.map_err(Fault::environment)?;
-            let Some((about, bytes, written)) =
-                logs::of_rows(&rows).into_iter().find(|(about, ..)| about.native == native)
-            else {
-                return Ok(not(format!("there is no session {native} in it any more")));
+            // What cannot be read is no reason to leave out what comes after it.
+            let (rows, parent) = match opencode::session(&path, &native).await {
+                Ok(Some((row, parent))) => (vec![row], parent),
+                Ok(None) => return Ok(not(format!("there is no session {native} in it any more"))),
+                Err(why) => return Ok(not(why)),
             };
-            let parts = opencode::parts(&path, &native).await.map_err(Fault::environment)?;
-            return self.keep(about, call.file, bytes, written.0, elsewhere::opencode::steps(&parts)).await;
+            let Some((about, bytes, written)) = logs::of_rows(&rows).pop() else {
+                return Ok(not(format!("what it says of session {native} cannot be read")));
+            };
+            let parts = match opencode::parts(&path, &native).await {
+                Ok(parts) => parts,
+                Err(why) => return Ok(not(why)),
+            };
+            if let Some(why) = self.at_work(&about, parent.as_deref()) {
+                return Ok(not(why));
+            }
+            let read = elsewhere::opencode::steps(&parts);
+            return self.keep(about, call.file, bytes, written.0, read, parent).await;
         }
         // What it was before it is read: what is added meanwhile makes it another one.
         let look = move || {
             let file = logs::below(std::slice::from_ref(&path)).pop();
             let Some(file) = file else { return Err("it is no file any more".to_owned()) };
+            if file.is_database {
+                return Err("it is a database of opencode that cannot be read".to_owned());
+            }
             let Some(about) = logs::about(&path) else {
                 return Err("it is no log of an agent's session that Pilothouse knows".to_owned());
             };
-            Ok((file, about))
+            let parent = logs::works_for(&path);
+            Ok((file, about, parent))
         };
         let looked =
             tokio::task::spawn_blocking(look).await.map_err(|error| Fault::bug(error.to_string()))?;
-        let (file, about) = match looked {
+        let (file, about, parent) = match looked {
             Ok(looked) => looked,
             Err(why) => return Ok(not(why)),
         };
         if let Some(session) = self.ours(&about.native) {
             return Ok(not(format!("it is the log of {session}, whose trajectory is stored as it grows")));
         }
+        if let Some(why) = self.at_work(&about, parent.as_deref()) {
+            return Ok(not(why));
+        }
         let agent = about.agent;
         let read =
             tokio::task::spawn_blocking(move || elsewhere::read(agent, &file.path).map(|read| (file, read)));
         let read = read.await.map_err(|error| Fault::bug(error.to_string()))?;
         match read {
-            Ok((file, read)) => self.keep(about, call.file, file.bytes, file.written.0, read).await,
+            Ok((file, read)) => self.keep(about, call.file, file.bytes, file.written.0, read, parent).await,
             Err(error) => Ok(not(format!("it cannot be read: {error}"))),
         }
     }
@@ -224,6 +271,11 @@ impl Answer<ask::trajectory::Usage> for Desk {
             By::Agent => store.archived(u32::MAX).await?.into_iter().map(|it| (it.id, it.agent)).collect(),
             _ => Default::default(),
         };
+        let parts = store.archived_parts().await?.into_iter().filter_map(|(part, native, whole)| {
+            let whole = whole.map(Place::Log).or_else(|| self.ours(&native).map(Place::Session))?;
+            Some((Place::Log(part), whole))
+        });
+        let parts: std::collections::HashMap<Place, Place> = parts.collect();
         let prices = self.engine.prices_everywhere();
         let fleet = self.engine.fleet();
         let item = |session: &Session| {
@@ -242,6 +294,6 @@ impl Answer<ask::trajectory::Usage> for Desk {
             }
             _ => None,
         };
-        Ok(archive::usage(call.by, &used, &prices, of, clock::day))
+        Ok(archive::usage(call.by, &used, &prices, of, clock::day, |it| parts.get(&it).copied()))
     }
 }

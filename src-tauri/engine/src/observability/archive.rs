@@ -2,7 +2,7 @@
 //!
 //! Refuses a language of its own: what is typed is words, and nothing in them is an operator but double quotes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use pilothouse_contract::archive::{By, Hit, Place, Usage, UsageRow};
 use pilothouse_contract::money::{Account, Money, Prices};
@@ -190,6 +190,8 @@ impl Sum {
 
 /// Adds usage up. `of` says what a place is counted under, if under anything; `day` the day of a moment.
 ///
+/// Each call counts once, first of all where the program says what all of its session cost. `whole` says which session a log is a part of: its calls are that one's.
+///
 /// A program's own word of what a session cost goes before prices, but says nothing of one model or one day: there prices count.
 pub fn usage(
     by: By,
@@ -197,19 +199,45 @@ pub fn usage(
     prices: &Prices,
     of: impl Fn(Place) -> Option<String>,
     day: impl Fn(pilothouse_contract::At) -> String,
+    whole: impl Fn(Place) -> Option<Place>,
 ) -> Usage {
+    // A log that begins as a copy of another repeats its calls, to the letter and the moment.
+    let mut counted = HashSet::new();
     // An account is of one session: a program's word is of it, and replaces what it said before.
     let mut accounts: BTreeMap<(Place, String), (Account, u64)> = BTreeMap::new();
-    for it in used {
+    // Where a program says of its session what it cost, its calls are in that, whichever log they stand in besides.
+    let told: HashSet<Place> =
+        used.iter().filter(|it| matches!(it.kind, StepKind::Cost { .. })).map(|it| it.place).collect();
+    let (first, rest): (Vec<&Used>, Vec<&Used>) = used.iter().partition(|it| told.contains(&it.place));
+    for it in first.into_iter().chain(rest) {
         let is_call = matches!(it.kind, StepKind::Tokens { .. });
+        if let StepKind::Tokens { model, tokens } = &it.kind
+            && it.at.is_some()
+            && !counted.insert((
+                &it.native,
+                it.at,
+                model,
+                tokens.input,
+                tokens.cached,
+                tokens.cache_write,
+                tokens.output,
+            ))
+        {
+            continue;
+        }
+        // What a program says of a session holds what worked for it, so both are one account.
+        let place = match by {
+            By::Model | By::Day => it.place,
+            _ => whole(it.place).unwrap_or(it.place),
+        };
         let under = match (by, &it.kind) {
             (By::Model, StepKind::Tokens { model, .. }) => Some(named(model)),
             (By::Day, StepKind::Tokens { .. }) => Some(it.at.map_or_else(|| "no day".to_owned(), &day)),
             (By::Model | By::Day, _) => None,
-            _ => of(it.place),
+            _ => of(place),
         };
         let Some(under) = under else { continue };
-        let (account, calls) = accounts.entry((it.place, under)).or_default();
+        let (account, calls) = accounts.entry((place, under)).or_default();
         account.add(&it.kind, prices);
         *calls += u64::from(is_call);
     }
@@ -264,6 +292,7 @@ mod tests {
         let prices = Prices { tables: vec![serde_json::from_str(table).unwrap()], trouble: None };
         let tokens = |place, at, model: &str, input, output| Used {
             place,
+            native: format!("{place}{at}"),
             at: Some(At(at)),
             kind: StepKind::Tokens {
                 model: model.to_owned(),
@@ -278,13 +307,14 @@ mod tests {
         let used = [
             tokens(ours, 1, "m", 1_000_000, 0),
             tokens(ours, 2, "m", 2_000_000, 0),
-            Used { place: ours, at: None, kind: told(1_000_000) },
-            Used { place: ours, at: None, kind: told(2_500_000) },
+            Used { place: ours, native: "cost".to_owned(), at: None, kind: told(1_000_000) },
+            Used { place: ours, native: "cost".to_owned(), at: None, kind: told(2_500_000) },
             tokens(log, 3, "m", 0, 1_000_000),
             tokens(log, 3, "unheard-of", 5, 5),
         ];
-        let of =
-            |by| usage(by, &used, &prices, |place| Some(place.to_string()), |at| format!("day {}", at.0));
+        let of = |by| {
+            usage(by, &used, &prices, |place| Some(place.to_string()), |at| format!("day {}", at.0), |_| None)
+        };
         let short = |it: &Usage| {
             it.rows.iter().map(|it| (it.of.clone(), it.calls, it.known.0, it.whole)).collect::<Vec<_>>()
         };
@@ -301,7 +331,45 @@ mod tests {
         );
         let days: Vec<_> = of(By::Day).rows.into_iter().map(|it| (it.of, it.calls)).collect();
         assert_eq!(days, [("day 1".to_owned(), 1), ("day 2".to_owned(), 1), ("day 3".to_owned(), 2)]);
-        let none = usage(By::Task, &used, &prices, |_| None, |_| String::new());
+        let none = usage(By::Task, &used, &prices, |_| None, |_| String::new(), |_| None);
         assert!(none.rows.is_empty() && none.all.whole);
+    }
+
+    #[test]
+    fn a_copy_counts_once_and_what_worked_for_a_session_is_in_what_that_cost() {
+        let prices = Prices { tables: Vec::new(), trouble: None };
+        let call = |log, native: &str, at| Used {
+            place: Place::Log(LogId(log)),
+            native: native.to_owned(),
+            at: Some(At(at)),
+            kind: StepKind::Tokens {
+                model: "m".to_owned(),
+                tokens: Tokens { input: 100, output: 10, ..Tokens::default() },
+            },
+        };
+        let cost = Used {
+            place: Place::Log(LogId(1)),
+            native: "cost".to_owned(),
+            at: None,
+            kind: StepKind::Cost {
+                micros: Some(7),
+                models: BTreeMap::from([(
+                    "m".to_owned(),
+                    Tokens { input: 200, output: 20, ..Tokens::default() },
+                )]),
+            },
+        };
+        // The second log is a helper of the first; the third a copy of it that went on; the fourth says the same at another moment.
+        let used =
+            [call(1, "a", 1), cost, call(2, "h", 2), call(3, "a", 1), call(3, "b", 3), call(4, "a", 9)];
+        let whole = |place| (place == Place::Log(LogId(2))).then_some(Place::Log(LogId(1)));
+        let of = |by| {
+            let usage =
+                usage(by, &used, &prices, |place| Some(place.to_string()), |at| at.0.to_string(), whole);
+            usage.rows.into_iter().map(|it| (it.of, it.calls, it.tokens.input)).collect::<Vec<_>>()
+        };
+        let row = |of: &str, calls, input| (of.to_owned(), calls, input);
+        assert_eq!(of(By::Session), [row("l1", 2, 200), row("l3", 1, 100), row("l4", 1, 100)]);
+        assert_eq!(of(By::Model), [row("m", 4, 400)]);
     }
 }

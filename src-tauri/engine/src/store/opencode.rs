@@ -28,6 +28,30 @@ const SESSIONS: &str = "
     FROM session s WHERE s.parent_id IS NULL AND s.time_archived IS NULL
     ORDER BY s.time_updated DESC LIMIT ?";
 
+const ONE: &str = "
+    SELECT json_object(
+        'id', s.id, 'directory', s.directory, 'created', s.time_created, 'updated', s.time_updated,
+        'bytes', (SELECT coalesce(sum(length(p.data)), 0) FROM part p WHERE p.session_id = s.id),
+        'asked', coalesce((
+            SELECT CASE WHEN json_valid(p.data) THEN json_extract(p.data, '$.text') END
+            FROM part p JOIN message m ON m.id = p.message_id
+            WHERE p.session_id = s.id
+                AND CASE WHEN json_valid(m.data) THEN json_extract(m.data, '$.role') END = 'user'
+                AND CASE WHEN json_valid(p.data) THEN json_extract(p.data, '$.type') END = 'text'
+            ORDER BY p.time_created, p.id LIMIT 1
+        ), s.title))
+    FROM session s WHERE s.id = ? LIMIT 1";
+
+/// All of them, those that were put away and those that worked for others too, without what was asked: that takes a look at each.
+const ALL: &str = "
+    SELECT json_object('id', s.id, 'directory', s.directory, 'created', s.time_created, 'updated', s.time_updated,
+        'bytes', (SELECT coalesce(sum(length(p.data)), 0) FROM part p WHERE p.session_id = s.id))
+    FROM session s ORDER BY s.time_updated LIMIT ?";
+/// So many sessions can be imported from one.
+const ALL_MAX: i64 = 200_000;
+
+const PARENT: &str = "SELECT coalesce(parent_id, '') FROM session WHERE id = ?";
+
 const PARTS: &str = "
     SELECT json_object(
         'id', coalesce(p.id, m.id), 'at', coalesce(p.time_created, m.time_created),
@@ -45,6 +69,24 @@ pub async fn sessions(path: &Path) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     read(path, sqlx::query_scalar(SESSIONS).bind(SESSIONS_MAX)).await
+}
+
+/// What a database of opencode says of all its sessions, those that were written first at the beginning.
+///
+/// # Errors
+/// As [`sessions`].
+pub async fn all(path: &Path) -> Result<Vec<String>, String> {
+    read(path, sqlx::query_scalar(ALL).bind(ALL_MAX)).await
+}
+
+/// What it says of one session, and which session that worked for; nothing if there is none of that id.
+///
+/// # Errors
+/// As [`sessions`].
+pub async fn session(path: &Path, id: &str) -> Result<Option<(String, Option<String>)>, String> {
+    let rows = read(path, sqlx::query_scalar(ONE).bind(id)).await?;
+    let parent = read(path, sqlx::query_scalar(PARENT).bind(id)).await?.pop().filter(|it| !it.is_empty());
+    Ok(rows.into_iter().next().map(|it| (it, parent)))
 }
 
 /// What was said in a session: each part of its messages, in order.
@@ -130,6 +172,15 @@ mod tests {
             short,
             [("p0", &null), ("p1", &"Mend it".into()), ("p2", &"Mended.".into()), ("m3", &null)]
         );
+        let found: Vec<String> = all(&path).await.unwrap();
+        let ids: Vec<_> = found
+            .iter()
+            .map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap()["id"].clone())
+            .collect();
+        assert_eq!(ids, ["ses_1", "ses_3", "ses_4", "ses_2"], "for the archive all of them");
+        let (row, parent) = session(&path, "ses_3").await.unwrap().unwrap();
+        assert!(row.contains("works for another") && parent.as_deref() == Some("ses_1"), "{row}");
+        assert_eq!(session(&path, "ses_9").await, Ok(None));
         assert_eq!(parts(&path, "ses_9").await, Ok(Vec::new()));
         assert_eq!(std::fs::read(&path).unwrap(), before, "nothing was written");
     }

@@ -9,6 +9,7 @@ mod claude;
 mod codex;
 mod gemini;
 pub(crate) mod opencode;
+mod parts;
 mod running;
 
 use std::cell::OnceCell;

@@ -13,7 +13,7 @@ use crate::policy::redact;
 
 use super::super::claude_log;
 use super::super::said::{text_at, time};
-use super::{Homes, Log, TITLE, asked, claude, codex, first_lines, gemini, is_id, opencode};
+use super::{Homes, Log, TITLE, asked, claude, codex, first_lines, gemini, is_id, opencode, parts};
 
 /// So many folders deep it is looked.
 const DEEP: usize = 8;
@@ -60,7 +60,8 @@ pub(crate) fn places(homes: &Homes) -> Vec<PathBuf> {
 /// What may be a log below some places, what was written first at the beginning.
 pub(crate) fn below(places: &[PathBuf]) -> Vec<File> {
     let mut found = Vec::new();
-    places.iter().for_each(|it| walk(it, DEEP, &mut found));
+    // A folder that is named may be a link, as people make them; what lies in it is not followed.
+    places.iter().for_each(|it| walk(&it.canonicalize().unwrap_or_else(|_| it.clone()), DEEP, &mut found));
     found.sort_by(|a, b| a.written.cmp(&b.written).then_with(|| a.path.cmp(&b.path)));
     found.dedup_by(|a, b| a.path == b.path);
     found
@@ -87,7 +88,8 @@ fn walk(place: &Path, deep: usize, found: &mut Vec<File>) {
 /// Whose log a file is; nothing if it is none of an agent's session.
 pub(crate) fn about(file: &Path) -> Option<About> {
     let mut lines = first_lines(file).filter(|it| !it.trim().is_empty()).peekable();
-    let first: Value = serde_json::from_str(lines.peek()?).ok()?;
+    // One that was cut at the front begins with half a line.
+    let first: Value = serde_json::from_str(lines.peek()?).unwrap_or_default();
     let of = |agent, native: String, cwd: PathBuf, title: Option<String>, began| About {
         agent,
         native,
@@ -129,7 +131,10 @@ pub(crate) fn about(file: &Path) -> Option<About> {
             break;
         }
     }
-    let (cwd, session) = (cwd?, session?);
+    let (cwd, session) = match (cwd, session) {
+        (Some(cwd), Some(session)) => (cwd, session),
+        (_, session) => parts::further(file, session)?,
+    };
     let native = match part {
         Some(part) => format!("agent-{part}"),
         None if is_id(&stem) => stem,
@@ -141,6 +146,11 @@ pub(crate) fn about(file: &Path) -> Option<About> {
 /// What a session is called by what was asked in it: cleaned before it is cut, for half a secret has no form any more.
 pub(super) fn headed(asked: &str) -> String {
     text::line(redact::redacted(asked.trim()).as_ref(), TITLE)
+}
+
+/// The session that one worked for, by the agent's own id of that; nothing if its log says no such thing.
+pub(crate) fn works_for(file: &Path) -> Option<String> {
+    parts::works_for(file)
 }
 
 /// What opencode's database says of its sessions: whose each is, how much was said in it and when last.
