@@ -259,7 +259,19 @@ pub(crate) fn Trajectories() -> impl IntoView {
         Form::Fault(fault) => view! { <crate::kit::FaultNote fault=fault/> }.into_any(),
         Form::Reading => view! { <Reading what="trajectories"/> }.into_any(),
         Form::None => view! { <Calm title="No trajectory yet" says="One is stored as soon as an agent's log says something. Sessions of Claude Code, Codex, Gemini CLI and opencode in other terminals are shown too, once they work in a project on the list. What agents did before is imported by pilothouse trajectory import."/> }.into_any(),
-        Form::NoneFits => view! { <p class="none">{move || format!("No trajectory is called like '{}', and none says it.", desk.place.filter.get())}</p> }.into_any(),
+        Form::NoneFits => {
+            // What was not answered is not known.
+            let says = move || match (found.seeks.get(), found.fault.get().is_some()) {
+                (true, _) => format!("No trajectory is called like '{}'; what they say is being searched.", desk.place.filter.get()),
+                (_, true) => format!("No trajectory is called like '{}'.", desk.place.filter.get()),
+                _ => format!("No trajectory is called like '{}', and none says it.", desk.place.filter.get()),
+            };
+            view! {
+                <p class="none" data-name="none-fits">{says}</p>
+                {move || found.fault.get().map(|fault| view! { <crate::kit::FaultNote fault=fault/> })}
+            }
+            .into_any()
+        }
         Form::Rows => view! {
             <ul class="hits" role="listbox" tabindex="0" data-focus="list" aria-label="Trajectories">
                 <For each=move || shown.get() key=|it| it.session children=move |it| row(it.session)/>
@@ -268,7 +280,9 @@ pub(crate) fn Trajectories() -> impl IntoView {
                 <For each=move || seen_shown.get() key=|it| it.native.clone() children=move |it| seen_row(it.native)/>
                 {move || imported.with(|it| !it.is_empty()).then(|| view! { <li class="part" role="presentation">"Imported"</li> })}
                 <For each=move || imported.get() key=|it| it.id children=move |it| found::log_row(desk, it)/>
+                {move || found.left_out().map(|says| view! { <li class="part" role="presentation">{says}</li> })}
                 {move || found.says().map(|says| view! { <li class="part" role="presentation" data-name="found" data-words=sought>{says}</li> })}
+                {move || found.fault.get().map(|fault| view! { <li class="part" role="presentation"><crate::kit::FaultNote fault=fault/></li> })}
                 <For each=move || found.hits.get() key=|it| (it.place, it.ordinal, it.excerpt.clone(), it.marks.clone()) children=move |it| found::hit_row(desk, it)/>
             </ul>
         }.into_any(),

@@ -5,7 +5,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pilothouse_contract::archive::{ArchivedLog, Filters, Hit};
-use pilothouse_contract::ask;
+use pilothouse_contract::{Fault, ask};
 use wasm_bindgen::JsCast;
 
 use super::{Told, last_of, turns};
@@ -31,6 +31,10 @@ pub(super) struct Seeks {
     /// The words that these are the answer to.
     pub(super) sought: RwSignal<String>,
     imported: RwSignal<Vec<ArchivedLog>>,
+    /// Why the newest question has no answer.
+    pub(super) fault: RwSignal<Option<Fault>>,
+    /// Whether it has none yet.
+    pub(super) seeks: RwSignal<bool>,
 }
 
 impl Seeks {
@@ -40,6 +44,8 @@ impl Seeks {
             more: RwSignal::new(false),
             sought: RwSignal::new(String::new()),
             imported: RwSignal::new(Vec::new()),
+            fault: RwSignal::new(None),
+            seeks: RwSignal::new(false),
         };
         // Answers may come in another order than they were asked for: only that to the newest question counts.
         let newest = StoredValue::new(0_u32);
@@ -48,10 +54,12 @@ impl Seeks {
             let project = desk.place.project.get();
             let turn = newest.get_value().wrapping_add(1);
             newest.set_value(turn);
+            it.fault.set(None);
             if words.chars().filter(|it| it.is_alphanumeric()).count() < LEAST {
                 it.show(words, Vec::new(), false);
                 return;
             }
+            it.seeks.set(true);
             let folder =
                 desk.mirror.fleet.with_untracked(|fleet| Some(fleet.projects.get(&project?)?.path.clone()));
             spawn_local(async move {
@@ -60,21 +68,27 @@ impl Seeks {
                     ask::trajectory::Search { words: words.clone(), filters, ranked: false, most: HITS };
                 let found = ipc::call(search).await;
                 if newest.try_get_value() == Some(turn) {
-                    let (hits, more) = found.map(|it| (it.hits, it.more)).unwrap_or_default();
-                    it.show(words, hits, more);
+                    match found {
+                        Ok(found) => it.show(words, found.hits, found.more),
+                        Err(fault) => {
+                            it.show(words, Vec::new(), false);
+                            it.fault.set(Some(fault));
+                        }
+                    }
                 }
             });
         });
         let logs = LocalResource::new(move || ipc::call(ask::trajectory::Archive { most: LOGS }));
-        Effect::new(move |_| {
-            if let Some(Ok(logs)) = logs.get() {
-                it.imported.set(logs);
-            }
+        Effect::new(move |_| match logs.get() {
+            Some(Ok(logs)) => it.imported.set(logs),
+            Some(Err(fault)) => it.fault.set(Some(fault)),
+            None => {}
         });
         it
     }
 
     fn show(self, words: String, hits: Vec<Hit>, more: bool) {
+        self.seeks.set(false);
         self.more.set(more);
         if self.hits.with_untracked(|known| *known != hits) {
             self.hits.set(hits);
@@ -97,6 +111,16 @@ impl Seeks {
         let fits =
             |it: &&ArchivedLog| (filter.is_empty() || it.title.to_lowercase().contains(&filter)) && below(it);
         self.imported.with(|all| all.iter().filter(fits).cloned().collect())
+    }
+
+    /// That there are more imported logs than are listed, if that is so.
+    pub(super) fn left_out(self) -> Option<String> {
+        let all = self.imported.with(Vec::len);
+        (all >= LOGS as usize).then(|| {
+            format!(
+                "The {LOGS} that were written last are listed; what is said in any is found by its words."
+            )
+        })
     }
 
     /// How much was found, if anything is sought.
