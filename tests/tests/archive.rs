@@ -194,7 +194,7 @@ fn no_secret_of_a_log_is_stored_found_or_shown() {
     let said = format!("I use {secret} and DB_PASSWORD={beside} for the lighthouse.");
     claude(kept.path(), "0c2", &format!("Push with {secret}"), &said);
     // What was asked is the title, and is cut where no form of a secret would be known any more.
-    let asked = format!("{}{secret} and go on", "Push. ".repeat(28));
+    let asked = format!("{}{secret} and go on", "Push. ".repeat(31));
     codex(kept.path(), "0d2", &asked, "Yes.");
     gemini(kept.path(), "0e2", &asked);
     home.json(&["trajectory", "import", kept.path().to_str().unwrap()]);
@@ -202,7 +202,7 @@ fn no_secret_of_a_log_is_stored_found_or_shown() {
     let excerpt = found["hits"][0]["excerpt"].as_str().unwrap();
     assert!(excerpt.ends_with("] and DB_PASSWORD=[secret taken out] for the lighthouse."), "{excerpt}");
     let listed = home.run(&["--json", "trajectory", "list", "--imported"]).out;
-    assert_eq!(listed.matches("[secret taken out]").count(), 3, "{listed}");
+    assert_eq!(listed.matches("[secret").count(), 3, "{listed}");
     for secret in [secret.as_str(), beside, &secret[..9]] {
         assert_eq!(home.try_json(&["trajectory", "search", secret]).code, 1);
         let log = found["hits"][0]["place"]["log"].as_str().unwrap();

@@ -166,7 +166,9 @@ fn a_person_walks_a_change_by_keys_and_a_comment_on_a_line_reaches_its_author() 
     assert!(window.find("[data-layout=unified]"));
     window.keys("u");
     window.wait("[data-layout=split]");
-    // Rows have other numbers now, and one reads on at the same change.
+    // Rows have other numbers now: nothing is marked, for it would be another line.
+    assert!(!window.find("[data-name=diff] .r[data-at]"));
+    window.keys(".");
     window.wait(&marked("5"));
     let both = window.text(&marked("5"));
     assert!(both.contains("line 5 is old") && both.contains("line 5 is new"), "{both}");

@@ -234,7 +234,7 @@ fn a_check_that_failed_stays_failed_while_the_forge_cannot_tell() {
     let name = format!("{FULL}#2");
     let shown = scene.home.run(&["pr", "show", &name]).out;
     assert!(
-        shown.contains("not told now, so as known before: checks") && shown.contains("FAILED"),
+        shown.contains("not told now: checks (as known of this head before") && shown.contains("FAILED"),
         "{shown}"
     );
     // Of another head it says nothing, which is said.
@@ -248,9 +248,10 @@ fn a_check_that_failed_stays_failed_while_the_forge_cannot_tell() {
     // What it left out of its list is shown as it was, which is said too, until it tells of everything again.
     scene.world(|it| it.limits.wrong("/graphql", Wrong::Hole(0), 2));
     assert_eq!(scene.pulls().len(), 3);
-    assert!(scene.status()["trouble"].as_str().unwrap().contains("1 are shown as they were before"));
+    assert!(scene.status()["left_out"].as_str().unwrap().contains("1 are shown as they were before"));
+    assert!(scene.status().get("trouble").is_none(), "it answers");
     assert_eq!(scene.pulls().len(), 3);
-    assert!(scene.status().get("trouble").is_none());
+    assert!(scene.status().get("left_out").is_none());
 }
 
 #[test]

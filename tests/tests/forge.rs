@@ -302,6 +302,12 @@ async fn what_is_missing_in_an_answer_need_not_be_over() {
     assert_eq!((untold, open.cut), (vec![vec![], vec![Part::Checks], vec![]], false));
     let again = forge.again(&ids).await.unwrap();
     assert_eq!((again.pulls[1].untold.as_slice(), again.over.len()), (&[Part::Checks][..], 0));
+    // What a token may not see of each check costs the checks nothing.
+    fake.world(|it| it.check("octocat/cabin", 2, "build", Some("FAILURE")));
+    fake.world(|it| it.limits.wrong("/graphql", Wrong::Deep(1), 1));
+    let open = forge.open(&repos).await.unwrap();
+    let second = open.pulls.iter().find(|it| it.number == 2).unwrap();
+    assert!(second.untold.is_empty() && second.tally().1 == 1 && !open.cut, "{second:?}");
     // Where something went wrong that nothing can be seen of, others may be missing.
     fake.world(|it| it.limits.wrong("/graphql", Wrong::Murmur, 1));
     assert!(forge.open(&repos).await.unwrap().cut);
@@ -410,6 +416,7 @@ async fn what_goes_wrong_has_a_name_and_the_forge_is_believed_how_long_to_wait()
         (Wrong::Secondary(33), limited(33)),
         // By its words alone: points are left, and when they are given back is of no weight.
         (Wrong::SecondaryUnsaid, limited(60)),
+        (Wrong::LimitInside, limited(60)),
     ] {
         fake.world(|it| it.limits.wrong("/graphql", what, 1));
         assert_eq!(forge.open(&repos).await.unwrap_err(), error);

@@ -121,15 +121,9 @@ impl Look {
 
     /// Has the pages brought that the frame needs.
     fn fetch(self) {
-        let (from, to) = self.frame.get();
+        self.frame.track();
         let Some(sheet) = self.sheet.get() else { return };
-        let wanted: BTreeSet<u32> = (from..to)
-            .filter_map(|line| match sheet.at(line)? {
-                sheet::Stands::Row(row) => Some(row / PAGE),
-                sheet::Stands::Fold(..) => None,
-            })
-            .collect();
-        for page in wanted {
+        for page in self.seen(&sheet) {
             let known = self.pages.with_untracked(|it| it.contains_key(&page));
             if !known && self.asked.try_update(|it| it.insert(page)) == Some(true) {
                 self.bring(&sheet, page);
@@ -137,10 +131,10 @@ impl Look {
         }
     }
 
-    fn bring(self, sheet: &Sheet, page: u32) {
+    fn bring(self, sheet: &Arc<Sheet>, page: u32) {
         let Some(of) = self.of.get_untracked() else { return };
         let Which { from, to, file, split } = sheet.which.clone();
-        let which = sheet.which.clone();
+        let (which, sheet) = (sheet.which.clone(), Arc::clone(sheet));
         spawn_local(async move {
             let call = Rows { of, from, to, file, split, at: page * PAGE, most: PAGE, head: false };
             let told = ipc::call(call).await;
@@ -153,13 +147,15 @@ impl Look {
             match told {
                 Ok(told) => {
                     self.fault.set(None);
-                    // What is farthest from what is seen is asked for again when somebody comes back to it.
-                    let seen = self.seen().unwrap_or(page);
+                    // Of what is not seen, what is farthest is asked for again when somebody comes back to it.
+                    let seen = self.seen(&sheet);
+                    let near = seen.first().copied().unwrap_or(page);
                     self.pages.update(|all| {
                         all.insert(page, Arc::new(told.rows));
                         while all.len() > PAGES_MAX {
-                            let far = all.keys().copied().max_by_key(|it| it.abs_diff(seen));
-                            let _gone = far.and_then(|it| all.remove(&it));
+                            let others = all.keys().copied().filter(|it| !seen.contains(it));
+                            let Some(far) = others.max_by_key(|it| it.abs_diff(near)) else { break };
+                            let _gone = all.remove(&far);
                         }
                     });
                 }
@@ -168,12 +164,14 @@ impl Look {
         });
     }
 
-    /// The page of the rows that are seen.
-    fn seen(self) -> Option<u32> {
+    /// The pages of the rows that are seen.
+    fn seen(self, sheet: &Sheet) -> BTreeSet<u32> {
         let (from, to) = self.frame.get_untracked();
-        self.sheet.with_untracked(|it| match it.as_ref()?.at(from.midpoint(to))? {
-            sheet::Stands::Row(row) | sheet::Stands::Fold(row, _) => Some(row / PAGE),
-        })
+        let page = |line| match sheet.at(line)? {
+            sheet::Stands::Row(row) => Some(row / PAGE),
+            sheet::Stands::Fold(..) => None,
+        };
+        (from..to).filter_map(page).collect()
     }
 
     /// What is no longer so is listed again; anything else is said.
@@ -221,16 +219,19 @@ impl Look {
                         sheet::Stands::Row(row) | sheet::Stands::Fold(row, _) => Some(row),
                     };
                     let marked = self.mark.get_untracked();
-                    let mark = before.as_ref().and_then(|before| {
-                        let row = row_of(before, marked?)?;
-                        Some(if stays { sheet.line_of(row) } else { sheet.hunk_like(before, row) })
-                    });
-                    // Laid out otherwise, rows have other numbers: one reads on at the same hunk.
+                    let mark = before
+                        .as_ref()
+                        .filter(|_| stays)
+                        .and_then(|before| Some(sheet.line_of(row_of(before, marked?)?)));
+                    // Laid out otherwise, rows have other numbers: one reads on near the same place, and nothing is marked, for a mark
+                    // would stand at another line.
                     let (from, to) = self.frame.get_untracked();
-                    let seen = mark.filter(|_| !stays).or_else(|| {
-                        let before = before.as_ref().filter(|_| !stays && from > 0)?;
-                        Some(sheet.hunk_like(before, row_of(before, from.midpoint(to))?))
-                    });
+                    let seen = before.as_ref().filter(|_| !stays && (from > 0 || marked.is_some())).and_then(
+                        |before| {
+                            let at = marked.unwrap_or_else(|| from.midpoint(to));
+                            Some(sheet.line_like(before, row_of(before, at)?))
+                        },
+                    );
                     self.fault.set(None);
                     self.asked.set(BTreeSet::new());
                     self.pages.set(BTreeMap::from([(0, Arc::new(page.rows))]));

@@ -177,7 +177,7 @@ fn Elsewhere() -> impl IntoView {
             Some(at) => format!("as it was {} ago", age(desk.mirror.now.get(), at)),
             None => "never heard yet".to_owned(),
         };
-        let trouble = reach.trouble.as_ref().map(|why| view! { <p class="note" data-name="forge-trouble"><crate::kit::Icon name="warning"/><span>{one(why)}</span></p> });
+        let trouble = reach.trouble.as_ref().or(reach.left_out.as_ref()).map(|why| view! { <p class="note" data-name="forge-trouble"><crate::kit::Icon name="warning"/><span>{one(why)}</span></p> });
         let rows = pulls.iter().map(row).collect_view();
         view! {
             <section class="bay" data-name="forge" data-host=reach.host.clone()>

@@ -358,11 +358,17 @@ fn parked(fleet: &Fleet, list: &mut Vec<Alarm>) {
             asks,
             says,
             next: format!("The run stands still with {} of {} tasks done", run.done(), run.tasks.len()),
-            answers: vec![
-                answer("Try again", call(ask::run::Start::of(run.item))),
+            // What takes a change back is made anew, once this run is stopped.
+            answers: (run
+                .takes_back
+                .is_none()
+                .then(|| answer("Try again", call(ask::run::Start::of(run.item)))))
+            .into_iter()
+            .chain([
                 answer("Open", Deed::Open(subject)),
                 answer("Stop the run", call(ask::run::Stop { run: run.id })),
-            ],
+            ])
+            .collect(),
         });
     }
 }

@@ -224,6 +224,9 @@ pub struct Reach {
     /// Why it told no more since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What it did not tell when it was asked for everything last, though it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
     /// When it is asked next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At>,
@@ -280,11 +283,13 @@ impl ForgePull {
         (count(CheckState::Passed), count(CheckState::Failed), count(CheckState::Pending))
     }
 
-    /// Puts what was known before where the forge could not tell: for its checks only if they are those of the same head.
+    /// Puts what was known before where the forge could not tell, if that was of the same head.
     pub fn keep(&mut self, before: &Self) {
+        if self.head.oid != before.head.oid {
+            return;
+        }
         for part in self.untold.clone() {
             match part {
-                Part::Checks if self.head.oid != before.head.oid => {}
                 Part::Checks => {
                     self.checks.clone_from(&before.checks);
                     self.checks_all = before.checks_all;
@@ -315,7 +320,9 @@ impl ForgePull {
             Part::Landing => "the queue",
         };
         let names: Vec<&str> = self.untold.iter().map(name).collect();
-        (!names.is_empty()).then(|| format!("not told now, so as known before: {}", names.join(", ")))
+        (!names.is_empty()).then(|| {
+            format!("not told now: {} (as known of this head before, or not at all)", names.join(", "))
+        })
     }
 
     /// Threads that nobody settled.

@@ -98,12 +98,20 @@ pub fn waits(fleet: &Fleet, pull: &Pull) -> Vec<PullWait> {
     if pull.state.is_over() {
         return all;
     }
-    // While its run is parked nothing else that it waits for comes.
+    // While its run is parked nothing else of ours that it waits for comes.
     if let Some(run) = fleet.runs.get(&pull.run).filter(|it| it.state == RunState::Parked) {
         let says = format!("{} is parked: {}", run.id, run.why);
-        let item = fleet.items.get(&run.item).map(|it| it.slug.clone()).unwrap_or_default();
-        let ends = format!("pilothouse run start {item}, or pilothouse run stop {}", run.id);
-        return vec![wait(On::Parked, run.moved, says, ends)];
+        let ends = match run.takes_back {
+            Some(back) => format!("pilothouse run stop {}, and pilothouse pr revert {back} WHY", run.id),
+            None => {
+                let item = fleet.items.get(&run.item).map(|it| it.slug.clone()).unwrap_or_default();
+                format!("pilothouse run start {item}, or pilothouse run stop {}", run.id)
+            }
+        };
+        all.push(wait(On::Parked, run.moved, says, ends));
+        // What was asked of a forge comes all the same.
+        all.extend(forge(fleet, pull).filter(|_| pull.published.is_some()));
+        return all;
     }
     let is_approved = pull.is_approved();
     if !is_approved && pull.state == PullState::WaitsForApproval {

@@ -126,8 +126,9 @@ async fn whole(
     names: &[String],
     known: Vec<String>,
     from: usize,
-) -> Result<Reading, ForgeError> {
+) -> Result<(Reading, Option<ForgeError>), ForgeError> {
     let mut reading = forge.open(names).await?;
+    let mut then = None;
     if reading.cut {
         let told: BTreeSet<&str> = reading.pulls.iter().map(|it| it.id.as_str()).collect();
         let missing: Vec<String> = known.into_iter().filter(|it| !told.contains(it.as_str())).collect();
@@ -143,11 +144,11 @@ async fn whole(
                 let both = |it: Budget| Budget { cost: it.cost.saturating_add(before), ..it };
                 reading.budget = again.budget.map(both).or(reading.budget);
             }
-            Err(error @ (ForgeError::Limited(_) | ForgeError::Unauthorized)) => return Err(error),
+            Err(error @ (ForgeError::Limited(_) | ForgeError::Unauthorized)) => then = Some(error),
             Err(error) => tracing::warn!(%error, "what it left out cannot be asked for"),
         }
     }
-    Ok(reading)
+    Ok((reading, then))
 }
 
 impl Engine {
@@ -252,7 +253,7 @@ impl Engine {
                 was_heard: reach.known.is_some(),
                 asked,
                 missed: 0,
-                left_out: None,
+                left_out: reach.left_out.clone(),
                 trouble: reach.trouble.clone(),
                 reach: reach.clone(),
             };
@@ -368,18 +369,25 @@ impl Asker {
                 let known = known.into_iter().filter(|(_, repo)| listed.contains(repo)).map(|it| it.0);
                 whole(forge, &names, known.collect(), from).await
             }
-            Ok(forge) => forge.again(&moving).await,
+            Ok(forge) => forge.again(&moving).await.map(|it| (it, None)),
             Err(error) => Err(error),
         };
         let now = clock::now();
         match reading {
-            Ok(reading) => {
+            Ok((reading, then)) => {
                 if reading.cut {
                     self.missed = self.missed.wrapping_add(MISSED_MAX);
                 }
                 let known = self.heard(repos, what, reading, now).await;
                 self.engine.forge_answers(&self.reach.host).await;
                 self.pace.answered(now, what, self.known.values().any(ForgePull::is_moving), known.as_ref());
+                if let Some(error) = then {
+                    if error == ForgeError::Unauthorized {
+                        self.forge = None;
+                    }
+                    self.pace.failed(now, &error);
+                    self.silent(&error).await;
+                }
             }
             Err(error) => {
                 if error == ForgeError::Unauthorized {
@@ -526,7 +534,11 @@ fn news(before: Option<&ForgePull>, now: &ForgePull) -> Vec<String> {
         news.push(format!("checks: {passed} passed, {failed} failed, {pending} wait"));
     }
     // Until a forge has reckoned it, it tells nothing.
-    if before.merge != now.merge && ![&before.merge, &now.merge].contains(&&Merge::Unknown) {
+    if before.merge != now.merge
+        && now.untold.is_empty()
+        && before.untold.is_empty()
+        && ![&before.merge, &now.merge].contains(&&Merge::Unknown)
+    {
         news.push(now.merge.words());
     }
     if before.decision != now.decision {

@@ -245,6 +245,20 @@ fn answered(
             punch(&mut reply.body, place, Some(part));
             return (reply, points);
         }
+        Some(Wrong::Deep(place)) => {
+            let (mut reply, points) = rightly(world, method, path, query, headers, body);
+            reply.body["errors"] = serde_json::json!([{
+                "type": "FORBIDDEN", "message": "Resource not accessible by personal access token",
+                "path": ["search", "nodes", place, "statusCheckRollup", "contexts", "nodes", 0, "checkSuite", "workflowRun"],
+            }]);
+            return (reply, points);
+        }
+        Some(Wrong::LimitInside) => {
+            let body = serde_json::json!({ "errors": [{
+                "type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": "API rate limit already exceeded for user.",
+            }] });
+            return (Reply::json(200, body), 0);
+        }
         Some(Wrong::Murmur) => {
             let (mut reply, points) = rightly(world, method, path, query, headers, body);
             reply.body["errors"] =

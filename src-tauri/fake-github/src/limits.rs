@@ -64,6 +64,10 @@ pub enum Wrong {
     Hole(usize),
     /// Of one of them this part is missing, and why stands beside it.
     Part(usize, &'static str),
+    /// Something deep in the checks of one of them could not be told, as to a token that may not see it; the checks are there.
+    Deep(usize),
+    /// A limit that comes with a status of 200.
+    LimitInside,
     /// Nothing is missing that could be seen, and something went wrong.
     Murmur,
 }

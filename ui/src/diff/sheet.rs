@@ -104,10 +104,16 @@ impl Sheet {
         part.map_or(0, |it| if it.folded { it.at } else { it.at + row - it.from })
     }
 
-    /// The line of the hunk that is the same as the one in which, or behind which, a row of the same file stands that is laid out otherwise.
-    pub(crate) fn hunk_like(&self, other: &Self, row: u32) -> u32 {
-        let nth = other.hunks.partition_point(|it| *it <= row).saturating_sub(1);
-        self.hunks.get(nth).map_or(0, |it| self.line_of(*it))
+    /// About the line at which a row of the same file stands that is laid out otherwise: in the same hunk, or behind it, as far in it.
+    pub(crate) fn line_like(&self, other: &Self, row: u32) -> u32 {
+        let nth = other.hunks.partition_point(|it| *it <= row);
+        let part = |of: &Self| {
+            let from = nth.checked_sub(1).and_then(|it| of.hunks.get(it)).copied().unwrap_or(0);
+            (from, of.hunks.get(nth).copied().unwrap_or(of.rows).max(from + 1))
+        };
+        let ((from, to), (theirs, behind)) = (part(self), part(other));
+        let share = u64::from(row.saturating_sub(theirs)) * u64::from(to - from) / u64::from(behind - theirs);
+        self.line_of(from + u32::try_from(share).unwrap_or(0))
     }
 
     /// It with the fold of a line opened.
@@ -178,10 +184,11 @@ mod tests {
         assert_eq!((it.hunk_from(None, true), it.hunk_from(Some(4), true)), (Some(4), Some(15)));
         assert_eq!((it.hunk_from(Some(15), true), it.hunk_from(Some(15), false)), (None, Some(4)));
         assert_eq!(it.hunk_from(Some(4), false), None);
-        let other = Sheet { hunks: Arc::new(vec![11, 60]), ..it.clone() };
-        assert_eq!(
-            (other.hunk_like(&it, 13), other.hunk_like(&it, 80)),
-            (other.line_of(11), other.line_of(60))
-        );
+        let other = Sheet { hunks: Arc::new(vec![11, 60]), rows: 80, ..it.clone() };
+        let like = |row| other.line_like(&it, row);
+        assert_eq!((like(13), like(43), like(73)), (other.line_of(11), other.line_of(35), other.line_of(60)));
+        // What is one hunk from the top stays where it is.
+        let all = Sheet { hunks: Arc::new(vec![0]), ..it.clone() };
+        assert_eq!(all.line_like(&all, 88), all.line_of(88));
     }
 }

@@ -23,7 +23,7 @@ use crate::words::{age, clock, count, many, one};
 #[component]
 pub(crate) fn PullStage(pull: PullId) -> impl IntoView {
     let desk = desk();
-    super::sample::begin(desk, pull);
+    super::sample::begin(pull);
     let it = Memo::new(move |_| desk.mirror.fleet.with(|fleet| fleet.pulls.get(&pull).cloned()));
     let alarm = Memo::new(move |_| desk.alarm_of(&Subject::Pull(pull)));
     let head = move || {

@@ -18,10 +18,13 @@ thread_local! {
     static LOOK: Cell<Option<(PullId, At)>> = const { Cell::new(None) };
 }
 
+/// Nobody has seen a change sooner than this.
+const LEAST_MS: i64 = 1000;
+
 /// Somebody begins to look at a change, for as long as it is on the stage: who comes back later begins anew.
-pub(super) fn begin(desk: Desk, pull: PullId) {
+pub(super) fn begin(pull: PullId) {
     if LOOK.get().is_none_or(|it| it.0 != pull) {
-        LOOK.set(Some((pull, desk.mirror.now.get_untracked())));
+        LOOK.set(Some((pull, crate::mirror::now())));
     }
     on_cleanup(move || {
         if LOOK.get().is_some_and(|it| it.0 == pull) {
@@ -31,9 +34,13 @@ pub(super) fn begin(desk: Desk, pull: PullId) {
 }
 
 /// So many minutes it was looked at.
-fn minutes(desk: Desk, pull: PullId) -> u32 {
-    let since = LOOK.get().filter(|it| it.0 == pull).map(|it| desk.mirror.now.get_untracked().since_ms(it.1));
-    u32::try_from((since.unwrap_or_default() + 59_999) / 60_000).unwrap_or(1).clamp(1, 240)
+fn minutes(pull: PullId) -> u32 {
+    u32::try_from((looked_ms(pull) + 59_999) / 60_000).unwrap_or(1).clamp(1, 240)
+}
+
+fn looked_ms(pull: PullId) -> i64 {
+    let since = LOOK.get().filter(|it| it.0 == pull).map(|it| crate::mirror::now().since_ms(it.1));
+    since.unwrap_or_default()
 }
 
 /// What came after the landing.
@@ -104,9 +111,12 @@ fn go_on(desk: Desk, pull: PullId, next: Option<PullId>) {
     }
 }
 
-/// It is fine.
+/// It is fine. A second press that comes when the next change is on the stage already is none of that.
 pub(crate) fn fine(desk: Desk, pull: PullId) {
-    let (verdict, minutes, next) = (Says::Fine, minutes(desk, pull), next(desk, pull));
+    if looked_ms(pull) < LEAST_MS {
+        return;
+    }
+    let (verdict, minutes, next) = (Says::Fine, minutes(pull), next(desk, pull));
     let sample = ask::after::Sample { pull, verdict, minutes, says: String::new() }.request();
     desk.act_then("It is fine", sample, move |desk, _| go_on(desk, pull, next));
 }
@@ -124,7 +134,7 @@ pub(crate) fn Verdict(pull: PullId, back: bool) -> impl IntoView {
             return;
         }
         let verdict = if back { Says::Revert } else { Says::Fix };
-        let minutes = minutes(desk, pull);
+        let minutes = minutes(pull);
         let next = next(desk, pull);
         let sample = ask::after::Sample { pull, verdict, minutes, says: says.clone() }.request();
         desk.fault.set(None);

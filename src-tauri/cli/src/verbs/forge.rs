@@ -235,11 +235,19 @@ fn status(page: &ForgePage) -> String {
             n.to_string(),
             known(it.known),
             budget,
-            [Some(it.trouble.clone().map_or_else(|| "answers".to_owned(), |it| short(&it, 120))), held(it)]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join("; "),
+            [
+                Some(
+                    it.trouble
+                        .as_ref()
+                        .or(it.left_out.as_ref())
+                        .map_or_else(|| "answers".to_owned(), |it| short(it, 120)),
+                ),
+                held(it),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; "),
         ]
     };
     let rows: Vec<Vec<String>> = page.forges.iter().map(row).collect();
@@ -276,7 +284,7 @@ pub(crate) fn pulls(page: &ForgePage) -> String {
     for reach in &page.forges {
         let rows: Vec<Vec<String>> = page.pulls.iter().filter(|it| it.host == reach.host).map(row).collect();
         says.push_str(&format!("\n\n{}, as it was {}", reach.host, known(reach.known)));
-        if let Some(trouble) = &reach.trouble {
+        if let Some(trouble) = reach.trouble.as_ref().or(reach.left_out.as_ref()) {
             says.push_str(&format!(" - {}", short(trouble, 160)));
         }
         if let Some(held) = held(reach) {

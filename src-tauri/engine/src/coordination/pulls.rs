@@ -257,8 +257,13 @@ impl Work<'_> {
                 return Err(Fault::refused(format!("{pull} has landed as {}", commit.short())));
             }
             PullState::Bounced => {
-                return Err(Fault::refused(format!("{pull} was sent back: {}", it.why))
-                    .command("let its run go on", format!("pilothouse run start {}", it.item)));
+                let fault = Fault::refused(format!("{pull} was sent back: {}", it.why));
+                return Err(match it.after.takes_back {
+                    Some(back) => fault
+                        .command("put its run away", format!("pilothouse run stop {}", it.run))
+                        .command("and take it back anew", format!("pilothouse pr revert {back} WHY")),
+                    None => fault.command("let its run go on", format!("pilothouse run start {}", it.item)),
+                });
             }
             PullState::Checking => {
                 return Err(Fault::refused(format!("{pull} is still being checked: {}", it.why)));

@@ -16,10 +16,15 @@ pub const MARK: &str = "[secret taken out]";
 /// A value beside a telling name is a secret from so many bits a character on: words have less.
 const BITS: f64 = 3.0;
 
-/// Forms, each with the group that is the secret. The last is judged by how it looks.
+/// Nothing shorter than this many signs is a secret beside a telling name.
+const SHORTEST: usize = 12;
+/// By so many signs of it a value is judged.
+const LOOKED_AT: usize = 512;
+
+/// Forms, each with the group that is the secret. The last is a telling name alone: what stands behind it is judged by how it looks.
 const FORMS: [&str; 5] = [
     r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z))",
-    r"(?x)(?:\b|\\[nrt])(
+    r"(?x)(?:\b|\\[nrt]|\x1b?\[[0-9;]*[A-Za-z])(
         sk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,}
         | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{22,} | glpat-[A-Za-z0-9_-]{20,}
         | xox[abposr]-[A-Za-z0-9-]{10,} | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[0-9A-Za-z_-]{35} | ya29\.[0-9A-Za-z_-]{20,}
@@ -29,7 +34,7 @@ const FORMS: [&str; 5] = [
     )",
     r#"(?i)authorization\\?["']?\s*[:=]\s*\\?["']?(?:bearer|basic|token)\s+([^\s"'\\]{8,})"#,
     r#"://[^/\s:@"']*:([^/\s@"']{3,})@"#,
-    r#"(?i)\b[a-z0-9_.-]*(?:secret|token|passwd|password|passphrase|api[_-]?key|private[_-]?key|access[_-]?key|credential)[a-z0-9_.-]*\\?["']?\s*[:=]\s*\\?["']?([^\s"'`,;\\)}\]]{12,})"#,
+    r#"(?i)\b[a-z0-9_.-]*(?:secret|token|passwd|password|passphrase|api[_-]?key|private[_-]?key|access[_-]?key|credential)[a-z0-9_.-]*\\?["']?\s*[:=]\s*\\?["']?"#,
 ];
 
 static ANY: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new(FORMS).ok());
@@ -43,7 +48,7 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     let Some(found) = found.filter(regex::SetMatches::matched_any) else { return Cow::Borrowed(text) };
     let mut out = Cow::Borrowed(text);
     for (n, form) in EACH.iter().enumerate().filter(|(n, _)| found.matched(*n)) {
-        let replaced = replaced(form, n + 1 == FORMS.len(), &out);
+        let replaced = if n + 1 == FORMS.len() { beside_names(form, &out) } else { replaced(form, &out) };
         if let Cow::Owned(replaced) = replaced {
             out = Cow::Owned(replaced);
         }
@@ -51,7 +56,7 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     out
 }
 
-fn replaced<'a>(form: &Regex, by_look: bool, text: &'a str) -> Cow<'a, str> {
+fn replaced<'a>(form: &Regex, text: &'a str) -> Cow<'a, str> {
     form.replace_all(text, |it: &Captures<'_>| {
         let whole = it.get(0).map_or("", |it| it.as_str());
         let secret = it.get(1).map_or("", |it| it.as_str());
@@ -59,12 +64,34 @@ fn replaced<'a>(form: &Regex, by_look: bool, text: &'a str) -> Cow<'a, str> {
         let Some(at) = whole.rfind(secret) else { return MARK.to_owned() };
         let before = whole.get(..at).unwrap_or_default();
         let after = whole.get(at + secret.len()..).unwrap_or_default();
-        if by_look && !looks_secret(secret) {
-            // An address may hold another name with a value of its own.
-            return format!("{before}{}{after}", replaced(form, by_look, secret));
-        }
         format!("{before}{MARK}{after}")
     })
+}
+
+/// Takes out what stands beside a telling name and looks like a secret. What does not is sought through in its turn: an address may hold
+/// another name with a value of its own. However a text is made, each place of it is looked at a bounded number of times.
+fn beside_names<'a>(name: &Regex, text: &'a str) -> Cow<'a, str> {
+    let ends = |it: char| it.is_whitespace() || "\"'`,;\\)}]".contains(it);
+    let (mut out, mut done, mut from) = (String::new(), 0, 0);
+    while let Some(found) = name.find_at(text, from) {
+        from = found.end();
+        let behind = text.get(from..).unwrap_or_default();
+        let head =
+            behind.char_indices().nth(LOOKED_AT).map_or(behind, |(at, _)| behind.get(..at).unwrap_or(behind));
+        let value = head.split(ends).next().unwrap_or_default();
+        if value.chars().count() < SHORTEST || !looks_secret(value) {
+            continue;
+        }
+        let end = from + behind.find(ends).unwrap_or(behind.len());
+        out.push_str(text.get(done..from).unwrap_or_default());
+        out.push_str(MARK);
+        (done, from) = (end, end);
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    Cow::Owned(out)
 }
 
 /// A step without its secrets.
@@ -147,6 +174,7 @@ mod tests {
                 r#"{\"Authorization\": \"Bearer abcdef0123456789\"}"#.to_owned(),
                 format!(r#"{{\"Authorization\": \"Bearer {MARK}\"}}"#),
             ),
+            ("\u{1b}[32mAKIAABCDEFGHIJKLMNOP".to_owned(), format!("\u{1b}[32m{MARK}")),
             ("redis://:hunter2x@cache:6379/0".to_owned(), format!("redis://:{MARK}@cache:6379/0")),
             (
                 "-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc\n-----END PGP PRIVATE KEY BLOCK-----.".to_owned(),
@@ -160,6 +188,16 @@ mod tests {
             assert_eq!(redacted(&text), clean, "{text}");
             assert_eq!(redacted(&clean), clean, "what is clean stays as it is");
         }
+    }
+
+    #[test]
+    fn however_a_text_is_made_it_is_read_to_its_end() {
+        for piece in ["token=", "token:\"", "a.token-", "secret=http://", "-----BEGIN PRIVATE KEY", "://:"] {
+            let text = piece.repeat((1 << 18) / piece.len());
+            assert!(redacted(&text).len() <= text.len() + MARK.len());
+        }
+        let long = format!("DB_PASSWORD={} end", "k3Jd82hWq0Zp".repeat(100));
+        assert_eq!(redacted(&long), format!("DB_PASSWORD={MARK} end"));
     }
 
     #[test]

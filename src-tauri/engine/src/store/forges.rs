@@ -43,16 +43,19 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn forges(&self) -> Result<Vec<Reach>, StoreError> {
-        let rows = sqlx::query("SELECT host, login, source, known, trouble, budget FROM forge ORDER BY host")
-            .fetch_all(&self.read)
-            .await
-            .map_err(|error| StoreError::of(&self.path, error))?;
+        let rows = sqlx::query(
+            "SELECT host, login, source, known, trouble, left_out, budget FROM forge ORDER BY host",
+        )
+        .fetch_all(&self.read)
+        .await
+        .map_err(|error| StoreError::of(&self.path, error))?;
         let read = |row: &sqlx::sqlite::SqliteRow| Reach {
             host: row.get("host"),
             login: row.get("login"),
             source: row.get("source"),
             known: row.get::<Option<i64>, _>("known").map(At),
             trouble: row.get("trouble"),
+            left_out: row.get("left_out"),
             next: None,
             held: None,
             budget: row.get::<Option<String>, _>("budget").and_then(|it| serde_json::from_str(&it).ok()),
@@ -89,7 +92,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let in_words = |error| StoreError::of(&self.path, error);
         let mut transaction = self.write.begin().await.map_err(in_words)?;
-        sqlx::query("UPDATE forge SET known = coalesce(?, known), trouble = ?, budget = ? WHERE host = ?")
+        sqlx::query("UPDATE forge SET known = coalesce(?, known), trouble = NULL, left_out = ?, budget = ? WHERE host = ?")
             .bind(at.map(|it| it.0))
             .bind(left_out)
             .bind(budget.and_then(|it| serde_json::to_string(it).ok()))

@@ -60,7 +60,13 @@ pub fn limited(status: StatusCode, headers: &HeaderMap) -> bool {
 /// Whether what a service says beside a 403 is that it wants no more requests: GitHub's secondary limits may come with no header at all.
 #[must_use]
 pub fn limited_by_words(body: &serde_json::Value) -> bool {
-    let says = body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default().to_lowercase();
+    limits(body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default())
+}
+
+/// Whether words are those of a limit.
+#[must_use]
+pub fn limits(says: &str) -> bool {
+    let says = says.to_lowercase();
     says.contains("rate limit") || says.contains("abuse detection")
 }
 

@@ -152,6 +152,14 @@ fn a_clash_with_somebody_ahead_is_sent_back_only_once_that_one_has_landed() {
     let pull = desk.pull_of(2);
     assert_eq!(pull.state, PullState::Bounced);
     assert!(pull.why.contains("it clashes with the default branch: a.rs"), "{}", pull.why);
+    // What was sent back and lands later was made twice.
+    let mut fleet = desk.fleet.clone();
+    if let Some(it) = fleet.pulls.get_mut(&PullId(2)) {
+        it.state = PullState::Landed { commit: "m9".into() };
+        it.review.risk = Some(pilothouse_contract::risk::Risk::default());
+    }
+    let reworked: u32 = pilothouse_contract::after::rates(&fleet, None).iter().map(|it| it.reworked).sum();
+    assert_eq!(reworked, 1);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 use pilothouse_contract::At;
 use serde_json::Value;
 
+use crate::policy::redact;
+
 /// How many characters a call's line for people has at most.
 const LONGEST_SAYING: usize = 240;
 /// What a call is about, most telling first; a call with none of these is shown as JSON.
@@ -31,6 +33,8 @@ pub(super) fn saying(input: Option<&Value>) -> String {
     let Some(input) = input else { return String::new() };
     let told = TELLING.iter().find_map(|name| input.get(name).and_then(Value::as_str));
     let told = told.map_or_else(|| input.to_string(), str::to_owned);
+    // Cleaned before it is cut, for half a secret has no form any more.
+    let told = redact::redacted(&told);
     let lines: Vec<&str> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     // Control characters would let an agent write on the terminal of whoever reads the list.
     let line = lines.join(" ↵ ").replace(char::is_control, " ");

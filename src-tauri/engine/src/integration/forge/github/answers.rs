@@ -10,6 +10,8 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use pilothouse_symphony::tracker::net;
+
 use super::super::ask::{ForgeError, Reading};
 use super::http;
 
@@ -30,6 +32,17 @@ struct Wrong {
     /// The part that is missing because of it.
     #[serde(default)]
     path: Vec<Value>,
+    #[serde(default)]
+    code: Option<String>,
+}
+
+impl Wrong {
+    /// Whether it is one of GitHub's limits: they come with a status of 200, too.
+    fn is_limit(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("RATE_LIMITED" | "RATE_LIMIT"))
+            || self.code.as_deref() == Some("graphql_rate_limit")
+            || net::limits(&self.message)
+    }
 }
 
 /// What an answer leaves out, and says so.
@@ -66,7 +79,7 @@ impl<T> Graph<T> {
             let field = |it: &Value| {
                 Some(match it.as_str()? {
                     "statusCheckRollup" => Part::Checks,
-                    "latestReviews" | "reviewDecision" => Part::Reviews,
+                    "latestReviews" => Part::Reviews,
                     "reviewThreads" => Part::Threads,
                     "mergeQueueEntry" | "autoMergeRequest" => Part::Landing,
                     _ => return None,
@@ -88,7 +101,7 @@ impl<T> Graph<T> {
 
     /// What was asked for. A part that is missing for a reason - a repository that the token may not see - costs the rest nothing.
     pub(super) fn data(self, headers: &HeaderMap) -> Result<T, ForgeError> {
-        if self.errors.iter().any(|it| it.kind.as_deref() == Some("RATE_LIMITED")) {
+        if self.errors.iter().any(Wrong::is_limit) {
             return Err(ForgeError::Limited(http::wait(headers)));
         }
         self.data.ok_or_else(|| {
@@ -341,6 +354,7 @@ fn merge(it: &Pull, checks: &[Check], untold: &[Part]) -> Merge {
                 because(any(CheckState::Failed), "a check failed");
                 because(any(CheckState::Pending), "checks run");
                 because(untold.contains(&Part::Checks), "perhaps by a check: they are not told");
+                because(untold.contains(&Part::Reviews), "perhaps by a review: they are not told");
                 if reasons.is_empty() {
                     reasons.push("by a rule of the repository".to_owned());
                 }
@@ -352,7 +366,14 @@ fn merge(it: &Pull, checks: &[Check], untold: &[Part]) -> Merge {
 }
 
 impl Pull {
-    fn seen(mut self, host: &str, untold: Vec<Part>) -> ForgePull {
+    fn seen(mut self, host: &str, mut untold: Vec<Part>) -> ForgePull {
+        // What went wrong deep in a part that is there costs only what is missing in it: a token may not see one thing of each check.
+        untold.retain(|it| match it {
+            Part::Checks => self.status_check_rollup.is_none(),
+            Part::Reviews => self.latest_reviews.is_none(),
+            Part::Threads => self.review_threads.is_none(),
+            Part::Landing => self.merge_queue_entry.is_none() && self.auto_merge_request.is_none(),
+        });
         let contexts = self.status_check_rollup.take().map(|it| it.contexts);
         let checks_all = contexts.as_ref().and_then(|it| it.total).unwrap_or_default();
         let checks: Vec<Check> = contexts.into_iter().flat_map(Nodes::all).map(Context::seen).collect();
