@@ -247,10 +247,13 @@ fn answered(
         }
         Some(Wrong::Deep(place)) => {
             let (mut reply, points) = rightly(world, method, path, query, headers, body);
-            reply.body["errors"] = serde_json::json!([{
-                "type": "FORBIDDEN", "message": "Resource not accessible by personal access token",
-                "path": ["search", "nodes", place, "statusCheckRollup", "contexts", "nodes", 0, "checkSuite", "workflowRun"],
-            }]);
+            beside(
+                &mut reply.body,
+                serde_json::json!([{
+                    "type": "FORBIDDEN", "message": "Resource not accessible by personal access token",
+                    "path": ["search", "nodes", place, "statusCheckRollup", "contexts", "nodes", 0, "checkSuite", "workflowRun"],
+                }]),
+            );
             return (reply, points);
         }
         Some(Wrong::LimitInside) => {
@@ -261,13 +264,22 @@ fn answered(
         }
         Some(Wrong::Murmur) => {
             let (mut reply, points) = rightly(world, method, path, query, headers, body);
-            reply.body["errors"] =
-                serde_json::json!([{ "message": "Something went wrong while executing your query." }]);
+            beside(
+                &mut reply.body,
+                serde_json::json!([{ "message": "Something went wrong while executing your query." }]),
+            );
             return (reply, points);
         }
         Some(Wrong::Silence) | None => {}
     }
     rightly(world, method, path, query, headers, body)
+}
+
+/// Puts what went wrong beside the data.
+fn beside(body: &mut Value, errors: Value) {
+    if let Some(body) = body.as_object_mut() {
+        body.insert("errors".to_owned(), errors);
+    }
 }
 
 /// The answer if nothing goes wrong by script.
