@@ -171,7 +171,7 @@ fn what_landed_is_toured_in_the_window_by_keys_alone_area_by_area() {
     window.type_text("project shop");
     window.keys("enter");
     window.wait_text("[data-name=landings] [data-class=high]", "escaped 1 of 2");
-    window.wait_text("[data-name=landings] [data-class=high]", "wait for a yes");
+    window.wait_text("[data-name=landings] [data-class=high]", "Wait for a yes");
     window.eval("document.querySelector('[data-class=high] [data-name=auto-land]').click()");
     window.wait_text("[data-name=confirm]", "So far: high risk: escaped 1 of 2");
     assert!(scene.home.json(&["project", "list"])[0].get("auto_land").is_none(), "nobody said yes yet");

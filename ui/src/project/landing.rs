@@ -48,23 +48,24 @@ pub(super) fn Landings(project: ProjectId) -> impl IntoView {
             .into_iter()
             .map(|it| {
                 let (word, on, class) = (it.class.word(), it.on, it.class);
-                let stands = if on { "land by themselves" } else { "wait for a yes" };
+                let stands = if on { "Land by themselves" } else { "Wait for a yes" };
                 let label = if on { "Have them wait" } else { "Let them land by themselves" };
                 let says = it.rates.clone();
                 let switch = move |_| if on { off(desk, project, class) } else { asks(desk, project, class, &says) };
+                let rates = it.rates.strip_prefix(&format!("{word} risk: ")).unwrap_or(&it.rates).to_owned();
                 view! {
-                    <tr data-class=word data-on=on.to_string()>
-                        <td><b class="class" data-risk=word>{word}</b></td>
-                        <td>{it.rates.clone()}<div class="quiet">{it.debt.clone()}</div></td>
-                        <td class="quiet">{stands}</td>
-                        <td class="push"><button class="button" data-size="small" type="button" data-name="auto-land" on:click=switch>{label}</button></td>
-                    </tr>
+                    <li data-class=word data-on=on.to_string()>
+                        <b class="class" data-risk=word>{word}</b>
+                        <span>{rates}" "<span class="quiet">{it.debt.clone()}</span></span>
+                        <span class="quiet">{stands}</span>
+                        <button class="button" data-size="small" type="button" data-name="auto-land" on:click=switch>{label}</button>
+                    </li>
                 }
             })
             .collect_view();
         view! {
             <section data-name="landings"><h3 class="panehead flush">"How changes landed, by risk"</h3>
-                <table class="table"><tbody>{rows}</tbody></table></section>
+                <ul class="landings">{rows}</ul></section>
         }
     };
     move || Some(rows.get()).filter(|it| !it.is_empty()).map(table)
@@ -74,6 +75,7 @@ pub(super) fn Landings(project: ProjectId) -> impl IntoView {
 fn owed(it: &pilothouse_contract::after::Debt) -> String {
     let overdue = if it.overdue > 0 { format!(", {} of them overdue", it.overdue) } else { String::new() };
     match it.waits.len() {
+        0 if it.unseen_lines == 0 => String::new(),
         0 => format!(
             "{} that landed and nobody looked at",
             count(usize::try_from(it.unseen_lines).unwrap_or(usize::MAX), "line")

@@ -188,6 +188,16 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene {
+        name: "project",
+        home: In::Quiet,
+        steps: &[
+            Keys("ctrl+k"),
+            Types("project lighthouse"),
+            Keys("Enter"),
+            Sees("[data-name=landings]", "escaped"),
+        ],
+    },
+    Scene {
         name: "found",
         home: In::Quiet,
         steps: &[
