@@ -53,6 +53,7 @@ pub use publish::Publishing;
 pub(crate) use resume::made_anew;
 pub use review::{AnswerRead, Reviewing, Said};
 pub use schedule::Schedules;
+pub(crate) use there::other;
 pub use there::{LandAsked, Told};
 
 /// One decision under way: the fleet as it will be, and what is to be written down and done.
@@ -113,8 +114,8 @@ pub fn decide(
         Input::ItemsFound { project, items } => work.items_found(project, items)?,
         Input::IssuesSeen { seen } => work.issues_seen(seen),
         Input::WorkflowSeen { project, version, read } => work.workflow_seen(project, version, read)?,
-        Input::MainSeen { project, found, named, attempt } => {
-            work.main_seen(project, found, &named, attempt)?
+        Input::MainSeen { project, found, named, attempt, forward } => {
+            work.main_seen(project, found, &named, attempt, forward)?
         }
         Input::AdoptMain { project, found } => work.adopt_main(project, found)?,
         Input::TakeBackMain { project } => work.take_back_main(project)?,

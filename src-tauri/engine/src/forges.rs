@@ -23,6 +23,7 @@ use crate::integration::forge::pace::{Next, Pace};
 use crate::integration::forge::remote::{self, Remote};
 use crate::integration::forge::tokens::{self, Source};
 use crate::ports::clock;
+use crate::publishing::under_way::UnderWay;
 
 /// Of one reading at most so much news is told one by one.
 const NEWS_MAX: usize = 50;
@@ -42,6 +43,8 @@ pub(crate) struct Forges {
     remotes: Mutex<BTreeMap<ProjectId, Remote>>,
     /// Hosts that want nothing sent to them before a moment.
     quiet: Mutex<BTreeMap<String, At>>,
+    /// What is being sent there and fetched from there.
+    pub(crate) under_way: UnderWay,
     /// Something of the list of forges changed, so often.
     changes: watch::Sender<u64>,
     /// And so much of it is heeded.

@@ -209,7 +209,7 @@ impl Engine {
             }
             Effect::LetGo { pull } => Some(Outcome::LetGo(self.let_go(*pull).await)),
             Effect::FetchLanded { pull, commit } => {
-                Some(Outcome::Fetched(self.fetch_landed(*pull, commit).await))
+                Some(self.fetch_landed(*pull, commit).await.map_or(Outcome::Done, Outcome::Fetched))
             }
             Effect::DropBranch { project, branch, at } => {
                 let project = self.fleet().projects.get(project).cloned();

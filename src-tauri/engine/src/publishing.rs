@@ -4,16 +4,18 @@
 //! Refuses: to push to what others land on, over what somebody else pushed, and to open a second one where the first is closed.
 
 mod landing;
+pub(crate) mod under_way;
 
 use pilothouse_contract::forge::ForgePull;
 use pilothouse_contract::published::{Named, Page, Place, Published};
 use pilothouse_contract::{Fault, Oid, PullId, text};
 use tokio::sync::Mutex;
 
-use crate::coordination::NotSent;
+use crate::coordination::{Input, NotSent, Publishing};
 use crate::engine::Engine;
 use crate::integration::forge::ask::ForgeError;
-use crate::integration::forge::github::publish::{Known, NotDone};
+use crate::integration::forge::github::landing::End;
+use crate::integration::forge::github::publish::{Known, NotDone, Opened};
 use crate::integration::forge::github::{Addresses, GitHub, client};
 use crate::integration::forge::remote;
 use crate::integration::forge::tokens::{self, Source, Token};
@@ -79,8 +81,9 @@ impl Engine {
         })
     }
 
-    /// Sends a head; nothing if another one is wanted by now.
+    /// Sends a head; nothing if another one is wanted by now, or if just that one is being sent: that says how it went.
     pub(crate) async fn publish(&self, pull: PullId, head: &Oid) -> Result<Option<Named>, NotSent> {
+        let Some(_begun) = self.inner.forges.under_way.begin(pull, head) else { return Ok(None) };
         let _turn = TURN.lock().await;
         let (it, published, git_dir) = {
             let fleet = self.fleet();
@@ -101,6 +104,12 @@ impl Engine {
         if let Some(named) = of.named.as_ref().filter(|_| lands && of.there.as_ref() != Some(head)) {
             let there = github.there(std::slice::from_ref(&named.id)).await.map_err(say)?;
             for it in &there {
+                if it.end != End::Open {
+                    // It ended since it was looked for: that is told, and nothing is pushed below it.
+                    let told = landing::told(it);
+                    self.tell(Input::Publishing(Publishing::Tells { pull, asked: clock::now(), told }));
+                    return Err(not_open(of, named));
+                }
                 github.take_back(it).await.map_err(say)?;
             }
         }
@@ -181,9 +190,14 @@ fn not_logged_in(host: &str) -> Fault {
         .command("log in", format!("pilothouse forge login {host}"))
 }
 
-/// The one that is open there for the branch and what it is to land on.
+/// The one that is open there: ours by its name, wherever somebody has it land by now, or else the one for the branch and what it is to
+/// land on.
 fn opened(of: &Published, known: &Known) -> Option<Named> {
-    known.open.iter().find(|it| it.base == of.base).map(|it| it.named.clone())
+    let is_it = |it: &&Opened| match &of.named {
+        Some(named) => it.named.id == named.id,
+        None => it.base == of.base,
+    };
+    known.open.iter().find(is_it).map(|it| it.named.clone())
 }
 
 /// Whether anything may be sent, before anything is.
@@ -197,11 +211,16 @@ fn may_go(of: &Published, known: &Known) -> Result<(), NotSent> {
         return Err(stays(says, "what is to land comes from a branch of its own"));
     }
     let open = |it: &Named| known.open.iter().any(|known| known.named.id == it.id);
-    if let Some(named) = of.named.as_ref().filter(|it| !open(it)) {
-        let says = format!("{}/{}#{} is not open any more", of.host, of.repo, named.number);
-        return Err(stays(says, "open it there again, and say it once more"));
+    match of.named.as_ref().filter(|it| !open(it)) {
+        Some(named) => Err(not_open(of, named)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn not_open(of: &Published, named: &Named) -> NotSent {
+    let says = format!("{}/{}#{} is not open any more", of.host, of.repo, named.number);
+    let fault = Fault::refused(says).hint("open it there again, and say it once more");
+    NotSent { fault, again: false }
 }
 
 fn moved(of: &Published, there: Option<&Oid>) -> NotSent {

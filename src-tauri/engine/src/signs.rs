@@ -234,7 +234,8 @@ impl Engine {
         match repository::who_moved(&git, &it.default_branch).await {
             Ok((found, named, attempt)) => {
                 if found.as_ref() != Some(&it.main) || it.line != Line::Open {
-                    self.tell(Input::MainSeen { project, found: found.clone(), named, attempt });
+                    let forward = repository::is_forward(&git, &it.main, found.as_ref()).await;
+                    self.tell(Input::MainSeen { project, found: found.clone(), named, attempt, forward });
                 }
                 let Some(found) = found.filter(|found| self.is_news(project, found)) else { return };
                 if let Ok(items) = self.items_at(&it, &found).await {

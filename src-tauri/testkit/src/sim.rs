@@ -473,7 +473,11 @@ impl Sim {
 
     fn look_at_main(&mut self) {
         let (found, named, attempt) = self.world.main_and_who();
-        self.take(Input::MainSeen { project: ProjectId(1), found, named, attempt }, Who::Engine, None);
+        self.take(
+            Input::MainSeen { project: ProjectId(1), found, named, attempt, forward: false },
+            Who::Engine,
+            None,
+        );
     }
 }
 

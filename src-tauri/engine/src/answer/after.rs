@@ -1,6 +1,7 @@
 //! After landings: the desk of changes to look at, verdicts, escapes, reverts, and auto-land.
 
 use pilothouse_contract::after::{class, debt, rates, waiting};
+use pilothouse_contract::published::Published;
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::run::Run;
 use pilothouse_contract::{Answer, Event, Fault, Oid, ask, text};
@@ -8,7 +9,7 @@ use pilothouse_contract::{Answer, Event, Fault, Oid, ask, text};
 use super::Desk;
 use crate::coordination::{Afterwards, Input, TakeBackFacts};
 use crate::perform::{git_of, now};
-use crate::ports::git::GitError;
+use crate::ports::git::{Git, GitError};
 
 fn in_words(error: GitError) -> Fault {
     Fault::environment(error.to_string())
@@ -58,6 +59,18 @@ impl Answer<ask::after::TakeBack> for Desk {
         let git = git_of(&project);
         let at = now();
         let author = crate::execution::commits::author(&git, at).await;
+        let there = pull.published.as_ref().is_some_and(|it| it.landing.is_some());
+        if there && pull.commits > 1 && is_copy(&git, commit, &pull.head).await {
+            let (name, n) =
+                (pull.published.as_ref().map(Published::full_name).unwrap_or_default(), pull.commits);
+            let says = format!(
+                "{name} landed by a rebase, as up to {n} commits of which {} is only the last: taking that back would leave the others",
+                commit.short()
+            );
+            return Err(
+                Fault::refused(says).hint("revert all of them by hand, in a run or a branch of your own")
+            );
+        }
         // On top of what landed, with the tree of before: merged into the default branch it takes back that change and no other.
         let before = git.commit_of(&format!("{commit}^1")).await.map_err(in_words)?;
         let before =
@@ -92,6 +105,19 @@ impl Answer<ask::after::TakeBack> for Desk {
     }
 }
 
+/// Whether what landed is one commit of a pull request made anew on another one, as a forge's rebase does it: with its author's time and its
+/// words. A merge has two parents, and what was squashed has a time of its own.
+async fn is_copy(git: &Git, landed: &Oid, head: &Oid) -> bool {
+    let second = format!("{landed}^2");
+    if !matches!(git.commit_of(&second).await, Ok(None)) {
+        return false;
+    }
+    let words =
+        async |it: &Oid| git.text(&["log", "-1", "--format=%an%n%ae%n%at%n%B", it.as_str()]).await.ok();
+    let landed = words(landed).await;
+    landed.is_some() && landed == words(head).await
+}
+
 impl Answer<ask::after::AutoLand> for Desk {
     async fn answer(&self, call: ask::after::AutoLand) -> Result<ask::after::AutoLandPage, Fault> {
         let ask::after::AutoLand { project, class, on, seen } = call;
@@ -109,5 +135,59 @@ impl Answer<ask::after::AutoLand> for Desk {
         }
         self.act(Input::Afterwards(Afterwards::AutoLand { project, class, on, seen })).await?;
         Ok(ask::after::AutoLandPage { project: self.project(project)?, rates: all })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_rebased_is_known_and_neither_what_was_squashed_nor_a_merge_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |args: &[&str], time: &str| {
+            let output = std::process::Command::new("git")
+                .current_dir(folder.path())
+                .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+                .args(args)
+                .env("GIT_AUTHOR_DATE", time)
+                .env("GIT_COMMITTER_DATE", time)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{args:?}: {output:?}");
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let commit = |says: &str, time: &str| {
+            std::fs::write(folder.path().join(says), says).unwrap();
+            run(&["add", "."], time);
+            run(&["commit", "--quiet", "-m", says], time);
+            run(&["rev-parse", "HEAD"], time)
+        };
+        run(&["init", "--quiet", "-b", "main"], "@1 +0000");
+        commit("begin", "@1 +0000");
+        run(&["switch", "--quiet", "-c", "item"], "@2 +0000");
+        commit("one", "@2 +0000");
+        let head = Oid(commit("two", "@3 +0000"));
+        run(&["switch", "--quiet", "main"], "@4 +0000");
+        let base = commit("other", "@4 +0000");
+        let git = Git::at(&folder.path().join(".git"));
+        // With that committer's time git keeps the author's own.
+        std::process::Command::new("git")
+            .current_dir(folder.path())
+            .args(["-c", "user.name=f", "-c", "user.email=f@g", "cherry-pick", "main..item"])
+            .output()
+            .unwrap();
+        let rebased = Oid(run(&["rev-parse", "HEAD"], "@5 +0000"));
+        assert_eq!(run(&["rev-parse", "HEAD~2"], "@5 +0000"), base);
+        assert!(is_copy(&git, &rebased, &head).await);
+        run(&["reset", "--quiet", "--hard", &base], "@6 +0000");
+        run(&["merge", "--quiet", "--squash", "item"], "@6 +0000");
+        run(&["commit", "--quiet", "-m", "two"], "@6 +0000");
+        let squashed = Oid(run(&["rev-parse", "HEAD"], "@6 +0000"));
+        assert!(!is_copy(&git, &squashed, &head).await);
+        run(&["reset", "--quiet", "--hard", &base], "@3 +0000");
+        run(&["merge", "--quiet", "--no-ff", "-m", "two", "item"], "@3 +0000");
+        let merged = Oid(run(&["rev-parse", "HEAD"], "@3 +0000"));
+        assert!(!is_copy(&git, &merged, &head).await);
     }
 }

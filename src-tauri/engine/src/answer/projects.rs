@@ -21,9 +21,11 @@ impl Desk {
     pub(super) async fn see_main(&self, project: ProjectId) -> Result<(), Fault> {
         self.engine.look_at_main(project).await;
         let it = self.project(project)?;
-        let seen = repository::who_moved(&git_of(&it), &it.default_branch).await;
+        let git = git_of(&it);
+        let seen = repository::who_moved(&git, &it.default_branch).await;
         let (found, named, attempt) = seen.map_err(|error| Fault::environment(error.to_string()))?;
-        let input = Input::MainSeen { project, found, named, attempt };
+        let forward = repository::is_forward(&git, &it.main, found.as_ref()).await;
+        let input = Input::MainSeen { project, found, named, attempt, forward };
         self.engine.ask(input, pilothouse_contract::Who::Engine).await.map(drop)
     }
 

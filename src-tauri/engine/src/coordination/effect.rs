@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::DraftRead;
 use super::review::AnswerRead;
-use super::there::LandAsked;
+use super::there::{LandAsked, Told};
 
 /// The number of an effect, given once: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -367,8 +367,8 @@ pub enum Outcome {
     Published(Result<Option<Named>, NotSent>),
     /// Of `AskLanding`: or why not.
     LandAsked(Result<LandAsked, NotSent>),
-    /// Of `LetGo`: or why not.
-    LetGo(Result<(), NotSent>),
+    /// Of `LetGo`: how it stands there if it was over already; or why not.
+    LetGo(Result<Option<Told>, NotSent>),
     /// Of `FetchLanded`: or why not.
     Fetched(Result<(), NotSent>),
     /// Of effects that have nothing to say.
@@ -493,6 +493,9 @@ pub enum Landing {
         named: String,
         /// The attempt that did it, if its name is on it.
         attempt: Option<AttemptId>,
+        /// Whether it holds all that our record has: it was brought on from there, and neither back nor aside.
+        #[serde(default)]
+        forward: bool,
     },
     /// It could not be done.
     Failed {

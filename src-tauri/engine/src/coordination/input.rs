@@ -71,6 +71,8 @@ pub enum Input {
         named: String,
         /// The attempt whose name is on that move, if one's is.
         attempt: Option<AttemptId>,
+        /// Whether it holds all that our record has: it was brought on from there, and neither back nor aside.
+        forward: bool,
     },
     /// A person says yes to a move that stopped the line.
     AdoptMain {

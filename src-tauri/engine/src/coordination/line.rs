@@ -73,6 +73,7 @@ impl Work<'_> {
         found: Option<Oid>,
         named: &str,
         attempt: Option<AttemptId>,
+        forward: bool,
     ) -> Result<(), Fault> {
         let it = self.project(project)?.clone();
         if found.as_ref() == Some(&it.main) {
@@ -92,7 +93,7 @@ impl Work<'_> {
         if landing {
             return Ok(());
         }
-        self.main_elsewhere(&it, found, named, attempt);
+        self.main_elsewhere(&it, found, named, attempt, forward);
         Ok(())
     }
 
@@ -103,6 +104,7 @@ impl Work<'_> {
         found: Option<Oid>,
         named: &str,
         attempt: Option<AttemptId>,
+        forward: bool,
     ) {
         if let Line::Stopped { found: known, .. } = &project.line
             && *known == found
@@ -118,7 +120,8 @@ impl Work<'_> {
             .values()
             .any(|run| run.project == project.id && run.state.is_live() && run.state != RunState::Queued)
             || self.live_session_of(project.id).is_some();
-        let ours = found.as_ref().is_some_and(|it| self.was_landed_there(project.id, it));
+        // Back or aside to something that landed once is a move like any other.
+        let ours = forward && found.as_ref().is_some_and(|it| self.was_landed_there(project.id, it));
         if let (true, Some(to)) = (!busy || ours, &found) {
             self.engine(Event::MainMoved {
                 project: project.id,

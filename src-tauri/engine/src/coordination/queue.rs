@@ -499,12 +499,12 @@ impl Work<'_> {
                 };
                 self.move_pull(tip, PullState::WaitsForCheckout { checkout, paths }, &why, &[]);
             }
-            Landing::Elsewhere { found, named, attempt } => {
+            Landing::Elsewhere { found, named, attempt, forward } => {
                 let why = format!("{} was moved by {named}", it.onto.short());
                 for it in others.iter().chain([&it]) {
                     self.move_pull(it.id, PullState::WaitsForLine, &why, &[]);
                 }
-                self.main_elsewhere(&project, found, &named, attempt);
+                self.main_elsewhere(&project, found, &named, attempt, forward);
                 return;
             }
             Landing::Failed { why } => self.bounce(tip, &format!("the landing failed: {why}"), &[]),

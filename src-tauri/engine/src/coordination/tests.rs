@@ -319,6 +319,7 @@ fn a_run_goes_on_only_once_it_is_known_where_its_branch_stands() {
         found: Some("m1".into()),
         named,
         attempt: Some(AttemptId(1)),
+        forward: false,
     };
     desk.take(seen);
     assert_eq!(desk.run().state, RunState::Parked);
@@ -343,6 +344,7 @@ fn a_run_that_goes_on_takes_the_spec_and_the_policy_of_the_default_branch() {
         found: Some("m1".into()),
         named: "p".to_owned(),
         attempt: None,
+        forward: false,
     });
     let mut done_by_hand = task("T002", Verify::Human("look".to_owned()));
     done_by_hand.done = true;
@@ -442,7 +444,13 @@ fn a_pull_request_that_was_sent_back_is_proposed_anew_and_wants_a_new_yes() {
     assert!(old.approval.is_some());
 
     let seen = Some("m1".into());
-    desk.take(Input::MainSeen { project: ProjectId(1), found: seen, named: "p".to_owned(), attempt: None });
+    desk.take(Input::MainSeen {
+        project: ProjectId(1),
+        found: seen,
+        named: "p".to_owned(),
+        attempt: None,
+        forward: false,
+    });
     desk.take(facts(&[task("T001", proof())], "m1", policy()));
     desk.go_to_the_end();
     let pull = desk.fleet.pulls.get(&PullId(1)).unwrap();
@@ -476,7 +484,13 @@ fn whatever_ends_a_run_ends_its_checks() {
     let Effect::Check(asked) = &check else { unreachable!() };
     let seen = Some("m1".into());
     let by = Some(AttemptId(1));
-    let seen = Input::MainSeen { project: ProjectId(1), found: seen, named: "a1".to_owned(), attempt: by };
+    let seen = Input::MainSeen {
+        project: ProjectId(1),
+        found: seen,
+        named: "a1".to_owned(),
+        attempt: by,
+        forward: false,
+    };
     let effects = desk.take(seen);
     assert!(effects.contains(&Effect::EndSession { session: asked.session }), "{effects:?}");
 }
@@ -530,7 +544,13 @@ fn a_project_that_comes_back_is_itself_and_has_to_be_trusted_again() {
 #[test]
 fn a_default_branch_that_is_gone_is_said_to_be_gone() {
     let mut desk = parked();
-    let gone = Input::MainSeen { project: ProjectId(1), found: None, named: "p".to_owned(), attempt: None };
+    let gone = Input::MainSeen {
+        project: ProjectId(1),
+        found: None,
+        named: "p".to_owned(),
+        attempt: None,
+        forward: false,
+    };
     desk.take(gone);
     assert!(matches!(
         &desk.fleet.projects.get(&ProjectId(1)).unwrap().line,

@@ -6,7 +6,7 @@
 
 use pilothouse_contract::item::ItemState;
 use pilothouse_contract::project::{Line, Project};
-use pilothouse_contract::published::{self, Happened, Stage};
+use pilothouse_contract::published::{self, Happened, Published, Stage};
 use pilothouse_contract::pull::{Pull, PullState};
 use pilothouse_contract::run::RunState;
 use pilothouse_contract::{At, Event, EvidenceId, Oid, ProjectId, PullId};
@@ -21,10 +21,15 @@ const GONE: &str = "it is not on its way there any more; that is looked at once 
 const NOT_HAD: &str = "it landed there, and what landed could not be had";
 
 /// What a forge tells of a pull request that it is to land.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "told")]
 pub enum Told {
     /// It is open.
     Open {
+        /// The head that it has there.
+        head: Oid,
+        /// The branch that it is to land on there.
+        base: String,
         /// Whether it is on its way: in the queue, or by itself.
         taken: bool,
         /// Whether it clashes with what it is to land on.
@@ -38,9 +43,13 @@ pub enum Told {
         commit: Option<Oid>,
         /// The head that landed.
         head: Oid,
+        /// The branch that it landed on.
+        base: String,
     },
     /// It was closed.
     Closed,
+    /// The forge knows none by that name, or shows it to us no more.
+    Unknown,
 }
 
 /// What came of asking a forge for a landing.
@@ -146,11 +155,29 @@ impl Work<'_> {
         self.engine(Event::Publish { pull, what });
     }
 
-    /// A forge was asked to let go of one, and did, or could not be asked: then it is asked again when it tells how that one stands.
-    pub(super) fn let_go(&mut self, pull: PullId, how: Result<(), NotSent>) {
-        let landing = self.fleet.pulls.get(&pull).and_then(|it| it.published.as_ref()?.landing.as_ref());
-        if how.is_ok() && landing.is_some_and(|it| it.stage == Stage::LettingGo) {
-            self.engine(Event::Publish { pull, what: Happened::LandFree });
+    /// A forge was asked to let go of one, and did, or it was over there already, or it could not be asked: then it is asked again when it
+    /// tells how that one stands.
+    pub(super) fn let_go(&mut self, pull: PullId, how: Result<Option<Told>, NotSent>) {
+        let published = self.fleet.pulls.get(&pull).and_then(|it| it.published.as_ref());
+        let Some((host, landing)) = published.and_then(|it| Some((&it.host, it.landing.as_ref()?))) else {
+            return;
+        };
+        if landing.stage != Stage::LettingGo {
+            return;
+        }
+        match how {
+            Ok(None) => self.engine(Event::Publish { pull, what: Happened::LandFree }),
+            // What was over by then is no landing that was called off.
+            Ok(Some(told)) => self.told_there(pull, self.now, told),
+            Err(NotSent { fault, .. }) => {
+                let says = format!(
+                    "it may still land: {host} could not be asked to let go of it, and is once it tells how it stands: {}",
+                    fault.message
+                );
+                if landing.says != says {
+                    self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
+                }
+            }
         }
     }
 
@@ -168,32 +195,38 @@ impl Work<'_> {
             return;
         }
         match told {
-            Told::Merged { head, .. } if head != landing.head => {
-                let why = format!(
-                    "{name} landed with {} and not with {}, which has the yes",
-                    head.short(),
-                    landing.head.short()
+            Told::Merged { head, commit, base } => {
+                let not_ours = not_what_is_here(&it, &published, &landing.head, &head, &base);
+                match (not_ours, commit) {
+                    (Some(why), _) => self.ended_there(pull, &why),
+                    (None, None) => {}
+                    (None, Some(commit)) => self.merged_there(pull, &landing, commit),
+                }
+            }
+            Told::Closed => self.ended_there(pull, &format!("{name} was closed there")),
+            Told::Unknown => {
+                let says = format!(
+                    "{} does not tell of {name}: it is gone there, or not shown to us",
+                    published.host
                 );
-                self.bounce(pull, &why, &[]);
-            }
-            Told::Merged { commit: None, .. } => {}
-            Told::Merged { commit: Some(commit), .. } => {
-                let known = matches!(&landing.stage, Stage::Merged { commit: known } if *known == commit);
-                if !known {
-                    let what = Happened::LandMerged { commit: commit.clone() };
-                    self.engine(Event::Publish { pull, what });
-                }
-                // What could not be had is asked for again.
-                if !known || landing.says.starts_with(NOT_HAD) {
-                    self.effect(Effect::FetchLanded { pull, commit });
+                if landing.says != says {
+                    self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
                 }
             }
-            Told::Closed => self.bounce(pull, &format!("{name} was closed there"), &[]),
-            Told::Open { clashes: true, .. } if landing.stage != Stage::LettingGo => {
+            Told::Open { taken, .. } if landing.stage == Stage::LettingGo => {
+                self.still_taken(pull, &landing, asked, taken);
+            }
+            // What was asked before it was taken says nothing about it.
+            Told::Open { head, base, taken, .. } if head != landing.head || base != published.base => {
+                if asked > landing.at {
+                    let says = other(&published, &landing.head, &head, &base);
+                    self.other_there(pull, &published, &landing, taken, says);
+                }
+            }
+            Told::Open { clashes: true, .. } => {
                 self.bounce(pull, &format!("{name} clashes there with {}", published.base), &[]);
             }
             Told::Open { taken, says, .. } => match landing.stage {
-                // What was asked before it was taken says nothing about it.
                 // What was asked before it was taken says nothing about it, and a forge may take a moment to know what it did itself:
                 // it is believed when it says so twice.
                 Stage::Taken if !taken && asked > landing.at => {
@@ -210,10 +243,53 @@ impl Work<'_> {
                 Stage::Taken if taken && says != landing.says => {
                     self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
                 }
-                Stage::LettingGo => self.still_taken(pull, &landing, asked, taken),
                 Stage::Later => self.effect(Effect::AskLanding { pull, head: landing.head }),
                 _ => {}
             },
+        }
+    }
+
+    /// It landed there, with what has the yes.
+    fn merged_there(&mut self, pull: PullId, landing: &published::Landing, commit: Oid) {
+        let known = matches!(&landing.stage, Stage::Merged { commit: known } if *known == commit);
+        if !known {
+            let what = Happened::LandMerged { commit: commit.clone() };
+            self.engine(Event::Publish { pull, what });
+        }
+        // What could not be had is asked for again.
+        if !known || landing.says.starts_with(NOT_HAD) {
+            self.effect(Effect::FetchLanded { pull, commit });
+        }
+    }
+
+    /// It is over there, and not as a landing of what is here: there is nothing left to let go of.
+    fn ended_there(&mut self, pull: PullId, why: &str) {
+        self.engine(Event::Publish { pull, what: Happened::LandFree });
+        self.bounce(pull, why, &[]);
+    }
+
+    /// Somebody gave it another head there or another branch to land on: nobody said yes to that. Whatever is on its way there is let go of;
+    /// what is not yet waits for that to be mended, and is said.
+    fn other_there(
+        &mut self,
+        pull: PullId,
+        published: &Published,
+        landing: &published::Landing,
+        taken: bool,
+        says: String,
+    ) {
+        match landing.stage {
+            Stage::Later if !taken && landing.says == says => {}
+            Stage::Later if !taken => {
+                self.engine(Event::Publish { pull, what: Happened::LandLater { says } });
+            }
+            Stage::Asked | Stage::Later | Stage::Taken => {
+                self.engine(Event::Publish { pull, what: Happened::LandNot });
+                let says = format!("{says}; {} is asked to let go of it", published.host);
+                self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
+                self.effect(Effect::LetGo { pull });
+            }
+            Stage::LettingGo | Stage::Merged { .. } => {}
         }
     }
 
@@ -234,6 +310,7 @@ impl Work<'_> {
         match told {
             Told::Open { taken, .. } => self.still_taken(it.id, landing, asked, *taken),
             Told::Closed => self.engine(Event::Publish { pull: it.id, what: Happened::LandFree }),
+            Told::Unknown => {}
             Told::Merged { .. } => {
                 self.engine(Event::Publish { pull: it.id, what: Happened::LandFree });
                 let name = it.published.as_ref().map(published::Published::full_name).unwrap_or_default();
@@ -247,13 +324,21 @@ impl Work<'_> {
     pub(super) fn landed_there(&mut self, pull: PullId, commit: &Oid, fetched: Result<(), NotSent>) {
         let Some(it) = self.fleet.pulls.get(&pull).filter(|it| !it.state.is_over()).cloned() else { return };
         let Some(published) = &it.published else { return };
+        let Some(landing) = &published.landing else { return };
+        if !matches!(&landing.stage, Stage::Merged { commit: landed } if landed == commit) {
+            return;
+        }
         if let Err(NotSent { fault, .. }) = fetched {
             // It is fetched when the forge tells of it once more.
             let says = format!("{NOT_HAD}: {}", fault.message);
-            let known = published.landing.as_ref().is_some_and(|it| it.says == says);
-            if !known {
+            if landing.says != says {
                 self.engine(Event::Publish { pull, what: Happened::LandSays { says } });
             }
+            return;
+        }
+        // It may have another head since it landed there: that one has not.
+        if let Some(why) = not_what_is_here(&it, published, &landing.head, &landing.head, &published.base) {
+            self.ended_there(pull, &why);
             return;
         }
         let evidence: Vec<EvidenceId> = it.checks.iter().filter_map(|check| check.evidence).collect();
@@ -265,11 +350,47 @@ impl Work<'_> {
         self.effect(Effect::DropBranch { project: it.project, branch: it.from.clone(), at: it.head.clone() });
     }
 
-    /// Whether a commit is what a forge landed for us: who brings the default branch there only takes in what was said yes to.
+    /// Whether a commit is what a forge landed for us and is recorded as landed: who brings the default branch to just that one takes in
+    /// only what was said yes to, if it is on from where it stood.
     pub(super) fn was_landed_there(&self, project: ProjectId, commit: &Oid) -> bool {
         self.fleet.pulls.values().filter(|it| it.project == project).any(|it| {
             let there = it.published.as_ref().and_then(|it| it.landing.as_ref());
-            there.is_some_and(|it| matches!(&it.stage, Stage::Merged { commit: landed } if landed == commit))
+            let merged =
+                there.is_some_and(|it| matches!(&it.stage, Stage::Merged { commit: it } if it == commit));
+            merged && matches!(&it.state, PullState::Landed { commit: it } if it == commit)
         })
+    }
+}
+
+/// Why what landed there is not a landing of what is here; nothing if it is.
+fn not_what_is_here(it: &Pull, of: &Published, yes: &Oid, head: &Oid, base: &str) -> Option<String> {
+    let name = of.full_name();
+    if head != yes {
+        return Some(format!(
+            "{name} landed with {} and not with {}, which has the yes",
+            head.short(),
+            yes.short()
+        ));
+    }
+    if base != of.base {
+        return Some(format!("{name} landed on {base} there and not on {}", of.base));
+    }
+    let newer = *head != it.head;
+    newer.then(|| {
+        format!(
+            "{name} landed with {} while {} has {} by now: the first is on {base} there, and what came after it is not",
+            head.short(),
+            it.id,
+            it.head.short()
+        )
+    })
+}
+
+/// How one stands otherwise there than it has the yes here, in words.
+pub(crate) fn other(of: &Published, yes: &Oid, head: &Oid, base: &str) -> String {
+    if head == yes {
+        format!("somebody has it land on {base} there and not on {}", of.base)
+    } else {
+        format!("somebody else pushed {} there, and {} has the yes", head.short(), yes.short())
     }
 }

@@ -280,6 +280,14 @@ pub async fn who_moved(
     })
 }
 
+/// Whether a branch was brought on to where it was found from where our record has it. What git cannot tell is none.
+pub async fn is_forward(git: &Git, main: &Oid, found: Option<&Oid>) -> bool {
+    match found {
+        Some(found) => found == main || git.is_ancestor(main, found).await.unwrap_or(false),
+        None => false,
+    }
+}
+
 /// The name and the mail address under which an attempt's agent commits: a ref that it moves carries its name.
 #[must_use]
 pub fn agent_identity(attempt: AttemptId, task: &str) -> (String, String) {

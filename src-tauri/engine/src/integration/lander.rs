@@ -122,7 +122,12 @@ where
         Some(stands) if git.is_ancestor(new, stands).await? => Ok(Some(Landing::Landed)),
         _ => {
             let found = look().await?;
-            Ok(Some(Landing::Elsewhere { found: found.at, named: found.named, attempt: found.attempt }))
+            let forward = match &found.at {
+                Some(at) => git.is_ancestor(old, at).await?,
+                None => false,
+            };
+            let Found { at, named, attempt } = found;
+            Ok(Some(Landing::Elsewhere { found: at, named, attempt, forward }))
         }
     }
 }

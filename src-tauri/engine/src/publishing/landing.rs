@@ -23,7 +23,9 @@ impl Engine {
         let at = |it: &Pull| it.published.clone().filter(|of| of.host == host);
         let (waits, lands) = {
             let fleet = self.fleet();
-            let waits = |it: &Pull| at(it).and_then(|of| of.trouble).is_some_and(|it| it.again);
+            let under_way = |it: &Pull| self.inner.forges.under_way.has(it.id, &it.head);
+            let waits =
+                |it: &Pull| at(it).and_then(|of| of.trouble).is_some_and(|it| it.again) && !under_way(it);
             let lands = |it: &Pull| {
                 let over = matches!(it.state, PullState::Landed { .. });
                 let of = at(it).filter(|of| !over && of.landing.is_some())?;
@@ -48,12 +50,9 @@ impl Engine {
                 return;
             }
         };
-        for it in there {
-            let of = lands.iter().find(|(_, id)| *id == it.id);
-            if let Some((pull, _)) = of {
-                let told = told(it);
-                self.tell(Input::Publishing(Publishing::Tells { pull: *pull, asked, told }));
-            }
+        for (pull, id) in lands {
+            let told = there.iter().find(|it| it.id == id).map_or(Told::Unknown, told);
+            self.tell(Input::Publishing(Publishing::Tells { pull, asked, told }));
         }
     }
 
@@ -71,44 +70,59 @@ impl Engine {
         if there.status == "UNKNOWN" {
             there = self.stands(&of, &account).await?;
         }
-        let asked = account.github.ask_to_land(&there, head).await.map_err(say)?;
-        // What follows is told by the forge.
-        self.inner.forges.look_soon(&of.host);
-        Ok(match asked {
-            Asked::Taken(says) => LandAsked::Taken { says },
+        if there.end == End::Open && (there.head != *head || there.base != of.base) {
+            let says = crate::coordination::other(&of, head, &there.head, &there.base);
+            return Ok(LandAsked::Later { says });
+        }
+        Ok(match account.github.ask_to_land(&there, head).await.map_err(say)? {
+            Asked::Taken(says) => {
+                // What follows is told by the forge. Of what it did not take nothing follows soon: whoever looked would only ask again.
+                self.inner.forges.look_soon(&of.host);
+                LandAsked::Taken { says }
+            }
             Asked::Later(says) => LandAsked::Later { says },
         })
     }
 
-    /// Asks a forge to let go of one.
-    pub(crate) async fn let_go(&self, pull: PullId) -> Result<(), NotSent> {
+    /// Asks a forge to let go of one. What is over there already is told.
+    pub(crate) async fn let_go(&self, pull: PullId) -> Result<Option<Told>, NotSent> {
         let _turn = TURN.lock().await;
         let lets = |of: &Published| of.landing.as_ref().is_some_and(|it| it.stage == Stage::LettingGo);
-        let Some((of, account)) = self.at_its_forge(pull, lets).await? else { return Ok(()) };
+        let Some((of, account)) = self.at_its_forge(pull, lets).await? else { return Ok(None) };
         let there = self.stands(&of, &account).await?;
-        account.github.take_back(&there).await.map_err(|error| self.not_done(&error, &of, &account.login))
+        if there.end != End::Open {
+            return Ok(Some(told(&there)));
+        }
+        let taken = account.github.take_back(&there).await;
+        taken.map_err(|error| self.not_done(&error, &of, &account.login))?;
+        Ok(None)
     }
 
-    /// Fetches what a forge landed. A ref of ours keeps it.
-    pub(crate) async fn fetch_landed(&self, pull: PullId, commit: &Oid) -> Result<(), NotSent> {
+    /// Fetches what a forge landed. A ref of ours keeps it. Nothing if that is under way.
+    pub(crate) async fn fetch_landed(&self, pull: PullId, commit: &Oid) -> Option<Result<(), NotSent>> {
+        let _begun = self.inner.forges.under_way.begin(pull, commit)?;
+        Some(self.fetch(pull, commit).await)
+    }
+
+    async fn fetch(&self, pull: PullId, commit: &Oid) -> Result<(), NotSent> {
         let stays = |says: String| NotSent { fault: Fault::environment(says), again: true };
         let is_hex = commit.as_str().len() >= 40 && commit.as_str().bytes().all(|it| it.is_ascii_hexdigit());
         if !is_hex {
             return Err(stays("what the forge calls the commit is none".to_owned()));
         }
-        let git_dir = {
+        let found = {
             let fleet = self.fleet();
-            let project = fleet.pulls.get(&pull).and_then(|it| fleet.projects.get(&it.project));
-            project.map(|it| std::path::PathBuf::from(&it.git_dir))
+            let found = fleet.pulls.get(&pull).and_then(|it| Some((it, fleet.projects.get(&it.project)?)));
+            found.map(|(it, of)| (std::path::PathBuf::from(&of.git_dir), [of.main.clone(), it.head.clone()]))
         };
-        let Some(git_dir) = git_dir else { return Err(stays("its project is gone".to_owned())) };
+        let Some((git_dir, have)) = found else { return Err(stays("its project is gone".to_owned())) };
         let Some((of, account)) = self.at_its_forge(pull, |_| true).await? else {
             return Err(stays("it is not published".to_owned()));
         };
         let by_git = |error| git_in_words(&error, &of, &account.login);
         let remote = account.github.remote(&of.repo);
         let talk = Talk::begin(&git_dir, &remote, account.token.open()).await.map_err(by_git)?;
-        let tip = talk.fetch(&git_dir, &of.base).await.map_err(by_git)?;
+        let tip = talk.fetch(&git_dir, &of.base, &have).await.map_err(by_git)?;
         let git = Git::at(&git_dir);
         if !git.is_ancestor(commit, &tip).await.map_err(by_git)? {
             return Err(stays(format!("{} of {}/{} does not hold it", of.base, of.host, of.repo)));
@@ -140,10 +154,11 @@ impl Engine {
     }
 }
 
-fn told(it: There) -> Told {
-    match it.end {
-        End::Merged(commit) => Told::Merged { commit, head: it.head },
+pub(super) fn told(it: &There) -> Told {
+    let (head, base) = (it.head.clone(), it.base.clone());
+    match &it.end {
+        End::Merged(commit) => Told::Merged { commit: commit.clone(), head, base },
         End::Closed => Told::Closed,
-        End::Open => Told::Open { taken: it.is_taken(), clashes: it.clashes, says: it.says() },
+        End::Open => Told::Open { head, base, taken: it.is_taken(), clashes: it.clashes, says: it.says() },
     }
 }

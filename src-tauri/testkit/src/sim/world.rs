@@ -479,7 +479,7 @@ impl World {
             Effect::Publish { .. } => Outcome::Published(Ok(None)),
             Effect::AskLanding { .. } => Outcome::LandAsked(Ok(LandAsked::Stale)),
             Effect::FetchLanded { .. } => Outcome::Fetched(Ok(())),
-            Effect::LetGo { .. } => Outcome::LetGo(Ok(())),
+            Effect::LetGo { .. } => Outcome::LetGo(Ok(None)),
             Effect::DropBranch { branch, .. } => {
                 self.refs.remove(branch);
                 Outcome::Done
@@ -541,7 +541,7 @@ impl World {
         }
         if stands != *old {
             let (named, attempt) = self.moved_by.clone().unwrap_or_default();
-            return Landing::Elsewhere { found: Some(stands), named, attempt };
+            return Landing::Elsewhere { found: Some(stands), named, attempt, forward: false };
         }
         if !self.checkout_dirty && self.rng.u32(0..10) == 0 && !self.kind {
             self.checkout_dirty = true;

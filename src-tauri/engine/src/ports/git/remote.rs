@@ -101,11 +101,17 @@ impl Talk {
         self.run(&args, None).await.map(drop)
     }
 
-    /// Brings a branch from there into the project's objects, and says where it stands. No ref of the project is moved.
+    /// Brings a branch from there into the project's objects, and says where it stands. No ref of the project is moved. What the project has
+    /// of it already is said, for this repository has no refs that would tell: else all that came before would be sent once more.
     ///
     /// # Errors
     /// See [`GitError`].
-    pub async fn fetch(&self, git_dir: &Path, branch: &str) -> Result<Oid, GitError> {
+    pub async fn fetch(&self, git_dir: &Path, branch: &str, have: &[Oid]) -> Result<Oid, GitError> {
+        for (n, it) in have.iter().enumerate() {
+            // What is not there any more saves nothing.
+            let name = format!("refs/have/{n}");
+            let _not_had = self.git.text(&["update-ref", &name, it.as_str()]).await;
+        }
         let what = format!("+refs/heads/{branch}:refs/heads/there");
         let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", &self.url, &what];
         self.run(&args, Some(&git_dir.join("objects"))).await?;

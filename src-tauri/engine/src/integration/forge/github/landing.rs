@@ -22,6 +22,8 @@ pub struct There {
     pub id: String,
     /// The head that it has there.
     pub head: Oid,
+    /// The branch that it is to land on there.
+    pub base: String,
     /// Open, landed or closed.
     pub end: End,
     /// Its place in the queue, and the forge's word for how it stands in it.
@@ -63,6 +65,7 @@ struct Pull {
     id: String,
     state: String,
     head_ref_oid: String,
+    base_ref_name: String,
     mergeable: String,
     merge_state_status: String,
     is_merge_queue_enabled: bool,
@@ -99,6 +102,7 @@ impl Pull {
                 _ => End::Closed,
             },
             head: Oid(self.head_ref_oid),
+            base: text::line(&self.base_ref_name, 255),
             queue: self.merge_queue_entry.map(|it| (it.position, it.state.to_lowercase().replace('_', " "))),
             auto: self.auto_merge_request.is_some(),
             by_queue: self.is_merge_queue_enabled,
@@ -197,7 +201,7 @@ impl GitHub {
         }
     }
 
-    /// Takes it out of the queue, and has it not land by itself.
+    /// Takes it out of the queue, and has it not land by itself. There is nothing to take out of what is over there.
     ///
     /// # Errors
     /// See [`NotDone`].

@@ -47,6 +47,15 @@ struct Wrong {
     kind: Option<String>,
     #[serde(default)]
     message: String,
+    path: Option<Vec<Value>>,
+}
+
+impl Wrong {
+    /// Whether it only says that of some ids that were asked for there is none: the answer has nothing in the place of those.
+    fn is_one_of_none(&self) -> bool {
+        let of_nodes = matches!(self.path.as_deref(), Some([at, _]) if at.as_str() == Some("nodes"));
+        of_nodes && self.kind.as_deref() == Some("NOT_FOUND")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,7 +76,7 @@ impl Pull {
 }
 
 impl GitHub {
-    /// Asks for something by GraphQL of which nothing may be missing.
+    /// Asks for something by GraphQL of which nothing may be missing but what there is none of by its id.
     pub(super) async fn told(&self, query: &str, variables: Value) -> Result<Value, NotDone> {
         let asked = self
             .client
@@ -78,7 +87,8 @@ impl GitHub {
         let answer = http::send(asked).await.map_err(hidden)?;
         let errors = answer.body.get("errors").cloned().unwrap_or(Value::Array(Vec::new()));
         let errors: Vec<Wrong> = serde_json::from_value(errors).unwrap_or_default();
-        if let Some(wrong) = errors.into_iter().next() {
+        let wrong = errors.into_iter().find(|it| !it.is_one_of_none());
+        if let Some(wrong) = wrong {
             if wrong.kind.as_deref() == Some("RATE_LIMITED") {
                 return Err(NotDone::Forge(ForgeError::Limited(http::wait(&answer.headers))));
             }

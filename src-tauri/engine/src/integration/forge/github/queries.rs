@@ -75,7 +75,7 @@ pub fn create() -> String {
 pub fn there() -> String {
     "query There($ids: [ID!]!) {
   nodes(ids: $ids) { ... on PullRequest {
-    id state headRefOid mergeable mergeStateStatus isMergeQueueEnabled
+    id state headRefOid baseRefName mergeable mergeStateStatus isMergeQueueEnabled
     mergeQueueEntry { position state } autoMergeRequest { enabledAt } mergeCommit { oid }
     repository { mergeCommitAllowed squashMergeAllowed }
   } }
