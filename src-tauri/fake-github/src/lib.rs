@@ -166,8 +166,26 @@ async fn take(State(world): State<Shared>, request: Request) -> Response<Body> {
     sent(&world, reply, path.ends_with("/graphql"))
 }
 
+/// Has something go wrong in an answer by GraphQL that is there.
+fn spoil(body: &mut Value, what: &Wrong) {
+    let says = "Something went wrong while executing your query.";
+    match what {
+        Wrong::Hole(place) => punch(body, *place, None, says),
+        Wrong::Part(place, part) => punch(body, *place, Some(part), says),
+        Wrong::Deep(place) => beside(
+            body,
+            serde_json::json!([{
+                "type": "FORBIDDEN", "message": "Resource not accessible by personal access token",
+                "path": ["search", "nodes", place, "statusCheckRollup", "contexts", "nodes", 0, "checkSuite", "workflowRun"],
+            }]),
+        ),
+        Wrong::Murmur => beside(body, serde_json::json!([{ "message": says }])),
+        _ => {}
+    }
+}
+
 /// Takes something out of an answer by GraphQL, as GitHub does when it could not get it.
-fn punch(body: &mut Value, place: usize, part: Option<&str>) {
+fn punch(body: &mut Value, place: usize, part: Option<&str>, says: &str) {
     for list in ["/data/search/nodes", "/data/nodes"] {
         let thing = body.pointer_mut(list).and_then(|it| it.get_mut(place));
         let hole = match part {
@@ -183,7 +201,7 @@ fn punch(body: &mut Value, place: usize, part: Option<&str>) {
                 .chain([place.into()])
                 .chain(part.map(Value::from))
                 .collect();
-            body["errors"] = serde_json::json!([{ "message": "Something went wrong while executing your query.", "path": path }]);
+            beside(body, serde_json::json!([{ "message": says, "path": path }]));
             return;
         }
     }
@@ -201,7 +219,7 @@ fn tell_of_none(body: &mut Value) {
         })
         .collect();
     if !errors.is_empty() {
-        body["errors"] = Value::Array(errors);
+        beside(body, Value::Array(errors));
     }
 }
 
@@ -235,25 +253,9 @@ fn answered(
                 budget.reset = now + wait;
             }
         }
-        Some(Wrong::Hole(place)) => {
+        Some(what @ (Wrong::Hole(_) | Wrong::Part(..) | Wrong::Deep(_) | Wrong::Murmur)) => {
             let (mut reply, points) = rightly(world, method, path, query, headers, body);
-            punch(&mut reply.body, place, None);
-            return (reply, points);
-        }
-        Some(Wrong::Part(place, part)) => {
-            let (mut reply, points) = rightly(world, method, path, query, headers, body);
-            punch(&mut reply.body, place, Some(part));
-            return (reply, points);
-        }
-        Some(Wrong::Deep(place)) => {
-            let (mut reply, points) = rightly(world, method, path, query, headers, body);
-            beside(
-                &mut reply.body,
-                serde_json::json!([{
-                    "type": "FORBIDDEN", "message": "Resource not accessible by personal access token",
-                    "path": ["search", "nodes", place, "statusCheckRollup", "contexts", "nodes", 0, "checkSuite", "workflowRun"],
-                }]),
-            );
+            spoil(&mut reply.body, &what);
             return (reply, points);
         }
         Some(Wrong::LimitInside) => {
@@ -261,14 +263,6 @@ fn answered(
                 "type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": "API rate limit already exceeded for user.",
             }] });
             return (Reply::json(200, body), 0);
-        }
-        Some(Wrong::Murmur) => {
-            let (mut reply, points) = rightly(world, method, path, query, headers, body);
-            beside(
-                &mut reply.body,
-                serde_json::json!([{ "message": "Something went wrong while executing your query." }]),
-            );
-            return (reply, points);
         }
         Some(Wrong::Silence) | None => {}
     }

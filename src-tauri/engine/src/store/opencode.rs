@@ -12,8 +12,12 @@ const SESSIONS_MAX: i64 = 500;
 /// So many parts of one session.
 const PARTS_MAX: i64 = 200_000;
 
-/// Its columns may be others in the next version, and what is in them may be damaged: then there is no row, and no more.
-const SESSIONS: &str = "
+/// A session with what was asked in it first, or its title. Its columns may be others in the next version, and what is in them may be
+/// damaged: then there is no row, and no more.
+macro_rules! asked {
+    ($which:literal) => {
+        concat!(
+            "
     SELECT json_object(
         'id', s.id, 'directory', s.directory, 'created', s.time_created, 'updated', s.time_updated,
         'bytes', (SELECT coalesce(sum(length(p.data)), 0) FROM part p WHERE p.session_id = s.id),
@@ -25,22 +29,15 @@ const SESSIONS: &str = "
                 AND CASE WHEN json_valid(p.data) THEN json_extract(p.data, '$.type') END = 'text'
             ORDER BY p.time_created, p.id LIMIT 1
         ), s.title))
-    FROM session s WHERE s.parent_id IS NULL AND s.time_archived IS NULL
-    ORDER BY s.time_updated DESC LIMIT ?";
+    FROM session s WHERE ",
+            $which
+        )
+    };
+}
 
-const ONE: &str = "
-    SELECT json_object(
-        'id', s.id, 'directory', s.directory, 'created', s.time_created, 'updated', s.time_updated,
-        'bytes', (SELECT coalesce(sum(length(p.data)), 0) FROM part p WHERE p.session_id = s.id),
-        'asked', coalesce((
-            SELECT CASE WHEN json_valid(p.data) THEN json_extract(p.data, '$.text') END
-            FROM part p JOIN message m ON m.id = p.message_id
-            WHERE p.session_id = s.id
-                AND CASE WHEN json_valid(m.data) THEN json_extract(m.data, '$.role') END = 'user'
-                AND CASE WHEN json_valid(p.data) THEN json_extract(p.data, '$.type') END = 'text'
-            ORDER BY p.time_created, p.id LIMIT 1
-        ), s.title))
-    FROM session s WHERE s.id = ? LIMIT 1";
+const SESSIONS: &str =
+    asked!("s.parent_id IS NULL AND s.time_archived IS NULL ORDER BY s.time_updated DESC LIMIT ?");
+const ONE: &str = asked!("s.id = ? LIMIT 1");
 
 /// All of them, those that were put away and those that worked for others too, without what was asked: that takes a look at each.
 const ALL: &str = "

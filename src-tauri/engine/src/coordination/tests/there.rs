@@ -37,6 +37,18 @@ fn taken() -> Desk {
 }
 
 impl Desk {
+    /// A person starts a session in the project, so that something is under way.
+    fn start_something(&mut self) {
+        let session = SessionFacts {
+            project: Some(ProjectId(1)),
+            argv: vec!["sh".to_owned()],
+            cwd: "/x".to_owned(),
+            mode: pilothouse_contract::session::Mode::Pty,
+            limits: pilothouse_contract::session::Limits::default(),
+        };
+        self.take(Input::StartSession(session));
+    }
+
     fn published(&self) -> &Published {
         self.fleet.pulls[&ONE].published.as_ref().unwrap()
     }
@@ -119,14 +131,7 @@ fn what_landed_there_ends_it_once_it_is_here() {
         (RunState::Landed, "m0".into())
     );
     // Whoever brings the default branch there, whatever is under way, takes in what was said yes to.
-    let session = SessionFacts {
-        project: Some(ProjectId(1)),
-        argv: vec!["sh".to_owned()],
-        cwd: "/x".to_owned(),
-        mode: pilothouse_contract::session::Mode::Pty,
-        limits: pilothouse_contract::session::Limits::default(),
-    };
-    desk.take(Input::StartSession(session));
+    desk.start_something();
     desk.main_at("c1", true);
     assert_eq!(desk.fleet.projects[&ProjectId(1)].line, Line::Open);
     assert!(desk.told(40, merged).is_empty());
@@ -313,14 +318,7 @@ fn the_default_branch_set_back_to_what_landed_there_stops_the_line_while_somethi
     let mut desk = taken();
     let head = desk.head_of_it();
     desk.told(20, merged(head));
-    let session = SessionFacts {
-        project: Some(ProjectId(1)),
-        argv: vec!["sh".to_owned()],
-        cwd: "/x".to_owned(),
-        mode: pilothouse_contract::session::Mode::Pty,
-        limits: pilothouse_contract::session::Limits::default(),
-    };
-    desk.take(Input::StartSession(session));
+    desk.start_something();
     desk.main_at("c1", true);
     assert!(
         matches!(desk.fleet.projects[&ProjectId(1)].line, Line::Stopped { .. }),

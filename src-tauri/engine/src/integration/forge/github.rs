@@ -97,18 +97,23 @@ impl GitHub {
         }
     }
 
+    /// Sends a question or an order of GraphQL. No fault says the token back.
+    async fn post(&self, query: &str, variables: Value) -> Result<http::Answer, ForgeError> {
+        let asked = self
+            .client
+            .post(&self.at.graphql)
+            .bearer_auth(self.token.open())
+            .json(&json!({ "query": query, "variables": variables }));
+        http::send(asked).await.map_err(|error| error.without(self.token.open()))
+    }
+
     /// An answer, and what it leaves out.
     async fn ask<T: serde::de::DeserializeOwned>(
         &self,
         query: &str,
         variables: Value,
     ) -> Result<(T, Missing), ForgeError> {
-        let asked = self
-            .client
-            .post(&self.at.graphql)
-            .bearer_auth(self.token.open())
-            .json(&json!({ "query": query, "variables": variables }));
-        let answer = http::send(asked).await.map_err(|error| error.without(self.token.open()))?;
+        let answer = self.post(query, variables).await?;
         let graph: Result<Graph<T>, _> = serde_json::from_value(answer.body);
         graph
             .map_err(|error| ForgeError::Odd(error.to_string()))

@@ -23,26 +23,37 @@ pub(super) struct Graph<T> {
     errors: Vec<Wrong>,
 }
 
+/// What went wrong, beside an answer or instead of one.
 #[derive(Debug, Deserialize)]
-struct Wrong {
+pub(super) struct Wrong {
     #[serde(rename = "type")]
-    kind: Option<String>,
+    pub(super) kind: Option<String>,
     #[serde(default)]
-    message: String,
+    pub(super) message: String,
     /// The part that is missing because of it.
-    #[serde(default)]
-    path: Vec<Value>,
-    #[serde(default)]
+    path: Option<Vec<Value>>,
     code: Option<String>,
 }
 
 impl Wrong {
     /// Whether it is one of GitHub's limits: they come with a status of 200, too.
-    fn is_limit(&self) -> bool {
+    pub(super) fn is_limit(&self) -> bool {
         matches!(self.kind.as_deref(), Some("RATE_LIMITED" | "RATE_LIMIT"))
             || self.code.as_deref() == Some("graphql_rate_limit")
             || net::limits(&self.message)
     }
+
+    /// The place of the thing of which it says that there is none by that id, if that is all that it says.
+    pub(super) fn none_at(&self) -> Option<usize> {
+        match self.path.as_deref()? {
+            [nodes, at] if nodes == "nodes" && self.kind.as_deref() == Some("NOT_FOUND") => place(at),
+            _ => None,
+        }
+    }
+}
+
+fn place(it: &Value) -> Option<usize> {
+    usize::try_from(it.as_u64()?).ok()
 }
 
 /// What an answer leaves out, and says so.
@@ -71,11 +82,14 @@ impl<T> Graph<T> {
     pub(super) fn missing(&self) -> Missing {
         let mut missing = Missing::default();
         for it in &self.errors {
-            let below = match it.path.as_slice() {
+            if let Some(at) = it.none_at() {
+                missing.none.push(at);
+                continue;
+            }
+            let below = match it.path.as_deref().unwrap_or_default() {
                 [search, rest @ ..] if search == "search" => rest,
                 path => path,
             };
-            let place = |it: &Value| usize::try_from(it.as_u64()?).ok();
             let field = |it: &Value| {
                 Some(match it.as_str()? {
                     "statusCheckRollup" => Part::Checks,
@@ -86,9 +100,6 @@ impl<T> Graph<T> {
                 })
             };
             match below {
-                [nodes, at] if nodes == "nodes" && it.kind.as_deref() == Some("NOT_FOUND") => {
-                    missing.none.extend(place(at));
-                }
                 [nodes, at, name, ..] if nodes == "nodes" => match place(at).zip(field(name)) {
                     Some(part) => missing.parts.push(part),
                     None => missing.more = true,

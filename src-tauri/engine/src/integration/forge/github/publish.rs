@@ -8,6 +8,7 @@ use pilothouse_contract::published::Named;
 use pilothouse_contract::text;
 
 use super::super::ask::ForgeError;
+use super::answers::Wrong;
 use super::{GitHub, http, queries};
 
 /// Why something was not done.
@@ -42,23 +43,6 @@ pub struct Opened {
 }
 
 #[derive(Debug, Deserialize)]
-struct Wrong {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    message: String,
-    path: Option<Vec<Value>>,
-}
-
-impl Wrong {
-    /// Whether it only says that of some ids that were asked for there is none: the answer has nothing in the place of those.
-    fn is_one_of_none(&self) -> bool {
-        let of_nodes = matches!(self.path.as_deref(), Some([at, _]) if at.as_str() == Some("nodes"));
-        of_nodes && self.kind.as_deref() == Some("NOT_FOUND")
-    }
-}
-
-#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Pull {
     id: String,
@@ -78,18 +62,12 @@ impl Pull {
 impl GitHub {
     /// Asks for something by GraphQL of which nothing may be missing but what there is none of by its id.
     pub(super) async fn told(&self, query: &str, variables: Value) -> Result<Value, NotDone> {
-        let asked = self
-            .client
-            .post(&self.at.graphql)
-            .bearer_auth(self.token.open())
-            .json(&json!({ "query": query, "variables": variables }));
-        let hidden = |error: ForgeError| NotDone::Forge(error.without(self.token.open()));
-        let answer = http::send(asked).await.map_err(hidden)?;
+        let answer = self.post(query, variables).await?;
         let errors = answer.body.get("errors").cloned().unwrap_or(Value::Array(Vec::new()));
         let errors: Vec<Wrong> = serde_json::from_value(errors).unwrap_or_default();
-        let wrong = errors.into_iter().find(|it| !it.is_one_of_none());
+        let wrong = errors.into_iter().find(|it| it.none_at().is_none());
         if let Some(wrong) = wrong {
-            if wrong.kind.as_deref() == Some("RATE_LIMITED") {
+            if wrong.is_limit() {
                 return Err(NotDone::Forge(ForgeError::Limited(http::wait(&answer.headers))));
             }
             let says = text::line(&wrong.message.replace(self.token.open(), "[token]"), 300);
